@@ -1,0 +1,48 @@
+# Each target does its own set-up: nothing but python3 (3.11 or later) and make is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint lock clean .venv
+
+help: ## say what there is
+	@awk -F':.*## ' '/^[a-z.]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv: .venv/.ready ## the environment: made once, from the lock file
+
+.venv/.ready: requirements/app.lock pyproject.toml
+	$(PYTHON) requirements/check_python.py
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements/app.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/.ready-dev: .venv/.ready requirements/dev.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements/dev.lock
+	touch $@
+
+demo: .venv/.ready ## run the whole system on sample photos, or on PHOTOS=~/Pictures
+	@$(BIN)/slideshow demo $(PHOTOS) $(DEMO)
+
+test: .venv/.ready-dev ## the test suite, at most six minutes
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long" --cov --cov-report=term --cov-fail-under=90
+
+check: .venv/.ready-dev ## the suite with its long forms, at most 45 minutes
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=90
+
+lint: .venv/.ready-dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: .venv/.ready-dev ## renew the lock files from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" --extra processor --extra backend --extra cli --extra build \
+	  pyproject.toml --output-file requirements/app.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" --extra processor --extra backend --extra cli --extra build --extra dev \
+	  --constraint requirements/app.lock pyproject.toml --output-file requirements/dev.lock
+
+clean: ## remove the environment and everything made; photos and data folders stay
+	rm -rf .venv build .pytest_cache .ruff_cache .mypy_cache .coverage*

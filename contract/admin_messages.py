@@ -1,0 +1,215 @@
+"""What the people's side of the backend says: uploads, listings, status.
+
+Apart from the processing messages because no task ever reads these.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from contract.messages import (
+    DeviceName,
+    Histogram,
+    ImageId,
+    ImageState,
+    Orientation,
+    Palette,
+    Side,
+)
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    password: Annotated[str, Meta(max_length=1024)]
+
+
+class UploadedImage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to an upload of one file."""
+
+    id: ImageId
+    filename: str
+    width: int
+    height: int
+    orientation: Orientation
+    processing_status: ImageState
+    duplicate: bool = False
+
+
+class UploadResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one file of several; `status` is the HTTP status it would have had alone."""
+
+    filename: str
+    status: int
+    id: ImageId | None = None
+    duplicate: bool = False
+    error: str | None = None
+
+
+class UploadResults(Struct, frozen=True, kw_only=True):
+    results: tuple[UploadResult, ...]
+
+
+class VariantInfo(Struct, frozen=True, kw_only=True, rename="camel"):
+    device_size: str
+    width: int
+    height: int
+    file_path: str
+    recipe: str | None = None
+    processed_at: float = 0.0
+
+
+class ImageInfo(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A photo as the list and its own page show it; `variants` only in the latter."""
+
+    id: ImageId
+    filename: str
+    file_path: str
+    width: int
+    height: int
+    orientation: Orientation
+    processing_status: ImageState
+    ingested_at: float
+    processing_error: str | None = None
+    color_palette: Palette | None = None
+    thumbnail_path: str | None = None
+    attempts: int = 0
+    strikes: int = 0
+    suspect: bool = False
+    variants: tuple[VariantInfo, ...] = ()
+    histogram: Histogram = field(default_factory=dict)
+
+
+class ImageList(Struct, frozen=True, kw_only=True):
+    """A page of photos, oldest first; `next` goes into `after` of the following call."""
+
+    images: tuple[ImageInfo, ...]
+    next: str | None = None
+
+
+class DeviceBody(Struct, frozen=True, kw_only=True):
+    """A device to be created or changed; id defaults to name, orientation to that of the size."""
+
+    name: DeviceName
+    width: Side
+    height: Side
+    id: DeviceName | None = None
+    orientation: Orientation | None = None
+
+
+class DeviceSaved(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """`token` is there once: when the device is new. It cannot be shown again."""
+
+    success: bool
+    device_id: str
+    token: str | None = None
+
+
+class DeviceInfo(Struct, frozen=True, kw_only=True):
+    """`ready` counts the photos that have today's picture for this device."""
+
+    id: str
+    name: str
+    key: str
+    width: int
+    height: int
+    orientation: Orientation
+    ready: int = 0
+
+
+class DeviceList(Struct, frozen=True, kw_only=True):
+    devices: tuple[DeviceInfo, ...]
+
+
+ExecutionState = Literal["starting", "running", "succeeded", "failed", "lost"]
+
+
+class ExecutionInfo(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One execution of the job; CPU and memory are known of finished local tasks only."""
+
+    name: str
+    state: ExecutionState
+    tasks: int
+    images: int
+    started_at: float
+    finished_at: float | None = None
+    retries: int = 0
+    cpu_seconds: float = 0.0
+    peak_rss_mb: float = 0.0
+    error: str | None = None
+
+
+class Status(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the system is at. `images` counts by state, `rendered_since` variants newer than asked."""
+
+    images: dict[ImageState, int]
+    variants: int
+    rendered_since: int
+    devices: int
+    executions: tuple[ExecutionInfo, ...]
+    device_auth: Literal["required", "open"] = "required"
+    bucket: str = ""
+    last_error: str | None = None
+
+
+class FlushAnswer(Struct, frozen=True, kw_only=True):
+    """The execution that was started, or None and the reason why none was needed."""
+
+    execution: str | None
+    reason: str
+
+
+class SyncReport(Struct, frozen=True, kw_only=True):
+    """One run of the metadata sync: sidecars found, imported, archived, and left where they are."""
+
+    found: int = 0
+    imported: int = 0
+    archived: int = 0
+    left: int = 0
+
+
+class RetryRequest(Struct, frozen=True, kw_only=True):
+    """Which images to put back into the queue: failed ones, stuck ones, or those named."""
+
+    which: Literal["failed", "stuck", "named"] = "failed"
+    ids: Annotated[tuple[ImageId, ...], Meta(max_length=1000)] = ()
+
+
+class RetryAnswer(Struct, frozen=True, kw_only=True):
+    retried: int
+
+
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`application/problem+json`; `error` carries the same sentence for clients that read that."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str
+
+
+# --- What frames read ------------------------------------------------------------------------
+
+
+class QueueEntry(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One picture of a frame's queue. `url` serves the JPEG; the paired fields await pairs."""
+
+    image_id: ImageId
+    file_path: str
+    color_palette: Palette
+    is_paired: bool = False
+    paired_with: str | None = None
+    paired_file_path: str | None = None
+    url: str = ""
+    width: int = 0
+    height: int = 0
+
+
+class Slideshow(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a frame shows, in order, from the picture at `current_index`; the time in ISO 8601."""
+
+    device_id: str
+    queue: tuple[QueueEntry, ...]
+    current_index: int
+    generated_at: str

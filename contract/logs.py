@@ -1,0 +1,70 @@
+"""Log lines: readable text on a terminal, one JSON object a line on Cloud Run.
+
+Cloud Logging reads `severity` and `message` from such an object
+(https://cloud.google.com/run/docs/logging#using-json); every field given as
+`extra={"fields": {...}}` stands beside them. Secrets registered with `redact` never appear.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+_redacted: set[str] = set()
+
+
+def redact(secret: str) -> None:
+    """Never let `secret` reach a log line again; short ones are refused, they would blank words."""
+    if len(secret) >= 8:
+        _redacted.add(secret)
+
+
+def _clean(text: str) -> str:
+    for secret in _redacted:
+        text = text.replace(secret, "[redacted]")
+    return text
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        if record.exc_info:
+            message += "\n" + self.formatException(record.exc_info)
+        line: dict[str, object] = {
+            "severity": record.levelname,
+            "message": message,
+            "logger": record.name,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+        }
+        for key, value in getattr(record, "fields", {}).items():
+            line.setdefault(key, value)
+        return _clean(msgspec.json.encode(line, enc_hook=str).decode())
+
+
+class _TextLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        fields = getattr(record, "fields", {})
+        tail = "".join(f" {key}={value}" for key, value in fields.items())
+        line = f"{clock} {record.levelname.lower():7} {record.getMessage()}{tail}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return _clean(line)
+
+
+def set_up(environ: Mapping[str, str] = os.environ, level: int = logging.INFO) -> None:
+    """Send every log line of this process to stderr, in the form that the platform wants."""
+    on_cloud_run = "K_SERVICE" in environ or (
+        "CLOUD_RUN_JOB" in environ and "SLIDESHOW_LOCAL_TASK" not in environ
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if on_cloud_run else _TextLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for chatty in ("httpx", "httpcore", "pyvips", "alembic", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

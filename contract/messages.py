@@ -1,0 +1,270 @@
+"""What travels over HTTP and lies in sidecars.
+
+The field names on the wire are given by clients that exist; `rename` keeps them while the
+Python names follow the language. A new field always has a default, so that an older peer's
+message stays valid. Sizes are in pixels, times are seconds since the epoch (UTC) unless the
+name says otherwise, colours are `#RRGGBB` in upper case.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+Orientation = Literal["portrait", "landscape", "square"]
+ImageState = Literal["pending", "processing", "complete", "failed"]
+
+ImageId = Annotated[
+    str, Meta(pattern="^[0-9a-f]{32}$", description="first 32 hex digits of the SHA-256 of the upload")
+]
+Colour = Annotated[str, Meta(pattern="^#[0-9A-F]{6}$", description="#RRGGBB, upper case")]
+RecipeId = Annotated[str, Meta(pattern="^[0-9a-f]{10}$")]
+# No control characters, no separators and no dots alone: such a name is nobody's device.
+DeviceName = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+$")
+]
+# The largest picture that a device may ask for: 8K in either direction.
+Side = Annotated[int, Meta(ge=1, le=8192)]
+LeaseToken = Annotated[str, Meta(max_length=96, pattern=r"^[0-9a-zA-Z._-]+$")]
+Sentence = Annotated[str, Meta(max_length=2000)]
+
+
+def orientation_of(width: int, height: int) -> Orientation:
+    """The orientation of an upright picture; within 5 % of equal sides it is square."""
+    if abs(width / height - 1) < 0.05:
+        return "square"
+    return "landscape" if width > height else "portrait"
+
+
+class Device(Struct, frozen=True, kw_only=True):
+    """A screen that pictures are made for.
+
+    `id` stands in routes, `name` is shown, `key` is the name at creation: it is what results
+    call `deviceSize` and what object names contain. `id` and `key` default to the name.
+    """
+
+    name: DeviceName
+    width: Side
+    height: Side
+    id: DeviceName | None = None
+    orientation: Orientation | None = None
+    key: DeviceName | None = None
+
+    def __post_init__(self) -> None:
+        if self.id is None:
+            msgspec.structs.force_setattr(self, "id", self.name)
+        if self.key is None:
+            msgspec.structs.force_setattr(self, "key", self.name)
+        if self.orientation is None:
+            msgspec.structs.force_setattr(self, "orientation", orientation_of(self.width, self.height))
+
+
+class Palette(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The Material colours of a photo, best first; `all_colors` holds eight."""
+
+    primary: Colour
+    secondary: Colour
+    tertiary: Colour
+    source_color: Colour
+    all_colors: Annotated[tuple[Colour, ...], Meta(min_length=1, max_length=8)]
+
+
+Histogram = dict[Colour, Annotated[int, Meta(ge=1)]]
+"""Quantized colours and how many proxy pixels each stands for; at most 128 entries."""
+
+
+# --- The work: claims, leases, attempts -------------------------------------------------
+
+
+class ClaimRequest(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=False):
+    """Ask for up to `limit` images. `owner` is execution and task, `attempt` the task's attempt.
+
+    `claim_id` makes the call repeatable: the same id again answers with the same leases.
+    """
+
+    owner: Annotated[str, Meta(min_length=1, max_length=200)]
+    attempt: Annotated[int, Meta(ge=0)] = 0
+    shard: Annotated[int, Meta(ge=0)] = 0
+    shards: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    limit: Annotated[int, Meta(ge=1, le=50)] = 8
+    claim_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")] | None = None
+    renderer_version: int | None = None
+
+
+class WorkItem(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One picture to be made of one image: the device's key and today's recipe for it."""
+
+    device: DeviceName
+    recipe: RecipeId
+
+
+class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An image under lease, and the pictures it lacks.
+
+    A `suspect` began an attempt that never reported: it is rendered in a child process.
+    """
+
+    id: ImageId
+    file_path: str
+    width: int
+    height: int
+    orientation: Orientation
+    lease: LeaseToken
+    lease_until: float
+    filename: str = ""
+    attempt: int = 0
+    suspect: bool = False
+    work: tuple[WorkItem, ...] = ()
+
+
+class ClaimAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The claimed images, the devices that their work names, and how long a lease lasts."""
+
+    images: tuple[ClaimedImage, ...]
+    devices: tuple[Device, ...]
+    lease_seconds: float = 60.0
+    renew_seconds: float = 20.0
+
+
+class LeaseList(Struct, frozen=True, kw_only=True):
+    """Leases to renew or to release."""
+
+    leases: Annotated[tuple[LeaseToken, ...], Meta(max_length=500)]
+
+
+class LeaseAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Which leases still hold, and which are lost."""
+
+    held: tuple[LeaseToken, ...]
+    lost: tuple[LeaseToken, ...] = ()
+    lease_until: float = 0.0
+
+
+class AttemptStart(Struct, frozen=True, kw_only=True):
+    """Decoding begins. Without a lease the caller is a legacy client."""
+
+    attempt: Annotated[int, Meta(ge=0)] = 0
+    lease: LeaseToken | None = None
+
+
+class LegacyDevice(Struct, frozen=True, kw_only=True):
+    """A device as the legacy client reads it: its `name` is the key."""
+
+    name: str
+    width: int
+    height: int
+    orientation: Orientation
+
+
+class AttemptAnswer(Struct, frozen=True, kw_only=True):
+    attempt: int
+    devices: tuple[LegacyDevice, ...]
+
+
+class PendingImage(Struct, frozen=True, kw_only=True):
+    """One entry of the pending list, in the given snake_case."""
+
+    id: ImageId
+    file_path: str
+    width: int
+    height: int
+    orientation: Orientation
+
+
+# --- The results ---------------------------------------------------------------------------
+
+
+class Thumbnail(Struct, frozen=True, kw_only=True, rename="camel"):
+    file_path: str
+    width: int
+    height: int
+
+
+class ProcessedImage(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One variant. Lease, recipe, histogram, thumbnail are absent from a legacy client."""
+
+    image_id: ImageId
+    device_size: DeviceName
+    width: Side
+    height: Side
+    file_path: Annotated[str, Meta(min_length=1, max_length=1024)]
+    color_palette: Palette
+    lease: LeaseToken | None = None
+    recipe: RecipeId | None = None
+
+
+class ImageOutcome(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a task found out about an image as a whole; it completes the image's variants."""
+
+    image_id: ImageId
+    lease: LeaseToken
+    color_palette: Palette
+    histogram: Annotated[Histogram, Meta(max_length=128)] = field(default_factory=dict)
+    thumbnail: Thumbnail | None = None
+    seconds: Annotated[float, Meta(ge=0)] = 0.0
+    processed_at: float = 0.0
+
+
+class ProcessedImages(Struct, frozen=True, kw_only=True):
+    """A batch of variants; `outcomes` says of which images this is all."""
+
+    images: Annotated[tuple[ProcessedImage, ...], Meta(max_length=5000)]
+    outcomes: Annotated[tuple[ImageOutcome, ...], Meta(max_length=500)] = ()
+
+
+class RowError(Struct, frozen=True, kw_only=True, rename="camel"):
+    image_id: str
+    device_size: str
+    error: str
+
+
+class ProcessedAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    inserted: int
+    errors: tuple[RowError, ...] = ()
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """A photo that cannot be rendered, or with `strike` the death of a suspect's child."""
+
+    error: Sentence
+    attempt: Annotated[int, Meta(ge=0)] = 0
+    lease: LeaseToken | None = None
+    strike: bool = False
+
+
+class Success(Struct, frozen=True, kw_only=True):
+    success: bool = True
+
+
+# --- Sidecars --------------------------------------------------------------------------------
+
+
+class SidecarResult(Struct, frozen=True, kw_only=True, rename="camel"):
+    device_size: DeviceName
+    width: Side
+    height: Side
+    file_path: str
+    colors: tuple[Colour, ...]
+    primary: Colour
+    secondary: Colour
+    tertiary: Colour
+    recipe: RecipeId | None = None
+
+
+class Sidecar(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The sidecar of one image, `processedAt` in ISO 8601, UTC.
+
+    Everything after `results` is this project's; the model system's sidecars lack it.
+    """
+
+    image_id: ImageId
+    processed_at: str
+    results: Annotated[tuple[SidecarResult, ...], Meta(max_length=1000)]
+    source_color: Colour | None = None
+    histogram: Annotated[Histogram, Meta(max_length=128)] = field(default_factory=dict)
+    thumbnail: Thumbnail | None = None
+    owner: str = ""
+    seconds: float = 0.0
+    schema_version: int = 1

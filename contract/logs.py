@@ -39,8 +39,7 @@ class _JsonLines(logging.Formatter):
             "severity": record.levelname,
             "message": message,
             "logger": record.name,
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
         }
         for key, value in getattr(record, "fields", {}).items():
             line.setdefault(key, value)
@@ -60,9 +59,7 @@ class _TextLines(logging.Formatter):
 
 def set_up(environ: Mapping[str, str] = os.environ, level: int = logging.INFO) -> None:
     """Send every log line of this process to stderr, in the form that the platform wants."""
-    on_cloud_run = "K_SERVICE" in environ or (
-        "CLOUD_RUN_JOB" in environ and "SLIDESHOW_LOCAL_TASK" not in environ
-    )
+    on_cloud_run = "K_SERVICE" in environ or ("CLOUD_RUN_JOB" in environ and "SLIDESHOW_LOCAL_TASK" not in environ)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if on_cloud_run else _TextLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)

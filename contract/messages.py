@@ -16,15 +16,11 @@ from msgspec import Meta, Struct, field
 Orientation = Literal["portrait", "landscape", "square"]
 ImageState = Literal["pending", "processing", "complete", "failed"]
 
-ImageId = Annotated[
-    str, Meta(pattern="^[0-9a-f]{32}$", description="first 32 hex digits of the SHA-256 of the upload")
-]
+ImageId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="first 32 hex digits of the SHA-256 of the upload")]
 Colour = Annotated[str, Meta(pattern="^#[0-9A-F]{6}$", description="#RRGGBB, upper case")]
 RecipeId = Annotated[str, Meta(pattern="^[0-9a-f]{10}$")]
 # No control characters, no separators and no dots alone: such a name is nobody's device.
-DeviceName = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+$")
-]
+DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+$")]
 # The largest picture that a device may ask for: 8K in either direction.
 Side = Annotated[int, Meta(ge=1, le=8192)]
 LeaseToken = Annotated[str, Meta(max_length=96, pattern=r"^[0-9a-zA-Z._-]+$")]

@@ -18,9 +18,7 @@ MAX_NAME_BYTES = 1024
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
 _SIDECAR = re.compile(re.escape(METADATA) + r"([0-9a-f]{32})\.json")
-_VARIANT = re.compile(
-    re.escape(PROCESSED) + r"([^/]+)/([0-9a-f]{32})(?:-([0-9a-f]{10}))?(?:-[0-9a-f]{8})?\.jpg"
-)
+_VARIANT = re.compile(re.escape(PROCESSED) + r"([^/]+)/([0-9a-f]{32})(?:-([0-9a-f]{10}))?(?:-[0-9a-f]{8})?\.jpg")
 
 
 def check(name: str) -> str:

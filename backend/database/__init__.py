@@ -1,0 +1,97 @@
+"""The database: SQLAlchemy Core over SQLite (WAL) or another server, used from bounded threads.
+
+SQLite takes one writer at a time, so writes go through one thread and begin IMMEDIATE: they
+queue here instead of failing there. Query functions take a connection and know no threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine, make_url
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUSY_SECONDS = 10.0
+"""How long a statement waits for another process's lock before it fails."""
+
+
+def _tune_sqlite(engine: Engine, begin: str) -> None:
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves, see below
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        # FULL: an upload that was acknowledged survives a power cut.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+class Database:
+    """Runs query functions in threads: `read` side by side, `write` one at a time and committed."""
+
+    def __init__(self, url: str, *, readers: int = 4) -> None:
+        parsed = make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        writers = 1 if self.is_sqlite else readers
+        self._reader = sa.create_engine(url, pool_size=readers, max_overflow=0, pool_timeout=BUSY_SECONDS)
+        self._writer = sa.create_engine(url, pool_size=writers, max_overflow=0, pool_timeout=BUSY_SECONDS)
+        if self.is_sqlite:
+            _tune_sqlite(self._reader, "BEGIN")
+            _tune_sqlite(self._writer, "BEGIN IMMEDIATE")
+        self._read_threads = ThreadPoolExecutor(readers, "database-read")
+        self._write_threads = ThreadPoolExecutor(writers, "database-write")
+
+    def migrate(self) -> None:
+        """Bring the tables up to date; the migrations and their record commit together."""
+        from alembic import command
+        from alembic.config import Config
+
+        with self._writer.connect() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+            config.attributes["connection"] = connection
+            with connection.begin():
+                command.upgrade(config, "head")
+
+    def _run(self, engine: Engine, query: Callable[[Connection], T]) -> T:
+        with engine.begin() as connection:
+            return query(connection)
+
+    async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The answer of a query function that changes nothing, from one consistent view."""
+        bound = functools.partial(_late_connection, query, args, kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._read_threads, self._run, self._reader, bound)
+
+    async def write(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The answer of a query function, its changes committed before this returns."""
+        bound = functools.partial(_late_connection, query, args, kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._write_threads, self._run, self._writer, bound)
+
+    def close(self) -> None:
+        self._read_threads.shutdown(wait=True)
+        self._write_threads.shutdown(wait=True)
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def _late_connection(
+    query: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], connection: Connection
+) -> T:
+    return query(connection, *args, **kwargs)

@@ -1,0 +1,182 @@
+"""The tables. Names that people query by hand are given; times are seconds since the epoch, UTC."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("file_path", Text, nullable=False),
+    Column("file_hash", String(64), nullable=False, unique=True),
+    Column("filename", Text, nullable=False, server_default=""),
+    Column("byte_size", Integer, nullable=False, server_default="0"),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("orientation", String(9), nullable=False),
+    Column("processing_status", String(10), nullable=False, server_default="pending"),
+    Column("processing_error", Text),
+    Column("ingested_at", Float, nullable=False),
+    # When the image last became pending; an update by hand leaves it, which makes it due at once.
+    Column("queued_at", Float, nullable=False),
+    # A stable hash of the id, so that a task finds its own shard without reading others.
+    Column("shard", Integer, nullable=False),
+    # When its first usable variant was made; never-rendered images go before back-fill.
+    Column("rendered_at", Float),
+    Column("lease_owner", Text),
+    Column("lease_attempt", Integer),
+    Column("lease_token", Text),
+    Column("lease_until", Float),
+    Column("claimed_at", Float),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # Decoding has begun and nobody has reported yet: found open by the next claim, it makes a suspect.
+    Column("attempt_open", Boolean, nullable=False, server_default=text("0")),
+    Column("suspect", Boolean, nullable=False, server_default=text("0")),
+    Column("strikes", Integer, nullable=False, server_default="0"),
+    Column("color_palette", JSON),
+    Column("histogram", JSON),
+    Column("thumbnail_path", Text),
+    Column("processed_at", Float),
+    Column("render_seconds", Float),
+    CheckConstraint(
+        "processing_status IN ('pending', 'processing', 'complete', 'failed')", name="known_processing_status"
+    ),
+    CheckConstraint("orientation IN ('portrait', 'landscape', 'square')", name="known_orientation"),
+)
+# What a claim looks through: short even when the library is long.
+Index(
+    "ix_images_unfinished",
+    images.c.processing_status,
+    images.c.rendered_at,
+    images.c.ingested_at,
+    sqlite_where=text("processing_status IN ('pending', 'processing')"),
+    postgresql_where=text("processing_status IN ('pending', 'processing')"),
+)
+Index("ix_images_ingested", images.c.ingested_at, images.c.id)
+
+processed_images = Table(
+    "processed_images",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("image_id", String(32), ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    Column("device_size", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("file_path", Text, nullable=False),
+    Column("color_primary", String(7), nullable=False),
+    Column("color_secondary", String(7), nullable=False),
+    Column("color_tertiary", String(7), nullable=False),
+    Column("color_source", String(7), nullable=False),
+    Column("color_palette", JSON, nullable=False),
+    Column("processed_at", Float, nullable=False),
+    # 'legacy' when the model system's processor made it.
+    Column("recipe", String(10), nullable=False),
+    # One current row per image and device.
+    UniqueConstraint("image_id", "device_size", name="one_row_per_image_and_device"),
+)
+Index("ix_processed_images_device", processed_images.c.device_size, processed_images.c.image_id)
+Index("ix_processed_images_when", processed_images.c.processed_at)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    # The name at creation; a rename changes only the label.
+    Column("key", Text, nullable=False, unique=True),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("orientation", String(9), nullable=False),
+    Column("recipe", String(10), nullable=False),
+    Column("token_hash", String(64)),
+    Column("created_at", Float, nullable=False),
+    # When its pictures last changed shape: a task that claimed before that owes no such picture.
+    Column("changed_at", Float, nullable=False),
+    # The image that `next` gave last.
+    Column("shown_image_id", String(32)),
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("tasks", Integer, nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("deadline", Float, nullable=False),
+    Column("finished_at", Float),
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("cpu_seconds", Float, nullable=False, server_default="0"),
+    Column("peak_rss_mb", Float, nullable=False, server_default="0"),
+    Column("error", Text),
+    CheckConstraint("state IN ('starting', 'running', 'succeeded', 'failed', 'lost')", name="known_state"),
+)
+# At most one execution is being started at a time.
+Index(
+    "one_execution_starting",
+    executions.c.state,
+    unique=True,
+    sqlite_where=text("state = 'starting'"),
+    postgresql_where=text("state = 'starting'"),
+)
+Index("ix_executions_started", executions.c.started_at)
+
+local_tasks = Table(
+    "local_tasks",
+    metadata,
+    Column("execution", Text, ForeignKey("executions.name", ondelete="CASCADE"), primary_key=True),
+    Column("task_index", Integer, primary_key=True),
+    Column("pid", Integer, nullable=False),
+    # With the pid it tells this process from a later one of the same number.
+    Column("pid_started", Text, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+
+garbage = Table(
+    "garbage",
+    metadata,
+    Column("object_name", Text, primary_key=True),
+    Column("delete_after", Float, nullable=False),
+)
+
+# Named locks with an end, for work that must not overlap even between two processes.
+work_locks = Table(
+    "work_locks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Float, nullable=False),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,132 @@
+"""The backend's settings: names, units and defaults stand together, all faults are told at once.
+
+Embedded mode (no cloud bucket named) is for a laptop: token, password and port are made once
+and kept in the data folder. In any other mode a missing secret stops the start.
+"""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class SettingsError(Exception):
+    """The environment does not make sense; `faults` holds a sentence for each fault."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Each field is read from the environment variable of its name in upper case."""
+
+    slideshow_data: Annotated[str, Meta(description="data folder of embedded mode")] = ".slideshow"
+    bucket_url: Annotated[str, Meta(description="gs://name or file:///folder")] = ""
+    gcs_bucket_name: Annotated[str, Meta(description="bucket name, unless BUCKET_URL is set")] = ""
+    database_url: Annotated[str, Meta(description="SQLAlchemy URL; default SQLite in the data folder")] = ""
+    database_durable: Annotated[
+        bool | None,
+        Meta(description="whether the database outlives the process; default: yes, no for SQLite on Cloud Run"),
+    ] = None
+    backend_api_url: Annotated[str, Meta(description="base URL that tasks call; default: this server's own")] = ""
+    processor_auth_token: Annotated[str, Meta(description="bearer token of the tasks")] = ""
+    processor_auth_token_previous: Annotated[str, Meta(description="accepted beside it while one is rotated")] = ""
+    admin_password: Annotated[str, Meta(description="for the login")] = ""
+    metrics_token: Annotated[str, Meta(description="bearer token that may read /metrics")] = ""
+    device_auth: Annotated[
+        Literal["required", "open"],
+        Meta(description="whether frames must send their token: required or open"),
+    ] = "required"
+    host: Annotated[str, Meta(description="address to listen on; default 127.0.0.1 embedded, else 0.0.0.0")] = ""
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="port to listen on; 0: 8080, or embedded the one kept in the data folder")
+    ] = 0
+    gcp_project_id: Annotated[str, Meta(description="project of the Cloud Run job; none: local tasks")] = ""
+    gcp_region: Annotated[str, Meta(description="region of the Cloud Run job")] = "us-central1"
+    processor_job_name: Annotated[str, Meta(description="name of the Cloud Run job")] = "slideshow-processor"
+    batch_size: Annotated[Count, Meta(description="pending images that start an execution at once")] = 50
+    flush_delay_seconds: Annotated[Seconds, Meta(description="longest wait of a pending image before a start")] = 30.0
+    max_tasks: Annotated[Count, Meta(le=10_000, description="most tasks of one execution")] = 10
+    task_timeout_seconds: Annotated[Seconds, Meta(description="time of one attempt of a task")] = 900.0
+    task_retries: Annotated[int, Meta(ge=0, le=10, description="retries of a failed task")] = 3
+    lease_seconds: Annotated[Seconds, Meta(description="how long a claim holds without renewal")] = 60.0
+    sync_interval_seconds: Annotated[Seconds, Meta(description="time between two metadata syncs")] = 60.0
+    tick_seconds: Annotated[float, Meta(ge=0, description="pace of the local timer; 0 turns it off")] = 1.0
+    upload_limit_mib: Annotated[int, Meta(ge=1, le=1024, description="largest upload in MiB")] = 30
+    uploads_at_once: Annotated[Count, Meta(description="uploads in memory at a time")] = 4
+    max_megapixels: Annotated[Count, Meta(description="largest picture in megapixels")] = 100
+    max_progressive_megapixels: Annotated[Count, Meta(description="largest progressive JPEG in megapixels")] = 50
+    session_hours: Annotated[Seconds, Meta(description="how long a login lasts, in hours")] = 24.0 * 14
+    local_tasks: Annotated[int, Meta(ge=0, description="most local tasks at once; 0: one a CPU")] = 0
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is a laptop: no cloud bucket is named."""
+        return not self.gcs_bucket_name and not self.bucket_url.startswith("gs://")
+
+    @property
+    def data_folder(self) -> Path:
+        return Path(self.slideshow_data).expanduser().absolute()
+
+    @property
+    def bucket(self) -> str:
+        """The URL of the bucket; embedded: the folder `bucket` in the data folder."""
+        if self.bucket_url:
+            return self.bucket_url.rstrip("/")
+        if self.gcs_bucket_name:
+            return f"gs://{self.gcs_bucket_name}"
+        return (self.data_folder / "bucket").as_uri()
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_folder / 'slideshow.db'}"
+
+
+SECRETS = ("processor_auth_token", "processor_auth_token_previous", "admin_password", "metrics_token")
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of an environment. Raises SettingsError with every fault found."""
+    values: dict[str, object] = {}
+    faults = []
+    hints = typing.get_type_hints(Settings, include_extras=True)
+    for field in msgspec.structs.fields(Settings):
+        variable = field.name.upper()
+        text = environ.get(variable)
+        if text is not None and field.name in SECRETS:
+            text = text.strip()
+        if text is None or text == "":
+            continue
+        try:
+            values[field.name] = msgspec.convert(text, hints[field.name], strict=False)
+        except msgspec.ValidationError as error:
+            shown = "its value" if field.name in SECRETS else repr(text)
+            faults.append(f"{variable}: {shown} does not fit ({error}). It is the {describe(field.name)}.")
+    settings = Settings(**values)  # type: ignore[arg-type]
+    if settings.bucket_url and not settings.bucket_url.startswith(("gs://", "file:///")):
+        faults.append(f"BUCKET_URL: {settings.bucket_url!r} should be gs://name or file:///folder.")
+    if not settings.embedded:
+        faults += [
+            f"{name.upper()}: missing. Outside embedded mode it must be set: {describe(name)}."
+            for name in ("processor_auth_token", "admin_password")
+            if not getattr(settings, name)
+        ]
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def describe(name: str) -> str:
+    """The description of a setting, as the documentation lists it. Raises KeyError for none of ours."""
+    hint = typing.get_type_hints(Settings, include_extras=True)[name]
+    return next(meta.description for meta in hint.__metadata__ if meta.description)

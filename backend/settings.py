@@ -111,13 +111,13 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             values[field.name] = msgspec.convert(text, hints[field.name], strict=False)
         except msgspec.ValidationError as error:
             shown = "its value" if field.name in SECRETS else repr(text)
-            faults.append(f"{variable}: {shown} does not fit ({error}). It is the {describe(field.name)}.")
+            faults.append(f"{variable}: {shown} does not fit ({error}). Meaning: {describe(field.name)}.")
     settings = Settings(**values)  # type: ignore[arg-type]
     if settings.bucket_url and not settings.bucket_url.startswith(("gs://", "file:///")):
         faults.append(f"BUCKET_URL: {settings.bucket_url!r} should be gs://name or file:///folder.")
     if not settings.embedded:
         faults += [
-            f"{name.upper()}: missing. Outside embedded mode it must be set: {describe(name)}."
+            f"{name.upper()}: missing. Outside embedded mode it must be set. Meaning: {describe(name)}."
             for name in ("processor_auth_token", "admin_password")
             if not getattr(settings, name)
         ]
@@ -129,4 +129,4 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 def describe(name: str) -> str:
     """The description of a setting, as the documentation lists it. Raises KeyError for none of ours."""
     hint = typing.get_type_hints(Settings, include_extras=True)[name]
-    return next(meta.description for meta in hint.__metadata__ if meta.description)
+    return next(str(meta.description) for meta in hint.__metadata__ if meta.description)

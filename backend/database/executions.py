@@ -1,0 +1,99 @@
+"""Executions of the job: one is being started at a time, each is followed to its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from backend.database.tables import executions, local_tasks
+from contract.admin_messages import ExecutionInfo, ExecutionState
+
+UNFINISHED = ("starting", "running")
+
+
+def begin(connection: Connection, name: str, tasks: int, image_count: int, now: float, deadline: float) -> bool:
+    """Reserve the start of an execution; False while another one is being started."""
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                insert(executions).values(
+                    name=name, state="starting", tasks=tasks, images=image_count, started_at=now, deadline=deadline
+                )
+            )
+    except IntegrityError:
+        return False
+    return True
+
+
+def started(connection: Connection, name: str) -> None:
+    """The runner has taken it over."""
+    connection.execute(
+        update(executions).where(executions.c.name == name, executions.c.state == "starting").values(state="running")
+    )
+
+
+def finish(connection: Connection, name: str, state: ExecutionState, now: float, **figures: object) -> bool:
+    """Record the end; False if it had been recorded. `figures`: retries, cpu_seconds, peak_rss_mb, error."""
+    changed = connection.execute(
+        update(executions)
+        .where(executions.c.name == name, executions.c.state.in_(UNFINISHED))
+        .values(state=state, finished_at=now, **figures)
+    ).rowcount
+    connection.execute(delete(local_tasks).where(local_tasks.c.execution == name))
+    return changed > 0
+
+
+def unfinished(connection: Connection) -> list[sa.Row[Any]]:
+    """Executions that are starting or running, oldest first."""
+    query = select(executions).where(executions.c.state.in_(UNFINISHED)).order_by(executions.c.started_at)
+    return list(connection.execute(query))
+
+
+def recent(connection: Connection, limit: int, since: float = 0.0) -> tuple[ExecutionInfo, ...]:
+    """The newest executions, newest first; those that ended before `since` left out."""
+    ended = sa.func.coalesce(executions.c.finished_at, sa.literal(1e18))
+    query = select(executions).where(ended >= since).order_by(executions.c.started_at.desc()).limit(limit)
+    return tuple(
+        ExecutionInfo(
+            name=row.name,
+            state=row.state,
+            tasks=row.tasks,
+            images=row.images,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            retries=row.retries,
+            cpu_seconds=row.cpu_seconds,
+            peak_rss_mb=row.peak_rss_mb,
+            error=row.error,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def last_outcomes(connection: Connection, limit: int) -> list[sa.Row[Any]]:
+    """(state, finished_at) of the executions that ended last, newest first."""
+    query = (
+        select(executions.c.state, executions.c.finished_at)
+        .where(executions.c.finished_at.is_not(None))
+        .order_by(executions.c.finished_at.desc())
+        .limit(limit)
+    )
+    return list(connection.execute(query))
+
+
+def task_started(connection: Connection, execution: str, task_index: int, pid: int, pid_started: str) -> None:
+    """Remember a local task's process, so that a later backend can tell whether it lives."""
+    connection.execute(
+        delete(local_tasks).where(local_tasks.c.execution == execution, local_tasks.c.task_index == task_index)
+    )
+    connection.execute(
+        insert(local_tasks).values(execution=execution, task_index=task_index, pid=pid, pid_started=pid_started)
+    )
+
+
+def tasks_of(connection: Connection, execution: str) -> list[sa.Row[Any]]:
+    """(task_index, pid, pid_started) of an execution's local tasks."""
+    return list(connection.execute(select(local_tasks).where(local_tasks.c.execution == execution)))

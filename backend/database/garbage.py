@@ -1,0 +1,30 @@
+"""Objects that nothing names any more, and when they may go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from backend.database.tables import garbage, processed_images
+
+
+def discard(connection: Connection, uris: Sequence[str], delete_after: float) -> None:
+    """Note objects, by URI, for removal at `delete_after`; noted already keeps the earlier time."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    for uri in uris:
+        connection.execute(insert(garbage).values(object_name=uri, delete_after=delete_after).on_conflict_do_nothing())
+
+
+def due(connection: Connection, now: float, limit: int) -> list[str]:
+    """URIs to be removed now; one that is in use again is left alone."""
+    in_use = select(processed_images.c.file_path)
+    connection.execute(delete(garbage).where(garbage.c.object_name.in_(in_use)))
+    query = select(garbage.c.object_name).where(garbage.c.delete_after <= now).order_by(garbage.c.delete_after)
+    return list(connection.scalars(query.limit(limit)))
+
+
+def removed(connection: Connection, uris: Sequence[str]) -> None:
+    """Forget objects that are gone."""
+    connection.execute(delete(garbage).where(garbage.c.object_name.in_(uris)))

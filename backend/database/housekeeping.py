@@ -1,0 +1,57 @@
+"""Sessions, named locks and single facts: small tables that serve the program itself."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from backend.database.tables import facts, sessions, work_locks
+
+
+def open_session(connection: Connection, token_hash: str, now: float, expires_at: float) -> None:
+    """Remember a login; sessions past their end go on the way."""
+    connection.execute(delete(sessions).where(sessions.c.expires_at < now))
+    connection.execute(insert(sessions).values(token_hash=token_hash, created_at=now, expires_at=expires_at))
+
+
+def session_is_open(connection: Connection, token_hash: str, now: float) -> bool:
+    return bool(
+        connection.scalar(select(sa.exists().where(sessions.c.token_hash == token_hash, sessions.c.expires_at >= now)))
+    )
+
+
+def close_session(connection: Connection, token_hash: str) -> None:
+    connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
+
+
+def take_lock(connection: Connection, name: str, holder: str, now: float, seconds: float) -> bool:
+    """Take the named lock unless somebody holds it; it ends by itself after `seconds`."""
+    connection.execute(delete(work_locks).where(work_locks.c.name == name, work_locks.c.until < now))
+    insert_into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert_into(work_locks).values(name=name, holder=holder, until=now + seconds)
+    return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
+
+
+def free_lock(connection: Connection, name: str, holder: str) -> None:
+    connection.execute(delete(work_locks).where(work_locks.c.name == name, work_locks.c.holder == holder))
+
+
+def get_fact(connection: Connection, key: str) -> str | None:
+    found: str | None = connection.scalar(select(facts.c.value).where(facts.c.key == key))
+    return found
+
+
+def set_fact(connection: Connection, key: str, value: str) -> None:
+    insert_into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert_into(facts).values(key=key, value=value)
+    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+def fact_or_make(connection: Connection, key: str, value: str) -> str:
+    """The fact of this key; `value` becomes it if there was none."""
+    insert_into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(insert_into(facts).values(key=key, value=value).on_conflict_do_nothing())
+    found = get_fact(connection, key)
+    assert found is not None
+    return found

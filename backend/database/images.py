@@ -1,0 +1,185 @@
+"""Images: taking them in, listing them, putting them back into the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from backend.database.tables import devices, images, processed_images
+from contract.admin_messages import ImageInfo, RetryRequest, VariantInfo
+from contract.messages import ImageState, Palette, PendingImage
+
+
+def shard_of(image_id: str) -> int:
+    """A stable, evenly spread number from the first 28 bits of the id."""
+    return int(image_id[:7], 16)
+
+
+def add(connection: Connection, values: dict[str, Any]) -> bool:
+    """Take in an uploaded image as pending; False if it was here before.
+
+    `values` holds id, file_path, file_hash, filename, byte_size, width, height, orientation, ingested_at.
+    """
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    row = {**values, "shard": shard_of(values["id"]), "queued_at": values["ingested_at"]}
+    result = connection.execute(insert(images).values(row).on_conflict_do_nothing())
+    return result.rowcount == 1
+
+
+def counts(connection: Connection) -> dict[ImageState, int]:
+    """How many images are in each state."""
+    found: dict[ImageState, int] = {"pending": 0, "processing": 0, "complete": 0, "failed": 0}
+    query = select(images.c.processing_status, func.count()).group_by(images.c.processing_status)
+    for state, number in connection.execute(query):
+        found[state] = number
+    return found
+
+
+def variant_counts(connection: Connection, since: float) -> tuple[int, int]:
+    """(all current variants, those made at `since` or later)."""
+    newer = func.count(processed_images.c.id).filter(processed_images.c.processed_at >= since)
+    total, recent = connection.execute(select(func.count(processed_images.c.id), newer)).one()
+    return total, recent
+
+
+def pending(connection: Connection, limit: int) -> tuple[PendingImage, ...]:
+    """Pending images for the legacy client: never-rendered first, then oldest first."""
+    query = (
+        select(images.c.id, images.c.file_path, images.c.width, images.c.height, images.c.orientation)
+        .where(images.c.processing_status == "pending")
+        .order_by(images.c.rendered_at.is_not(None), images.c.ingested_at, images.c.id)
+        .limit(limit)
+    )
+    return tuple(
+        PendingImage(
+            id=row.id, file_path=row.file_path, width=row.width, height=row.height, orientation=row.orientation
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _info(row: sa.Row[Any], variants: Sequence[VariantInfo] = (), *, whole: bool = False) -> ImageInfo:
+    palette = row.color_palette
+    return ImageInfo(
+        id=row.id,
+        filename=row.filename,
+        file_path=row.file_path,
+        width=row.width,
+        height=row.height,
+        orientation=row.orientation,
+        processing_status=row.processing_status,
+        ingested_at=row.ingested_at,
+        processing_error=row.processing_error,
+        color_palette=Palette(
+            primary=palette["primary"],
+            secondary=palette["secondary"],
+            tertiary=palette["tertiary"],
+            source_color=palette["sourceColor"],
+            all_colors=tuple(palette["allColors"]),
+        )
+        if palette
+        else None,
+        thumbnail_path=row.thumbnail_path,
+        attempts=row.attempts,
+        strikes=row.strikes,
+        suspect=row.suspect,
+        variants=tuple(variants),
+        histogram=(row.histogram or {}) if whole else {},
+    )
+
+
+def page(
+    connection: Connection, state: ImageState | None, after: str | None, limit: int
+) -> tuple[list[ImageInfo], bool]:
+    """Images in the order of their arrival, after the image `after`; and whether more follow."""
+    query = select(images).order_by(images.c.ingested_at, images.c.id).limit(limit + 1)
+    if state is not None:
+        query = query.where(images.c.processing_status == state)
+    if after is not None:
+        place = select(images.c.ingested_at, images.c.id).where(images.c.id == after)
+        query = query.where(sa.tuple_(images.c.ingested_at, images.c.id) > place.scalar_subquery())
+    rows = connection.execute(query).all()
+    return [_info(row) for row in rows[:limit]], len(rows) > limit
+
+
+def one(connection: Connection, image_id: str) -> ImageInfo | None:
+    """An image with its current variants, or None."""
+    row = connection.execute(select(images).where(images.c.id == image_id)).first()
+    if row is None:
+        return None
+    query = (
+        select(processed_images).where(processed_images.c.image_id == image_id).order_by(processed_images.c.device_size)
+    )
+    variants = [
+        VariantInfo(
+            device_size=found.device_size,
+            width=found.width,
+            height=found.height,
+            file_path=found.file_path,
+            recipe=found.recipe,
+            processed_at=found.processed_at,
+        )
+        for found in connection.execute(query)
+    ]
+    return _info(row, variants, whole=True)
+
+
+def retry(connection: Connection, request: RetryRequest, now: float) -> int:
+    """Put images back into the queue; how many. Their leases, if any, are void."""
+    if request.which == "failed":
+        where = images.c.processing_status == "failed"
+    elif request.which == "stuck":
+        where = images.c.processing_status == "processing"
+    else:
+        where = images.c.id.in_(request.ids) & (images.c.processing_status != "pending")
+    values = {
+        "processing_status": "pending",
+        "processing_error": None,
+        "queued_at": now,
+        "strikes": 0,
+        "suspect": False,
+        "attempt_open": False,
+        "lease_token": None,
+    }
+    return connection.execute(update(images).where(where).values(**values)).rowcount
+
+
+def waiting(connection: Connection) -> tuple[int, float | None, int]:
+    """(pending images, when the first of them became pending, images in work)."""
+    counted = connection.execute(
+        select(func.count(), func.min(images.c.queued_at)).where(images.c.processing_status == "pending")
+    ).one()
+    in_work = connection.scalar(
+        select(func.count()).select_from(images).where(images.c.processing_status == "processing")
+    )
+    return counted[0], counted[1], in_work or 0
+
+
+def state_of(connection: Connection, image_id: str) -> ImageState | None:
+    """The state of an image, or None for an unknown one."""
+    state: ImageState | None = connection.scalar(select(images.c.processing_status).where(images.c.id == image_id))
+    return state
+
+
+def move_bucket(connection: Connection, old_url: str, new_url: str) -> None:
+    """Follow a bucket that has another address now, such as a data folder that was moved."""
+    for column in (images.c.file_path, images.c.thumbnail_path, processed_images.c.file_path):
+        connection.execute(
+            update(column.table)
+            .where(column.startswith(old_url + "/", autoescape=True))
+            .values({column.name: sa.literal(new_url) + func.substr(column, len(old_url) + 1)})
+        )
+
+
+def ready_counts(connection: Connection) -> dict[str, int]:
+    """For each device key, how many images have a picture of its size."""
+    query = (
+        select(devices.c.key, func.count(processed_images.c.id))
+        .join(processed_images, processed_images.c.device_size == devices.c.key)
+        .group_by(devices.c.key)
+    )
+    return {key: number for key, number in connection.execute(query)}

@@ -1,0 +1,204 @@
+"""Results and failures: what tasks and sidecars report about images.
+
+Every function may be repeated with the same words and changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from backend.database.garbage import discard
+from backend.database.tables import devices, images, processed_images
+from backend.database.work_set import LEGACY, missing_work
+from contract.messages import ImageOutcome, ProcessedImage, RowError
+
+MAX_STRIKES = 3
+REPLACED_GRACE_SECONDS = 24 * 3600.0
+"""A replaced object stays this long: a frame may still hold its address."""
+
+
+def _refusal(image: sa.Row[Any] | None, row: ProcessedImage) -> str | None:
+    """Why this row may not change this image, or None."""
+    if image is None:
+        return "unknown image"
+    if row.lease is not None:
+        holds = image.processing_status in ("processing", "complete") and image.lease_token == row.lease
+        return None if holds else "the lease is lost: another task has this image, or it was put back by hand"
+    if image.processing_status == "failed":
+        return "the image has failed; retry it first"
+    if image.processing_status == "processing" and image.lease_owner is not None:
+        return "the image is held by another task"
+    return None
+
+
+def record(
+    connection: Connection,
+    rows: Sequence[ProcessedImage],
+    outcomes: Sequence[ImageOutcome],
+    object_uri: Callable[[str, str, str], str],
+    now: float,
+) -> tuple[int, list[RowError]]:
+    """Store variants, then complete the images that have all; the count stored and what was refused.
+
+    `object_uri(path, device key, image id)` gives the stored form of a reported path and raises
+    ValueError if it may not lie there.
+    """
+    ids = {row.image_id for row in rows} | {outcome.image_id for outcome in outcomes}
+    known = {row.id: row for row in connection.execute(select(images).where(images.c.id.in_(ids)))}
+    screens = {row.key: row for row in connection.execute(select(devices))}
+    stored, errors, touched = 0, [], set()
+    for row in rows:
+        image = known.get(row.image_id)
+        screen = screens.get(row.device_size)
+        error = _refusal(image, row)
+        uri = ""
+        if error is None and screen is None:
+            error = "no device has this key any more"
+        elif error is None and screen is not None and (screen.width, screen.height) != (row.width, row.height):
+            error = f"the device is {screen.width}x{screen.height}, this picture is {row.width}x{row.height}"
+        if error is None:
+            try:
+                uri = object_uri(row.file_path, row.device_size, row.image_id)
+            except ValueError as reason:
+                error = f"filePath: {reason}"
+        if error is not None:
+            errors.append(RowError(image_id=row.image_id, device_size=row.device_size, error=error))
+            continue
+        _store_variant(connection, row, uri, now)
+        touched.add(row.image_id)
+        stored += 1
+    for outcome in outcomes:
+        image = known.get(outcome.image_id)
+        if image is not None and image.processing_status == "processing" and image.lease_token == outcome.lease:
+            _record_outcome(connection, outcome, now)
+            touched.add(outcome.image_id)
+    _finish(connection, touched, {outcome.image_id for outcome in outcomes}, now)
+    return stored, errors
+
+
+def _store_variant(connection: Connection, row: ProcessedImage, uri: str, now: float) -> None:
+    key = (processed_images.c.image_id == row.image_id) & (processed_images.c.device_size == row.device_size)
+    before = connection.execute(select(processed_images.c.file_path, processed_images.c.recipe).where(key)).first()
+    recipe = row.recipe or LEGACY
+    if before is not None:
+        if before.file_path == uri and before.recipe == recipe:
+            return
+        if before.file_path != uri:
+            discard(connection, [before.file_path], now + REPLACED_GRACE_SECONDS)
+    palette = row.color_palette
+    values = {
+        "image_id": row.image_id,
+        "device_size": row.device_size,
+        "width": row.width,
+        "height": row.height,
+        "file_path": uri,
+        "color_primary": palette.primary,
+        "color_secondary": palette.secondary,
+        "color_tertiary": palette.tertiary,
+        "color_source": palette.source_color,
+        "color_palette": list(palette.all_colors),
+        "processed_at": now,
+        "recipe": recipe,
+    }
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(
+        insert(processed_images)
+        .values(values)
+        .on_conflict_do_update(index_elements=["image_id", "device_size"], set_=values)
+    )
+    connection.execute(
+        update(images)
+        .where(images.c.id == row.image_id, images.c.color_palette.is_(sa.null()))
+        .values(color_palette=_palette(row))
+    )
+
+
+def _palette(report: ProcessedImage | ImageOutcome) -> dict[str, object]:
+    palette = report.color_palette
+    return {
+        "primary": palette.primary,
+        "secondary": palette.secondary,
+        "tertiary": palette.tertiary,
+        "sourceColor": palette.source_color,
+        "allColors": list(palette.all_colors),
+    }
+
+
+def _record_outcome(connection: Connection, outcome: ImageOutcome, now: float) -> None:
+    values: dict[str, object] = {
+        "color_palette": _palette(outcome),
+        "histogram": outcome.histogram,
+        "render_seconds": outcome.seconds,
+        "processed_at": outcome.processed_at or now,
+    }
+    if outcome.thumbnail is not None:
+        values["thumbnail_path"] = outcome.thumbnail.file_path
+    connection.execute(update(images).where(images.c.id == outcome.image_id).values(**values))
+
+
+def _finish(connection: Connection, touched: set[str], reported: set[str], now: float) -> None:
+    """Complete the touched images that lack nothing; put the others that were reported back into the queue."""
+    missing = missing_work(connection, sorted(touched))
+    for image_id in sorted(touched):
+        of_image = images.c.id == image_id
+        if not missing[image_id]:
+            connection.execute(
+                update(images)
+                .where(of_image)
+                .values(
+                    processing_status="complete",
+                    processing_error=None,
+                    rendered_at=sa.func.coalesce(images.c.rendered_at, now),
+                    processed_at=sa.func.coalesce(images.c.processed_at, now),
+                    attempt_open=False,
+                    suspect=False,
+                    strikes=0,
+                )
+            )
+        elif image_id in reported:
+            claimed_at = connection.scalar(select(images.c.claimed_at).where(of_image)) or 0.0
+            owed = [item.key for item in missing[image_id] if item.changed_at < claimed_at]
+            values: dict[str, object] = {"processing_status": "pending", "queued_at": now}
+            if owed:  # back into the queue it would come out the same, for ever
+                values = {
+                    "processing_status": "failed",
+                    "processing_error": f"the task reported no usable picture for {', '.join(owed)}",
+                }
+            connection.execute(
+                update(images)
+                .where(of_image)
+                .values(rendered_at=sa.func.coalesce(images.c.rendered_at, now), attempt_open=False, **values)
+            )
+
+
+def fail(connection: Connection, image_id: str, error: str, lease: str | None, *, strike: bool, now: float) -> bool:
+    """Record a failure; False if the caller holds no lease on the image, and nothing changed.
+
+    A strike counts, and only the third one fails the image.
+    """
+    of_image = images.c.id == image_id
+    if lease is not None:
+        holds = sa.and_(of_image, images.c.processing_status == "processing", images.c.lease_token == lease)
+    else:
+        holds = sa.and_(of_image, images.c.processing_status == "processing", images.c.lease_owner.is_(None))
+    if strike:
+        last = images.c.strikes + 1 >= MAX_STRIKES
+        values: dict[str, object] = {
+            "strikes": images.c.strikes + 1,
+            "processing_status": sa.case((last, "failed"), else_="pending"),
+            "processing_error": sa.case((last, error), else_=None),
+            "queued_at": now,
+            "suspect": True,
+        }
+    else:
+        values = {"processing_status": "failed", "processing_error": error, "suspect": False}
+    changed = connection.execute(update(images).where(holds).values(attempt_open=False, **values)).rowcount
+    if changed == 0 and lease is not None:  # the same report again
+        same = (images.c.processing_status == "failed") & (images.c.lease_token == lease)
+        return bool(connection.scalar(select(sa.exists().where(of_image, same))))
+    return changed > 0

@@ -3,12 +3,21 @@
 ::
 
     ProcessorError
-    └── RenderError            one photo; permanent: the same bytes fail again
-        ├── NotAnImage         no picture format that we know
-        ├── NotAllowed         a known format, but none that we open (SVG, PDF, ...)
-        ├── TooManyPixels      beyond the pixel limit by its header; nothing was decoded
-        ├── TooMuchMemory      would need more memory than a task has
-        └── BrokenPixels       header or pixels are damaged or cut off
+    ├── RenderError            one photo; permanent: the same bytes fail again
+    │   ├── NotAnImage         no picture format that we know
+    │   ├── NotAllowed         a known format, but none that we open (SVG, PDF, ...)
+    │   ├── TooManyPixels      beyond the pixel limit by its header; nothing was decoded
+    │   ├── TooMuchMemory      would need more memory than a task has
+    │   └── BrokenPixels       header or pixels are damaged or cut off
+    └── TaskError              between a task and the rest of the system
+        ├── BackendUnavailable no answer, or "not now", for as long as we tried; worth another try
+        ├── BackendDenied      the token is missing, wrong or outdated; ends the task
+        ├── VersionMismatch    backend and processor are of different versions; ends the task
+        ├── BackendRejected    it did not understand us, or we did not it; ends the task
+        ├── TooManyFailures    one image after the other met a passing fault; ends the task, worth another try
+        ├── LeaseLost          someone else may have the image by now: drop it
+        ├── ImageGone          the image has been deleted: drop it
+        └── ChildDied          rendering a suspect ended its process: a strike
 
 Every leaf says by `temporary` whether another try can help. A message is a whole sentence that
 names the file, the reason and, where there is one, what to do.
@@ -64,6 +73,49 @@ class TooMuchMemory(RenderError):
 
 class BrokenPixels(RenderError):
     """Header or pixels are damaged or cut off: the picture is refused as a whole."""
+
+
+class TaskError(ProcessorError):
+    """A sentence for a person; `body` is that of the refusing answer, where there was one."""
+
+    body: bytes = b""
+
+
+class BackendUnavailable(TaskError):
+    """Not now. `retry_after` is the header of that name as it came, if it came."""
+
+    temporary = True
+    retry_after: str | None = None
+
+
+class BackendDenied(TaskError):
+    """The backend does not accept our token."""
+
+
+class VersionMismatch(TaskError):
+    """Backend and processor would not make the same pictures."""
+
+
+class BackendRejected(TaskError):
+    """A request or an answer that the other side does not understand."""
+
+
+class TooManyFailures(TaskError):
+    """Faults that should pass did not: going on would only burn time."""
+
+    temporary = True
+
+
+class LeaseLost(TaskError):
+    """The image is no longer ours."""
+
+
+class ImageGone(TaskError):
+    """The image does not exist any more."""
+
+
+class ChildDied(TaskError):
+    """The process that rendered a suspect image was killed, gave up or was overdue."""
 
 
 def printable_name(name: str) -> str:

@@ -35,7 +35,7 @@ def started(connection: Connection, name: str) -> None:
     )
 
 
-def finish(connection: Connection, name: str, state: ExecutionState, now: float, **figures: object) -> bool:
+def finish(connection: Connection, /, name: str, state: ExecutionState, now: float, **figures: object) -> bool:
     """Record the end; False if it had been recorded. `figures`: retries, cpu_seconds, peak_rss_mb, error."""
     changed = connection.execute(
         update(executions)

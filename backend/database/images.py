@@ -182,4 +182,4 @@ def ready_counts(connection: Connection) -> dict[str, int]:
         .join(processed_images, processed_images.c.device_size == devices.c.key)
         .group_by(devices.c.key)
     )
-    return {key: number for key, number in connection.execute(query)}
+    return dict(connection.execute(query).tuples().all())

@@ -22,10 +22,12 @@ REPLACED_GRACE_SECONDS = 24 * 3600.0
 """A replaced object stays this long: a frame may still hold its address."""
 
 
-def _refusal(image: sa.Row[Any] | None, row: ProcessedImage) -> str | None:
+def _refusal(image: sa.Row[Any] | None, row: ProcessedImage, *, trusted: bool) -> str | None:
     """Why this row may not change this image, or None."""
     if image is None:
         return "unknown image"
+    if trusted:
+        return None
     if row.lease is not None:
         holds = image.processing_status in ("processing", "complete") and image.lease_token == row.lease
         return None if holds else "the lease is lost: another task has this image, or it was put back by hand"
@@ -42,20 +44,25 @@ def record(
     outcomes: Sequence[ImageOutcome],
     object_uri: Callable[[str, str, str], str],
     now: float,
+    *,
+    trusted: bool = False,
 ) -> tuple[int, list[RowError]]:
     """Store variants, then complete the images that have all; the count stored and what was refused.
 
     `object_uri(path, device key, image id)` gives the stored form of a reported path and raises
-    ValueError if it may not lie there.
+    ValueError if it may not lie there. `trusted` is for sidecars: what they say is true whoever
+    holds the lease, but it does not end anybody's work.
     """
     ids = {row.image_id for row in rows} | {outcome.image_id for outcome in outcomes}
     known = {row.id: row for row in connection.execute(select(images).where(images.c.id.in_(ids)))}
     screens = {row.key: row for row in connection.execute(select(devices))}
-    stored, errors, touched = 0, [], set()
+    stored = 0
+    errors: list[RowError] = []
+    touched: set[str] = set()
     for row in rows:
         image = known.get(row.image_id)
         screen = screens.get(row.device_size)
-        error = _refusal(image, row)
+        error = _refusal(image, row, trusted=trusted)
         uri = ""
         if error is None and screen is None:
             error = "no device has this key any more"
@@ -74,10 +81,14 @@ def record(
         stored += 1
     for outcome in outcomes:
         image = known.get(outcome.image_id)
-        if image is not None and image.processing_status == "processing" and image.lease_token == outcome.lease:
+        if image is None:
+            continue
+        holds = image.processing_status == "processing" and image.lease_token == outcome.lease
+        if trusted or holds:
             _record_outcome(connection, outcome, now)
             touched.add(outcome.image_id)
-    _finish(connection, touched, {outcome.image_id for outcome in outcomes}, now)
+    reported = set() if trusted else {outcome.image_id for outcome in outcomes}
+    _finish(connection, touched, reported, now)
     return stored, errors
 
 

@@ -40,7 +40,7 @@ def lacks_variants() -> ColumnElement[bool]:
     return exists(missing.correlate(images))
 
 
-def missing_work(connection: Connection, image_ids: Sequence[str]) -> dict[str, list[sa.Row[Any]]]:
+def missing_work(connection: Connection, image_ids: Sequence[str]) -> dict[str, list[sa.Row[*tuple[Any, ...]]]]:
     """For each image the missing (device key, recipe, changed_at), in the order of the keys."""
     row = select(processed_images.c.id).where(processed_images.c.image_id == images.c.id, covered())
     query = (
@@ -49,7 +49,7 @@ def missing_work(connection: Connection, image_ids: Sequence[str]) -> dict[str, 
         .where(images.c.id.in_(image_ids), ~exists(row.correlate(images, devices)))
         .order_by(devices.c.key)
     )
-    found: dict[str, list[sa.Row[Any]]] = {image_id: [] for image_id in image_ids}
+    found: dict[str, list[sa.Row[*tuple[Any, ...]]]] = {image_id: [] for image_id in image_ids}
     for line in connection.execute(query):
         found[line.id].append(line)
     return found

@@ -1,0 +1,163 @@
+"""The metadata sync: imports what a lost report left behind, and archives what is recorded.
+
+A task writes a sidecar before it reports. If the report is lost, the sidecar still says all, and
+this reads it. A sidecar is archived only when the database holds what it says; one that cannot
+be imported stays where it is and is named in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import islice
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from backend.database import Database, housekeeping, results
+from backend.database.tables import images
+from contract import object_names
+from contract.admin_messages import SyncReport
+from contract.bucket import Bucket, BucketError, ObjectInfo, ObjectNotFound
+from contract.messages import ImageOutcome, Palette, ProcessedImage, Sidecar
+
+log = logging.getLogger(__name__)
+
+SIDECAR_LIMIT_BYTES = 4 * 1024 * 1024
+PAGE = 200
+LOCK_SECONDS = 600.0
+
+ARCHIVABLE, WAITS, REFUSED = "archivable", "waits", "refused"
+
+
+def parse(data: bytes, image_id: str) -> tuple[Sidecar, datetime]:
+    """A sidecar and its time. Raises ValueError saying what is wrong with it."""
+    try:
+        sidecar = msgspec.json.decode(data, type=Sidecar)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"it is no sidecar: {error}") from error
+    if sidecar.image_id != image_id:
+        raise ValueError(f"it speaks of another image, {sidecar.image_id}")
+    moment = datetime.fromisoformat(sidecar.processed_at)
+    return sidecar, moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def palette_of(sidecar: Sidecar) -> Palette | None:
+    """The palette that a sidecar tells, or None if it tells of no picture at all."""
+    for result in sidecar.results:
+        return Palette(
+            primary=result.primary,
+            secondary=result.secondary,
+            tertiary=result.tertiary,
+            source_color=sidecar.source_color or result.primary,
+            all_colors=result.colors,
+        )
+    return None
+
+
+def import_sidecar(
+    connection: Connection, sidecar: Sidecar, object_uri: Callable[[str, str, str], str], now: float
+) -> tuple[str, str, bool]:
+    """Record what the sidecar says unless it is recorded; what may be done with it, why, and whether it was new."""
+    image = connection.execute(select(images).where(images.c.id == sidecar.image_id)).first()
+    if image is None:
+        return REFUSED, "unknown image", False
+    if image.processing_status == "processing" and (image.lease_until or 0) >= now:
+        return WAITS, "a task has this image and will report itself", False
+    if image.processing_status == "complete":
+        # Its rows stand. What a late sidecar says beside them is history, and archived as such.
+        return ARCHIVABLE, "recorded", False
+    if image.processing_status == "failed":
+        return REFUSED, "the image has failed; retry it, or remove the sidecar", False
+    palette = palette_of(sidecar)
+    if palette is None:
+        return WAITS, "it tells of no picture; the image will be rendered again", False
+    rows = [
+        ProcessedImage(
+            image_id=sidecar.image_id,
+            device_size=result.device_size,
+            width=result.width,
+            height=result.height,
+            file_path=result.file_path,
+            color_palette=palette,
+            recipe=result.recipe,
+        )
+        for result in sidecar.results
+    ]
+    outcome = ImageOutcome(
+        image_id=sidecar.image_id,
+        lease="sync",
+        color_palette=palette,
+        histogram=sidecar.histogram,
+        thumbnail=sidecar.thumbnail,
+        seconds=sidecar.seconds,
+    )
+    stored, errors = results.record(connection, rows, [outcome], object_uri, now, trusted=True)
+    if errors:
+        return (
+            REFUSED,
+            f"{stored} of {len(rows)} pictures imported; {errors[0].device_size}: {errors[0].error}",
+            stored > 0,
+        )
+    return ARCHIVABLE, f"imported {stored} pictures", True
+
+
+class MetadataSync:
+    """Runs over the waiting sidecars; two runs never overlap, in one process or in two."""
+
+    def __init__(
+        self, database: Database, bucket: Bucket, object_uri: Callable[[str, str, str], str], holder: str
+    ) -> None:
+        self._database = database
+        self._bucket = bucket
+        self._object_uri = object_uri
+        self._holder = holder
+        self._told: set[str] = set()
+        log.info("Metadata sync service initialized")
+
+    async def run(self, now: float) -> SyncReport | None:
+        """One pass; None if another one is at it."""
+        taken = await self._database.write(housekeeping.take_lock, "sync", self._holder, now, LOCK_SECONDS)
+        if not taken:
+            return None
+        try:
+            return await self._pass(now)
+        finally:
+            await self._database.write(housekeeping.free_lock, "sync", self._holder)
+
+    async def _pass(self, now: float) -> SyncReport:
+        found = imported = archived = 0
+        listing = self._bucket.list(object_names.METADATA)
+        while page := await asyncio.to_thread(lambda: list(islice(listing, PAGE))):
+            log.info("Syncing %d metadata files", len(page))
+            for entry in page:
+                image_id = object_names.image_of_sidecar(entry.name)
+                if image_id is None:
+                    continue
+                found += 1
+                verdict, new = await self._one(entry, image_id, now)
+                imported += new
+                archived += verdict == ARCHIVABLE
+        return SyncReport(found=found, imported=imported, archived=archived, left=found - archived)
+
+    async def _one(self, entry: ObjectInfo, image_id: str, now: float) -> tuple[str, bool]:
+        """Import and archive one sidecar: what became of it, and whether it told something new."""
+        new = False
+        try:
+            data = await asyncio.to_thread(self._bucket.read, entry.name, SIDECAR_LIMIT_BYTES)
+            sidecar, moment = parse(data, image_id)
+            verdict, reason, new = await self._database.write(import_sidecar, sidecar, self._object_uri, now)
+            if verdict == ARCHIVABLE:
+                target = object_names.archived_sidecar(image_id, moment)
+                await asyncio.to_thread(self._bucket.move, entry.name, target)
+        except ObjectNotFound:
+            return WAITS, False  # another run has moved it
+        except (BucketError, ValueError) as error:
+            verdict, reason = REFUSED, str(error)
+        if verdict == REFUSED and entry.name not in self._told:
+            log.warning("sidecar %s cannot be imported and stays: %s", entry.name, reason)
+            if len(self._told) < 10_000:
+                self._told.add(entry.name)
+        return verdict, new

@@ -48,7 +48,7 @@ class RenderError(ProcessorError):
         self.reason = reason
         self.advice = advice
         sentence = f"{self.name} {reason}."
-        super().__init__(f"{sentence} {advice}" if advice else sentence)
+        super().__init__(f"{sentence} {advice}." if advice else sentence)
 
     def __reduce__(self) -> tuple[type[RenderError], tuple[str, str, str]]:
         """Lets the error travel between processes, which the default would not."""

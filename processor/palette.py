@@ -1,0 +1,113 @@
+"""The colours of a photo: a small proxy, 128 quantized colours, Material's score.
+
+`quantize` and `score` are the two places where a faster implementation can step in; everything else
+only prepares their input and names their output. Both are deterministic: the C++ quantizer seeds its
+own generator at each call, and holds the interpreter's lock while it works.
+
+A photo without any colour that Material would choose (black and white, fog) gets its own most
+frequent colour. Material's own answer would be the same blue for all of them, which no frame's
+owner would recognise as the photo's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from materialyoucolor.quantize import QuantizeCelebi
+from materialyoucolor.score.score import Score, ScoreOptions
+
+from contract.messages import Histogram, Palette
+from processor.decode import Base
+from processor.framing import PROXY_SIDE, shrink_for
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from processor.vips_setup import pyvips
+
+MAX_COLOURS = 128
+PALETTE_COLOURS = 8
+
+Rgb = tuple[int, int, int]
+
+
+def proxy_scale(width: int, height: int) -> float:
+    """The factor that makes the longest side `PROXY_SIDE`; never enlarges."""
+    return min(1.0, PROXY_SIDE / max(width, height))
+
+
+def proxy_pixels(base: Base) -> NDArray[np.uint8]:
+    """The pixels that count, as an array of shape (n, 3), uint8, sRGB; n is at least 1.
+
+    Where the photo has transparency only its opaque pixels count, unless there are none at all.
+    """
+    scale = proxy_scale(base.image.width, base.image.height)
+    colours = _small(base.image, scale).reshape(-1, 3)
+    if base.alpha is None:
+        return colours
+    opaque = _small(base.alpha, scale).reshape(-1) == 255
+    return colours[opaque] if opaque.any() else colours
+
+
+def find_colours(pixels: NDArray[np.uint8]) -> tuple[Palette, Histogram]:
+    """Palette and histogram of `pixels`, shape (n, 3), uint8.
+
+    The histogram has at most 128 entries, most frequent first, ties by colour.
+    """
+    counted = quantize(pixels, MAX_COLOURS)
+    ordered = dict(sorted(counted.items(), key=lambda entry: (-entry[1], entry[0])))
+    chosen = score(ordered, PALETTE_COLOURS) or [next(iter(ordered))]
+    histogram = {_hex(colour): population for colour, population in ordered.items()}
+    return _palette([_hex(colour) for colour in chosen]), histogram
+
+
+def quantize(pixels: NDArray[np.uint8], most: int) -> dict[Rgb, int]:
+    """At most `most` colours for `pixels`, and how many pixels each stands for (Celebi: Wu, then k-means)."""
+    found: Mapping[int, int] = QuantizeCelebi(pixels.tolist(), most)
+    return {_rgb(argb): int(population) for argb, population in found.items() if population > 0}
+
+
+def score(populations: Mapping[Rgb, int], desired: int) -> list[Rgb]:
+    """The colours that Material would make themes from, best first; empty if none has any chroma."""
+    no_choice = 0  # transparent black, which is no quantized colour
+    argb = {0xFF000000 | red << 16 | green << 8 | blue: n for (red, green, blue), n in populations.items()}
+    chosen: list[int] = Score.score(argb, ScoreOptions(desired=desired, fallback_color_argb=no_choice))
+    return [_rgb(colour) for colour in chosen if colour != no_choice]
+
+
+def _small(image: pyvips.Image, scale: float) -> NDArray[np.uint8]:
+    """Resized and looked at in place: numpy reads the buffer that libvips wrote."""
+    small = image
+    if scale < 1:
+        # Averaging first leaves a filter of few taps; the proxy needs colours, not edges.
+        shrink = shrink_for(scale * 2)
+        small = image.shrink(shrink, shrink, ceil=True) if shrink > 1 else image
+        small = small.resize(
+            max(1, round(image.width * scale)) / small.width,
+            vscale=max(1, round(image.height * scale)) / small.height,
+        )
+    pixels: NDArray[np.uint8] = np.frombuffer(small.write_to_memory(), dtype=np.uint8)
+    return pixels.reshape(small.height, small.width, small.bands)
+
+
+def _rgb(argb: int) -> Rgb:
+    return (argb >> 16) & 255, (argb >> 8) & 255, argb & 255
+
+
+def _hex(colour: Rgb) -> str:
+    return "#{:02X}{:02X}{:02X}".format(*colour)
+
+
+def _palette(best: list[str]) -> Palette:
+    """Name the first three; a place without a colour of its own repeats the first."""
+    padded = (best + [best[0]] * PALETTE_COLOURS)[:PALETTE_COLOURS]
+    primary, secondary, tertiary = padded[:3]
+    return Palette(
+        primary=primary,
+        secondary=secondary,
+        tertiary=tertiary,
+        source_color=primary,
+        all_colors=tuple(padded),
+    )

@@ -22,6 +22,8 @@ from processor.header import (
 )
 from processor.heif import HeifTrouble, decode_heic
 from processor.memory_estimate import BYTES_BEFORE_ANY_PICTURE, estimate_bytes
+from processor.shrink import box_shrink, in_memory
+from processor.signatures import Container
 from processor.vips_setup import pyvips
 
 __all__ = [
@@ -66,9 +68,9 @@ def decode(data: bytes, header: Header, shrink: int, name: str) -> Base:
         if alpha is None:
             return _base(to_srgb(colour, name), None, image, header, shrink)
         # Colour and alpha hang on one pass over the file, so both are fetched in one.
-        both = _in_memory(to_srgb(colour, name).bandjoin(alpha))
+        both = in_memory(to_srgb(colour, name).bandjoin(alpha))
         flat = both.copy(interpretation="srgb").flatten(background=list(BACKGROUND))
-        return _base(flat, _in_memory(both[3]), image, header, shrink)
+        return _base(flat, in_memory(both[3]), image, header, shrink)
     except (pyvips.Error, HeifTrouble) as error:
         raise BrokenPixels(name, f"is damaged or cut off ({condense(error)})", RESEND) from error
 
@@ -77,27 +79,13 @@ def _open(data: bytes, header: Header, shrink: int) -> pyvips.Image:
     if header.loader in ("jpeg", "webp"):
         return open_lazily(data, "jpeg" if header.loader == "jpeg" else "webp", shrink=shrink)
     if header.loader == "heic":
-        image = decode_heic(data)
-    elif header.loader == "avif":
-        image = open_lazily(data, "heif", page=header.page)
-    else:
-        image = open_lazily(data, header.loader)
-    if shrink == 1:
-        return image
-    if not image.hasalpha():
-        return image.shrink(shrink, shrink, ceil=True)
-    # Transparent pixels must not lend their invisible colour to their neighbours.
-    kind = image.format
-    return image.premultiply().shrink(shrink, shrink, ceil=True).unpremultiply().cast(kind)
+        return decode_heic(data, shrink)
+    container: Container = "heif" if header.loader == "avif" else header.loader
+    return box_shrink(open_lazily(data, container, page=header.page), shrink)
 
 
 def _base(flat: pyvips.Image, alpha: pyvips.Image | None, opened: pyvips.Image, header: Header, shrink: int) -> Base:
     scale_x = scale_y = 1 / shrink
     if header.loader == "webp":  # its decoder rounds to whole pixels and stretches by the difference
         scale_x, scale_y = opened.width / header.width, opened.height / header.height
-    return Base(_in_memory(flat).copy(interpretation="srgb"), alpha, scale_x, scale_y)
-
-
-def _in_memory(image: pyvips.Image) -> pyvips.Image:
-    """Run the pipeline once. The result is bare pixels: profile, EXIF and gain map stay behind."""
-    return pyvips.Image.new_from_memory(image.write_to_memory(), image.width, image.height, image.bands, image.format)
+    return Base(in_memory(flat).copy(interpretation="srgb"), alpha, scale_x, scale_y)

@@ -1,0 +1,103 @@
+"""The app: every route on one screen."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import falcon.asgi
+from falcon.asgi import Request, Response
+from sqlalchemy.exc import OperationalError
+
+from backend.errors import Refused, handle_refused, serialize_http_error, write_problem
+from backend.openapi import operations
+from backend.resources import control, devices, frames, health, library, processing, session, uploads
+from backend.services import Services
+from contract.bucket import BucketError
+
+log = logging.getLogger(__name__)
+
+
+def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
+    """The ASGI app over opened services. Raises TypeError for a responder that says not who may call it."""
+    openapi = health.OpenApi(services)
+    routes: dict[str, object] = {
+        # given calls of the processor, and ours beside them
+        "/api/processing/pending": processing.Pending(services),
+        "/api/processing-attempts/{image_id}/start": processing.AttemptStarts(services),
+        "/api/processed-images": processing.Results(services),
+        "/api/images/{image_id}/failed": processing.Failures(services),
+        "/api/processing/claims": processing.Claims(services),
+        "/api/processing/claims/renew": processing.Renewals(services),
+        "/api/processing/claims/release": processing.Releases(services),
+        # people
+        "/login": session.LoginResource(services),
+        "/logout": session.LogoutResource(services),
+        "/api/admin/upload": uploads.Uploads(services),
+        "/api/admin/status": control.StatusResource(services),
+        "/api/admin/flush": control.Flush(services),
+        "/api/admin/sync": control.Sync(services),
+        "/api/admin/retry": control.Retry(services),
+        "/api/images": library.Images(services),
+        "/api/images/{image_id}": library.OneImage(services),
+        # devices
+        "/api/devices": devices.Devices(services),
+        "/api/devices/{device_id}": devices.OneDevice(services),
+        "/api/devices/{device_id}/slideshow": frames.DeviceSlideshow(services),
+        "/api/devices/{device_id}/next": frames.DeviceNext(services),
+        "/api/devices/{device_id}/images/{image_id}": frames.DeviceImage(services),
+        "/pictures/{device_key}/{file}": frames.Picture(services),
+        # machines
+        "/_health": health.HealthResource(services),
+        "/_ready": health.Ready(services),
+        "/metrics": health.MetricsResource(services),
+        "/openapi.json": openapi,
+        "/internal/tick": control.Tick(services),
+    }
+    openapi.routes = routes
+    list(operations(routes))  # raises before anything is served
+    app = falcon.asgi.App(middleware=[_Timing(services)])
+    for path, resource in routes.items():
+        app.add_route(path, resource)
+    app.req_options.strip_url_path_trailing_slash = True
+    app.add_error_handler(Refused, handle_refused)
+    app.add_error_handler(BucketError, _bucket_failed)
+    app.add_error_handler(OperationalError, _database_failed)
+    app.add_error_handler(Exception, _unforeseen)
+    app.set_error_serializer(serialize_http_error)
+    return app
+
+
+class _Timing:
+    """Measures each request, and sends the headers that every answer carries."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def process_request(self, req: Request, resp: Response) -> None:
+        req.context.began = time.perf_counter()
+
+    async def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
+        resp.set_header("X-Content-Type-Options", "nosniff")
+        if "Cache-Control" not in resp.headers and "cache-control" not in resp.headers:
+            resp.set_header("Cache-Control", "no-store")
+        elapsed = time.perf_counter() - req.context.began
+        self._services.metrics.requests.labels(req.method, resp.status_code).observe(elapsed)
+
+
+async def _bucket_failed(req: Request, resp: Response, error: BucketError, params: dict[str, Any]) -> None:
+    log.error("%s %s: the bucket failed: %s", req.method, req.path, error)
+    write_problem(resp, 503 if error.temporary else 500, f"the bucket failed: {error}")
+
+
+async def _database_failed(req: Request, resp: Response, error: OperationalError, params: dict[str, Any]) -> None:
+    log.error("%s %s: the database failed: %s", req.method, req.path, error.orig)
+    write_problem(resp, 503, "the database is busy or cannot be written; try again")
+
+
+async def _unforeseen(req: Request, resp: Response, error: Exception, params: dict[str, Any]) -> None:
+    if isinstance(error, falcon.HTTPError | falcon.HTTPStatus):
+        raise error
+    log.exception("%s %s failed", req.method, req.path)
+    write_problem(resp, 500, "the server failed in a way that nobody foresaw; its log says more")

@@ -1,0 +1,156 @@
+"""Who may what. Everything that is not explicitly public is refused without credentials.
+
+Secrets are compared by their SHA-256 in constant time, so neither content nor length leaks.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from falcon.asgi import Request
+
+from backend.database import Database, devices, housekeeping
+from backend.errors import Forbidden, Unauthorized
+from contract import logs
+
+COOKIE = "session_id"
+
+
+class Access(enum.Enum):
+    """Who an operation is for."""
+
+    PUBLIC = "anyone"
+    PROCESSOR = "the processor's bearer token"
+    ADMIN = "an admin's session cookie"
+    DEVICE = "the device's bearer token, or an admin's session cookie"
+    METRICS = "an admin's session cookie, or the metrics token"
+    PICTURE = "the signature in the address, or an admin's session cookie"
+
+
+def digest(secret: str) -> str:
+    """The SHA-256 of a secret in hex; what the database keeps of tokens that were random."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def matches(given: str, expected: Sequence[str]) -> bool:
+    """Whether `given` is one of the expected secrets; every one is compared, in constant time."""
+    found = False
+    for secret in expected:
+        if secret:
+            found |= hmac.compare_digest(digest(given), digest(secret))
+    return found
+
+
+def bearer(req: Request) -> str | None:
+    """The bearer token of the Authorization header, or None."""
+    scheme, _, token = (req.get_header("Authorization") or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+class Authority:
+    """Checks requests against the secrets of this installation."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        processor_tokens: Sequence[str],
+        admin_password: str,
+        metrics_token: str,
+        device_auth: str,
+        session_seconds: float,
+        picture_key: str,
+    ) -> None:
+        if not any(processor_tokens) or not admin_password:
+            raise ValueError("the processor's token and the admin's password must not be empty")
+        self._database = database
+        self._processor_tokens = tuple(processor_tokens)
+        self._password = admin_password
+        self._metrics_token = metrics_token
+        self.device_auth = device_auth
+        self.session_seconds = session_seconds
+        self._picture_key = picture_key.encode()
+        for secret in (*processor_tokens, admin_password, metrics_token):
+            logs.redact(secret)
+
+    async def require(self, access: Access, req: Request, device_id: str | None, now: float) -> None:
+        """Let the request pass, or raise Unauthorized or Forbidden. Unknown kinds of access are refused."""
+        match access:
+            case Access.PUBLIC:
+                return
+            case Access.PROCESSOR:
+                self._require_processor(req)
+            case Access.ADMIN:
+                await self._require_session(req, now)
+            case Access.DEVICE:
+                await self._require_device(req, device_id, now)
+            case Access.METRICS:
+                token = bearer(req)
+                if token is None:
+                    await self._require_session(req, now)
+                elif not matches(token, [self._metrics_token]):
+                    raise Forbidden("this is not the metrics token (METRICS_TOKEN)")
+            case Access.PICTURE:
+                if not self.signature_holds(req.path, req.get_param("s") or ""):
+                    await self._require_session(req, now)
+
+    def _require_processor(self, req: Request) -> None:
+        token = bearer(req)
+        if token is None:
+            raise Unauthorized("send the processor's token as 'Authorization: Bearer ...'")
+        if not matches(token, self._processor_tokens):
+            raise Forbidden("this is not the processor's token (PROCESSOR_AUTH_TOKEN of the backend)")
+
+    async def _require_session(self, req: Request, now: float) -> None:
+        values = req.get_cookie_values(COOKIE) or [""]
+        if not values[0] or not await self._database.read(housekeeping.session_is_open, digest(values[0]), now):
+            raise Unauthorized("log in first: POST /login with the admin's password")
+        if req.method not in ("GET", "HEAD"):
+            refuse_foreign(req)
+
+    async def _require_device(self, req: Request, device_id: str | None, now: float) -> None:
+        if self.device_auth == "open":
+            return
+        token = bearer(req)
+        if token is None:
+            await self._require_session(req, now)
+            return
+        owner = await self._database.read(devices.of_token, digest(token))
+        wanted = await self._database.read(devices.one, device_id) if device_id else None
+        if owner is None or wanted is None or wanted.id != owner:
+            raise Forbidden("this token is not that of the device")
+
+    async def log_in(self, password: str, now: float) -> str | None:
+        """A new session's id if the password is right, else None. Only its hash is kept."""
+        if not matches(password, [self._password]):
+            return None
+        session = secrets.token_urlsafe(32)
+        await self._database.write(housekeeping.open_session, digest(session), now, now + self.session_seconds)
+        return session
+
+    async def log_out(self, req: Request) -> None:
+        """End the request's session, if it has one."""
+        for session in req.get_cookie_values(COOKIE) or []:
+            await self._database.write(housekeeping.close_session, digest(session))
+
+    def signature(self, path: str) -> str:
+        """The signature that lets whoever holds it fetch the picture at this path, and nothing else."""
+        return hmac.new(self._picture_key, path.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def signature_holds(self, path: str, signature: str) -> bool:
+        return hmac.compare_digest(self.signature(path).encode(), signature.encode())
+
+
+def refuse_foreign(req: Request) -> None:
+    """Raise Forbidden for a change that another site's page asks for; tools without these headers pass."""
+    site = req.get_header("Sec-Fetch-Site")
+    if site is not None and site not in ("same-origin", "none"):
+        raise Forbidden("changes are only taken from this site's own pages")
+    origin = req.get_header("Origin")
+    if origin is not None and urlsplit(origin).netloc != req.netloc and origin != f"{req.scheme}://{req.netloc}":
+        raise Forbidden("changes are only taken from this site's own pages")

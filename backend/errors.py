@@ -1,0 +1,90 @@
+"""Errors that callers see: `application/problem+json`, the sentence also in `error`.
+
+Refused                    any answer that is not a success
+├── Unauthorized  401      no credentials
+├── Forbidden     403      wrong credentials, or a request from a foreign page
+├── NotFound      404      unknown image, device or route
+├── Conflict      409      the caller's view is out of date
+├── TooLarge      413      more bytes than the limit
+├── NotAnImage    415      a kind of file that is not taken
+└── Invalid       422      a field is wrong; the sentence names it
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import falcon
+import msgspec
+from falcon.asgi import Request, Response
+
+from contract.admin_messages import Problem
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class Refused(Exception):
+    """The request is answered with `status` and a sentence that says what to do."""
+
+    status = 400
+
+    def __init__(self, detail: str, **members: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+
+
+class Unauthorized(Refused):
+    status = 401
+
+
+class Forbidden(Refused):
+    status = 403
+
+
+class NotFound(Refused):
+    status = 404
+
+
+class Conflict(Refused):
+    status = 409
+
+
+class TooLarge(Refused):
+    status = 413
+
+
+class NotAnImage(Refused):
+    status = 415
+
+
+class Invalid(Refused):
+    status = 422
+
+
+class Unavailable(Refused):
+    status = 503
+
+
+def write_problem(resp: Response, status: int, detail: str, members: dict[str, object] | None = None) -> None:
+    """Make `resp` say what went wrong."""
+    title = HTTPStatus(status).phrase
+    problem = Problem(type="about:blank", title=title, status=status, detail=detail, error=detail)
+    resp.status = status
+    resp.content_type = PROBLEM_JSON
+    resp.data = msgspec.json.encode({**msgspec.to_builtins(problem), **(members or {})})
+    if status == 401:
+        resp.set_header("WWW-Authenticate", 'Bearer realm="slideshow"')
+    if status == 503:
+        resp.set_header("Retry-After", "5")
+
+
+async def handle_refused(req: Request, resp: Response, error: Refused, params: dict[str, object]) -> None:
+    """Falcon's handler for our own errors."""
+    write_problem(resp, error.status, error.detail, error.members)
+
+
+def serialize_http_error(req: Request, resp: Response, error: falcon.HTTPError) -> None:
+    """Falcon's own errors (no such route, method not allowed, ...) in the same shape."""
+    detail = error.description or {404: f"there is nothing at {req.path}"}.get(error.status_code) or error.title
+    write_problem(resp, error.status_code, str(detail))

@@ -1,0 +1,89 @@
+"""What an upload is, by its content: kind, size, orientation. No pixel is decoded here.
+
+Pillow reads the headers, pi-heif those of HEIC; the processor's own checks come again later.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import pi_heif
+from msgspec import Struct
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from backend.errors import Invalid, NotAnImage
+from contract.messages import Orientation, orientation_of
+
+EXTENSIONS = {
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "WEBP": ".webp",
+    "GIF": ".gif",
+    "TIFF": ".tif",
+    "AVIF": ".avif",
+    "HEIF": ".heic",
+}
+FORMATS = [kind for kind in EXTENSIONS if kind != "HEIF"]
+KINDS = "JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC"
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
+
+# Our own limits apply, with an answer of ours; Pillow's would raise in the middle of a header.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class UploadHeader(Struct, frozen=True):
+    """Extension with its dot, and the size and orientation of the upright picture in pixels."""
+
+    extension: str
+    width: int
+    height: int
+    orientation: Orientation
+
+
+def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progressive_pixels: int) -> UploadHeader:
+    """What the upload is. Raises NotAnImage (415) or, for too many pixels, Invalid (422)."""
+    kind, width, height, turned, progressive = _header(data, filename)
+    if width < 1 or height < 1:
+        raise NotAnImage(f"{filename}: its header says {width}x{height} pixels, so there is no picture in it")
+    limit = max_progressive_pixels if progressive else max_pixels
+    if width * height > limit:
+        shape = "progressive picture" if progressive else "picture"
+        raise Invalid(
+            f"{filename}: {width}x{height} is {width * height / 1e6:.0f} megapixels; "
+            f"a {shape} may have {limit / 1e6:.0f}"
+        )
+    if turned:
+        width, height = height, width
+    return UploadHeader(EXTENSIONS[kind], width, height, orientation_of(width, height))
+
+
+def _header(data: bytes, filename: str) -> tuple[str, int, int, bool, bool]:
+    """(kind, stored width, stored height, whether upright swaps them, whether it is a progressive JPEG)."""
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avif" not in data[8:64]:
+        try:
+            # The size is that of the upright picture: the container's own turns are part of it.
+            width, height = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False).size
+        except Exception as error:  # pi-heif names no errors of its own
+            raise NotAnImage(f"{filename}: it begins like a HEIC picture but cannot be read: {error}") from error
+        return "HEIF", width, height, False, False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                kind = image.format or ""
+                turned = _exif_orientation(image) >= 5
+                return kind, image.width, image.height, turned, kind == "JPEG" and "progressive" in image.info
+    except UnidentifiedImageError:
+        raise NotAnImage(f"{filename}: this is not a {KINDS} picture") from None
+    except Exception as error:  # hostile headers raise nearly anything in a parser
+        raise NotAnImage(f"{filename}: its header cannot be read: {error}") from error
+
+
+def _exif_orientation(image: Image.Image) -> int:
+    """EXIF orientation 1 to 8; 1 where there is none or the EXIF data are broken."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - broken EXIF data are no reason to refuse a photo
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1

@@ -1,0 +1,105 @@
+"""The devices that pictures are made for."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from falcon.asgi import Request, Response
+
+from backend.auth import Access, digest
+from backend.database import devices, images
+from backend.errors import Conflict, Invalid, NotFound
+from backend.operations import answer, operation
+from backend.services import Services
+from contract.admin_messages import DeviceBody, DeviceInfo, DeviceList, DeviceSaved, Problem
+from contract.messages import DeviceName, Success
+
+
+async def known_device(services: Services, device_id: str) -> sa.Row[Any]:
+    """The device of this id or name. Raises NotFound; a name that can be nobody's is unknown as well."""
+    found = await services.database.read(devices.one, device_id)
+    if found is None:
+        raise NotFound(f"there is no device {device_id[:64]!r}")
+    return found
+
+
+async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSaved:
+    """Create or change a device; a new one's token is in the answer and nowhere else."""
+    token = secrets.token_urlsafe(24)
+    try:
+        new = await services.database.write(devices.save, device_id, body, digest(token), services.clock())
+    except ValueError as error:
+        raise Conflict(str(error)) from error
+    services.hint.set()
+    return DeviceSaved(success=True, device_id=device_id, token=token if new else None)
+
+
+def _info(row: sa.Row[Any], ready: dict[str, int]) -> DeviceInfo:
+    return DeviceInfo(
+        id=row.id,
+        name=row.name,
+        key=row.key,
+        width=row.width,
+        height=row.height,
+        orientation=row.orientation,
+        ready=ready.get(row.key, 0),
+    )
+
+
+class Devices:
+    """`/api/devices`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation("List the devices", access=Access.ADMIN, answers={200: DeviceList})
+    async def on_get(self, req: Request, resp: Response) -> None:
+        rows = await self.services.database.read(devices.rows)
+        ready = await self.services.database.read(images.ready_counts)
+        answer(resp, DeviceList(devices=tuple(_info(row, ready) for row in rows)))
+
+    @operation(
+        "Create or change a device; the id defaults to the name",
+        access=Access.ADMIN,
+        body=DeviceBody,
+        answers={200: DeviceSaved, 409: Problem},
+    )
+    async def on_post(self, req: Request, resp: Response, body: DeviceBody) -> None:
+        answer(resp, await save(self.services, body.id or body.name, body))
+
+
+class OneDevice:
+    """`/api/devices/{device_id}`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation("One device", access=Access.ADMIN, answers={200: DeviceInfo, 404: Problem})
+    async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
+        row = await known_device(self.services, device_id)
+        answer(resp, _info(row, await self.services.database.read(images.ready_counts)))
+
+    @operation(
+        "Create or change the device of this id",
+        access=Access.ADMIN,
+        body=DeviceBody,
+        answers={200: DeviceSaved, 409: Problem},
+    )
+    async def on_put(self, req: Request, resp: Response, device_id: str, body: DeviceBody) -> None:
+        try:
+            msgspec.convert(device_id, DeviceName)
+        except msgspec.ValidationError as error:
+            raise Invalid(f"id: {error}") from error
+        if body.id not in (None, device_id):
+            raise Invalid(f"id: the body says {body.id!r}, the address {device_id!r}")
+        answer(resp, await save(self.services, device_id, body))
+
+    @operation("Remove a device and its pictures", access=Access.ADMIN, answers={200: Success, 404: Problem})
+    async def on_delete(self, req: Request, resp: Response, device_id: str) -> None:
+        if not await self.services.database.write(devices.remove, device_id, self.services.clock()):
+            raise NotFound(f"there is no device {device_id[:64]!r}")
+        self.services.hint.set()
+        answer(resp, Success())

@@ -1,0 +1,78 @@
+"""Whether it lives, whether it can work, and numbers about both."""
+
+from __future__ import annotations
+
+from falcon.asgi import Request, Response
+from msgspec import Struct
+
+from backend.auth import Access
+from backend.database import executions, images
+from backend.errors import Unavailable
+from backend.openapi import document
+from backend.operations import answer, operation
+from backend.services import Services
+from contract.admin_messages import Problem
+from contract.bucket import BucketError
+
+
+class Health(Struct, frozen=True):
+    status: str
+    device_auth: str
+
+
+class HealthResource:
+    """`GET /_health`: this process answers."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation("Whether the process lives", access=Access.PUBLIC, answers={200: Health})
+    async def on_get(self, req: Request, resp: Response) -> None:
+        answer(resp, Health("ok", self.services.settings.device_auth))
+
+
+class Ready:
+    """`GET /_ready`: database and bucket answer."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation("Whether database and bucket answer", access=Access.PUBLIC, answers={200: Health, 503: Problem})
+    async def on_get(self, req: Request, resp: Response) -> None:
+        try:
+            await self.services.database.read(images.waiting)
+            await self.services.in_bucket(self.services.bucket.probe)
+        except BucketError as error:
+            raise Unavailable(f"the bucket does not answer: {error}") from error
+        answer(resp, Health("ready", self.services.settings.device_auth))
+
+
+class MetricsResource:
+    """`GET /metrics`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation("Numbers in the Prometheus text format", access=Access.METRICS, answers={200: None})
+    async def on_get(self, req: Request, resp: Response) -> None:
+        services, metrics = self.services, self.services.metrics
+        for state, number in (await services.database.read(images.counts)).items():
+            metrics.images.labels(state).set(number)
+        _, first, _ = await services.database.read(images.waiting)
+        metrics.oldest_pending.set(0 if first is None else max(0.0, services.clock() - first))
+        metrics.variants.set((await services.database.read(images.variant_counts, 0.0))[0])
+        metrics.executions.set(len(await services.database.read(executions.unfinished)))
+        resp.content_type = "text/plain; version=0.0.4; charset=utf-8"
+        resp.data = metrics.page()
+
+
+class OpenApi:
+    """`GET /openapi.json`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.routes: dict[str, object] = {}
+
+    @operation("This document", access=Access.PUBLIC, answers={200: None})
+    async def on_get(self, req: Request, resp: Response) -> None:
+        answer(resp, document(self.routes))

@@ -1,0 +1,56 @@
+"""The photos, as lists and pages show them."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import msgspec
+from falcon.asgi import Request, Response
+
+from backend.auth import Access
+from backend.database import images
+from backend.errors import Invalid, NotFound
+from backend.operations import Query, answer, operation, query_int
+from backend.services import Services
+from contract.admin_messages import ImageInfo, ImageList, Problem
+from contract.messages import ImageState
+
+
+class Images:
+    """`GET /api/images`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation(
+        "Photos in the order of their arrival, page by page",
+        access=Access.ADMIN,
+        answers={200: ImageList},
+        query=(
+            Query("state", ImageState, "only those in this state"),
+            Query("limit", int, "how many, 1 to 500; 100 unless told"),
+            Query("after", str, "the `next` of the page before"),
+        ),
+    )
+    async def on_get(self, req: Request, resp: Response) -> None:
+        try:
+            state = msgspec.convert(req.get_param("state"), ImageState | None)  # type: ignore[arg-type]
+        except msgspec.ValidationError:
+            raise Invalid(f"state: expected one of {', '.join(get_args(ImageState))}") from None
+        limit = query_int(req, "limit", 100, 1, 500)
+        found, more = await self.services.database.read(images.page, state, req.get_param("after"), limit)
+        answer(resp, ImageList(images=tuple(found), next=found[-1].id if more else None))
+
+
+class OneImage:
+    """`GET /api/images/{image_id}`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation("One photo with its variants", access=Access.ADMIN, answers={200: ImageInfo, 404: Problem})
+    async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
+        found = await self.services.database.read(images.one, image_id)
+        if found is None:
+            raise NotFound(f"there is no image {image_id[:64]!r}")
+        answer(resp, found)

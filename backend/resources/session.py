@@ -1,0 +1,72 @@
+"""Login and logout."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import parse_qs
+
+import msgspec
+from falcon.asgi import Request, Response
+
+from backend.auth import COOKIE, Access, refuse_foreign
+from backend.errors import Forbidden, Invalid
+from backend.operations import JSON_LIMIT_BYTES, answer, decode, operation, read_limited
+from backend.services import Services
+from contract.admin_messages import Login, Problem
+from contract.messages import Success
+
+_LOGIN = msgspec.json.Decoder(Login)
+WRONG_PASSWORD_SECONDS = 0.5
+"""A wrong password is answered this late, which slows guessing and bothers nobody else."""
+
+
+class LoginResource:
+    """`POST /login`, with JSON or a form."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation(
+        "Log in; sets the cookie session_id",
+        access=Access.PUBLIC,
+        media="application/json or application/x-www-form-urlencoded",
+        answers={200: Success, 403: Problem, 422: Problem},
+    )
+    async def on_post(self, req: Request, resp: Response) -> None:
+        refuse_foreign(req)
+        data = await read_limited(req, min(JSON_LIMIT_BYTES, 16_384))
+        if (req.content_type or "").startswith("application/x-www-form-urlencoded"):
+            fields = parse_qs(data.decode("utf-8", "replace"), max_num_fields=10)
+            password = fields.get("password", [""])[0]
+            if not password:
+                raise Invalid("password: the form lacks it")
+        else:
+            password = decode(_LOGIN, data).password
+        session = await self.services.authority.log_in(password, self.services.clock())
+        if session is None:
+            await asyncio.sleep(WRONG_PASSWORD_SECONDS)
+            raise Forbidden("the password is wrong")
+        resp.set_cookie(
+            COOKIE,
+            session,
+            max_age=int(self.services.authority.session_seconds),
+            http_only=True,
+            same_site="Strict",
+            path="/",
+            secure=req.forwarded_scheme == "https",
+        )
+        answer(resp, Success())
+
+
+class LogoutResource:
+    """`POST /logout`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation("Log out", access=Access.PUBLIC, answers={200: Success})
+    async def on_post(self, req: Request, resp: Response) -> None:
+        refuse_foreign(req)
+        await self.services.authority.log_out(req)
+        resp.unset_cookie(COOKIE, path="/")
+        answer(resp, Success())

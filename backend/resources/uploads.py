@@ -1,0 +1,149 @@
+"""Uploads: hashed and measured while they arrive, kept only when they are pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import unicodedata
+
+from falcon import MediaNotFoundError
+from falcon.asgi import Request, Response
+from falcon.asgi.multipart import BodyPart
+from falcon.media.multipart import MultipartParseError
+
+from backend.auth import Access
+from backend.database import images
+from backend.errors import Invalid, NotAnImage, Refused, TooLarge
+from backend.image_header import read_upload_header
+from backend.operations import answer, operation
+from backend.services import Services
+from contract import object_names
+from contract.admin_messages import Problem, UploadedImage, UploadResult, UploadResults
+from contract.bucket import uri_of
+
+log = logging.getLogger(__name__)
+
+FIELDS = ("file", "files")
+# What is read and thrown away past the limit, so that a client that sends on hears the refusal.
+DRAINED_BYTES = 64 * 1024 * 1024
+
+
+def tidy_name(filename: str | None) -> str:
+    """A name fit to be shown and stored: the last path part, no control characters, at most 200 long."""
+    last = (filename or "").replace("\\", "/").rpartition("/")[2]
+    clean = "".join(character for character in last if unicodedata.category(character)[0] != "C").strip()
+    return clean[:200] or "unnamed"
+
+
+class Uploads:
+    """`POST /api/admin/upload`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation(
+        "Upload one or several photos",
+        access=Access.ADMIN,
+        media="multipart/form-data",
+        answers={200: UploadedImage | UploadResults, 201: UploadedImage, 413: Problem, 415: Problem, 422: Problem},
+    )
+    async def on_post(self, req: Request, resp: Response) -> None:
+        results: list[tuple[str, UploadedImage | Refused]] = []
+        async with self.services.upload_slots:
+            try:
+                form = await req.get_media()
+                async for part in form:
+                    if part.name in FIELDS:
+                        results.append(await self._part(part))
+            except (MultipartParseError, MediaNotFoundError) as error:
+                raise Invalid(f"the form cannot be read: {error.description or error.title}") from error
+        if not results:
+            raise Invalid("file: the form holds no file; send it as 'file'")
+        if len(results) == 1:
+            _, result = results[0]
+            if isinstance(result, Refused):
+                raise result
+            answer(resp, result, 200 if result.duplicate else 201)
+        else:
+            answer(resp, UploadResults(results=tuple(_line(name, result) for name, result in results)))
+        self.services.hint.set()
+
+    async def _part(self, part: BodyPart) -> tuple[str, UploadedImage | Refused]:
+        """One file of the form: the image it became, or why it was refused."""
+        try:
+            filename = tidy_name(part.filename)
+        except MultipartParseError:
+            filename = "unnamed"
+        try:
+            image = await self._take(filename, await self._read(part, filename))
+        except Refused as refusal:
+            self.services.metrics.uploads.labels("refused").inc()
+            log.info("upload refused: %s", refusal.detail)
+            return filename, refusal
+        self.services.metrics.uploads.labels("duplicate" if image.duplicate else "new").inc()
+        return filename, image
+
+    async def _read(self, part: BodyPart, filename: str) -> bytes:
+        limit = self.services.settings.upload_limit_mib * 1024 * 1024
+        data = bytearray()
+        drained = 0
+        async for chunk in part.stream:
+            if drained or len(data) + len(chunk) > limit:
+                drained += len(chunk)
+                data.clear()
+                if drained > DRAINED_BYTES:
+                    break
+            else:
+                data += chunk
+        if drained:
+            raise TooLarge(f"{filename}: larger than the {limit // 2**20} MiB that an upload may have")
+        return bytes(data)
+
+    async def _take(self, filename: str, data: bytes) -> UploadedImage:
+        """Keep the original, then the row: a row never names an object that is not there."""
+        services, settings = self.services, self.services.settings
+        if not data:
+            raise NotAnImage(f"{filename}: the file is empty")
+        header = await asyncio.to_thread(
+            read_upload_header,
+            data,
+            filename,
+            max_pixels=settings.max_megapixels * 1_000_000,
+            max_progressive_pixels=settings.max_progressive_megapixels * 1_000_000,
+        )
+        file_hash = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        image_id = file_hash[:32]
+        state = await services.database.read(images.state_of, image_id)
+        if state is None:
+            name = object_names.original(image_id, header.extension)
+            await services.in_bucket(services.bucket.create, name, data, "application/octet-stream")
+            row = {
+                "id": image_id,
+                "file_path": uri_of(services.bucket, name),
+                "file_hash": file_hash,
+                "filename": filename,
+                "byte_size": len(data),
+                "width": header.width,
+                "height": header.height,
+                "orientation": header.orientation,
+                "ingested_at": services.clock(),
+            }
+            new = await services.database.write(images.add, row)
+        return UploadedImage(
+            id=image_id,
+            filename=filename,
+            width=header.width,
+            height=header.height,
+            orientation=header.orientation,
+            processing_status=state or "pending",
+            duplicate=state is not None or not new,
+        )
+
+
+def _line(filename: str, result: UploadedImage | Refused) -> UploadResult:
+    if isinstance(result, Refused):
+        return UploadResult(filename=filename, status=result.status, error=result.detail)
+    return UploadResult(
+        filename=filename, status=200 if result.duplicate else 201, id=result.id, duplicate=result.duplicate
+    )

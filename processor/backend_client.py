@@ -3,7 +3,7 @@
 Tried again, until `retry_seconds` are over: a connection that fails or breaks off, an answer
 that is overdue, and the statuses 429, 502, 503 and 504, whose `Retry-After` is honoured within
 bounds. Every call may safely arrive twice: claims carry an id, everything else a lease.
-All other statuses are errors at once, by the tables below. Redirects are never followed,
+All other statuses are errors at once, by the tables of `processor.backend_answers`. Redirects are never followed,
 so the token reaches the host that the settings name and no other.
 """
 
@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -33,99 +31,22 @@ from contract.messages import (
     ProcessedImages,
     Success,
 )
-from processor.errors import (
-    BackendDenied,
-    BackendRejected,
-    BackendUnavailable,
-    ImageGone,
-    LeaseLost,
-    TaskError,
-    VersionMismatch,
+from processor.backend_answers import (
+    HINTS,
+    OF_A_TASK,
+    OF_AN_IMAGE,
+    StatusTable,
+    error_of_status,
+    error_of_transport,
+    explained,
+    refusal,
+    retry_after,
 )
+from processor.errors import BackendRejected, BackendUnavailable, LeaseLost, VersionMismatch
 
 log = logging.getLogger(__name__)
 
-LONGEST_RETRY_AFTER = 20.0
-SHORTEST_RETRY_AFTER = 0.1
-
 Answer = TypeVar("Answer")
-StatusTable = Mapping[int, type[TaskError]]
-
-_EVERYWHERE: dict[int, type[TaskError]] = {
-    401: BackendDenied,
-    403: BackendDenied,
-    429: BackendUnavailable,
-    502: BackendUnavailable,
-    503: BackendUnavailable,
-    504: BackendUnavailable,
-}
-OF_AN_IMAGE: StatusTable = {**_EVERYWHERE, 404: ImageGone, 409: LeaseLost}
-"""What a status means in answer to a call about one image."""
-OF_A_TASK: StatusTable = {**_EVERYWHERE, 409: VersionMismatch}
-"""What a status means in answer to a call of the task as a whole. What no table holds is BackendRejected."""
-
-OF_TRANSPORT: tuple[tuple[type[httpx.HTTPError], type[TaskError]], ...] = (
-    (httpx.UnsupportedProtocol, BackendRejected),
-    (httpx.LocalProtocolError, BackendRejected),
-    (httpx.TransportError, BackendUnavailable),
-    (httpx.HTTPError, BackendRejected),
-)
-"""What a failure of the connection means; the first that fits counts."""
-
-
-def error_of_transport(error: httpx.HTTPError) -> type[TaskError]:
-    """Our error for one of httpx."""
-    return next(ours for theirs, ours in OF_TRANSPORT if isinstance(error, theirs))
-
-
-def error_of_status(status: int, table: StatusTable) -> type[TaskError]:
-    """Our error for a status that is not 2xx."""
-    return table.get(status, BackendRejected)
-
-
-def retry_after(header: str | None, now: float) -> float | None:
-    """The seconds that a `Retry-After` header asks for, within bounds; None if it says nothing usable.
-
-    `now` is the epoch time that a date is compared with (RFC 9110, section 10.2.3).
-    """
-    if not header:
-        return None
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        seconds = float(text)
-    else:
-        try:
-            seconds = parsedate_to_datetime(text).timestamp() - now
-        except ValueError:
-            return None
-    return min(max(seconds, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
-
-
-class _Explanation(msgspec.Struct):
-    """The part of an error's body that a person wants to read."""
-
-    detail: str = ""
-    error: str = ""
-
-
-def _explained(response: httpx.Response) -> str:
-    try:
-        body = msgspec.json.decode(response.content, type=_Explanation)
-        said = body.error or body.detail
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        said = ""
-    return said[:500] or response.reason_phrase or "no reason given"
-
-
-_HINTS: dict[type[TaskError], str] = {
-    BackendDenied: "BACKEND_AUTH_TOKEN of the processor and PROCESSOR_AUTH_TOKEN of the backend must be the same secret",
-    VersionMismatch: "deploy the backend and the processor from the same version",
-}
-
-
-def _sentence(kind: type[TaskError], call: str, reason: str) -> str:
-    hint = _HINTS.get(kind)
-    return f"the backend did not accept {call}: {reason}" + (f"; {hint}" if hint else "")
 
 
 class BackendClient:
@@ -238,7 +159,7 @@ class BackendClient:
         if response.is_success:
             return response
         kind = error_of_status(response.status_code, table)
-        refused = kind(_sentence(kind, call, f"{response.status_code}, {_explained(response)}"))
+        refused = kind(refusal(kind, call, f"{response.status_code}, {explained(response)}"))
         refused.body = response.content
         if isinstance(refused, BackendUnavailable):
             refused.retry_after = response.headers.get("Retry-After")
@@ -267,5 +188,5 @@ def _decoded(response: httpx.Response, kind: type[Answer]) -> Answer:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BackendRejected(
             f"the backend's answer to {response.request.method} {response.request.url.path} is not "
-            f"what this version understands ({error}); {_HINTS[VersionMismatch]}"
+            f"what this version understands ({error}); {HINTS[VersionMismatch]}"
         ) from error

@@ -26,6 +26,7 @@ LARGEST_TASK_COUNT = 10_000
 # Where Linux says how much memory the container may use, in bytes: cgroup v2, then v1.
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _OWNER_PART = re.compile(r"[A-Za-z0-9._-]{1,150}")
 
 Value = TypeVar("Value")
@@ -115,6 +116,12 @@ class _Reader:
 
         return self.parsed(name, default, parse, f"a whole number from {low:,} to {high:,}{unit}")
 
+    def seconds(self, name: str, default: float, low: float, high: float) -> float:
+        def parse(text: str) -> float | None:
+            return float(text) if _DECIMAL.fullmatch(text) and low <= float(text) <= high else None
+
+        return self.parsed(name, default, parse, f"a number of seconds from {low:g} to {high:,g}")
+
     def word(self, name: str, default: str) -> str:
         def parse(text: str) -> str | None:
             return text if _OWNER_PART.fullmatch(text) else None
@@ -183,8 +190,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             "RENDER_THREADS", min(usable_cpus(), LARGEST_RENDER_THREADS), 1, LARGEST_RENDER_THREADS
         ),
         memory_limit=read.number("MEMORY_LIMIT_MIB", default_memory, 384, 65_536, " MiB") * MEBIBYTE,
-        timeout_seconds=float(read.number("TASK_TIMEOUT_SECONDS", 900, 10, 86_400, " seconds")),
-        retry_seconds=float(read.number("BACKEND_RETRY_SECONDS", 60, 1, 600, " seconds")),
+        timeout_seconds=read.seconds("TASK_TIMEOUT_SECONDS", 900.0, 1.0, 86_400.0),
+        retry_seconds=read.seconds("BACKEND_RETRY_SECONDS", 60.0, 0.1, 600.0),
         parent_pid=read.number("SLIDESHOW_PARENT_PID", 0, 1, 2**31 - 1) or None,
     )
     if read.faults:

@@ -1,0 +1,96 @@
+"""`python -m processor`: one task, settings in, exit code out.
+
+0: the task could work, whatever the photos. 1: it could not. 2: its settings are wrong.
+"""
+
+from __future__ import annotations
+
+import time
+
+_STARTED_AT = time.monotonic()  # before the imports that the start has to wait for
+
+import asyncio  # noqa: E402
+import logging  # noqa: E402
+import os  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Mapping  # noqa: E402
+
+from contract import logs  # noqa: E402
+from processor.settings import Settings, SettingsError, from_environment  # noqa: E402
+
+log = logging.getLogger("processor")
+
+
+def main(environ: Mapping[str, str] = os.environ) -> int:
+    """Run one task as `environ` says; the exit code."""
+    logs.set_up(environ)
+    try:
+        settings = from_environment(environ)
+    except SettingsError as error:
+        log.error("%s", error)
+        return 2
+    logs.redact(settings.token)
+    if settings.parent_pid is not None:
+        from processor.watchdog import watch_parent
+
+        watch_parent(settings.parent_pid)
+    log.info(
+        "Task %d of %d of %s, %d render threads",
+        settings.task_index,
+        settings.task_count,
+        settings.execution,
+        settings.render_threads,
+    )
+    if settings.task_attempt:
+        log.warning("CLOUD_RUN_TASK_ATTEMPT is %d: an earlier attempt did not end well", settings.task_attempt)
+    code, stuck = asyncio.run(_run(settings))
+    if stuck:
+        # A rendering thread that nobody waits for would hold the exit up until it ends.
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+async def _run(settings: Settings) -> tuple[int, bool]:
+    """Put the task together and run it; its exit code, and whether a thread is still rendering."""
+    from contract.bucket import BucketError, open_bucket
+    from processor.memory_budget import shares_of
+    from processor.renderer import Renderer
+
+    renderer = Renderer(threads=settings.render_threads, shares=shares_of(settings.memory_limit))
+    renderer.warm_up(_load_rendering)
+
+    import stamina.instrumentation
+
+    from processor.backend_client import BackendClient
+    from processor.task import Task
+
+    stamina.instrumentation.set_on_retry_hooks(())  # the client says itself what it tries again
+    try:
+        bucket = await renderer.io(open_bucket, settings.bucket_url)
+        await renderer.io(bucket.probe)
+    except ValueError as error:
+        log.error("BUCKET_URL: %s", error)
+        return 2, False
+    except BucketError as error:
+        log.error("The bucket %s cannot be used: %s", settings.bucket_url, error)
+        return 1, False
+    async with BackendClient(settings.backend_url, settings.token, retry_seconds=settings.retry_seconds) as client:
+        task = Task(settings, bucket=bucket, client=client, renderer=renderer, started_at=_STARTED_AT)
+        loop = asyncio.get_running_loop()
+        for wanted in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(wanted, task.stop)
+        code = await task.run()
+    renderer.close()
+    return code, renderer.busy
+
+
+def _load_rendering() -> None:
+    """Import what rendering needs while the first claim is under way."""
+    import processor.render  # noqa: F401
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""What the backend's answers, and its silence, mean: one table for each, and their sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+import httpx
+import msgspec
+
+from processor.errors import (
+    BackendDenied,
+    BackendRejected,
+    BackendUnavailable,
+    ImageGone,
+    LeaseLost,
+    TaskError,
+    VersionMismatch,
+)
+
+LONGEST_RETRY_AFTER = 20.0
+SHORTEST_RETRY_AFTER = 0.1
+
+StatusTable = Mapping[int, type[TaskError]]
+
+_EVERYWHERE: dict[int, type[TaskError]] = {
+    401: BackendDenied,
+    403: BackendDenied,
+    429: BackendUnavailable,
+    502: BackendUnavailable,
+    503: BackendUnavailable,
+    504: BackendUnavailable,
+}
+OF_AN_IMAGE: StatusTable = {**_EVERYWHERE, 404: ImageGone, 409: LeaseLost}
+"""What a status means in answer to a call about one image."""
+OF_A_TASK: StatusTable = {**_EVERYWHERE, 409: VersionMismatch}
+"""What a status means in answer to a call of the task as a whole. What no table holds is BackendRejected."""
+
+OF_TRANSPORT: tuple[tuple[type[httpx.HTTPError], type[TaskError]], ...] = (
+    (httpx.UnsupportedProtocol, BackendRejected),
+    (httpx.LocalProtocolError, BackendRejected),
+    (httpx.TransportError, BackendUnavailable),
+    (httpx.HTTPError, BackendRejected),
+)
+"""What a failure of the connection means; the first that fits counts."""
+
+
+def error_of_transport(error: httpx.HTTPError) -> type[TaskError]:
+    """Our error for one of httpx."""
+    return next(ours for theirs, ours in OF_TRANSPORT if isinstance(error, theirs))
+
+
+def error_of_status(status: int, table: StatusTable) -> type[TaskError]:
+    """Our error for a status that is not 2xx."""
+    return table.get(status, BackendRejected)
+
+
+def retry_after(header: str | None, now: float) -> float | None:
+    """The seconds that a `Retry-After` header asks for, within bounds; None if it says nothing usable.
+
+    `now` is the epoch time that a date is compared with (RFC 9110, section 10.2.3).
+    """
+    if not header:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    else:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - now
+        except ValueError:
+            return None
+    return min(max(seconds, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
+
+
+class _Explanation(msgspec.Struct):
+    """The part of an error's body that a person wants to read."""
+
+    detail: str = ""
+    error: str = ""
+
+
+def explained(response: httpx.Response) -> str:
+    """The reason that a refusing answer gives, at most 500 characters."""
+    try:
+        body = msgspec.json.decode(response.content, type=_Explanation)
+        said = body.error or body.detail
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        said = ""
+    return said[:500] or response.reason_phrase or "no reason given"
+
+
+HINTS: dict[type[TaskError], str] = {
+    BackendDenied: "BACKEND_AUTH_TOKEN here and PROCESSOR_AUTH_TOKEN of the backend must be the same secret",
+    VersionMismatch: "deploy the backend and the processor from the same version",
+}
+
+
+def refusal(kind: type[TaskError], call: str, reason: str) -> str:
+    """The sentence of a refusal, with what to do where we know it."""
+    hint = HINTS.get(kind)
+    return f"the backend did not accept {call}: {reason}" + (f"; {hint}" if hint else "")

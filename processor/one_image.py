@@ -1,0 +1,252 @@
+"""The way of one image through a task, and the only place that orders its I/O.
+
+Fetch the original, announce the attempt, render, store variants and thumbnail, write the
+sidecar, report. The order matters: nothing is reported that does not lie in the bucket, and
+the sidecar lies there before the report, so that a lost report can be made good from it.
+
+What goes wrong is sorted here, once:
+  the photo's own fault               `failed` with a sentence, and the task goes on
+  a fault that passes                 the image is handed back
+  the lease is lost, the image gone   dropped without a word
+  the death of a suspect's process    `failed` with a strike
+  everything else                     ends the task
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from contract import object_names
+from contract.bucket import (
+    Bucket,
+    BucketDenied,
+    BucketError,
+    ObjectConflict,
+    ObjectTooLarge,
+    name_in,
+    uri_of,
+)
+from contract.messages import AttemptStart, ClaimedImage, Device, Failure, LeaseList
+from contract.recipes import recipe, thumbnail_recipe
+from processor.backend_client import BackendClient
+from processor.errors import (
+    BackendRejected,
+    ChildDied,
+    ImageGone,
+    LeaseLost,
+    ProcessorError,
+    RenderError,
+    RenderOverdue,
+    VersionMismatch,
+    printable_name,
+)
+from processor.leases import LeaseKeeper
+from processor.memory_budget import ORIGINAL_LIMIT_BYTES
+from processor.renderer import Renderer
+from processor.reporter import Reporter
+from processor.results import Stored, result_of, sidecar_of
+
+if TYPE_CHECKING:
+    from processor.render import RenderedImage
+
+log = logging.getLogger(__name__)
+
+LONGEST_SENTENCE = 2000
+
+
+class Outcome(Enum):
+    """What became of an image in this task."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    DROPPED = "dropped"
+    HANDED_BACK = "handed back"
+
+
+def wanted_devices(image: ClaimedImage, devices: Mapping[str, Device]) -> tuple[Device, ...]:
+    """The devices that `image` lacks pictures for.
+
+    Raises VersionMismatch where the backend asks for a picture that this renderer would not make.
+    """
+    wanted = []
+    for item in image.work:
+        device = devices.get(item.device)
+        ours = recipe(device.width, device.height) if device else "none, as it did not say its size"
+        if device is None or item.recipe != ours:
+            raise VersionMismatch(
+                f"the backend asks for recipe {item.recipe} for device {item.device!r}, this processor makes {ours}; "
+                "deploy the backend and the processor from the same version"
+            )
+        wanted.append(device)
+    return tuple(wanted)
+
+
+class ImageWork:
+    """Works on images with the collaborators of one task; `now` is epoch time in seconds."""
+
+    def __init__(
+        self,
+        *,
+        bucket: Bucket,
+        client: BackendClient,
+        keeper: LeaseKeeper,
+        reporter: Reporter,
+        renderer: Renderer,
+        owner: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._bucket = bucket
+        self._client = client
+        self._keeper = keeper
+        self._reporter = reporter
+        self._renderer = renderer
+        self._owner = owner
+        self._now = now
+
+    async def work(self, image: ClaimedImage, devices: Mapping[str, Device]) -> Outcome:
+        """Do all of it. Raises only what ends the task; its lease is then still kept."""
+        name = image.filename or image.id
+        shown = printable_name(name)
+        try:
+            outcome = await self._complete(image, name, wanted_devices(image, devices))
+        except (LeaseLost, ImageGone, RenderOverdue) as error:
+            log.warning("%s (image %s) is dropped: %s", shown, image.id, error)
+            outcome = Outcome.DROPPED
+        except ChildDied as error:
+            outcome = await self._fail(image, str(error), strike=True)
+        except (RenderError, BucketError) as error:
+            if isinstance(error, BucketDenied):
+                raise
+            sentence = str(error) if isinstance(error, RenderError) else f"{shown} could not be worked on: {error}."
+            outcome = await (self._hand_back(image, sentence) if error.temporary else self._fail(image, sentence))
+        except ProcessorError:
+            raise
+        except Exception as error:
+            log.exception("%s (image %s) met a fault of this program", shown, image.id)
+            kind = type(error).__name__
+            outcome = await self._fail(image, f"{shown} could not be rendered: {kind}: {error}.")
+        self._keeper.drop(image.lease)
+        return outcome
+
+    async def _complete(self, image: ClaimedImage, name: str, devices: tuple[Device, ...]) -> Outcome:
+        started = time.perf_counter()
+        rendered = await self._render(image, name, devices)
+        stored = await self._store(image.id, rendered)
+        seconds, processed_at = time.perf_counter() - started, self._now()
+        moment = datetime.fromtimestamp(processed_at, UTC).isoformat(timespec="milliseconds")
+        sidecar = sidecar_of(image.id, rendered, stored, moment, owner=self._owner, seconds=seconds)
+        self._still_ours(image)
+        await self._renderer.io(
+            self._bucket.replace,
+            object_names.sidecar(image.id),
+            msgspec.json.encode(sidecar),
+            "application/json",
+        )
+        self._still_ours(image)
+        result = result_of(image, rendered, stored, processed_at=processed_at, seconds=seconds)
+        del rendered
+        try:
+            accepted = await self._reporter.hand_in(result)
+        except BackendRejected as error:
+            return await self._fail(image, f"{printable_name(name)} was rendered, but {error}")
+        return Outcome.COMPLETE if accepted else Outcome.DROPPED
+
+    def _still_ours(self, image: ClaimedImage) -> None:
+        if not self._keeper.holds(image.lease):
+            raise LeaseLost("its lease is over")
+
+    async def _render(self, image: ClaimedImage, name: str, devices: tuple[Device, ...]) -> RenderedImage:
+        """Fetch and render; the original's bytes are free again when this returns."""
+        try:
+            source = name_in(self._bucket, image.file_path)
+        except ValueError as error:
+            raise RenderError(name, f"cannot be fetched: {error}") from error
+        size = (await self._renderer.io(self._bucket.stat, source)).size
+        if size > ORIGINAL_LIMIT_BYTES:
+            raise ObjectTooLarge(source, ORIGINAL_LIMIT_BYTES)
+        grant = await self._renderer.originals.take(size)
+        try:
+            data = await self._renderer.io(self._bucket.read, source, ORIGINAL_LIMIT_BYTES)
+
+            async def begin() -> None:
+                self._still_ours(image)
+                await self._client.start(image.id, AttemptStart(attempt=image.attempt, lease=image.lease))
+
+            return await self._renderer.render(data, devices, name, suspect=image.suspect, begin=begin)
+        finally:
+            grant.release()
+
+    async def _store(self, image_id: str, rendered: RenderedImage) -> Stored:
+        """Write every picture, all at once; their URIs, by device key, and the thumbnail's."""
+        keys, saving = [], []
+        for variant in rendered.variants:
+            device = variant.device
+            key, asked = str(device.key), recipe(device.width, device.height)
+            keys.append(key)
+
+            def variant_name(suffix: str, key: str = key, asked: str = asked) -> str:
+                return object_names.variant(key, image_id, asked, suffix)
+
+            saving.append(self._save(variant_name, variant.data))
+        saving.append(
+            self._save(lambda suffix: object_names.thumbnail(image_id, thumbnail_recipe(), suffix), rendered.thumbnail)
+        )
+        names = await _all_or_first_error(saving)
+        uris = [uri_of(self._bucket, name) for name in names]
+        return Stored(variants=dict(zip(keys, uris[:-1], strict=True)), thumbnail=uris[-1])
+
+    async def _save(self, name_with: Callable[[str], str], data: bytes) -> str:
+        """Write one picture; where other bytes have its name, under a name with its checksum."""
+        name = name_with("")
+        try:
+            await self._renderer.io(self._bucket.create, name, data, "image/jpeg")
+        except ObjectConflict:
+            import google_crc32c
+
+            other = name_with(f"{google_crc32c.value(data):08x}")
+            log.error(
+                "%s exists with other content: RENDERER_VERSION was not raised, or someone wrote there; writing %s",
+                name,
+                other,
+            )
+            await self._renderer.io(self._bucket.create, other, data, "image/jpeg")
+            return other
+        return name
+
+    async def _fail(self, image: ClaimedImage, sentence: str, *, strike: bool = False) -> Outcome:
+        log.warning("Image %s failed: %s", image.id, sentence)
+        if not self._keeper.holds(image.lease):
+            return Outcome.DROPPED
+        self._keeper.settling(image.lease)
+        failure = Failure(error=sentence[:LONGEST_SENTENCE], attempt=image.attempt, lease=image.lease, strike=strike)
+        try:
+            await self._client.fail(image.id, failure)
+        except (LeaseLost, ImageGone) as error:
+            log.info("Image %s is dropped: %s", image.id, error)
+            return Outcome.DROPPED
+        return Outcome.FAILED
+
+    async def _hand_back(self, image: ClaimedImage, sentence: str) -> Outcome:
+        log.warning("Image %s is handed back: %s", image.id, sentence)
+        self._keeper.settling(image.lease)
+        await self._client.release(LeaseList(leases=(image.lease,)))
+        return Outcome.HANDED_BACK
+
+
+async def _all_or_first_error(saving: Iterable[Awaitable[str]]) -> list[str]:
+    """The names of all, or the first error once every other write has ended as well."""
+    results = await asyncio.gather(*saving, return_exceptions=True)
+    names = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        names.append(result)
+    return names

@@ -1,0 +1,25 @@
+"""When a task claims, and how much: the decisions, apart from the doing. Pure."""
+
+from __future__ import annotations
+
+LARGEST_CLAIM = 50
+"""The most images that one claim may ask for."""
+
+
+def claim_room(under_way: int, threads: int) -> int:
+    """How many images to claim while `under_way` are: none while enough are ready, else a small batch.
+
+    Few at a time, because what this task holds is kept from idle ones.
+    """
+    room = 2 * threads + 4 - under_way
+    return min(room, 2 * threads, LARGEST_CLAIM) if room >= min(threads, 4) else 0
+
+
+def claiming_ends_before(timeout_seconds: float) -> float:
+    """How long before its time limit a task stops claiming, in seconds: to end what it has."""
+    return min(45.0, timeout_seconds / 3)
+
+
+def pause_after(passing_faults: int) -> float:
+    """Seconds without a claim after so many passing faults in a row."""
+    return min(5.0, 0.1 * 2.0**passing_faults) if passing_faults else 0.0

@@ -1,0 +1,144 @@
+"""When a picture may be rendered, and where: by bytes, by threads, or alone in a process.
+
+Downloads run ahead, within a budget of their own; rendering follows the estimate of each
+picture's memory; a suspect gets the whole budget and a child process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from contract.bucket import BucketUnavailable
+from contract.messages import Device
+from processor.errors import RenderOverdue, printable_name
+from processor.memory_budget import BeyondBudget, Grant, MemoryBudget, Shares
+from processor.suspect import ChildSettings, render_in_child, too_much_memory
+
+if TYPE_CHECKING:
+    from processor.render import RenderedImage
+
+RENDER_SECONDS = 240.0
+"""Far more than the largest allowed picture takes on a slow CPU; what is beyond it is stuck."""
+IO_SECONDS = 180.0
+"""Far more than the bucket's own retries take."""
+
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+
+
+def estimated_bytes(data: bytes, devices: tuple[Device, ...], name: str) -> int:
+    """The memory that rendering takes beside the original's bytes. Raises RenderError for a bad header."""
+    from processor.decode import DEFAULT_LIMITS, estimate_bytes, read_header
+
+    header = read_header(data, name, DEFAULT_LIMITS)
+    return max(0, estimate_bytes(header, devices, len(data)) - len(data))
+
+
+class Renderer:
+    """The threads and budgets of one task; `close` ends the threads."""
+
+    def __init__(
+        self,
+        *,
+        threads: int,
+        shares: Shares,
+        child: ChildSettings | None = None,
+        render_seconds: float = RENDER_SECONDS,
+    ) -> None:
+        self.threads = threads
+        self.originals = MemoryBudget(shares.originals)
+        self.rendering = MemoryBudget(shares.rendering)
+        self._child = child or ChildSettings(memory_bytes=shares.rendering)
+        # One more than there are threads: its attempt is announced while the others still render.
+        self._slots = asyncio.Semaphore(threads + 1)
+        self._render_pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
+        self._io_pool = ThreadPoolExecutor(min(32, 4 * threads + 4), thread_name_prefix="io")
+        self._render_seconds = render_seconds
+        self._running = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread renders that nobody waits for any more."""
+        return self._running > 0
+
+    async def io(self, call: Callable[Arguments, Value], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
+        """Run a blocking call on an I/O thread. Raises BucketUnavailable when it does not end."""
+        try:
+            async with asyncio.timeout(IO_SECONDS):
+                return await asyncio.wrap_future(self._io_pool.submit(call, *args, **kwargs))
+        except TimeoutError as error:
+            raise BucketUnavailable("", f"a read or write took more than {IO_SECONDS:.0f} seconds") from error
+
+    def warm_up(self, call: Callable[[], object]) -> None:
+        """Run `call` on a rendering thread, before anything else can be there; its errors come back when it matters."""
+        self._render_pool.submit(call)
+
+    async def render(
+        self,
+        data: bytes,
+        devices: tuple[Device, ...],
+        name: str,
+        *,
+        suspect: bool,
+        begin: Callable[[], Awaitable[None]],
+    ) -> RenderedImage:
+        """Render one image when its turn comes; `begin` is awaited just before.
+
+        Raises RenderError for a bad photo, ChildDied for a suspect that killed its process,
+        and whatever `begin` raises.
+        """
+        # Not even the header of a suspect is read in this process.
+        size = self.rendering.total if suspect else await self.io(estimated_bytes, data, devices, name)
+        async with self._slots:
+            try:
+                grant = await self.rendering.take(size)
+            except BeyondBudget as error:
+                raise too_much_memory(name, error.wanted, error.total) from None
+            try:
+                await begin()
+            except BaseException:
+                grant.release()
+                raise
+            if suspect:
+                try:
+                    return await render_in_child(data, devices, name, self._child)
+                finally:
+                    grant.release()
+            return await self._in_thread(grant, data, devices, name)
+
+    async def _in_thread(self, grant: Grant, data: bytes, devices: tuple[Device, ...], name: str) -> RenderedImage:
+        loop = asyncio.get_running_loop()
+
+        def ended() -> None:
+            self._running -= 1
+            grant.release()
+
+        def on_end(_: Future[RenderedImage]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(ended)
+
+        future = self._render_pool.submit(_render, data, devices, name)
+        self._running += 1
+        # A thread cannot be cancelled: its bytes come free when it ends, not when nobody waits any more.
+        future.add_done_callback(on_end)
+        try:
+            async with asyncio.timeout(self._render_seconds):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            raise RenderOverdue(
+                f"rendering {printable_name(name)} did not end within {self._render_seconds:g} seconds"
+            ) from error
+
+    def close(self) -> None:
+        """Start nothing more; what runs is left to end."""
+        self._render_pool.shutdown(wait=False, cancel_futures=True)
+        self._io_pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _render(data: bytes, devices: tuple[Device, ...], name: str) -> RenderedImage:
+    from processor.render import render_image
+
+    return render_image(data, devices, name=name)

@@ -1,0 +1,91 @@
+"""What is said of a rendered image: rows and outcome for the backend, a sidecar for the bucket. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from contract.messages import (
+    ClaimedImage,
+    ImageOutcome,
+    ProcessedImage,
+    Sidecar,
+    SidecarResult,
+    Thumbnail,
+)
+from contract.recipes import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, recipe
+from processor.reporter import Result
+
+if TYPE_CHECKING:
+    from processor.render import RenderedImage
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """Where the pictures of one image lie: URIs, the variants' by device key."""
+
+    variants: dict[str, str]
+    thumbnail: str
+
+
+def _thumbnail(stored: Stored) -> Thumbnail:
+    return Thumbnail(file_path=stored.thumbnail, width=THUMBNAIL_WIDTH, height=THUMBNAIL_HEIGHT)
+
+
+def result_of(
+    image: ClaimedImage, rendered: RenderedImage, stored: Stored, *, processed_at: float, seconds: float
+) -> Result:
+    """The rows and the outcome to report under the image's lease; times in epoch seconds and seconds."""
+    rows = tuple(
+        ProcessedImage(
+            image_id=image.id,
+            device_size=str(variant.device.key),
+            width=variant.width,
+            height=variant.height,
+            file_path=stored.variants[str(variant.device.key)],
+            color_palette=rendered.palette,
+            lease=image.lease,
+            recipe=recipe(variant.device.width, variant.device.height),
+        )
+        for variant in rendered.variants
+    )
+    outcome = ImageOutcome(
+        image_id=image.id,
+        lease=image.lease,
+        color_palette=rendered.palette,
+        histogram=rendered.histogram,
+        thumbnail=_thumbnail(stored),
+        seconds=seconds,
+        processed_at=processed_at,
+    )
+    return Result(rows, outcome)
+
+
+def sidecar_of(
+    image_id: str, rendered: RenderedImage, stored: Stored, processed_at: str, *, owner: str, seconds: float
+) -> Sidecar:
+    """The sidecar; `processed_at` in ISO 8601, UTC."""
+    palette = rendered.palette
+    return Sidecar(
+        image_id=image_id,
+        processed_at=processed_at,
+        results=tuple(
+            SidecarResult(
+                device_size=str(variant.device.key),
+                width=variant.width,
+                height=variant.height,
+                file_path=stored.variants[str(variant.device.key)],
+                colors=palette.all_colors,
+                primary=palette.primary,
+                secondary=palette.secondary,
+                tertiary=palette.tertiary,
+                recipe=recipe(variant.device.width, variant.device.height),
+            )
+            for variant in rendered.variants
+        ),
+        source_color=palette.source_color,
+        histogram=rendered.histogram,
+        thumbnail=_thumbnail(stored),
+        owner=owner,
+        seconds=seconds,
+    )

@@ -7,6 +7,8 @@ import contextlib
 import json
 import logging
 import os
+import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping

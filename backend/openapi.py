@@ -53,7 +53,7 @@ def document(routes: Mapping[str, object]) -> dict[str, Any]:
     found = list(operations(routes))
     types: list[Any] = [Problem]
     for _, _, described in found:
-        types += [kind for kind in (described.body, *described.answers.values()) if kind is not None]
+        types += [kind for told in (described.body, *described.answers.values()) for kind in _kinds(told)]
         types += [parameter.type for parameter in described.query]
     unique = list(dict.fromkeys(types))
     schemas, components = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
@@ -83,9 +83,9 @@ def _operation(path: str, method: str, described: Operation, schema_of: Mapping[
     answers = {
         str(status): {
             "description": HTTPStatus(status).phrase,
-            **({} if kind is None else {"content": {_media(status): {"schema": schema_of[kind]}}}),
+            **({} if told is None else {"content": {_media(status): {"schema": _schema(told, schema_of)}}}),
         }
-        for status, kind in described.answers.items()
+        for status, told in described.answers.items()
     }
     if described.access is not Access.PUBLIC:
         answers.setdefault("401", {"description": "no credentials", **problem})
@@ -120,6 +120,18 @@ def _operation(path: str, method: str, described: Operation, schema_of: Mapping[
     elif described.media == "multipart/form-data":
         entry["requestBody"] = {"required": True, "content": {described.media: {"schema": _FORM}}}
     return entry
+
+
+def _kinds(told: Any) -> tuple[Any, ...]:
+    """The types of an answer: none, one, or the several that it may have."""
+    if told is None:
+        return ()
+    return told if isinstance(told, tuple) else (told,)
+
+
+def _schema(told: Any, schema_of: Mapping[Any, Any]) -> Any:
+    schemas = [schema_of[kind] for kind in _kinds(told)]
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 def _media(status: int) -> str:

@@ -34,7 +34,7 @@ class Query(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """What the document says of one operation; `answers` maps statuses to types (None: no JSON body)."""
+    """What the document says of one operation; `answers` maps statuses to a type, several, or None for no JSON."""
 
     summary: str
     access: Access

@@ -80,6 +80,7 @@ class Services:
             max_tasks=min(settings.max_tasks, settings.local_tasks or usable_cpus()),
             timeout_seconds=settings.task_timeout_seconds,
             retries=settings.task_retries,
+            ended=self.hint.set,
         )
         self.queue = JobQueue(self.database, self.runner, settings)
         self.sync = MetadataSync(self.database, self.bucket, self.variant_uri, f"{os.getpid()}-{secrets.token_hex(4)}")

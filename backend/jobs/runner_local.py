@@ -55,14 +55,19 @@ class LocalRunner:
         max_tasks: int,
         timeout_seconds: float,
         retries: int,
+        ended: Callable[[], None],
         command: Sequence[str] = (sys.executable, "-m", "processor"),
     ) -> None:
-        """`environment()` gives what every task needs: bucket, address and token of the backend."""
+        """`environment()` gives what every task needs: bucket, address and token of the backend.
+
+        `ended()` is called when an execution has ended, so that nobody has to poll for it.
+        """
         self.profile = RunnerProfile(worthwhile_seconds=START_SECONDS, max_tasks=max_tasks, start_limit_seconds=5.0)
         self._database = database
         self._environment = environment
         self._timeout = timeout_seconds
         self._retries = retries
+        self._ended = ended
         self._command = list(command)
         self._running: dict[str, asyncio.Task[Outcome]] = {}
         self._closing = False
@@ -70,7 +75,9 @@ class LocalRunner:
     async def start(self, execution: str, tasks: int) -> None:
         if self._closing:
             raise RunnerError("the backend is stopping and starts no tasks")
-        self._running[execution] = asyncio.create_task(self._execute(execution, tasks), name=execution)
+        running = asyncio.create_task(self._execute(execution, tasks), name=execution)
+        running.add_done_callback(lambda _: self._ended())
+        self._running[execution] = running
 
     async def outcome(self, execution: str) -> Outcome | None:
         running = self._running.get(execution)

@@ -34,7 +34,7 @@ class Images:
     )
     async def on_get(self, req: Request, resp: Response) -> None:
         try:
-            state = msgspec.convert(req.get_param("state"), ImageState | None)  # type: ignore[arg-type]
+            state = msgspec.convert(req.get_param("state"), ImageState | None)
         except msgspec.ValidationError:
             raise Invalid(f"state: expected one of {', '.join(get_args(ImageState))}") from None
         limit = query_int(req, "limit", 100, 1, 500)

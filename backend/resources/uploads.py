@@ -46,7 +46,7 @@ class Uploads:
         "Upload one or several photos",
         access=Access.ADMIN,
         media="multipart/form-data",
-        answers={200: UploadedImage | UploadResults, 201: UploadedImage, 413: Problem, 415: Problem, 422: Problem},
+        answers={200: (UploadedImage, UploadResults), 201: UploadedImage, 413: Problem, 415: Problem, 422: Problem},
     )
     async def on_post(self, req: Request, resp: Response) -> None:
         results: list[tuple[str, UploadedImage | Refused]] = []

@@ -1,0 +1,1 @@
+"""Compiled kernels and nothing else: numpy in, numpy out."""

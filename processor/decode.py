@@ -21,14 +21,13 @@ from processor.header import (
     read_header,
 )
 from processor.heif import HeifTrouble, decode_heic
-from processor.memory_estimate import BYTES_BEFORE_ANY_PICTURE, estimate_bytes
+from processor.memory_estimate import estimate_bytes
 from processor.shrink import box_shrink, in_memory
 from processor.signatures import Container
 from processor.vips_setup import pyvips
 
 __all__ = [
     "BACKGROUND",
-    "BYTES_BEFORE_ANY_PICTURE",
     "DEFAULT_LIMITS",
     "Base",
     "Header",

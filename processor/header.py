@@ -12,6 +12,7 @@ from processor.vips_setup import pyvips
 
 Loader = Literal["jpeg", "png", "webp", "gif", "tiff", "avif", "heic"]
 
+_SAMPLES = {"4:2:0": 1.5, "4:1:1": 1.5, "4:2:2": 2.0, "4:4:0": 2.0}
 _ALLOWED = "Photos may be JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC"
 
 
@@ -36,7 +37,7 @@ class Header:
     `orientation` is EXIF's 1 to 8 (1 for HEIC and AVIF, whose decoders turn the picture
     themselves). `pages` counts frames, pages or pictures in the file; only the first is shown
     (of HEIC and AVIF the one that the file calls primary: `page`). `progressive` is true of
-    interlaced files too.
+    interlaced files too. `samples_per_pixel` counts what is stored after chroma subsampling: 1.5 for 4:2:0.
     """
 
     loader: Loader
@@ -52,6 +53,7 @@ class Header:
     progressive: bool
     has_alpha: bool
     is_animation: bool
+    samples_per_pixel: float
 
 
 def read_header(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Header:
@@ -159,7 +161,14 @@ def _describe(image: pyvips.Image, container: Container, name: str) -> Header:
         progressive=bool(_field(image, "interlaced", 0) or _field(image, "jpeg-multiscan", 0)),
         has_alpha=bool(image.hasalpha()),
         is_animation=pages > 1 and loader in ("gif", "webp"),
+        samples_per_pixel=_samples_per_pixel(image),
     )
+
+
+def _samples_per_pixel(image: pyvips.Image) -> float:
+    if image.bands == 3 and image.get_typeof("jpeg-chroma-subsample") != 0:
+        return _SAMPLES.get(image.get("jpeg-chroma-subsample"), 3.0)
+    return float(image.bands)
 
 
 def _check_pixels(header: Header, name: str, limits: Limits) -> None:

@@ -106,9 +106,9 @@ def shrink_for(scale: float) -> int:
 def plan_axis(start: float, length: float, available: int, target: int) -> AxisPlan:
     """Choose the whole-pixel crop that comes nearest to [start, start + length) of `available` pixels.
 
-    `start` and `length` may be fractions; the scale stays exact, so circles stay circles. A
-    resizer that keeps the centre in place shifts by half a pixel when the crop grows by one, which
-    lets a crop be placed to a quarter of a base pixel; a centred one is met exactly.
+    `start` and `length` may be fractions; the scale stays exact, so circles stay circles. A resizer
+    that keeps the centre in place shifts by half a pixel when the crop grows by one, which lets a crop
+    be placed to a quarter of a base pixel, or to a half where that would give one result pixel too many.
     """
     scale = target / length
     if scale > 1:

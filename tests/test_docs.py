@@ -1,0 +1,77 @@
+"""The documents say what the programs do: every setting, every command, every snippet."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from backend.settings import Settings, describe
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = (ROOT / "docs/settings.md").read_text()
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"]
+
+
+@pytest.mark.parametrize("field", msgspec.structs.fields(Settings), ids=lambda field: field.name)
+def test_each_backend_setting_is_documented(field: msgspec.structs.FieldInfo) -> None:
+    default = field.default
+    shown = "" if default in ("", None) else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+    assert f"| `{field.name.upper()}` | {shown} | {describe(field.name)} |" in SETTINGS
+
+
+def test_each_variable_that_the_processor_reads_is_documented() -> None:
+    source = "".join((ROOT / "processor" / name).read_text() for name in ("settings.py", "__main__.py"))
+    section = SETTINGS.partition("## Processor")[2]
+    variables = {name for name in re.findall(r'"([A-Z][A-Z_]{3,})"', source) if "_" in name}
+    assert variables
+    missing = {name for name in variables if f"`{name}`" not in section}
+    assert not missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), f"{document.name} points at {target}"
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    commands = set(re.findall(r"\.venv/bin/slideshow ([a-z]+)", README))
+    assert {"serve", "upload", "devices", "status", "retry", "render"} <= commands
+    for command in sorted(commands):
+        shown = subprocess.run(
+            [sys.executable, "-m", "slideshow", command, "--help"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert shown.returncode == 0, shown.stderr
+        assert "Usage:" in shown.stdout
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    import pyvips
+
+    snippet = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert snippet is not None
+    pyvips.Image.black(1200, 900, bands=3).copy(interpretation="srgb").write_to_file(str(tmp_path / "photo.jpg"))
+    ran = subprocess.run(
+        [sys.executable, "-c", snippet[1]], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("1200 900 #")
+    made = pyvips.Image.new_from_file(str(tmp_path / "kitchen.jpg"))
+    assert (made.width, made.height) == (800, 480)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from falcon.asgi import Request, Response
 
 from backend.auth import Access
@@ -31,6 +33,8 @@ class StatusResource:
         text = req.get_param("since") or "0"
         try:
             since = float(text)
+            if not math.isfinite(since):
+                raise ValueError(text)
         except ValueError:
             raise Invalid("since: expected seconds since the epoch") from None
         database = self.services.database

@@ -123,20 +123,21 @@ def renew(connection: Connection, tokens: Sequence[str], now: float, lease_secon
     return list(connection.scalars(statement.returning(images.c.lease_token)))
 
 
-def release(connection: Connection, tokens: Sequence[str], now: float) -> list[str]:
-    """Hand back images whose leases hold; an orderly return leaves no suspicion."""
-    statement = (
-        update(images).where(_holds(tokens)).values(processing_status="pending", queued_at=now, attempt_open=False)
-    )
+def release(connection: Connection, tokens: Sequence[str]) -> list[str]:
+    """Hand back images whose leases hold; an orderly return leaves no suspicion.
+
+    As with every lease that ends early, the image keeps its place: it has waited since it was queued.
+    """
+    statement = update(images).where(_holds(tokens)).values(processing_status="pending", attempt_open=False)
     return list(connection.scalars(statement.returning(images.c.lease_token)))
 
 
-def free_owners(connection: Connection, owners: Sequence[str], now: float) -> int:
+def free_owners(connection: Connection, owners: Sequence[str]) -> int:
     """Free the leases of owners known to be dead; what they had begun to decode becomes suspect."""
     return connection.execute(
         update(images)
         .where(images.c.processing_status == "processing", images.c.lease_owner.in_(owners))
-        .values(processing_status="pending", queued_at=now)
+        .values(processing_status="pending")
     ).rowcount
 
 
@@ -145,7 +146,7 @@ def free_expired(connection: Connection, now: float) -> int:
     return connection.execute(
         update(images)
         .where(images.c.processing_status == "processing", images.c.lease_until < now)
-        .values(processing_status="pending", queued_at=now)
+        .values(processing_status="pending")
     ).rowcount
 
 

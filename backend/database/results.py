@@ -187,7 +187,7 @@ def _finish(connection: Connection, touched: set[str], reported: set[str], now: 
             )
 
 
-def fail(connection: Connection, image_id: str, error: str, lease: str | None, *, strike: bool, now: float) -> bool:
+def fail(connection: Connection, image_id: str, error: str, lease: str | None, *, strike: bool) -> bool:
     """Record a failure; False if the caller holds no lease on the image, and nothing changed.
 
     A strike counts, and only the third one fails the image.
@@ -203,7 +203,6 @@ def fail(connection: Connection, image_id: str, error: str, lease: str | None, *
             "strikes": images.c.strikes + 1,
             "processing_status": sa.case((last, "failed"), else_="pending"),
             "processing_error": sa.case((last, error), else_=None),
-            "queued_at": now,
             "suspect": True,
         }
     else:

@@ -105,7 +105,7 @@ class JobQueue:
                 "error": outcome.error,
             }
             owners = [f"{row.name}/{index}" for index in range(row.tasks)]
-            freed = await self._database.write(claims.free_owners, owners, now)
+            freed = await self._database.write(claims.free_owners, owners)
             await self._database.write(executions.finish, row.name, outcome.state, now, **figures)
             level = logging.INFO if outcome.state == "succeeded" else logging.WARNING
             log.log(

@@ -150,9 +150,7 @@ class Failures:
     )
     async def on_patch(self, req: Request, resp: Response, image_id: str, body: Failure) -> None:
         await known_image(self.services, image_id)
-        counted = await self.services.database.write(
-            results.fail, image_id, body.error, body.lease, strike=body.strike, now=self.services.clock()
-        )
+        counted = await self.services.database.write(results.fail, image_id, body.error, body.lease, strike=body.strike)
         if counted:
             self.services.metrics.failures.inc()
             log.warning("image %s %s: %s", image_id, "struck" if body.strike else "failed", body.error)
@@ -219,7 +217,7 @@ class Releases:
         answers={200: LeaseAnswer, 409: Problem},
     )
     async def on_post(self, req: Request, resp: Response, body: LeaseList) -> None:
-        released = await self.services.database.write(claims.release, body.leases, self.services.clock())
+        released = await self.services.database.write(claims.release, body.leases)
         answer(resp, lease_answer(body, released, 0.0))
         self.services.hint.set()
 

@@ -69,7 +69,7 @@ class ChildAnswer(Struct, frozen=True, kw_only=True):
     """Either a refusal or the encoded RenderedImage."""
 
     refusal: Refusal | None = None
-    rendered: msgspec.Raw = msgspec.Raw()
+    rendered: bytes = b""
 
 
 async def render_in_child(
@@ -202,7 +202,7 @@ def answer_to(request: ChildRequest) -> ChildAnswer:
         rendered = render_image(request.data, request.devices, name=request.name)
     except RenderError as error:
         return ChildAnswer(refusal=Refusal(kind=type(error).__name__, reason=error.reason, advice=error.advice))
-    return ChildAnswer(rendered=msgspec.Raw(msgspec.msgpack.encode(rendered)))
+    return ChildAnswer(rendered=msgspec.msgpack.encode(rendered))
 
 
 def too_much_memory(name: str, needed: int, available: int) -> TooMuchMemory:

@@ -1,0 +1,137 @@
+"""Settings of a task: every fault at once, none of them showing a secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contract import logs
+from processor import __main__ as entry
+from processor.memory_budget import ORIGINAL_LIMIT_BYTES, PROCESS_BASE_BYTES, shares_of
+from processor.settings import MEBIBYTE, SettingsError, container_memory, from_environment, usable_cpus
+
+GOOD = {
+    "BUCKET_URL": "file:///tmp/bucket",
+    "BACKEND_API_URL": "http://127.0.0.1:8080/",
+    "BACKEND_AUTH_TOKEN": "  a-long-token\n",
+}
+
+
+def test_a_run_by_hand_needs_three_variables() -> None:
+    settings = from_environment(GOOD)
+    assert settings.token == "a-long-token"
+    assert settings.backend_url == "http://127.0.0.1:8080"
+    assert settings.owner == "by-hand/0"
+    assert (settings.task_count, settings.task_attempt, settings.timeout_seconds) == (1, 0, 900.0)
+    assert settings.render_threads == usable_cpus()
+    assert settings.parent_pid is None
+
+
+def test_everything_can_be_set() -> None:
+    settings = from_environment(
+        {
+            "GCS_BUCKET_NAME": "my-photos",
+            "BACKEND_API_URL": "https://backend.example/base",
+            "BACKEND_AUTH_TOKEN": "a-long-token",
+            "CLOUD_RUN_JOB": "job",
+            "CLOUD_RUN_EXECUTION": "run-7",
+            "CLOUD_RUN_TASK_INDEX": "3",
+            "CLOUD_RUN_TASK_COUNT": "4",
+            "CLOUD_RUN_TASK_ATTEMPT": "2",
+            "RENDER_THREADS": "6",
+            "MEMORY_LIMIT_MIB": "2048",
+            "TASK_TIMEOUT_SECONDS": "60.5",
+            "BACKEND_RETRY_SECONDS": "5",
+            "SLIDESHOW_PARENT_PID": "77",
+        }
+    )
+    assert settings.bucket_url == "gs://my-photos"
+    assert settings.owner == "run-7/3"
+    assert settings.memory_limit == 2048 * MEBIBYTE
+    assert (settings.render_threads, settings.task_attempt, settings.parent_pid) == (6, 2, 77)
+    assert (settings.timeout_seconds, settings.retry_seconds) == (60.5, 5.0)
+
+
+def test_bucket_url_takes_precedence() -> None:
+    assert from_environment({**GOOD, "GCS_BUCKET_NAME": "other"}).bucket_url == "file:///tmp/bucket"
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    bad = {
+        "BUCKET_URL": "ftp://x",
+        "BACKEND_API_URL": "backend:8080",
+        "BACKEND_AUTH_TOKEN": " \n",
+        "CLOUD_RUN_TASK_INDEX": "-1",
+        "CLOUD_RUN_TASK_COUNT": "many",
+        "CLOUD_RUN_TASK_ATTEMPT": "1.5",
+        "CLOUD_RUN_EXECUTION": "a b",
+        "RENDER_THREADS": "0",
+        "MEMORY_LIMIT_MIB": "10",
+        "TASK_TIMEOUT_SECONDS": "soon",
+        "SLIDESHOW_PARENT_PID": "x",
+    }
+    with pytest.raises(SettingsError) as caught:
+        from_environment(bad)
+    assert len(caught.value.faults) == len(bad)
+    for name, fault in zip(sorted(bad), sorted(caught.value.faults), strict=True):
+        assert fault.startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BUCKET_URL", "gs://Not A Name"),
+        ("BUCKET_URL", "file://relative"),
+        ("BACKEND_API_URL", "http://user:secret@host"),
+        ("BACKEND_API_URL", "http://host/?query=1"),
+        ("BACKEND_API_URL", "http://host:0"),
+        ("BACKEND_API_URL", "http://host:99999"),
+        ("BACKEND_API_URL", "ftp://host"),
+        ("CLOUD_RUN_TASK_INDEX", "1"),
+    ],
+)
+def test_single_faults_name_their_variable(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        from_environment({**GOOD, name: value})
+    assert [fault.split()[0] for fault in caught.value.faults] == [name]
+
+
+def test_missing_bucket_and_bad_bucket_name() -> None:
+    without = {key: value for key, value in GOOD.items() if key != "BUCKET_URL"}
+    with pytest.raises(SettingsError, match="BUCKET_URL .* or GCS_BUCKET_NAME"):
+        from_environment(without)
+    with pytest.raises(SettingsError, match="GCS_BUCKET_NAME must be"):
+        from_environment({**without, "GCS_BUCKET_NAME": "UPPER"})
+
+
+def test_a_malformed_token_is_not_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        from_environment({**GOOD, "BACKEND_AUTH_TOKEN": "hidden words"})
+    assert "hidden" not in str(caught.value)
+    assert "a-long-token" not in repr(from_environment(GOOD))
+
+
+def test_wrong_settings_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.main({"BACKEND_API_URL": "nowhere"}) == 2
+    said = capsys.readouterr().err
+    assert "BACKEND_API_URL" in said
+    assert "BACKEND_AUTH_TOKEN" in said
+    assert "BUCKET_URL" in said
+    logs.set_up()
+
+
+def test_container_memory_reads_the_first_limit_there_is(tmp_path: Path) -> None:
+    missing, unlimited, real = tmp_path / "missing", tmp_path / "unlimited", tmp_path / "real"
+    unlimited.write_text("max\n")
+    real.write_text(f"{300 * MEBIBYTE}\n")
+    assert container_memory((missing, unlimited, real)) == 300 * MEBIBYTE
+    real.write_text("9223372036854771712")
+    assert container_memory((missing, unlimited, real)) == 1024 * MEBIBYTE
+
+
+@pytest.mark.parametrize("mebibytes", [384, 512, 1024, 4096])
+def test_shares_stay_within_the_limit_and_hold_an_original(mebibytes: int) -> None:
+    shares = shares_of(mebibytes * MEBIBYTE)
+    assert shares.originals >= ORIGINAL_LIMIT_BYTES
+    assert sum(shares) + PROCESS_BASE_BYTES <= mebibytes * MEBIBYTE

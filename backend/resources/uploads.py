@@ -9,7 +9,7 @@ import unicodedata
 
 from falcon import MediaNotFoundError
 from falcon.asgi import Request, Response
-from falcon.asgi.multipart import BodyPart
+from falcon.asgi.multipart import BodyPart, MultipartForm
 from falcon.media.multipart import MultipartParseError
 
 from backend.auth import Access
@@ -49,15 +49,17 @@ class Uploads:
         answers={200: (UploadedImage, UploadResults), 201: UploadedImage, 413: Problem, 415: Problem, 422: Problem},
     )
     async def on_post(self, req: Request, resp: Response) -> None:
+        if not (req.content_type or "").lower().startswith("multipart/form-data"):
+            raise NotAnImage("send the photos as multipart/form-data, each in a field 'file'")
         results: list[tuple[str, UploadedImage | Refused]] = []
         async with self.services.upload_slots:
             try:
-                form = await req.get_media()
-                async for part in form:
-                    if part.name in FIELDS:
-                        results.append(await self._part(part))
+                await self._take_all(await req.get_media(), results)
             except (MultipartParseError, MediaNotFoundError) as error:
-                raise Invalid(f"the form cannot be read: {error.description or error.title}") from error
+                raise Invalid(
+                    f"the form cannot be read: {error.description or error.title}",
+                    **({"results": _lines(results).results} if results else {}),
+                ) from error
         if not results:
             raise Invalid("file: the form holds no file; send it as 'file'")
         if len(results) == 1:
@@ -66,17 +68,37 @@ class Uploads:
                 raise result
             answer(resp, result, 200 if result.duplicate else 201)
         else:
-            answer(resp, UploadResults(results=tuple(_line(name, result) for name, result in results)))
+            answer(resp, _lines(results))
         self.services.hint.set()
 
-    async def _part(self, part: BodyPart) -> tuple[str, UploadedImage | Refused]:
-        """One file of the form: the image it became, or why it was refused."""
+    async def _take_all(self, form: MultipartForm, results: list[tuple[str, UploadedImage | Refused]]) -> None:
+        """Add to `results` what became of each file. Raises MultipartParseError if the form breaks off."""
+        waiting: tuple[str, bytes | Refused] | None = None
+        async for part in form:
+            # Only what follows a part shows that it has arrived whole.
+            if waiting is not None:
+                results.append(await self._settle(*waiting))
+            waiting = await self._receive(part) if part.name in FIELDS else None
+        if waiting is not None:
+            results.append(await self._settle(*waiting))
+
+    async def _receive(self, part: BodyPart) -> tuple[str, bytes | Refused]:
+        """The name and the bytes of one file of the form, or why it is refused."""
         try:
             filename = tidy_name(part.filename)
         except MultipartParseError:
             filename = "unnamed"
         try:
-            image = await self._take(filename, await self._read(part, filename))
+            return filename, await self._read(part, filename)
+        except TooLarge as refusal:
+            return filename, refusal
+
+    async def _settle(self, filename: str, received: bytes | Refused) -> tuple[str, UploadedImage | Refused]:
+        """The image that a file became, or why it was refused."""
+        try:
+            if isinstance(received, Refused):
+                raise received
+            image = await self._take(filename, received)
         except Refused as refusal:
             self.services.metrics.uploads.labels("refused").inc()
             log.info("upload refused: %s", refusal.detail)
@@ -139,6 +161,10 @@ class Uploads:
             processing_status=state or "pending",
             duplicate=state is not None or not new,
         )
+
+
+def _lines(results: list[tuple[str, UploadedImage | Refused]]) -> UploadResults:
+    return UploadResults(results=tuple(_line(name, result) for name, result in results))
 
 
 def _line(filename: str, result: UploadedImage | Refused) -> UploadResult:

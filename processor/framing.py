@@ -16,9 +16,6 @@ SHRINKS = (8, 4, 2, 1)
 PROXY_SIDE = 256
 """Longest side, in pixels, of the small copy that colours are taken from."""
 
-_EDGE = 3
-"""Pixels kept around a crop that is enlarged, so that the interpolator sees true neighbours."""
-
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -32,15 +29,11 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class AxisPlan:
-    """How one axis gets from a base to `target` pixels with nothing but whole-pixel crops.
-
-    Take `count` pixels from `first`, resize by `scale`, leave out the first `skip` results.
-    """
+    """One axis made smaller: take `count` pixels from `first` and resize by `scale`, rounding to whole pixels."""
 
     first: int
     count: int
     scale: float
-    skip: int
 
 
 def swaps_sides(orientation: int) -> bool:
@@ -104,34 +97,33 @@ def shrink_for(scale: float) -> int:
 
 
 def plan_axis(start: float, length: float, available: int, target: int) -> AxisPlan:
-    """Choose the whole-pixel crop that comes nearest to [start, start + length) of `available` pixels.
+    """Choose the whole-pixel crop that shows [start, start + length) of `available` pixels best.
 
-    `start` and `length` may be fractions; the scale stays exact, so circles stay circles. A resizer
-    that keeps the centre in place shifts by half a pixel when the crop grows by one, which lets a crop
-    be placed to a quarter of a base pixel, or to a half where that would give one result pixel too many.
+    `start` and `length` may be fractions, `target` is at most `length` rounded up. A resizer keeps
+    the centre of its input in place, so a crop that is a little too long but has the right centre
+    shows exactly the wanted part at the exact scale; where no crop has both, the scale gives way by
+    less than a pixel over the whole length, so that neither end is half a pixel off.
     """
-    scale = target / length
-    if scale > 1:
-        return _plan_enlarging(start, length, available, target, scale)
-    centre = start + length / 2
-    best: tuple[float, float, int, int] | None = None
-    for count in {math.floor(length), math.ceil(length), math.floor(length) + 1}:
-        if not 1 <= count <= available or abs(count * scale - target) >= 0.5:
+    exact = target / length
+    best: tuple[float, int, int, float] | None = None
+    for count in range(math.floor(length) - 1, math.ceil(length) + 2):
+        if not 1 <= count <= available:
             continue
-        for first in {math.floor(centre - count / 2), math.ceil(centre - count / 2)}:
+        middle = start + (length - count) / 2
+        for first in sorted({math.floor(middle), math.ceil(middle)}):
             inside = min(max(first, 0), available - count)
-            candidate = (abs(inside + count / 2 - centre), abs(count - length), inside, count)
-            best = candidate if best is None or candidate < best else best
-    if best is None:
-        return _plan_enlarging(start, length, available, target, scale)
-    return AxisPlan(best[2], best[3], scale, 0)
+            before, after = inside - start, inside + count - start - length
+            choices = [(_mean_distance(before, after), inside, count, target / count)]
+            if abs(count * exact - target) < 0.5:
+                choices.append((abs(before + after) / 2, inside, count, exact))
+            best = min([*choices, best] if best is not None else choices)
+    if best is None:  # less than one pixel is left of a very thin picture
+        return AxisPlan(min(max(math.floor(start), 0), available - 1), 1, float(target))
+    return AxisPlan(best[1], best[2], best[3])
 
 
-def _plan_enlarging(start: float, length: float, available: int, target: int, scale: float) -> AxisPlan:
-    """Resize a little more than the crop, and cut where one result pixel is less than one base pixel."""
-    first = max(0, math.floor(start) - _EDGE)
-    end = min(available, math.ceil(start + length) + _EDGE)
-    count = max(1, end - first)
-    made = math.floor(count * scale + 0.5)
-    skip = min(max(0, round((start - first) * scale)), max(0, made - target))
-    return AxisPlan(first, count, scale, skip)
+def _mean_distance(at_start: float, at_end: float) -> float:
+    """The mean of |d| where d runs evenly from `at_start` to `at_end`."""
+    if at_start * at_end >= 0:
+        return abs(at_start + at_end) / 2
+    return (at_start**2 + at_end**2) / (2 * (abs(at_start) + abs(at_end)))

@@ -45,7 +45,7 @@ def estimate_bytes(header: Header, devices: Sequence[Device], data_size: int) ->
     base = base_pixels * (8 if header.has_alpha else 3)
     decoder = _decoder_bytes(header, header.width * header.height, base_pixels)
     largest = max((device.width * device.height for device in devices), default=0)
-    cutting = _PALETTE_BYTES + _BYTES_PER_RESULT_PIXEL * largest
+    cutting = _PALETTE_BYTES + _BYTES_PER_RESULT_PIXEL * largest + base * 2 // 5  # windows of the resizer
     return 2 * data_size + base + max(decoder, cutting) + _SMALL_THINGS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from processor.decode import Base
 from processor.framing import (
-    AxisPlan,
+    Box,
     box_to_stored,
     cover_crop,
     plan_axis,
@@ -13,6 +13,8 @@ from processor.framing import (
 )
 from processor.header import Header
 from processor.vips_setup import pyvips
+
+_LONGEST_FILTER = 1 / 16
 
 
 def cut(base: Base, header: Header, width: int, height: int) -> pyvips.Image:
@@ -25,10 +27,11 @@ def cut(base: Base, header: Header, width: int, height: int) -> pyvips.Image:
     stored = box_to_stored(box, header.upright_width, header.upright_height, header.orientation)
     placed = scale_box(stored, base.scale_x, base.scale_y)
     stored_width, stored_height = upright_size(width, height, header.orientation)
-    across = plan_axis(placed.left, placed.width, base.image.width, stored_width)
-    down = plan_axis(placed.top, placed.height, base.image.height, stored_height)
-    small = _resize(base.image, across, down).crop(across.skip, down.skip, stored_width, stored_height)
-    return turn_upright(small.copy_memory(), header.orientation)
+    if stored_width * stored_height > placed.width * placed.height:
+        cut_out = _enlarge(base.image, placed, stored_width, stored_height)
+    else:
+        cut_out = _reduce(base.image, placed, stored_width, stored_height)
+    return turn_upright(cut_out.copy_memory(), header.orientation)
 
 
 def turn_upright(image: pyvips.Image, orientation: int) -> pyvips.Image:
@@ -52,9 +55,25 @@ def turn_upright(image: pyvips.Image, orientation: int) -> pyvips.Image:
             return image
 
 
-def _resize(image: pyvips.Image, across: AxisPlan, down: AxisPlan) -> pyvips.Image:
+def _reduce(image: pyvips.Image, box: Box, width: int, height: int) -> pyvips.Image:
+    across = plan_axis(box.left, box.width, image.width, width)
+    down = plan_axis(box.top, box.height, image.height, height)
     part = image.crop(across.first, down.first, across.count, down.count)
-    if across.scale == 1 and down.scale == 1:
-        return part
-    # gap=0: no box average before the filter, which would cost sharpness and saves no time.
-    return part.resize(across.scale, vscale=down.scale, kernel="lanczos3", gap=0)
+    # gap=0: no box average before the filter, which would cost sharpness and saves no time. Only far
+    # below what any screen asks for is the filter too long without it.
+    gap = 0 if min(across.scale, down.scale) > _LONGEST_FILTER else 2
+    return part.resize(across.scale, vscale=down.scale, kernel="lanczos3", gap=gap)
+
+
+def _enlarge(image: pyvips.Image, box: Box, width: int, height: int) -> pyvips.Image:
+    """Bicubic, as libvips' own resize does it, but from a place given in fractions of a pixel."""
+    across, down = width / box.width, height / box.height
+    return image.affine(
+        [across, 0, 0, down],
+        interpolate=pyvips.Interpolate.new("bicubic"),
+        oarea=[0, 0, width, height],
+        # Pixel centres lie at whole numbers for an interpolator, and at halves for a box.
+        odx=(across - 1) / 2 - across * box.left,
+        ody=(down - 1) / 2 - down * box.top,
+        extend="copy",
+    )

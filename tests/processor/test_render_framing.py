@@ -1,0 +1,103 @@
+"""Geometry: crops stay inside, cover exactly, and mean the same place in every orientation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import STORED_FOR
+
+from processor.framing import (
+    SHRINKS,
+    Box,
+    box_to_stored,
+    cover_crop,
+    cover_scale,
+    plan_axis,
+    scale_box,
+    shrink_for,
+    upright_size,
+)
+
+sides = st.integers(1, 20_000)
+targets = st.integers(1, 8192)
+orientations = st.integers(1, 8)
+
+
+@given(sides, sides, targets, targets)
+def test_a_cover_crop_is_centred_inside_and_has_the_targets_shape(w: int, h: int, tw: int, th: int) -> None:
+    box = cover_crop(w, h, tw, th)
+    assert box.left >= 0
+    assert box.top >= 0
+    assert box.left + box.width <= w + 1e-6
+    assert box.top + box.height <= h + 1e-6
+    assert box.left + box.width / 2 == pytest.approx(w / 2)
+    assert box.top + box.height / 2 == pytest.approx(h / 2)
+    assert box.width * th == pytest.approx(box.height * tw)
+    assert box.width == w or box.height == h
+    assert cover_scale(w, h, tw, th) == pytest.approx(tw / box.width)
+
+
+@given(st.integers(1, 12), st.integers(1, 12), orientations, st.data())
+def test_a_box_shows_the_same_pixels_stored_and_upright(w: int, h: int, orientation: int, data: st.DataObject) -> None:
+    left, top = data.draw(st.integers(0, w - 1)), data.draw(st.integers(0, h - 1))
+    width, height = data.draw(st.integers(1, w - left)), data.draw(st.integers(1, h - top))
+    upright = np.arange(w * h).reshape(h, w, 1)
+    stored = STORED_FOR[orientation](upright)
+    assert stored.shape[1::-1] == upright_size(w, h, orientation)
+    box = box_to_stored(Box(left, top, width, height), w, h, orientation)
+    part = stored[int(box.top) : int(box.top + box.height), int(box.left) : int(box.left + box.width)]
+    shown = upright[top : top + height, left : left + width]
+    assert np.array_equal(part, STORED_FOR[orientation](shown))
+
+
+@given(sides, sides, orientations)
+def test_turning_sizes_twice_gives_them_back(w: int, h: int, orientation: int) -> None:
+    assert upright_size(*upright_size(w, h, orientation), orientation) == (w, h)
+
+
+@given(sides, st.floats(0, 1), st.floats(0.01, 1), st.floats(0.001, 1), st.sampled_from(SHRINKS))
+def test_a_plan_takes_what_is_there_and_gives_the_target(
+    full: int, place: float, share: float, smaller: float, shrink: int
+) -> None:
+    available = math.ceil(full / shrink)
+    length = max(1.0, full / shrink * share)
+    start = max(0.0, full / shrink - length) * place
+    target = max(1, math.floor(length * smaller))
+    plan = plan_axis(start, length, available, target)
+    assert plan.first >= 0
+    assert plan.count >= 1
+    assert plan.first + plan.count <= available
+    assert math.floor(plan.count * plan.scale + 0.5) == target
+    # A resizer keeps centres: what is shown reaches half of target / scale to both sides of the centre.
+    centre, half = plan.first + plan.count / 2, target / plan.scale / 2
+    assert abs(centre - half - start) <= 0.76
+    assert abs(centre + half - start - length) <= 0.76
+
+
+@given(st.integers(100, 5000), st.integers(100, 5000), st.integers(50, 2000), st.integers(50, 2000))
+def test_a_centred_crop_stays_centred(w: int, h: int, tw: int, th: int) -> None:
+    box = cover_crop(w, h, tw, th)
+    if cover_scale(w, h, tw, th) > 1:
+        return
+    for start, length, side, target in ((box.left, box.width, w, tw), (box.top, box.height, h, th)):
+        plan = plan_axis(start, length, side, target)
+        assert plan.first + plan.count / 2 == side / 2
+
+
+@given(st.floats(0.001, 100))
+def test_a_shrink_never_leaves_too_little_and_is_the_largest(scale: float) -> None:
+    shrink = shrink_for(scale)
+    assert shrink == 1 or 1 / shrink >= scale
+    assert shrink == 8 or 1 / (shrink * 2) < scale
+
+
+def test_known_boxes() -> None:
+    assert cover_crop(4000, 3000, 800, 480) == Box(0.0, 300.0, 4000.0, 2400.0)
+    assert cover_crop(4000, 3000, 480, 800) == Box(1100.0, 0.0, 1800.0, 3000.0)
+    assert scale_box(Box(10, 20, 30, 40), 0.5, 0.25) == Box(5, 5, 15, 10)
+    assert shrink_for(0.5) == 2
+    assert shrink_for(0.500001) == 1

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,11 @@ _ERRORS: dict[int, type[BucketError]] = {
     errno.EACCES: BucketDenied,
     errno.EPERM: BucketDenied,
     errno.EROFS: BucketDenied,
+    # Names that a file system cannot hold, or not beside what lies there: no retry helps.
+    errno.ENAMETOOLONG: BucketError,
+    errno.ENOTDIR: BucketError,
+    errno.EISDIR: BucketError,
+    errno.EEXIST: BucketError,
 }
 
 
@@ -137,7 +143,12 @@ class DiskBucket:
         path = self._path(name)
         try:
             self._make_folder(path.parent)
-            os.replace(self._write_aside(data), path)
+            aside = self._write_aside(data)
+            try:
+                os.replace(aside, path)
+            except OSError:
+                aside.unlink(missing_ok=True)
+                raise
             self._settle(path.parent)
         except OSError as error:
             raise _translated(name, error) from error
@@ -149,6 +160,8 @@ class DiskBucket:
             raise ObjectNotFound(name) from None
         except OSError as error:
             raise _translated(name, error) from error
+        if not stat.S_ISREG(found.st_mode):  # a folder is a part of names, not an object
+            raise ObjectNotFound(name)
         return ObjectInfo(name, found.st_size, found.st_mtime)
 
     def list(self, prefix: str, *, recursive: bool = False) -> Iterator[ObjectInfo]:
@@ -176,30 +189,38 @@ class DiskBucket:
                 if recursive and (name.startswith(prefix) or prefix.startswith(name)):
                     yield from self._walk(self.root / name, prefix, recursive)
             elif name.startswith(prefix):
-                with contextlib.suppress(ObjectNotFound):  # removed since it was listed
+                # Removed since it was listed, or a file that a person put there under a name that is none.
+                with contextlib.suppress(ObjectNotFound, ValueError):
                     yield self.stat(name)
 
     def move(self, source: str, target: str) -> None:
         origin, goal = self._path(source), self._path(target)
         try:
+            if origin.is_dir():
+                raise ObjectNotFound(source)
             self._make_folder(goal.parent)
             os.replace(origin, goal)
             self._settle(goal.parent)
             self._settle(origin.parent)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             if not goal.is_file():
                 raise ObjectNotFound(source) from None
         except OSError as error:
             raise _translated(source, error) from error
 
     def delete(self, name: str) -> None:
+        path = self._path(name)
         try:
-            self._path(name).unlink(missing_ok=True)
-        except NotADirectoryError:
+            path.unlink(missing_ok=True)
+        except (NotADirectoryError, IsADirectoryError):  # no object has this name
             return
         except OSError as error:
             raise _translated(name, error) from error
 
     def probe(self) -> None:
-        if not self._incoming.is_dir() or not os.access(self._incoming, os.W_OK):
+        try:
+            usable = self._incoming.is_dir() and os.access(self._incoming, os.W_OK)
+        except OSError as error:
+            raise _translated("", error) from error
+        if not usable:
             raise BucketUnavailable("", f"the bucket's folder {self.root} is gone or not writable")

@@ -15,6 +15,9 @@ ARCHIVE = "images/metadata/archive/"
 MAX_NAME_BYTES = 1024
 """The longest object name that Google Cloud Storage accepts, in UTF-8 bytes."""
 
+MAX_PART_BYTES = 255
+"""The longest name of a folder or file on the file systems that disk buckets lie on (NAME_MAX of ext4, APFS, NTFS)."""
+
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
 _SIDECAR = re.compile(re.escape(METADATA) + r"([0-9a-f]{32})\.json")
@@ -25,10 +28,12 @@ def check(name: str) -> str:
     """Give `name` back if it may name an object of ours.
 
     Raises ValueError for an empty, overlong or absolute name, an empty, `.` or `..` part,
-    a backslash or a control character.
+    a backslash, a control character or half a surrogate pair.
     """
     if not name or len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         raise ValueError("an object name has 1 to 1,024 bytes")
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise ValueError(f"the object name {name!r} is not valid Unicode")
     if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name) or "\\" in name:
         raise ValueError(f"the object name {name!r} contains a control character or a backslash")
     if any(part in ("", ".", "..") for part in name.split("/")):
@@ -50,10 +55,15 @@ def original(image_id: str, extension: str) -> str:
 
 
 def device_folder(device_key: str) -> str:
-    """Where a device's variants lie; the key is percent-encoded."""
+    """Where a device's variants lie; the key is percent-encoded.
+
+    Raises ValueError if that is no folder: empty, `.`, `..`, or too long for a file system.
+    """
     encoded = quote(device_key, safe="")
-    if encoded in (".", ".."):
+    if encoded in ("", ".", ".."):
         raise ValueError(f"{device_key!r} is nobody's device")
+    if len(encoded) > MAX_PART_BYTES:
+        raise ValueError(f"{device_key!r} is too long: percent-encoded it has more than {MAX_PART_BYTES} characters")
     return f"{PROCESSED}{encoded}/"
 
 

@@ -14,6 +14,7 @@ from backend.database import devices, images
 from backend.errors import Conflict, Invalid, NotFound
 from backend.operations import answer, operation
 from backend.services import Services
+from contract import object_names
 from contract.admin_messages import DeviceBody, DeviceInfo, DeviceList, DeviceSaved, Problem
 from contract.messages import DeviceName, Success
 
@@ -28,6 +29,10 @@ async def known_device(services: Services, device_id: str) -> sa.Row[Any]:
 
 async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSaved:
     """Create or change a device; a new one's token is in the answer and nowhere else."""
+    try:
+        object_names.device_folder(body.name)
+    except ValueError as error:
+        raise Invalid(f"name: {error}") from error
     token = secrets.token_urlsafe(24)
     try:
         new = await services.database.write(devices.save, device_id, body, digest(token), services.clock())

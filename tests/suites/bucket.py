@@ -1,0 +1,271 @@
+"""The promises that every bucket keeps, whatever its form.
+
+A test module of one form subclasses `BucketPromises`, names the class `Test...` and gives it a
+fixture `bucket` that is empty at first. `reopen` gives a second handle on the same bucket.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import pytest
+
+from contract.bucket import (
+    Bucket,
+    BucketDenied,
+    BucketError,
+    BucketUnavailable,
+    ObjectConflict,
+    ObjectNotFound,
+    ObjectTooLarge,
+    name_in,
+    uri_of,
+)
+
+TYPE = "application/octet-stream"
+
+ESCAPING = [
+    "",
+    "/",
+    "/etc/passwd",
+    "..",
+    ".",
+    "../outside",
+    "a/../../outside",
+    "a/./b",
+    "a//b",
+    "a/",
+    "a\\b",
+    "a\x00b",
+    "a\nb",
+    "a\x7fb",
+    "a\x85b",
+    "a\udcffb",
+    "x" * 1025,
+    "ü" * 513,
+]
+
+
+def names_of(found: Iterator[object]) -> list[str]:
+    """The names of a listing, in its order."""
+    return [entry.name for entry in found]  # type: ignore[attr-defined]
+
+
+class BucketPromises:
+    """What `contract.bucket.Bucket` says of each method, put to the proof."""
+
+    def reopen(self, bucket: Bucket) -> Bucket:
+        """Another handle on the same bucket, as another process would open it."""
+        raise NotImplementedError
+
+    def test_create_writes_once_and_knows_the_same_bytes(self, bucket: Bucket) -> None:
+        assert bucket.create("a/b.bin", b"one", TYPE) is True
+        assert bucket.create("a/b.bin", b"one", TYPE) is False
+        assert bucket.read("a/b.bin") == b"one"
+
+    def test_create_refuses_a_name_taken_by_other_bytes(self, bucket: Bucket) -> None:
+        bucket.create("a/b.bin", b"one", TYPE)
+        with pytest.raises(ObjectConflict, match=r"a/b\.bin") as caught:
+            bucket.create("a/b.bin", b"two", TYPE)
+        assert caught.value.name == "a/b.bin"
+        assert not caught.value.temporary
+        assert bucket.read("a/b.bin") == b"one"
+
+    def test_of_many_creators_exactly_one_writes(self, bucket: Bucket) -> None:
+        outcomes: list[object] = []
+        start = threading.Barrier(8)
+
+        def contend(number: int) -> None:
+            start.wait(timeout=10)
+            try:
+                outcomes.append(bucket.create("race", b"%d" % (number % 2), TYPE))
+            except ObjectConflict:
+                outcomes.append("conflict")
+
+        threads = [threading.Thread(target=contend, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=20)
+        assert outcomes.count(True) == 1
+        assert outcomes.count(False) == 3
+        assert outcomes.count("conflict") == 4
+
+    @pytest.mark.parametrize("data", [b"", b"\0" * 70_000, bytes(range(256))])
+    def test_what_is_read_is_what_was_written(self, bucket: Bucket, data: bytes) -> None:
+        bucket.replace("x", data, TYPE)
+        assert bucket.read("x") == data
+        assert self.reopen(bucket).read("x") == data
+        assert bucket.stat("x").size == len(data)
+
+    def test_read_limits_are_exact(self, bucket: Bucket) -> None:
+        bucket.replace("x", b"12345", TYPE)
+        assert bucket.read("x", 5) == b"12345"
+        assert bucket.read("x", 6) == b"12345"
+        with pytest.raises(ObjectTooLarge, match="4 bytes") as caught:
+            bucket.read("x", 4)
+        assert not caught.value.temporary
+        with pytest.raises(ObjectTooLarge):
+            bucket.read("x", 0)
+
+    def test_what_is_not_there_is_not_found(self, bucket: Bucket) -> None:
+        bucket.replace("folder/leaf", b"x", TYPE)
+        for name in ("missing", "folder", "folder/leaf/deeper", "folder/other"):
+            with pytest.raises(ObjectNotFound):
+                bucket.read(name)
+            with pytest.raises(ObjectNotFound):
+                bucket.read(name, 10)
+            with pytest.raises(ObjectNotFound):
+                bucket.stat(name)
+            with pytest.raises(ObjectNotFound):
+                bucket.move(name, "elsewhere")
+        assert names_of(bucket.list("", recursive=True)) == ["folder/leaf"]
+
+    def test_readers_see_the_old_or_the_new_never_a_part(self, bucket: Bucket) -> None:
+        contents = [bytes([letter]) * (20_000 + 17 * letter) for letter in range(1, 9)]
+        bucket.replace("x", contents[0], TYPE)
+        done = threading.Event()
+        torn: list[int] = []
+        reads = [0]
+
+        def watch() -> None:
+            while not done.is_set():
+                data = bucket.read("x")
+                reads[0] += 1
+                if data not in contents:
+                    torn.append(len(data))
+
+        readers = [threading.Thread(target=watch) for _ in range(3)]
+        for reader in readers:
+            reader.start()
+        for turn in range(60):
+            bucket.replace("x", contents[turn % len(contents)], TYPE)
+        done.set()
+        for reader in readers:
+            reader.join(timeout=20)
+        assert reads[0] > 10
+        assert torn == []
+
+    def test_a_writing_counts_as_an_update(self, bucket: Bucket) -> None:
+        before = time.time() - 5
+        bucket.replace("x", b"one", TYPE)
+        info = bucket.stat("x")
+        assert info.name == "x"
+        assert before <= info.updated <= time.time() + 5
+        assert list(bucket.list("x")) == [info]
+
+    def test_a_listing_is_in_name_order_and_knows_folders(self, bucket: Bucket) -> None:
+        # '-' and '.' sort before '/', '0' behind it: a folder must not be sorted by its bare name.
+        everything = ["a", "b-", "b-/x", "b.", "b/c", "b/d/e", "b0", "ü/ä"]
+        for name in reversed([name for name in everything if name != "b-"]):
+            bucket.replace(name, name.encode(), TYPE)
+        kept = [name for name in everything if name != "b-"]
+        assert names_of(bucket.list("", recursive=True)) == kept
+        assert names_of(bucket.list("")) == ["a", "b.", "b0"]
+        assert names_of(bucket.list("b", recursive=True)) == ["b-/x", "b.", "b/c", "b/d/e", "b0"]
+        assert names_of(bucket.list("b")) == ["b.", "b0"]
+        assert names_of(bucket.list("b/")) == ["b/c"]
+        assert names_of(bucket.list("b/", recursive=True)) == ["b/c", "b/d/e"]
+        assert names_of(bucket.list("b/d", recursive=True)) == ["b/d/e"]
+        assert names_of(bucket.list("b/d")) == []
+        assert names_of(bucket.list("b/d/e")) == ["b/d/e"]
+        assert names_of(bucket.list("nothing/here/")) == []
+        assert names_of(bucket.list("a/", recursive=True)) == []
+
+    def test_a_listing_can_be_taken_in_pages_while_objects_go(self, bucket: Bucket) -> None:
+        wanted = [f"page/{number:04}" for number in range(230)]
+        for name in wanted:
+            bucket.replace(name, b"x", TYPE)
+        listing = bucket.list("page/")
+        seen: list[str] = []
+        while page := list(islice(listing, 50)):
+            seen += [entry.name for entry in page]
+            for entry in page:
+                bucket.move(entry.name, f"done/{entry.name}")
+        assert seen == wanted
+        assert names_of(bucket.list("page/")) == []
+
+    def test_a_move_renames_and_may_be_repeated(self, bucket: Bucket) -> None:
+        bucket.replace("from/x", b"new", TYPE)
+        bucket.replace("to/deep/x", b"old", TYPE)
+        bucket.move("from/x", "to/deep/x")
+        bucket.move("from/x", "to/deep/x")
+        assert bucket.read("to/deep/x") == b"new"
+        with pytest.raises(ObjectNotFound):
+            bucket.read("from/x")
+
+    def test_a_move_onto_itself_keeps_the_object(self, bucket: Bucket) -> None:
+        bucket.replace("x", b"same", TYPE)
+        bucket.move("x", "x")
+        assert bucket.read("x") == b"same"
+
+    def test_a_move_of_nothing_to_nothing_says_so(self, bucket: Bucket) -> None:
+        with pytest.raises(ObjectNotFound) as caught:
+            bucket.move("from/x", "to/x")
+        assert caught.value.name == "from/x"
+
+    def test_a_delete_may_be_repeated(self, bucket: Bucket) -> None:
+        bucket.replace("a/x", b"x", TYPE)
+        bucket.replace("a/y", b"y", TYPE)
+        bucket.delete("a/x")
+        bucket.delete("a/x")
+        bucket.delete("a/x/deeper")
+        bucket.delete("never/was")
+        bucket.delete("a")  # no object, although others have names that begin so
+        assert names_of(bucket.list("", recursive=True)) == ["a/y"]
+
+    @pytest.mark.parametrize("name", ESCAPING)
+    def test_names_that_escape_are_refused(self, bucket: Bucket, name: str) -> None:
+        bucket.replace("good", b"x", TYPE)
+        calls: list[Callable[[], object]] = [
+            lambda: bucket.read(name),
+            lambda: bucket.create(name, b"x", TYPE),
+            lambda: bucket.replace(name, b"x", TYPE),
+            lambda: bucket.stat(name),
+            lambda: bucket.move(name, "target"),
+            lambda: bucket.move("good", name),
+            lambda: bucket.delete(name),
+        ]
+        for call in calls:
+            with pytest.raises(ValueError, match="object name"):
+                call()
+        assert names_of(bucket.list("", recursive=True)) == ["good"]
+
+    @pytest.mark.parametrize("prefix", ["../", "/etc/", "a/../../", "a//"])
+    def test_prefixes_that_escape_are_refused(self, bucket: Bucket, prefix: str) -> None:
+        with pytest.raises(ValueError, match="object name"):
+            list(bucket.list(prefix, recursive=True))
+
+    def test_percent_signs_stay_as_they_are(self, bucket: Bucket) -> None:
+        name = "processed/100%25%20%2F..%2F/x%41.jpg"
+        bucket.create(name, b"x", TYPE)
+        assert names_of(bucket.list("processed/", recursive=True)) == [name]
+        assert name_in(bucket, uri_of(bucket, name)) == name
+
+    def test_probe_answers(self, bucket: Bucket) -> None:
+        bucket.probe()
+
+    def test_addresses_and_names_agree(self, bucket: Bucket) -> None:
+        assert not bucket.url.endswith("/")
+        assert name_in(bucket, "a/b") == "a/b"
+        assert name_in(bucket, uri_of(bucket, "a/b")) == "a/b"
+        for foreign in (bucket.url + "-other/a", bucket.url, bucket.url + "/", bucket.url + "/../x", "gs://foreign/x"):
+            with pytest.raises(ValueError, match=r"object name|does not lie in"):
+                name_in(bucket, foreign)
+
+
+def test_which_errors_are_worth_another_try() -> None:
+    kinds = {
+        ObjectNotFound("n"): False,
+        ObjectConflict("n"): False,
+        ObjectTooLarge("n", 1): False,
+        BucketDenied("n", "m"): False,
+        BucketUnavailable("n", "m"): True,
+        BucketError("n", "m"): False,
+    }
+    assert {type(error): error.temporary for error in kinds} == {type(e): t for e, t in kinds.items()}
+    assert all(str(error).startswith("n: ") for error in kinds)
+    assert str(BucketUnavailable("", "gone")) == "gone"

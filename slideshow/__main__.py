@@ -1,0 +1,51 @@
+"""`slideshow`: the group of commands. Each is imported when it is asked for, so that help is quick."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+# name: (module, attribute, the line in the list of commands)
+COMMANDS = {
+    "demo": ("slideshow.demo", "demo", "Run the whole system on a folder of photos, or on samples."),
+    "serve": ("slideshow.serve", "serve", "Run the backend alone, set up by the environment."),
+    "render": ("slideshow.render", "render", "Make pictures for screens, without a backend."),
+    "upload": ("slideshow.remote", "upload", "Send photos to a backend."),
+    "devices": ("slideshow.remote_devices", "devices", "List, add or remove screens of a backend."),
+    "status": ("slideshow.remote", "status", "Show what a backend is at."),
+    "retry": ("slideshow.remote", "retry", "Put failed or stuck photos back into the queue."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name, and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="photo-slideshow", message="%(package)s %(version)s")
+def main() -> None:
+    """Photos in, pictures and colours for every screen out.
+
+    Begin with "slideshow demo", which needs nothing but this program. "slideshow COMMAND --help"
+    explains a command.
+    """
+
+
+if __name__ == "__main__":
+    main(prog_name="slideshow")

@@ -9,7 +9,8 @@ What goes wrong is sorted here, once:
   a fault that passes                 the image is handed back
   the lease is lost, the image gone   dropped without a word
   the death of a suspect's process    `failed` with a strike
-  everything else                     ends the task
+  a bucket that refuses, a backend that does not answer or understand, another version
+                                      end the task
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ import msgspec
 from contract import object_names
 from contract.bucket import (
     Bucket,
-    BucketDenied,
     BucketError,
     ObjectConflict,
+    ObjectNotFound,
     ObjectTooLarge,
     name_in,
     uri_of,
@@ -122,11 +123,12 @@ class ImageWork:
             outcome = Outcome.DROPPED
         except ChildDied as error:
             outcome = await self._fail(image, str(error), strike=True)
-        except (RenderError, BucketError) as error:
-            if isinstance(error, BucketDenied):
-                raise
-            sentence = str(error) if isinstance(error, RenderError) else f"{shown} could not be worked on: {error}."
-            outcome = await (self._hand_back(image, sentence) if error.temporary else self._fail(image, sentence))
+        except RenderError as error:
+            outcome = await self._fail(image, str(error))
+        except BucketError as error:
+            if not error.temporary:
+                raise  # what the bucket does not take from this image, it takes from no other
+            outcome = await self._hand_back(image, f"{shown} could not be worked on: {error}.")
         except ProcessorError:
             raise
         except Exception as error:
@@ -167,11 +169,11 @@ class ImageWork:
         """Fetch and render; the original's bytes are free again when this returns."""
         try:
             source = name_in(self._bucket, image.file_path)
-        except ValueError as error:
-            raise RenderError(name, f"cannot be fetched: {error}") from error
-        size = (await self._renderer.io(self._bucket.stat, source)).size
-        if size > ORIGINAL_LIMIT_BYTES:
-            raise ObjectTooLarge(source, ORIGINAL_LIMIT_BYTES)
+            size = (await self._renderer.io(self._bucket.stat, source)).size
+            if size > ORIGINAL_LIMIT_BYTES:
+                raise ObjectTooLarge(source, ORIGINAL_LIMIT_BYTES)
+        except (ValueError, ObjectNotFound, ObjectTooLarge) as error:
+            raise RenderError(name, f"cannot be fetched: {error}", "Upload it again.") from error
         grant = await self._renderer.originals.take(size)
         try:
             data = await self._renderer.io(self._bucket.read, source, ORIGINAL_LIMIT_BYTES)

@@ -205,7 +205,7 @@ class ClaimsServer:
         now = time.time()
         claim_id = str(request.claim_id)
         if claim_id not in self.in_claim_ids:
-            chosen = []
+            chosen: list[str] = []
             for record in self.images.values():
                 expired = record.state == "processing" and record.lease_until < now
                 if (record.state == "pending" or expired) and len(chosen) < request.limit:
@@ -247,7 +247,8 @@ class ClaimsServer:
         return None
 
     def _leases(self, what: str, asked: LeaseList) -> LeaseAnswer:
-        held, lost = [], []
+        held: list[str] = []
+        lost: list[str] = []
         for lease in asked.leases:
             record = self._holder(lease)
             (held if record else lost).append(lease)

@@ -130,7 +130,7 @@ def test_a_lost_answer_and_a_stall_are_tried_again_with_the_same_leases(server: 
 def test_an_outage_ends_in_time_with_a_sentence(server: ClaimsServer) -> None:
     server.fault("claims", *[Fault(status=503, body=b'{"error": "the database is away"}')] * 100)
     began = time.monotonic()
-    with pytest.raises(BackendUnavailable, match="POST /api/processing/claims.*503, the database is away"):
+    with pytest.raises(BackendUnavailable, match=r"POST /api/processing/claims.*503, the database is away"):
         claim(server.url, retry=0.5)
     assert time.monotonic() - began < 4
 
@@ -144,12 +144,12 @@ def test_nobody_listens() -> None:
 
 def test_a_silent_backend_is_given_up(server: ClaimsServer) -> None:
     server.fault("claims", *[Fault(stall_seconds=0.5)] * 5)
-    with pytest.raises(BackendUnavailable, match="too long|did not answer"):
+    with pytest.raises(BackendUnavailable, match=r"too long|did not answer"):
         claim(server.url, retry=0.3, request=0.2)
 
 
 def test_a_refused_token_names_both_secrets_and_is_not_repeated(server: ClaimsServer) -> None:
-    with pytest.raises(BackendDenied, match="BACKEND_AUTH_TOKEN.*PROCESSOR_AUTH_TOKEN") as caught:
+    with pytest.raises(BackendDenied, match=r"BACKEND_AUTH_TOKEN.*PROCESSOR_AUTH_TOKEN") as caught:
         claim(server.url, "another-wrong-token")
     assert "another-wrong-token" not in str(caught.value)
     assert len(server.calls) == 1
@@ -157,7 +157,7 @@ def test_a_refused_token_names_both_secrets_and_is_not_repeated(server: ClaimsSe
 
 def test_another_renderer_version_says_what_to_do(server: ClaimsServer) -> None:
     server.renderer_version = 99
-    with pytest.raises(VersionMismatch, match="version 99.*same version"):
+    with pytest.raises(VersionMismatch, match=r"version 99.*same version"):
         claim(server.url)
 
 

@@ -307,12 +307,12 @@ def test_a_backend_that_goes_away_ends_the_task_with_1(world: World, caplog: pyt
 
 def test_a_bucket_that_fails_for_a_while_hands_images_back_and_goes_on(world: World, tmp_path: Path) -> None:
     photos = world.add_photos(1)
-    folder = tmp_path / "bucket" / "images" / "thumbnails"
-    folder.write_text("a file where a folder has to be")
+    incoming = tmp_path / "bucket" / ".incoming"
+    incoming.rmdir()
 
     def repair(task: Task) -> None:
-        if task.counts[Outcome.HANDED_BACK] and folder.is_file():
-            folder.unlink()
+        if task.counts[Outcome.HANDED_BACK]:
+            incoming.mkdir(exist_ok=True)
 
     code, task = world.run(meanwhile=repair)
     assert code == 0
@@ -325,12 +325,49 @@ def test_a_bucket_that_stays_away_ends_the_task_with_1(
     world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.add_photos(4)
-    (tmp_path / "bucket" / "images" / "thumbnails").write_text("a file where a folder has to be")
+    (tmp_path / "bucket" / ".incoming").rmdir()
     code, task = world.run()
     assert code == 1
     assert task.counts[Outcome.HANDED_BACK] >= 6
     assert "in a row" in caplog.text
     assert world.server.states() == {"pending": 4}
+
+
+def test_a_bucket_that_takes_nothing_ends_the_task_and_blames_no_photo(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.add_photos(2)
+    (tmp_path / "bucket" / "images" / "thumbnails").write_text("a file where a folder has to be")
+    assert world.run()[0] == 1
+    assert "cannot work" in caplog.text
+    assert world.server.states() == {"pending": 2}
+
+
+def test_a_fault_of_our_own_is_one_image_s_failure_with_a_traceback_in_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    photos = world.add_photos(3)
+    read = world.bucket.read
+
+    def broken_read(name: str, limit: int | None = None) -> bytes:
+        if photos[1].id in name:
+            raise KeyError("no such key")
+        return read(name, limit)
+
+    monkeypatch.setattr(world.bucket, "read", broken_read)
+    assert world.run()[0] == 0
+    assert world.server.states() == {"complete": 2, "failed": 1}
+    assert photos[1].error == "photo 1.jpg could not be rendered: KeyError: 'no such key'."
+    assert "Traceback" in caplog.text
+
+
+def test_a_failure_that_comes_too_late_is_dropped(world: World) -> None:
+    broken = world.add(b"no picture", "broken.jpg")
+    world.server.fault("/failed", Fault(status=409))
+    code, task = world.run()
+    assert code == 0
+    assert task.counts == {Outcome.DROPPED: 1}
+    assert broken.error == ""
 
 
 def test_stop_hands_back_what_cannot_end(world: World) -> None:

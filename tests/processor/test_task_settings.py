@@ -99,7 +99,7 @@ def test_single_faults_name_their_variable(name: str, value: str) -> None:
 
 def test_missing_bucket_and_bad_bucket_name() -> None:
     without = {key: value for key, value in GOOD.items() if key != "BUCKET_URL"}
-    with pytest.raises(SettingsError, match="BUCKET_URL .* or GCS_BUCKET_NAME"):
+    with pytest.raises(SettingsError, match=r"BUCKET_URL .* or GCS_BUCKET_NAME"):
         from_environment(without)
     with pytest.raises(SettingsError, match="GCS_BUCKET_NAME must be"):
         from_environment({**without, "GCS_BUCKET_NAME": "UPPER"})

@@ -50,7 +50,7 @@ def scene(width: int, height: int, seed: int = 7) -> NDArray[np.uint8]:
         inside = np.clip((1 - distance) * random.choice([3.0, 40.0]), 0, 1)[..., None]
         base = base * (1 - inside) + random.integers(0, 256, 3) * inside
     waves = 18 * np.sin(x * 0.21 + 3 * v) * np.sin(y * 0.17 + 5 * u) + 10 * np.sin((x + y) * 0.05)
-    grain = random.normal(0, 3, (height, width))
+    grain = random.normal(0, 1.5, (height, width))
     result: NDArray[np.uint8] = np.clip(base + (waves + grain)[..., None], 0, 255).astype(np.uint8)
     return result
 
@@ -68,11 +68,11 @@ def encoded_image(image: Image.Image, kind: str = "JPEG", **options: Any) -> byt
     return buffer.getvalue()
 
 
-def with_orientation(upright: NDArray[np.uint8], orientation: int, kind: str = "JPEG") -> bytes:
+def with_orientation(upright: NDArray[np.uint8], orientation: int, kind: str = "JPEG", **options: Any) -> bytes:
     """A file that shows `upright` once its EXIF orientation is applied."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encoded(np.ascontiguousarray(STORED_FOR[orientation](upright)), kind, exif=exif)
+    return encoded(np.ascontiguousarray(STORED_FOR[orientation](upright)), kind, exif=exif, **options)
 
 
 def pixels_of(jpeg: bytes) -> NDArray[np.uint8]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,16 +37,27 @@ def vips_image(pixels: np.ndarray) -> pyvips.Image:
     return pyvips.Image.new_from_array(pixels).copy(interpretation="srgb")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_eight_orientations_look_the_same(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {"quality": 98}),
+        ("PNG", {"compress_level": 1}),
+        ("WEBP", {"lossless": True, "method": 0}),
+        ("TIFF", {}),
+    ],
+)
+def test_eight_orientations_look_the_same(kind: str, options: dict[str, Any]) -> None:
     upright = scene(900, 600)
-    rendered = [render_image(with_orientation(upright, orientation, kind), DEVICES[::2]) for orientation in range(1, 9)]
+    # One that is enlarged, one that is a narrow part, one that is made smaller.
+    devices = (Device(name="large", width=1000, height=562), DEVICES[4], ONE[0])
+    rendered = [
+        render_image(with_orientation(upright, orientation, kind, **options), devices) for orientation in range(1, 9)
+    ]
     assert {(r.width, r.height, r.orientation) for r in rendered} == {(900, 600, "landscape")}
-    for place in range(len(DEVICES[::2])):
+    for place in range(len(devices)):
         pictures = [pixels_of(r.variants[place].data) for r in rendered]
-        for first in range(8):
-            for second in range(first):
-                assert ssim(pictures[first], pictures[second]) > 0.97, (kind, first + 1, second + 1)
+        for first, second in combinations(range(8), 2) if kind == "JPEG" else ((0, n) for n in range(1, 8)):
+            assert ssim(pictures[first], pictures[second]) > 0.97, (kind, first + 1, second + 1)
     thumbnails = [pixels_of(r.thumbnail) for r in rendered]
     assert min(ssim(thumbnails[0], other) for other in thumbnails) > 0.97
 
@@ -215,32 +228,32 @@ def test_a_progressive_jpeg_is_rendered() -> None:
 
 def test_variants_are_as_good_as_a_full_decode_and_one_lanczos() -> None:
     found = []
-    for seed, size in enumerate([(3000, 2000), (2000, 3000), (2017, 1511), (1999, 1501)]):
-        data = encoded(scene(*size, seed=seed))
+    for seed, (width, height) in enumerate([(2400, 1600), (1511, 2017), (1999, 1501)]):
+        data = encoded(scene(width, height, seed=seed))
         with Image.open(io.BytesIO(data)) as photo:
             for variant in render_image(data, DEVICES).variants:
-                # The same crop as exact fractions, in one step from the full picture.
-                scale = max(variant.width / size[0], variant.height / size[1])
+                scale = max(variant.width / width, variant.height / height)
                 if scale > 1:
                     continue
-                w, h = variant.width / scale, variant.height / scale
-                left, top = max(0.0, size[0] - w) / 2, max(0.0, size[1] - h) / 2
-                reference = photo.resize(
-                    (variant.width, variant.height),
-                    Image.Resampling.LANCZOS,
-                    box=(left, top, min(left + w, size[0]), min(top + h, size[1])),
-                )
-                found.append(ssim(pixels_of(variant.data), np.asarray(reference)))
-    assert len(found) >= 15
+                # The same crop as exact fractions, in one step from the full picture.
+                w, h = min(width, variant.width / scale), min(height, variant.height / scale)
+                left, top = (width - w) / 2, (height - h) / 2
+                size = (variant.width, variant.height)
+                reference = photo.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + w, top + h))
+                expected = np.asarray(reference)
+                found.append(ssim(pixels_of(variant.data), expected))
+                # What JPEG alone takes away from the reference; ours may lose hardly more.
+                as_jpeg = pixels_of(encoded_image(reference, quality=90, subsampling=2))
+                assert found[-1] > ssim(as_jpeg, expected) - 0.01, (width, height, variant.device.name)
+    assert len(found) >= 13
     assert np.median(found) >= 0.99, sorted(found)
-    assert min(found) >= 0.97, sorted(found)
 
 
 def test_threads_give_what_one_thread_gives() -> None:
-    files = [encoded(scene(900, 700, seed)) for seed in range(4)]
-    alone = [render_image(data, DEVICES) for data in files]
+    files = [encoded(scene(600, 450, seed)) for seed in range(4)]
+    alone = [render_image(data, ONE) for data in files]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda data: render_image(data, DEVICES), files * 3))
+        together = list(pool.map(lambda data: render_image(data, ONE), files * 3))
     assert together == alone * 3
 
 

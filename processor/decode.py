@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from processor.colour import split_alpha, to_srgb
 from processor.errors import BrokenPixels
+from processor.hdr import code_points, to_sdr
 from processor.header import (
     DEFAULT_LIMITS,
     RESEND,
@@ -64,14 +65,24 @@ def decode(data: bytes, header: Header, shrink: int, name: str) -> Base:
     try:
         image = _open(data, header, shrink)
         colour, alpha = split_alpha(image)
+        colour = _colours(colour, data, header, name)
         if alpha is None:
-            return _base(to_srgb(colour, name), None, image, header, shrink)
+            return _base(colour, None, image, header, shrink)
         # Colour and alpha hang on one pass over the file, so both are fetched in one.
-        both = in_memory(to_srgb(colour, name).bandjoin(alpha))
+        both = in_memory(colour.bandjoin(alpha))
         flat = both.copy(interpretation="srgb").flatten(background=list(BACKGROUND))
         return _base(flat, in_memory(both[3]), image, header, shrink)
     except (pyvips.Error, HeifTrouble) as error:
         raise BrokenPixels(name, f"is damaged or cut off ({condense(error)})", RESEND) from error
+
+
+def _colours(image: pyvips.Image, data: bytes, header: Header, name: str) -> pyvips.Image:
+    """To sRGB: by the profile if there is one, else by what a HEIF file says in code points."""
+    if header.loader in ("avif", "heic") and image.bands == 3 and image.get_typeof("icc-profile-data") == 0:
+        points = code_points(data)
+        if points is not None and points.need_conversion:
+            return to_sdr(image, points)
+    return to_srgb(image, name)
 
 
 def _open(data: bytes, header: Header, shrink: int) -> pyvips.Image:

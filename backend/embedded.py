@@ -17,6 +17,8 @@ from msgspec import Struct
 
 
 class KeptSecrets(Struct, kw_only=True):
+    """What `secrets.json` holds; port 0 means that none was kept yet."""
+
     processor_token: str
     admin_password: str
     port: int = 0

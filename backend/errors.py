@@ -35,34 +35,50 @@ class Refused(Exception):
 
 
 class Unauthorized(Refused):
+    """401: there are no credentials."""
+
     status = 401
 
 
 class Forbidden(Refused):
+    """403: the credentials are wrong, or a foreign page sent the request."""
+
     status = 403
 
 
 class NotFound(Refused):
+    """404: an unknown image, device or route."""
+
     status = 404
 
 
 class Conflict(Refused):
+    """409: the caller's view is out of date."""
+
     status = 409
 
 
 class TooLarge(Refused):
+    """413: more bytes than the limit."""
+
     status = 413
 
 
 class NotAnImage(Refused):
+    """415: a kind of file that is not taken."""
+
     status = 415
 
 
 class Invalid(Refused):
+    """422: a field is wrong, and the sentence names it."""
+
     status = 422
 
 
 class Unavailable(Refused):
+    """503: something this depends on does not answer; try again soon."""
+
     status = 503
 
 

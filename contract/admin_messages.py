@@ -21,6 +21,8 @@ from contract.messages import (
 
 
 class Login(Struct, frozen=True, kw_only=True):
+    """What a person logs in with."""
+
     password: Annotated[str, Meta(max_length=1024)]
 
 
@@ -47,10 +49,14 @@ class UploadResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class UploadResults(Struct, frozen=True, kw_only=True):
+    """The answer to an upload of several files, in their order."""
+
     results: tuple[UploadResult, ...]
 
 
 class VariantInfo(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A current picture of a photo; `processed_at` in seconds since the epoch."""
+
     device_size: str
     width: int
     height: int
@@ -118,6 +124,8 @@ class DeviceInfo(Struct, frozen=True, kw_only=True):
 
 
 class DeviceList(Struct, frozen=True, kw_only=True):
+    """All devices, in the order of their creation."""
+
     devices: tuple[DeviceInfo, ...]
 
 
@@ -176,6 +184,8 @@ class RetryRequest(Struct, frozen=True, kw_only=True):
 
 
 class RetryAnswer(Struct, frozen=True, kw_only=True):
+    """How many images went back into the queue."""
+
     retried: int
 
 

@@ -33,16 +33,22 @@ class BucketError(Exception):
 
 
 class ObjectNotFound(BucketError):
+    """There is no such object."""
+
     def __init__(self, name: str) -> None:
         super().__init__(name, "there is no such object in the bucket")
 
 
 class ObjectConflict(BucketError):
+    """The name is taken by other bytes."""
+
     def __init__(self, name: str) -> None:
         super().__init__(name, "this name is taken by an object with other content")
 
 
 class ObjectTooLarge(BucketError):
+    """The object is larger than the caller takes; `limit` in bytes."""
+
     def __init__(self, name: str, limit: int) -> None:
         super().__init__(name, f"the object is larger than the {limit:,} bytes allowed here")
 
@@ -52,6 +58,8 @@ class BucketDenied(BucketError):
 
 
 class BucketUnavailable(BucketError):
+    """The bucket did not answer, or broke off: worth another try."""
+
     temporary = True
 
 

@@ -15,19 +15,28 @@ from collections.abc import Mapping
 
 import msgspec
 
-_redacted: set[str] = set()
+_redacted: tuple[str, ...] = ()
 
 
 def redact(secret: str) -> None:
     """Never let `secret` reach a log line again; short ones are refused, they would blank words."""
+    global _redacted
     if len(secret) >= 8:
-        _redacted.add(secret)
+        # As it is, and as it stands between the quotes of JSON and of a Python repr.
+        forms = {secret, msgspec.json.encode(secret)[1:-1].decode(), repr(secret)[1:-1]}
+        # Longest first: of a secret within another one, no tail may be left over.
+        _redacted = tuple(sorted({*_redacted, *forms}, key=len, reverse=True))
 
 
 def _clean(text: str) -> str:
     for secret in _redacted:
         text = text.replace(secret, "[redacted]")
-    return text
+    return _printable(text)
+
+
+def _printable(text: str) -> str:
+    """The text with halves of surrogate pairs, as of file names that are no UTF-8, escaped: they cannot be written."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class _JsonLines(logging.Formatter):
@@ -37,12 +46,12 @@ class _JsonLines(logging.Formatter):
             message += "\n" + self.formatException(record.exc_info)
         line: dict[str, object] = {
             "severity": record.levelname,
-            "message": message,
+            "message": _printable(message),
             "logger": record.name,
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
         }
         for key, value in getattr(record, "fields", {}).items():
-            line.setdefault(key, value)
+            line.setdefault(key, _printable(value) if isinstance(value, str) else value)
         return _clean(msgspec.json.encode(line, enc_hook=str).decode())
 
 

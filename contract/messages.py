@@ -16,14 +16,18 @@ from msgspec import Meta, Struct, field
 Orientation = Literal["portrait", "landscape", "square"]
 ImageState = Literal["pending", "processing", "complete", "failed"]
 
-ImageId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="first 32 hex digits of the SHA-256 of the upload")]
-Colour = Annotated[str, Meta(pattern="^#[0-9A-F]{6}$", description="#RRGGBB, upper case")]
-RecipeId = Annotated[str, Meta(pattern="^[0-9a-f]{10}$")]
+# Python's `$` also matches before a last line feed. `(?!\n)` refuses that, and readers of the OpenAPI
+# document, whose `$` does not, take it as well.
+ImageId = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)", description="first 32 hex digits of the SHA-256 of the upload")
+]
+Colour = Annotated[str, Meta(pattern=r"^#[0-9A-F]{6}$(?!\n)", description="#RRGGBB, upper case")]
+RecipeId = Annotated[str, Meta(pattern=r"^[0-9a-f]{10}$(?!\n)")]
 # No control characters, no separators and no dots alone: such a name is nobody's device.
-DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+$")]
+DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+$(?!\n)")]
 # The largest picture that a device may ask for: 8K in either direction.
 Side = Annotated[int, Meta(ge=1, le=8192)]
-LeaseToken = Annotated[str, Meta(max_length=96, pattern=r"^[0-9a-zA-Z._-]+$")]
+LeaseToken = Annotated[str, Meta(max_length=96, pattern=r"^[0-9a-zA-Z._-]+$(?!\n)")]
 Sentence = Annotated[str, Meta(max_length=2000)]
 
 
@@ -85,7 +89,7 @@ class ClaimRequest(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     shard: Annotated[int, Meta(ge=0)] = 0
     shards: Annotated[int, Meta(ge=1, le=10_000)] = 1
     limit: Annotated[int, Meta(ge=1, le=50)] = 8
-    claim_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")] | None = None
+    claim_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")] | None = None
     renderer_version: int | None = None
 
 
@@ -155,6 +159,8 @@ class LegacyDevice(Struct, frozen=True, kw_only=True):
 
 
 class AttemptAnswer(Struct, frozen=True, kw_only=True):
+    """The attempt's number, and the devices to render for."""
+
     attempt: int
     devices: tuple[LegacyDevice, ...]
 
@@ -173,6 +179,8 @@ class PendingImage(Struct, frozen=True, kw_only=True):
 
 
 class Thumbnail(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The small square picture of an image, which no device shows."""
+
     file_path: str
     width: int
     height: int
@@ -211,12 +219,16 @@ class ProcessedImages(Struct, frozen=True, kw_only=True):
 
 
 class RowError(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Why one row of a batch was refused."""
+
     image_id: str
     device_size: str
     error: str
 
 
 class ProcessedAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many rows were stored, and which were not."""
+
     inserted: int
     errors: tuple[RowError, ...] = ()
 
@@ -231,6 +243,8 @@ class Failure(Struct, frozen=True, kw_only=True):
 
 
 class Success(Struct, frozen=True, kw_only=True):
+    """The answer to a report that was understood."""
+
     success: bool = True
 
 
@@ -238,6 +252,8 @@ class Success(Struct, frozen=True, kw_only=True):
 
 
 class SidecarResult(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One variant as a sidecar tells it; `colors` are all of its palette."""
+
     device_size: DeviceName
     width: Side
     height: Side

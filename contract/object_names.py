@@ -87,7 +87,7 @@ def sidecar(image_id: str) -> str:
 def archived_sidecar(image_id: str, processed_at: datetime) -> str:
     """Where an imported sidecar goes: by year and month of `processed_at`, in UTC."""
     moment = processed_at.astimezone(UTC)
-    return f"{ARCHIVE}{moment:%Y}/{moment:%m}/{_image_id(image_id)}.json"
+    return f"{ARCHIVE}{moment.year:04}/{moment.month:02}/{_image_id(image_id)}.json"
 
 
 def image_of_sidecar(name: str) -> str | None:

@@ -102,4 +102,5 @@ def show(connection: Connection, device_id: str, image_id: str) -> None:
 
 
 def count(connection: Connection) -> int:
+    """How many devices there are."""
     return connection.scalar(select(func.count()).select_from(devices)) or 0

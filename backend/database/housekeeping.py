@@ -16,12 +16,14 @@ def open_session(connection: Connection, token_hash: str, now: float, expires_at
 
 
 def session_is_open(connection: Connection, token_hash: str, now: float) -> bool:
+    """Whether this session was opened, not closed, and has not ended."""
     return bool(
         connection.scalar(select(sa.exists().where(sessions.c.token_hash == token_hash, sessions.c.expires_at >= now)))
     )
 
 
 def close_session(connection: Connection, token_hash: str) -> None:
+    """Forget a login; one that is not known is closed already."""
     connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
 
 
@@ -34,15 +36,18 @@ def take_lock(connection: Connection, name: str, holder: str, now: float, second
 
 
 def free_lock(connection: Connection, name: str, holder: str) -> None:
+    """Give the named lock back; a lock that another holder has taken since stays his."""
     connection.execute(delete(work_locks).where(work_locks.c.name == name, work_locks.c.holder == holder))
 
 
 def get_fact(connection: Connection, key: str) -> str | None:
+    """The value of a fact, or None."""
     found: str | None = connection.scalar(select(facts.c.value).where(facts.c.key == key))
     return found
 
 
 def set_fact(connection: Connection, key: str, value: str) -> None:
+    """Set a fact, over what it was."""
     insert_into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     statement = insert_into(facts).values(key=key, value=value)
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))

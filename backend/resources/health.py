@@ -16,6 +16,8 @@ from contract.bucket import BucketError
 
 
 class Health(Struct, frozen=True):
+    """The answer of a process that lives."""
+
     status: str
     device_auth: str
 

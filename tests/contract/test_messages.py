@@ -1,0 +1,255 @@
+"""Messages: the wire names that clients depend on, and tolerance of older and newer peers."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract import admin_messages, messages
+from contract.messages import Device, DeviceName, orientation_of
+
+ID = "0123456789abcdef0123456789abcdef"
+PALETTE = {
+    "primary": "#112233",
+    "secondary": "#AABBCC",
+    "tertiary": "#000000",
+    "sourceColor": "#FFFFFF",
+    "allColors": ["#112233"] * 8,
+}
+
+# What existing clients send and read, as the contract writes it: exactly these names, nothing of ours.
+GIVEN: list[tuple[type, dict[str, Any]]] = [
+    (
+        messages.PendingImage,
+        {"id": ID, "file_path": "gs://b/images/originals/x.jpg", "width": 4, "height": 3, "orientation": "landscape"},
+    ),
+    (messages.AttemptStart, {"attempt": 0}),
+    (
+        messages.AttemptAnswer,
+        {"attempt": 1, "devices": [{"name": "small", "width": 800, "height": 480, "orientation": "landscape"}]},
+    ),
+    (
+        messages.ProcessedImages,
+        {
+            "images": [
+                {
+                    "imageId": ID,
+                    "deviceSize": "small",
+                    "width": 800,
+                    "height": 480,
+                    "filePath": "gs://b/processed/small/x.jpg",
+                    "colorPalette": PALETTE,
+                }
+            ]
+        },
+    ),
+    (messages.ProcessedAnswer, {"inserted": 1}),
+    (
+        messages.ProcessedAnswer,
+        {"inserted": 0, "errors": [{"imageId": ID, "deviceSize": "small", "error": "no"}]},
+    ),
+    (messages.Failure, {"error": "it broke", "attempt": 1}),
+    (messages.Success, {"success": True}),
+    (
+        messages.Sidecar,
+        {
+            "imageId": ID,
+            "processedAt": "2025-01-31T12:00:00.000Z",
+            "results": [
+                {
+                    "deviceSize": "small",
+                    "width": 800,
+                    "height": 480,
+                    "filePath": "gs://b/processed/small/x.jpg",
+                    "colors": ["#112233"],
+                    "primary": "#112233",
+                    "secondary": "#112233",
+                    "tertiary": "#112233",
+                }
+            ],
+        },
+    ),
+    (admin_messages.DeviceBody, {"name": "small", "width": 800, "height": 480}),
+    (
+        admin_messages.DeviceBody,
+        {"id": "1", "name": "small", "width": 800, "height": 480, "orientation": "landscape"},
+    ),
+    (admin_messages.DeviceSaved, {"success": True, "deviceId": "1"}),
+    (
+        admin_messages.Slideshow,
+        {
+            "deviceId": "1",
+            "queue": [
+                {
+                    "imageId": ID,
+                    "filePath": "gs://b/processed/small/x.jpg",
+                    "colorPalette": PALETTE,
+                    "isPaired": False,
+                    "pairedWith": None,
+                    "pairedFilePath": None,
+                }
+            ],
+            "currentIndex": 0,
+            "generatedAt": "2025-01-31T12:00:00Z",
+        },
+    ),
+    (admin_messages.Login, {"password": "x"}),
+]
+
+
+def _names(value: Any) -> Any:
+    """The names in a JSON value, level by level."""
+    if isinstance(value, dict):
+        return {name: _names(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_names(inner) for inner in value]
+    return None
+
+
+def _contains(larger: Any, smaller: Any) -> bool:
+    if isinstance(smaller, dict):
+        return all(name in larger and _contains(larger[name], inner) for name, inner in smaller.items())
+    if isinstance(smaller, list):
+        return all(_contains(one, other) for one, other in zip(larger, smaller, strict=True))
+    return bool(larger == smaller)
+
+
+@pytest.mark.parametrize(("kind", "body"), GIVEN, ids=lambda value: getattr(value, "__name__", ""))
+class TestGiven:
+    def test_the_given_fields_suffice(self, kind: type, body: dict[str, Any]) -> None:
+        msgspec.json.decode(msgspec.json.encode(body), type=kind)
+
+    def test_they_keep_their_names_and_values(self, kind: type, body: dict[str, Any]) -> None:
+        decoded: Any = msgspec.json.decode(msgspec.json.encode(body), type=kind)
+        written = msgspec.json.decode(msgspec.json.encode(decoded))
+        assert _contains(written, body), _names(written)
+
+    def test_fields_of_a_newer_peer_are_ignored(self, kind: type, body: dict[str, Any]) -> None:
+        newer = {**body, "fieldOfTomorrow": {"deep": [1, None, "x"]}}
+        assert msgspec.json.decode(msgspec.json.encode(newer), type=kind) == msgspec.convert(body, kind)
+
+
+def _given_fields(kind: type) -> set[str]:
+    return {name for given_kind, body in GIVEN if given_kind is kind for name in body}
+
+
+@pytest.mark.parametrize("kind", sorted({kind for kind, _ in GIVEN}, key=str))
+def test_whatever_the_contract_does_not_give_has_a_default(kind: type) -> None:
+    required = {field.encode_name for field in msgspec.structs.fields(kind) if field.required}
+    assert required <= _given_fields(kind)
+
+
+# As they were when the first release was cut: making one of these required would break an older peer.
+REQUIRED = {
+    "ClaimRequest": {"owner"},
+    "ClaimAnswer": {"images", "devices"},
+    "ClaimedImage": {"id", "filePath", "width", "height", "orientation", "lease", "leaseUntil"},
+    "WorkItem": {"device", "recipe"},
+    "LeaseList": {"leases"},
+    "LeaseAnswer": {"held"},
+    "ImageOutcome": {"imageId", "lease", "colorPalette"},
+    "Thumbnail": {"filePath", "width", "height"},
+}
+
+
+@pytest.mark.parametrize(("name", "required"), REQUIRED.items())
+def test_our_own_messages_ask_for_no_more_than_they_did(name: str, required: set[str]) -> None:
+    fields = msgspec.structs.fields(getattr(messages, name))
+    assert {field.encode_name for field in fields if field.required} == required
+
+
+def test_every_message_is_frozen_and_takes_unknown_fields() -> None:
+    seen = 0
+    for module in (messages, admin_messages):
+        for name, kind in inspect.getmembers(module, inspect.isclass):
+            if issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__:
+                assert kind.__struct_config__.frozen, name
+                assert not kind.__struct_config__.forbid_unknown_fields, name
+                seen += 1
+    assert seen > 40
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "field"),
+    [
+        (messages.ClaimRequest, {"owner": "x", "limit": 51}, "limit"),
+        (messages.ClaimRequest, {"owner": ""}, "owner"),
+        (messages.ClaimRequest, {"owner": "x", "claimId": "short"}, "claimId"),
+        (messages.ClaimRequest, {"owner": "x", "shards": 0}, "shards"),
+        (messages.AttemptStart, {"attempt": -1}, "attempt"),
+        (messages.AttemptStart, {"lease": "a b"}, "lease"),
+        (messages.Failure, {"error": "x" * 2001}, "error"),
+        (messages.Palette, {**PALETTE, "primary": "#abcdef"}, "primary"),
+        (messages.Palette, {**PALETTE, "allColors": []}, "allColors"),
+        (messages.Palette, {**PALETTE, "allColors": ["#000000"] * 9}, "allColors"),
+        (admin_messages.DeviceBody, {"name": "a", "width": 0, "height": 1}, "width"),
+        (admin_messages.DeviceBody, {"name": "a", "width": 1, "height": 8193}, "height"),
+        (admin_messages.DeviceBody, {"name": "..", "width": 1, "height": 1}, "name"),
+        (admin_messages.DeviceBody, {"name": "a/b", "width": 1, "height": 1}, "name"),
+        (admin_messages.DeviceBody, {"name": "a", "id": "x\n", "width": 1, "height": 1}, "id"),
+    ],
+)
+def test_a_wrong_field_is_named(kind: type, body: dict[str, Any], field: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=rf"\$\.{field}"):
+        msgspec.json.decode(msgspec.json.encode(body), type=kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (messages.ImageId, ID),
+        (messages.Colour, "#ABCDEF"),
+        (messages.RecipeId, "0123456789"),
+        (messages.LeaseToken, "a.b-c_d"),
+        (DeviceName, "small"),
+    ],
+)
+def test_a_line_feed_at_the_end_is_refused(kind: Any, text: str) -> None:
+    assert msgspec.convert(text, kind) == text
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(text + "\n", kind)
+
+
+@pytest.mark.parametrize("name", ["a\n", "a\x00", "a\u0085", "\x7f", "a\\b", ".", "..", "/", "", "x" * 65])
+def test_a_hostile_name_is_nobodys_device(name: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(name, DeviceName)
+
+
+def test_a_device_stands_for_its_name() -> None:
+    device = Device(name="Küche", width=480, height=800)
+    assert (device.id, device.key, device.orientation) == ("Küche", "Küche", "portrait")
+    named = Device(id="7", name="Küche", key="old", width=480, height=800, orientation="square")
+    assert (named.id, named.key, named.orientation) == ("7", "old", "square")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "wanted"),
+    [
+        (100, 100, "square"),
+        (104, 100, "square"),
+        (105, 100, "landscape"),
+        (96, 100, "square"),
+        (95, 100, "portrait"),
+        (1, 8192, "portrait"),
+        (8192, 1, "landscape"),
+    ],
+)
+def test_orientations(width: int, height: int, wanted: str) -> None:
+    assert orientation_of(width, height) == wanted
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
+def test_orientation_follows_the_longer_side(width: int, height: int) -> None:
+    found = orientation_of(width, height)
+    if width == height:
+        assert found == "square"
+    if found == "landscape":
+        assert width > height
+    if found == "portrait":
+        assert width < height

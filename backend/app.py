@@ -47,7 +47,7 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         "/api/devices/{device_id}/slideshow": frames.DeviceSlideshow(services),
         "/api/devices/{device_id}/next": frames.DeviceNext(services),
         "/api/devices/{device_id}/images/{image_id}": frames.DeviceImage(services),
-        "/pictures/{device_key}/{file}": frames.Picture(services),
+        "/pictures/{folder}/{file}": frames.Picture(services),
         # machines
         "/_health": health.HealthResource(services),
         "/_ready": health.Ready(services),

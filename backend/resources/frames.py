@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 from falcon.asgi import Request, Response
@@ -61,8 +61,6 @@ class Pictures:
     def _address(self, file_path: str) -> str:
         path = "/pictures/" + quote(name_in(self._services.bucket, file_path).removeprefix(object_names.PROCESSED))
         # Signed is what the server will see: the path with its percent signs decoded once.
-        from urllib.parse import unquote
-
         return f"{path}?s={self._services.authority.signature(unquote(path))}"
 
 
@@ -133,7 +131,10 @@ class DeviceImage:
 
 
 class Picture:
-    """`GET /pictures/{device_key}/{file}`: the JPEG; the address carries its own permission."""
+    """`GET /pictures/{folder}/{file}`: the JPEG; the address carries its own permission.
+
+    `folder` is the one of the object's name as it is, in which a device's key stands percent-encoded.
+    """
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -144,9 +145,9 @@ class Picture:
         answers={200: None, 404: Problem},
         query=(Query("s", str, "the signature of the address"),),
     )
-    async def on_get(self, req: Request, resp: Response, device_key: str, file: str) -> None:
+    async def on_get(self, req: Request, resp: Response, folder: str, file: str) -> None:
         try:
-            name = object_names.check(object_names.device_folder(device_key) + file)
+            name = object_names.check(f"{object_names.PROCESSED}{folder}/{file}")
             data = await self.services.in_bucket(self.services.bucket.read, name, PICTURE_LIMIT_BYTES)
         except (ValueError, ObjectNotFound):
             raise NotFound("there is no such picture") from None

@@ -44,7 +44,7 @@ ROUTES = {
     "/api/devices/{device_id}/slideshow",
     "/api/devices/{device_id}/next",
     "/api/devices/{device_id}/images/{image_id}",
-    "/pictures/{device_key}/{file}",
+    "/pictures/{folder}/{file}",
     "/_health",
     "/_ready",
     "/metrics",

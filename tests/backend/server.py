@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -105,7 +106,9 @@ class BackendServer:
             return connection.execute(statement, parameters).fetchall()
 
     def forget_all(self) -> None:
-        """Empty the tables that tests fill, so that tests of one server do not meet."""
+        """Empty the bucket and the tables that tests fill, so that tests of one server do not meet."""
+        for folder in ("images", "processed"):
+            shutil.rmtree(self.bucket / folder, ignore_errors=True)
         with contextlib.closing(sqlite3.connect(self.database, timeout=10)) as connection, connection:
             for table in ("processed_images", "images", "devices", "local_tasks", "executions", "garbage"):
                 connection.execute(f"DELETE FROM {table}")

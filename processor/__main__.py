@@ -14,10 +14,14 @@ import logging  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Mapping  # noqa: E402
+from collections.abc import Callable, Mapping  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 from contract import logs  # noqa: E402
 from processor.settings import Settings, SettingsError, from_environment  # noqa: E402
+
+if TYPE_CHECKING:
+    from processor.task import Task
 
 log = logging.getLogger("processor")
 
@@ -44,17 +48,26 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     )
     if settings.task_attempt:
         log.warning("CLOUD_RUN_TASK_ATTEMPT is %d: an earlier attempt did not end well", settings.task_attempt)
-    code, stuck = asyncio.run(_run(settings))
+    return leave(*asyncio.run(_run(settings)))
+
+
+def leave(code: int, stuck: bool, end: Callable[[int], object] = os._exit) -> int:
+    """The exit code; but where a thread that nobody waits for would hold the exit up, end at once."""
     if stuck:
-        # A rendering thread that nobody waits for would hold the exit up until it ends.
         logging.shutdown()
         sys.stderr.flush()
-        os._exit(code)
+        end(code)
     return code
 
 
 async def _run(settings: Settings) -> tuple[int, bool]:
-    """Put the task together and run it; its exit code, and whether a thread is still rendering."""
+    """Put the task together and run it; its exit code, and whether a thread is still at work.
+
+    A stop that is asked for while libraries are still being imported is one like any other.
+    """
+    asked_to_stop = asyncio.Event()
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(wanted, asked_to_stop.set)
     from contract.bucket import BucketError, open_bucket
     from processor.memory_budget import shares_of
     from processor.renderer import Renderer
@@ -79,12 +92,18 @@ async def _run(settings: Settings) -> tuple[int, bool]:
         return 1, False
     async with BackendClient(settings.backend_url, settings.token, retry_seconds=settings.retry_seconds) as client:
         task = Task(settings, bucket=bucket, client=client, renderer=renderer, started_at=_STARTED_AT)
-        loop = asyncio.get_running_loop()
-        for wanted in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(wanted, task.stop)
+        if asked_to_stop.is_set():
+            task.stop()
+        stopping = asyncio.create_task(_stop_when(asked_to_stop, task))
         code = await task.run()
+        stopping.cancel()
     renderer.close()
     return code, renderer.busy
+
+
+async def _stop_when(asked: asyncio.Event, task: Task) -> None:
+    await asked.wait()
+    task.stop()
 
 
 def _load_rendering() -> None:

@@ -61,14 +61,14 @@ class Renderer:
 
     @property
     def busy(self) -> bool:
-        """Whether a thread renders that nobody waits for any more."""
+        """Whether a thread is at work, though perhaps nobody waits for it any more."""
         return self._running > 0
 
     async def io(self, call: Callable[Arguments, Value], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
         """Run a blocking call on an I/O thread. Raises BucketUnavailable when it does not end."""
         try:
             async with asyncio.timeout(IO_SECONDS):
-                return await asyncio.wrap_future(self._io_pool.submit(call, *args, **kwargs))
+                return await self._in_pool(self._io_pool, lambda: call(*args, **kwargs), lambda: None)
         except TimeoutError as error:
             raise BucketUnavailable("", f"a read or write took more than {IO_SECONDS:.0f} seconds") from error
 
@@ -110,27 +110,34 @@ class Renderer:
             return await self._in_thread(grant, data, devices, name)
 
     async def _in_thread(self, grant: Grant, data: bytes, devices: tuple[Device, ...], name: str) -> RenderedImage:
-        loop = asyncio.get_running_loop()
-
-        def ended() -> None:
-            self._running -= 1
-            grant.release()
-
-        def on_end(_: Future[RenderedImage]) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(ended)
-
-        future = self._render_pool.submit(_render, data, devices, name)
-        self._running += 1
-        # A thread cannot be cancelled: its bytes come free when it ends, not when nobody waits any more.
-        future.add_done_callback(on_end)
         try:
             async with asyncio.timeout(self._render_seconds):
-                return await asyncio.wrap_future(future)
+                return await self._in_pool(self._render_pool, lambda: _render(data, devices, name), grant.release)
         except TimeoutError as error:
             raise RenderOverdue(
                 f"rendering {printable_name(name)} did not end within {self._render_seconds:g} seconds"
             ) from error
+
+    async def _in_pool(self, pool: ThreadPoolExecutor, call: Callable[[], Value], at_end: Callable[[], None]) -> Value:
+        """Run `call` on a thread, and `at_end` here when it has ended.
+
+        A thread cannot be cancelled: what it holds comes free when it ends, not when nobody
+        waits for it any more.
+        """
+        loop = asyncio.get_running_loop()
+
+        def ended() -> None:
+            self._running -= 1
+            at_end()
+
+        def on_end(_: Future[Value]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(ended)
+
+        future = pool.submit(call)
+        self._running += 1
+        future.add_done_callback(on_end)
+        return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Start nothing more; what runs is left to end."""

@@ -234,15 +234,14 @@ class Task:
             work.cancel()
         if rest:
             await asyncio.wait(rest, timeout=1.0)
-        if tokens := self._keeper.tokens():
-            self.counts[Outcome.HANDED_BACK] += len(tokens)
-            await self._release(tokens)
+        await self._release(self._keeper.tokens())
 
     async def _release(self, tokens: tuple[str, ...]) -> None:
         if not tokens:
             return
         try:
             answer = await self._client.release(LeaseList(leases=tokens[:500]), within=HAND_BACK_SECONDS)
+            self.counts[Outcome.HANDED_BACK] += len(answer.held)
             log.info("Handed back %d of %d images", len(answer.held), len(tokens))
         except ProcessorError as error:
             log.warning("%d images could not be handed back, their leases will end: %s", len(tokens), error)

@@ -16,6 +16,7 @@ import pytest
 from claims_server import ClaimsServer, Fault
 from task_world import World
 
+from processor.__main__ import leave
 from processor.watchdog import EXIT_CODE, watch_parent
 
 
@@ -62,6 +63,16 @@ def test_a_retried_task_says_so_and_never_shows_the_token(world: World) -> None:
     assert "a-token-that-is-wrong" not in said
 
 
+def test_a_bucket_of_a_kind_that_is_not_there_exits_with_2(world: World) -> None:
+    process = world.start_process(BUCKET_URL="gs://some-bucket")
+    said = finish(process)
+    if process.returncode == 1:  # the kind is there: then it has to say that it cannot reach this one
+        assert "cannot be used" in said
+    else:
+        assert process.returncode == 2
+        assert "BUCKET_URL" in said
+
+
 def test_an_unusable_bucket_exits_with_1(world: World, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     process = world.start_process(BUCKET_URL=f"file://{tmp_path}/file")
@@ -71,15 +82,14 @@ def test_an_unusable_bucket_exits_with_1(world: World, tmp_path: Path) -> None:
     assert world.server.calls == []
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_what_can_end_and_hands_back_the_rest(world: World, signal_number: int) -> None:
+def test_sigterm_ends_what_can_end_and_hands_back_the_rest(world: World) -> None:
     photos = world.add_photos(6)
     # Two images hang past the time that a stop leaves; the others are done by then or never begun.
     for photo in photos[:2]:
         world.server.fault(f"{photo.id}/start", Fault(stall_seconds=30))
     process = world.start_process()
     wait_until(lambda: sum(call[1].endswith("/start") for call in world.server.calls) >= 2)
-    process.send_signal(signal_number)
+    process.send_signal(signal.SIGTERM)
     began = time.monotonic()
     said = finish(process, 15)
     assert process.returncode == 0, said
@@ -87,6 +97,39 @@ def test_a_signal_ends_what_can_end_and_hands_back_the_rest(world: World, signal
     assert "processing" not in world.server.states()
     assert {photo.state for photo in photos[:2]} == {"pending"}
     assert "Handed back" in said
+
+
+def test_ctrl_c_is_an_orderly_end_as_well(world: World) -> None:
+    photos = world.add_photos(6)
+    world.server.fault("/start", Fault(stall_seconds=0.5))
+    process = world.start_process()
+    wait_until(lambda: any(call[1].endswith("/start") for call in world.server.calls))
+    process.send_signal(signal.SIGINT)
+    said = finish(process, 15)
+    assert process.returncode == 0, said
+    assert "Told to stop" in said
+    assert "processing" not in world.server.states()
+    assert all(photo.reports == (photo.state == "complete") for photo in photos)
+
+
+def test_a_stop_while_it_still_starts_is_an_orderly_end(world: World) -> None:
+    world.add_photos(2)
+    process = world.start_process()
+    assert process.stderr is not None
+    assert "Task 0 of 1" in process.stderr.readline()
+    time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said = finish(process)
+    assert process.returncode == 0, said
+    assert "processing" not in world.server.states()
+
+
+def test_a_stuck_thread_does_not_hold_up_the_exit() -> None:
+    ended: list[int] = []
+    assert leave(0, False, ended.append) == 0
+    assert ended == []
+    leave(1, True, ended.append)
+    assert ended == [1]
 
 
 def test_an_orphan_ends_at_once(world: World) -> None:

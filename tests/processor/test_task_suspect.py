@@ -15,6 +15,7 @@ from claims_server import ClaimsServer
 from task_world import DEVICES, World, jpeg
 
 from contract.recipes import recipe
+from processor import suspect as suspect_module
 from processor.errors import ChildDied, NotAnImage, TooMuchMemory
 from processor.one_image import Outcome
 from processor.render import RenderedImage, render_image
@@ -63,6 +64,18 @@ def test_the_death_of_the_child_says_how(code: str, how: str) -> None:
     with pytest.raises(ChildDied, match=how) as caught:
         render(jpeg(1), python(code))
     assert "odd.jpg" in str(caught.value)
+
+
+def test_an_answer_without_end_is_a_death_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suspect_module, "LARGEST_ANSWER_BYTES", 100_000)
+    code = READ + "import os\nwhile True: os.write(1, b'x' * 65536)"
+    with pytest.raises(ChildDied, match="more than 100,000 bytes"):
+        render(jpeg(1), python(code, wall_seconds=20))
+
+
+def test_a_child_that_does_not_read_its_picture_is_told_by_its_code() -> None:
+    with pytest.raises(ChildDied, match="exit code 5"):
+        render(os.urandom(4_000_000), python("import os; os._exit(5)"))
 
 
 def test_an_overdue_child_is_killed(tmp_path: Path) -> None:

@@ -83,8 +83,8 @@ def test_two_tasks_complete_everything_once_and_say_why_one_photo_failed(backend
 
 
 def test_a_stopped_task_hands_its_images_back_and_another_does_them(backend: Any) -> None:
-    for number in range(20):
-        backend.upload(jpeg(number, 3000, 2000), f"photo {number}.jpg")
+    for number in range(10):
+        backend.upload(jpeg(number, 2400, 1600), f"photo {number}.jpg")
     first = start(backend)
     deadline = time.monotonic() + 20
     while not backend.sql("SELECT 1 FROM images WHERE attempts > 0"):

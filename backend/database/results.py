@@ -83,9 +83,11 @@ def record(
         image = known.get(outcome.image_id)
         if image is None:
             continue
-        holds = image.processing_status == "processing" and image.lease_token == outcome.lease
+        # Complete: its rows came in an earlier report, or this one is told again.
+        told_before = image.processing_status == "complete"
+        holds = image.processing_status in ("processing", "complete") and image.lease_token == outcome.lease
         if trusted or holds:
-            _record_outcome(connection, outcome, now)
+            _record_outcome(connection, outcome, (image.processed_at if told_before else None) or now)
             touched.add(outcome.image_id)
     reported = set() if trusted else {outcome.image_id for outcome in outcomes}
     _finish(connection, touched, reported, now)
@@ -140,12 +142,12 @@ def _palette(report: ProcessedImage | ImageOutcome) -> dict[str, object]:
     }
 
 
-def _record_outcome(connection: Connection, outcome: ImageOutcome, now: float) -> None:
+def _record_outcome(connection: Connection, outcome: ImageOutcome, moment: float) -> None:
     values: dict[str, object] = {
         "color_palette": _palette(outcome),
         "histogram": outcome.histogram,
         "render_seconds": outcome.seconds,
-        "processed_at": outcome.processed_at or now,
+        "processed_at": outcome.processed_at or moment,
     }
     if outcome.thumbnail is not None:
         values["thumbnail_path"] = outcome.thumbnail.file_path

@@ -62,12 +62,12 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         return 1
     listener.listen(BACKLOG)
     port = listener.getsockname()[1]
-    if settings.embedded and not settings.port:
-        keep_port(settings.data_folder, port)
     own_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     url = f"http://[{own_host}]:{port}" if ":" in own_host else f"http://{own_host}:{port}"
     try:
         with _announced(settings.data_folder if settings.embedded else None, url):
+            if settings.embedded and not settings.port:
+                keep_port(settings.data_folder, port)  # only now: the folder may have been another backend's
             return _run(settings, listener, url)
     except BlockingIOError:
         log.error("another backend works in %s; stop it first, or use another folder", settings.data_folder)
@@ -88,7 +88,9 @@ def _announced(data_folder: Path | None, url: str) -> Iterator[None]:
     file = data_folder / "backend.json"
     with (data_folder / "backend.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        file.write_text(json.dumps({"pid": os.getpid(), "url": url, "started_at": time.time()}))
+        aside = file.with_suffix(".new")
+        aside.write_text(json.dumps({"pid": os.getpid(), "url": url, "started_at": time.time()}))
+        aside.replace(file)  # whoever waits for it never reads a part
         try:
             yield
         finally:
@@ -115,13 +117,25 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     from backend.tick import loop as tick_loop
 
     class Server(uvicorn.Server):
+        _ending: asyncio.Task[None] | None = None
+
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             # uvicorn would raise the signal again after serving, before the services are closed.
             running = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
-                running.add_signal_handler(number, self.handle_exit, number, None)
+                running.add_signal_handler(number, self._asked_to_end, number)
             yield
+
+        def _asked_to_end(self, number: signal.Signals) -> None:
+            """End the tasks while they can still hand back what they hold, then the server; at once if asked again."""
+            if self._ending is not None:
+                self.handle_exit(number, None)
+                return
+            if timer:
+                timer.cancel()
+            self._ending = asyncio.create_task(services.runner.close())
+            self._ending.add_done_callback(lambda _: self.handle_exit(number, None))
 
     services = Services(settings, own_url=url)
     timer: asyncio.Task[None] | None = None

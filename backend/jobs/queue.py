@@ -52,8 +52,13 @@ class JobQueue:
 
     async def flush_if_due(self, now: float, *, flush: bool = False) -> tuple[str | None, str]:
         """Start an execution if one is due (or asked for): its name or None, and the reason."""
-        facts = await self._database.read(gather_facts, now)
-        decision = decide(
+        decision = self._decide(await self._database.read(gather_facts, now), now, flush=flush)
+        if decision.tasks == 0:
+            return None, decision.reason
+        return await self._start(now, flush=flush)
+
+    def _decide(self, facts: QueueFacts, now: float, *, flush: bool) -> Decision:
+        return decide(
             facts,
             now,
             batch_size=self._settings.batch_size,
@@ -61,18 +66,23 @@ class JobQueue:
             profile=self._runner.profile,
             flush=flush,
         )
-        if decision.tasks == 0:
-            return None, decision.reason
-        return await self._start(decision, now)
 
-    async def _start(self, decision: Decision, now: float) -> tuple[str | None, str]:
+    def _reserve(self, connection: Connection, name: str, now: float, *, flush: bool) -> Decision:
+        """Decide again in the transaction that reserves: since the first look, another may have started one."""
+        decision = self._decide(gather_facts(connection, now), now, flush=flush)
+        deadline = now + self._settings.task_timeout_seconds
+        if decision.tasks and not executions.begin(connection, name, decision.tasks, decision.images, now, deadline):
+            return Decision(tasks=0, images=0, reason="another execution is being started")
+        return decision
+
+    async def _start(self, now: float, *, flush: bool) -> tuple[str | None, str]:
         moment = time.strftime("%Y%m%d%H%M%S", time.gmtime(now))
         name = f"{self._settings.processor_job_name}-{moment}-{secrets.token_hex(3)}"
-        deadline = now + self._settings.task_timeout_seconds
         self._being_started.add(name)
         try:
-            if not await self._database.write(executions.begin, name, decision.tasks, decision.images, now, deadline):
-                return None, "another execution is being started"
+            decision = await self._database.write(self._reserve, name, now, flush=flush)
+            if decision.tasks == 0:
+                return None, decision.reason
             await self._runner.start(name, decision.tasks)
             await self._database.write(executions.started, name)
         except RunnerError as error:

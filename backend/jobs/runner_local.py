@@ -126,7 +126,7 @@ class LocalRunner:
                     attempt,
                 )
             ends.append(await self._attempt(execution, index, tasks, attempt))
-            if ends[-1].code == 0:
+            if ends[-1].code == 0 or self._closing:
                 break
         return ends
 

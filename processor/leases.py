@@ -20,6 +20,7 @@ from processor.errors import BackendUnavailable
 log = logging.getLogger(__name__)
 
 SHORTEST_INTERVAL = 0.05
+SHORTEST_ASKING = 0.2
 
 
 def renew_interval(lease_seconds: float, renew_seconds: float) -> float:
@@ -78,28 +79,31 @@ class LeaseKeeper:
 
     async def run(self) -> None:
         """Renew for ever. Raises what ends the task: a refused token, a backend that we do not understand."""
+        answered = True
         while True:
             await self._some.wait()
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self._interval if answered else self._interval / 10)
             self._expire()
-            if self._held:
-                await self._renew()
+            answered = not self._held or await self._renew()
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> bool:
+        """One round; False if the backend did not answer. A third of the lease is spent waiting, a third
+        asking, so that there is time to ask once more."""
         asked_at = self._monotonic()
-        within = max(SHORTEST_INTERVAL, min(held.until for held in self._held.values()) - asked_at)
         try:
+            within = max(SHORTEST_ASKING, self._interval)
             answer = await self._client.renew(LeaseList(leases=self.tokens()[:500]), within=within)
         except BackendUnavailable as error:
             log.warning("Leases could not be renewed: %s", error)
             self._expire()
-            return
+            return False
         for token in answer.held:
             if token in self._held:
                 self._held[token].until = asked_at + self._lease_seconds
         for token in answer.lost:
             if token in self._held and not self._held[token].settling:
                 self._lose(token, "the backend gave it to someone else")
+        return True
 
     def _expire(self) -> None:
         now = self._monotonic()

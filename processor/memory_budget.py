@@ -11,7 +11,8 @@ from collections import deque
 from typing import NamedTuple
 
 PROCESS_BASE_BYTES = 220 * 1024 * 1024
-"""Resident size of a warm task that renders nothing; measured with every library loaded."""
+"""What a task holds beside pictures: measured 86 MiB after a hundred small ones, 70 MiB more with numba
+loaded; the rest is for compiled kernels and for what the allocator keeps between two pictures."""
 
 ORIGINAL_LIMIT_BYTES = 64 * 1024 * 1024
 """The largest original that a task reads: twice what an upload may have, for those that came another way."""

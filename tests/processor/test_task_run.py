@@ -181,13 +181,24 @@ def test_a_lease_taken_away_cancels_the_work(world: World, caplog: pytest.LogCap
 
 def test_short_leases_are_renewed_in_time(world: World) -> None:
     (photo,) = world.add_photos(1)
-    world.server.lease_seconds = 0.5
-    world.server.fault("/start", Fault(stall_seconds=1.6))
+    world.server.lease_seconds = 1.2
+    world.server.fault("/start", Fault(stall_seconds=2.4))
     code, task = world.run()
     assert code == 0
     assert task.counts == {Outcome.COMPLETE: 1}
     assert photo.claims == 1
     assert len([call for call in world.server.calls if call[1].endswith("/renew")]) >= 3
+
+
+def test_a_renewal_that_hangs_is_asked_again_before_the_lease_ends(world: World) -> None:
+    (photo,) = world.add_photos(1)
+    world.server.lease_seconds = 1.8
+    world.server.fault("/renew", Fault(stall_seconds=4))
+    world.server.fault("/start", Fault(stall_seconds=2.5))
+    code, task = world.run()
+    assert code == 0
+    assert task.counts == {Outcome.COMPLETE: 1}
+    assert (photo.claims, photo.reports) == (1, 1)
 
 
 def test_nothing_is_reported_under_a_lease_that_ended_unrenewed(world: World) -> None:

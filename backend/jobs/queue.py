@@ -101,7 +101,7 @@ class JobQueue:
         ended = 0
         for row in await self._database.read(executions.unfinished):
             begun_elsewhere = (
-                row.state == "starting" and now < row.started_at + self._runner.profile.start_limit_seconds
+                row.state == "starting" and abs(now - row.started_at) < self._runner.profile.start_limit_seconds
             )
             if row.name in self._being_started or begun_elsewhere:
                 continue

@@ -7,11 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from backend.database.garbage import discard
+from backend.database.garbage import discard, spare
 from backend.database.tables import devices, images, processed_images
 from backend.database.work_set import settle
 from contract.admin_messages import DeviceBody
 from contract.messages import orientation_of
+from contract.object_names import device_folder
 from contract.recipes import recipe
 
 
@@ -43,6 +44,8 @@ def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: s
             values["changed_at"] = now
         connection.execute(update(devices).where(devices.c.id == device_id).values(**values))
     if before is None or before.recipe != values["recipe"]:
+        key = body.name if before is None else before.key
+        spare(connection, device_folder(key), recipe(body.width, body.height))
         settle(connection, now)
     return before is None
 

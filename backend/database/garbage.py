@@ -25,6 +25,15 @@ def due(connection: Connection, now: float, limit: int) -> list[str]:
     return list(connection.scalars(query.limit(limit)))
 
 
+def spare(connection: Connection, folder: str, recipe: str) -> None:
+    """Take back what is noted of a device's folder and recipe: it is asked for again, under the same names.
+
+    Without this, an object could go between a task's finding it there and its report.
+    """
+    of_folder = garbage.c.object_name.contains(f"/{folder}", autoescape=True)
+    connection.execute(delete(garbage).where(of_folder, garbage.c.object_name.endswith(f"-{recipe}.jpg")))
+
+
 def removed(connection: Connection, uris: Sequence[str]) -> None:
     """Forget objects that are gone."""
     connection.execute(delete(garbage).where(garbage.c.object_name.in_(uris)))

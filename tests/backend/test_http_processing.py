@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import server
@@ -516,6 +517,27 @@ def test_a_removed_device_takes_its_pictures_along(backend: server.BackendServer
     assert len(backend.objects("processed/frame/")) == 1
     assert len(backend.objects("images/originals/")) == 1
     problem(backend.admin.delete("/api/devices/second"), 404)
+
+
+@pytest.mark.parametrize("name", ["frame", "100% of_it"])
+def test_a_device_removed_by_mistake_and_made_again_keeps_its_pictures(
+    backend: server.BackendServer, name: str
+) -> None:
+    backend.add_device(name)
+    backend.add_device(f"{name} 2")
+    backend.upload_photos(1)
+    backend.finish(backend.claim("run/0"))
+    for gone in (name, f"{name} 2"):
+        backend.admin.delete(f"/api/devices/{quote(gone)}").raise_for_status()
+    backend.add_device(name)
+    (claimed,) = backend.claim("run/1")
+    message = backend.render(claimed)
+    # Between the task's finding the object there and its report, garbage is removed.
+    assert backend.processor.post("/internal/tick").json()["removed_objects"] == 1
+    assert report(backend, message) == {"inserted": 1}
+    (entry,) = backend.admin.get(f"/api/devices/{quote(name)}/slideshow").json()["queue"]
+    assert backend.anonymous.get(entry["url"]).status_code == 200
+    assert len(backend.objects("processed/")) == 1
 
 
 def test_removing_the_only_lacking_device_completes_what_waits(

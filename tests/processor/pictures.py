@@ -23,6 +23,8 @@ DEVICES = tuple(
         ("medium-portrait", 600, 1024),
     )
 )
+# The same shapes at half the size, where a test needs many pictures.
+HALVES = tuple(Device(name=d.name, width=d.width // 2, height=d.height // 2) for d in DEVICES)
 ONE = (Device(name="one", width=320, height=200),)
 
 # How the pixels of an upright picture have to be stored so that the EXIF orientation undoes it.

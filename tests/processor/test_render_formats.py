@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from picture_measures import mean_delta_e, ssim
-from pictures import DEVICES, ONE, encoded, encoded_image, pixels_of, scene, with_orientation
+from pictures import DEVICES, HALVES, ONE, encoded, encoded_image, pixels_of, scene, with_orientation
 from PIL import Image, ImageCms
 
 from contract.messages import Device
@@ -47,13 +47,13 @@ def vips_image(pixels: np.ndarray) -> pyvips.Image:
     ],
 )
 def test_eight_orientations_look_the_same(kind: str, options: dict[str, Any]) -> None:
-    upright = scene(900, 600)
+    upright = scene(450, 300)
     # One that is enlarged, one that is a narrow part, one that is made smaller.
-    devices = (Device(name="large", width=1000, height=562), DEVICES[4], ONE[0])
+    devices = (Device(name="large", width=500, height=281), HALVES[4], ONE[0])
     rendered = [
         render_image(with_orientation(upright, orientation, kind, **options), devices) for orientation in range(1, 9)
     ]
-    assert {(r.width, r.height, r.orientation) for r in rendered} == {(900, 600, "landscape")}
+    assert {(r.width, r.height, r.orientation) for r in rendered} == {(450, 300, "landscape")}
     for place in range(len(devices)):
         pictures = [pixels_of(r.variants[place].data) for r in rendered]
         for first, second in combinations(range(8), 2) if kind == "JPEG" else ((0, n) for n in range(1, 8)):
@@ -63,7 +63,7 @@ def test_eight_orientations_look_the_same(kind: str, options: dict[str, Any]) ->
 
 
 def test_a_large_turned_photo_is_right_after_shrink_on_load() -> None:
-    upright = scene(2400, 1600)
+    upright = scene(1600, 1072)
     reference = shown(with_orientation(upright, 1))
     for orientation in (3, 5, 6, 7, 8):
         assert ssim(reference, shown(with_orientation(upright, orientation))) > 0.97
@@ -197,7 +197,7 @@ def test_a_tiff_of_several_pages_shows_the_first() -> None:
     assert np.abs(shown(data)[100, 160].astype(int) - (0x20, 0xA0, 0x40)).max() < 6
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 4000), (4000, 2), (3, 3), (801, 481), (1919, 1079)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 4000), (4000, 2), (3, 3), (801, 481)])
 def test_any_size_covers_every_device_exactly(size: tuple[int, int]) -> None:
     devices = (*DEVICES, Device(name="dot", width=1, height=1), Device(name="line", width=1500, height=1))
     rendered = render_image(encoded(scene(*size), "PNG"), devices)
@@ -209,7 +209,7 @@ def test_any_size_covers_every_device_exactly(size: tuple[int, int]) -> None:
     assert (rendered.width, rendered.height) == size
 
 
-@pytest.mark.parametrize("k", [1, 2, 4])
+@pytest.mark.parametrize("k", [1, 2])
 def test_avif_and_webp_at_every_shrink(k: int) -> None:
     picture = scene(320 * k, 200 * k)
     expected = np.asarray(Image.fromarray(picture).resize((320, 200), Image.Resampling.LANCZOS))
@@ -228,10 +228,10 @@ def test_a_progressive_jpeg_is_rendered() -> None:
 
 def test_variants_are_as_good_as_a_full_decode_and_one_lanczos() -> None:
     found = []
-    for seed, (width, height) in enumerate([(2400, 1600), (1511, 2017), (1999, 1501)]):
+    for seed, (width, height) in enumerate([(1200, 800), (755, 1009), (999, 751)]):
         data = encoded(scene(width, height, seed=seed))
         with Image.open(io.BytesIO(data)) as photo:
-            for variant in render_image(data, DEVICES).variants:
+            for variant in render_image(data, HALVES).variants:
                 scale = max(variant.width / width, variant.height / height)
                 if scale > 1:
                     continue
@@ -260,3 +260,31 @@ def test_threads_give_what_one_thread_gives() -> None:
 def test_unknown_framing_is_refused() -> None:
     with pytest.raises(ValueError, match="'smart' is unknown"):
         render_image(b"", (), framing="smart")
+
+
+def test_sixteen_bits_with_transparency() -> None:
+    wide = (pyvips.Image.new_from_array(half_transparent()).cast("ushort") * 257).cast("ushort")
+    found = shown(wide.copy(interpretation="rgb16").pngsave_buffer())
+    assert np.abs(found[:, :150].astype(int) - 255).max() <= 4
+    assert np.abs(found[:, 170:].astype(int) - (250, 0, 0)).max() <= 8
+
+
+def test_a_tiff_with_more_bands_than_colours_and_one_of_floats() -> None:
+    picture = vips_image(smooth())
+    five = picture.bandjoin([128, 255]).copy(interpretation="multiband")
+    assert mean_delta_e(shown(five.tiffsave_buffer()), smooth()) < 2
+    floats = picture.colourspace("scrgb")
+    assert mean_delta_e(shown(floats.tiffsave_buffer()), smooth()) < 3
+
+
+def test_a_profile_for_other_bands_is_dropped() -> None:
+    grey = scene(320, 200)[..., 0]
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    found = shown(encoded(grey, "JPEG", icc_profile=profile))
+    assert np.abs(found.astype(int) - grey[..., None]).mean() < 4
+
+
+def test_a_profile_without_curves_is_dropped() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    useless = profile.replace(b"rTRC", b"rXXX").replace(b"gTRC", b"gXXX").replace(b"bTRC", b"bXXX")
+    assert mean_delta_e(shown(encoded(smooth(), icc_profile=useless)), smooth()) < 2

@@ -199,7 +199,7 @@ print((field("VmHWM") - before) * 1024, estimate)
     [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {"compress_level": 1}), ("WEBP", {"method": 0})],
 )
 def test_the_estimate_of_memory_is_honest(kind: str, options: dict[str, object]) -> None:
-    picture = np.tile(scene(1000, 750), (4, 4, 1))
+    picture = np.tile(scene(500, 375), (8, 8, 1))
     tests = Path(__file__).parent
     ran = subprocess.run(
         [sys.executable, "-c", MEASURE],
@@ -219,3 +219,9 @@ def test_the_estimate_grows_with_what_is_asked() -> None:
     header = read_header(data, "x")
     assert estimate_bytes(header, (), len(data)) < estimate_bytes(header, DEVICES, len(data))
     assert estimate_bytes(header, ONE, len(data)) < estimate_bytes(header, ONE, len(data) + 10_000_000)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "AVIF", "TIFF", "PNG", "WEBP"])
+def test_every_format_needs_more_for_more_pixels(kind: str) -> None:
+    small, large = (read_header(encoded(scene(*size), kind), "x") for size in ((200, 150), (800, 600)))
+    assert 0 < estimate_bytes(small, ONE, 1000) < estimate_bytes(large, ONE, 1000)

@@ -54,7 +54,8 @@ def decide(
     if facts.pending == 0 or facts.first_pending_at is None:
         return Decision(tasks=0, images=0, reason="nothing is pending")
     waited = now - facts.first_pending_at
-    if not flush and facts.pending < batch_size and waited < flush_delay:
+    # Far in the future: the clock has been set back, and waiting would have no end.
+    if not flush and facts.pending < batch_size and -flush_delay < waited < flush_delay:
         return Decision(
             tasks=0,
             images=0,

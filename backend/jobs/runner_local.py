@@ -32,6 +32,9 @@ STDERR_DESCRIPTOR = 2
 START_SECONDS = 4.0
 """Work below this is not worth a further process: about what its start costs."""
 
+# Secrets of the backend that a task has no use for; a database's address may hold a password.
+_STAYS_HERE = (*SECRETS, "database_url")
+
 # ru_maxrss is in KiB on Linux and in bytes on macOS, see getrusage(2) of each.
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -57,10 +60,12 @@ class LocalRunner:
         retries: int,
         ended: Callable[[], None],
         command: Sequence[str] = (sys.executable, "-m", "processor"),
+        term_grace_seconds: float = TERM_GRACE_SECONDS,
     ) -> None:
         """`environment()` gives what every task needs: bucket, address and token of the backend.
 
         `ended()` is called when an execution has ended, so that nobody has to poll for it.
+        `term_grace_seconds` pass between SIGTERM and SIGKILL; the default is that of Cloud Run.
         """
         self.profile = RunnerProfile(worthwhile_seconds=START_SECONDS, max_tasks=max_tasks, start_limit_seconds=5.0)
         self._database = database
@@ -69,6 +74,7 @@ class LocalRunner:
         self._retries = retries
         self._ended = ended
         self._command = list(command)
+        self._term_grace = term_grace_seconds
         self._running: dict[str, asyncio.Task[Outcome]] = {}
         self._closing = False
 
@@ -132,8 +138,7 @@ class LocalRunner:
 
     def _spawn(self, execution: str, index: int, tasks: int, attempt: int) -> subprocess.Popen[bytes]:
         """Start one attempt. Raises OSError if the operating system refuses."""
-        # Secrets of the backend that a task has no use for stay here.
-        inherited = {name: value for name, value in os.environ.items() if name.lower() not in SECRETS}
+        inherited = {name: value for name, value in os.environ.items() if name.lower() not in _STAYS_HERE}
         environment = {
             **inherited,
             **self._environment(),
@@ -165,24 +170,29 @@ class LocalRunner:
                 await self._database.write(executions.task_started, execution, index, process.pid, mark)
             return await self._follow(process, time.monotonic() + self._timeout)
         except asyncio.CancelledError:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+            _signal(process, signal.SIGTERM)
             return await self._follow(process, time.monotonic(), asked=True)
 
     async def _follow(self, process: subprocess.Popen[bytes], deadline: float, *, asked: bool = False) -> TaskEnd:
-        """Wait for the process; past the deadline ask it to end, and ten seconds later make it."""
+        """Wait for the process; past the deadline ask it to end, and after the grace make it."""
         killed = False
         while (end := _reap(process)) is None:
             now = time.monotonic()
             if not asked and now >= deadline:
                 log.error("[JobQueue] process %d is overdue; ending it", process.pid)
-                process.send_signal(signal.SIGTERM)
+                _signal(process, signal.SIGTERM)
                 asked, deadline = True, now
-            elif asked and not killed and now >= deadline + TERM_GRACE_SECONDS:
-                process.kill()
+            elif asked and not killed and now >= deadline + self._term_grace:
+                _signal(process, signal.SIGKILL)
                 killed = True
             await asyncio.sleep(POLL_SECONDS)
         return end
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to a process not reaped yet. Popen's own way would reap it, and its figures would be lost."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, number)
 
 
 def _reap(process: subprocess.Popen[bytes]) -> TaskEnd | None:

@@ -90,7 +90,8 @@ def _demo(paths: tuple[Path, ...], data: Path, *, as_json: bool, stay: bool, rec
     with only_demo(data):
         found = _photos(paths, data, recurse, told)
         began, used_before = time.monotonic(), _cpu_used()
-        told.print(f"{len(found.files)} photos; the backend starts in {data}", markup=False)
+        photos = "1 photo" if len(found.files) == 1 else f"{len(found.files)} photos"
+        told.print(f"{photos}; the backend starts in {data}", markup=False)
         backend = BackendProcess(data, os.environ)
         try:
             sent, lines, status = _work(backend, found, told)
@@ -130,7 +131,7 @@ def _photos(paths: tuple[Path, ...], data: Path, recurse: bool, told: Console) -
     for sentence in found.unreadable:
         told.print(sentence, markup=False, style="yellow")
     if found.skipped:
-        told.print(f"{found.skipped} files are no pictures and are skipped", markup=False)
+        told.print(found.skipped_sentence, markup=False)
     if not found.files:
         raise click.UsageError(f"no photos in {', '.join(map(str, paths))}.")
     return found

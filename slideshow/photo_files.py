@@ -28,6 +28,14 @@ class FoundPhotos:
     skipped: int = 0
     unreadable: tuple[str, ...] = ()
 
+    @property
+    def skipped_sentence(self) -> str:
+        return (
+            "1 file is no picture and is skipped"
+            if self.skipped == 1
+            else f"{self.skipped} files are no pictures and are skipped"
+        )
+
 
 def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
     """The files named in `paths`, and those in its folders that look like pictures by name or first bytes.

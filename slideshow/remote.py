@@ -42,7 +42,7 @@ def upload(paths: tuple[Path, ...], recurse: bool, as_json: bool, access: Access
     if not found.files:
         raise click.UsageError(f"no photos in {', '.join(map(str, paths))}.")
     if found.skipped:
-        click.echo(f"{found.skipped} files are no pictures and are skipped", err=True)
+        click.echo(found.skipped_sentence, err=True)
 
     def tell(number: int, refused: int) -> None:
         if sys.stderr.isatty():

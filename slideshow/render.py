@@ -50,7 +50,7 @@ def render(paths: tuple[Path, ...], out: Path, devices: tuple[str, ...], as_json
     for sentence in found.unreadable:
         click.echo(sentence, err=True)
     if found.skipped:
-        click.echo(f"{found.skipped} files are no pictures and are skipped", err=True)
+        click.echo(found.skipped_sentence, err=True)
     if not files:
         raise click.UsageError(f"no photos in {', '.join(map(str, paths))}.")
     done = _render_all(files, output_names(files), out, wanted, quiet=as_json)
@@ -58,7 +58,7 @@ def render(paths: tuple[Path, ...], out: Path, devices: tuple[str, ...], as_json
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.encode(done).decode())
+        click.echo(msgspec.json.encode({"results": done}).decode())
     else:
         click.echo(f"{len(done) - len(failed)} of {len(done)} photos rendered for {len(wanted)} screens into {out}")
     if len(failed) == len(done):
@@ -103,7 +103,7 @@ def _render_all(
         ):
             results.append(result)
             if result.error is not None:
-                click.echo(f"{result.file}: {result.error}", err=True)
+                click.echo(result.error, err=True)
             elif not quiet:
                 click.echo(f"{result.file}: {result.width}x{result.height}, {' '.join(result.colours[:3])}")
     except OSError as error:

@@ -72,10 +72,12 @@ def render_file(file: Path, name: str, out: Path, devices: Sequence[Device]) -> 
     try:
         size = file.stat().st_size
         if size > LARGEST_FILE_MIB * 2**20:
-            return RenderedFile(file=shown, error=f"{size / 2**20:.0f} MiB; a photo may have {LARGEST_FILE_MIB} MiB")
+            return RenderedFile(
+                file=shown, error=f"{shown}: has {size / 2**20:.0f} MiB; a photo may have {LARGEST_FILE_MIB} MiB"
+            )
         data = file.read_bytes()
     except OSError as error:
-        return RenderedFile(file=shown, error=f"cannot be read: {error.strerror or error}")
+        return RenderedFile(file=shown, error=f"{shown}: cannot be read: {error.strerror or error}")
     try:
         image = render_image(data, devices, name=file.name)
     except RenderError as error:

@@ -70,6 +70,9 @@ class Uploads:
         else:
             answer(resp, _lines(results))
         self.services.hint.set()
+        if not self.services.settings.tick_seconds:
+            # Nobody follows the hint: where no timer runs, the upload that fills a batch starts its execution.
+            await self.services.queue.flush_if_due(self.services.clock())
 
     async def _take_all(self, form: MultipartForm, results: list[tuple[str, UploadedImage | Refused]]) -> None:
         """Add to `results` what became of each file. Raises MultipartParseError if the form breaks off."""

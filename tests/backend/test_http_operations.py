@@ -113,13 +113,13 @@ def test_status_counts(backend: server.BackendServer) -> None:
 
 def test_the_tick_by_hand_does_everything_and_twice_at_once_is_harmless(data_folder: Path) -> None:
     """With every loop switched off: real tasks are started, followed, synced, and garbage goes."""
-    quick = {"BATCH_SIZE": "2", "SYNC_INTERVAL_SECONDS": "0.01", "LOCAL_TASKS": "1", "PROCESSOR_JOB_NAME": "frames"}
+    quick = {"SYNC_INTERVAL_SECONDS": "0.01", "LOCAL_TASKS": "1", "PROCESSOR_JOB_NAME": "frames"}
     with server.running(data_folder, **quick) as backend:
         backend.add_device("wide", 80, 48)
         backend.add_device("tall", 48, 80)
-        uploaded = backend.upload_photos(1)
+        uploaded = backend.upload_photos(4)
         assert backend.processor.post(TICK).json()["started"] is None  # half a batch waits for its delay
-        uploaded += backend.upload_photos(3, first=1)
+        backend.sql("UPDATE images SET queued_at = 0")
         time.sleep(0.2)
         assert backend.sql("SELECT count(*) FROM executions") == [(0,)]  # nothing happens by itself
 
@@ -161,6 +161,18 @@ def test_the_tick_by_hand_does_everything_and_twice_at_once_is_harmless(data_fol
         for secret in (backend.secrets["processor_token"], backend.secrets["admin_password"]):
             assert secret not in log
         assert backend.admin.cookies["session_id"] not in log
+
+
+def test_the_upload_that_fills_a_batch_starts_its_execution_where_no_timer_runs(data_folder: Path) -> None:
+    with server.running(data_folder, BATCH_SIZE="2", LOCAL_TASKS="1") as backend:
+        backend.upload_photos(1)
+        assert backend.sql("SELECT count(*) FROM executions") == [(0,)]
+        backend.upload_photos(1, first=1)
+        ((state, images),) = backend.sql("SELECT state, images FROM executions")
+        assert (state, images) == ("running", 2)
+        backend.upload_photos(2, first=2)  # the running task will take them
+        assert backend.sql("SELECT count(*) FROM executions") == [(1,)]
+        until_done(backend, ticking=True)
 
 
 def test_a_backend_killed_in_the_middle_of_the_work_finishes_it_when_started_again(data_folder: Path) -> None:

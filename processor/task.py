@@ -114,8 +114,12 @@ class Task:
     def _time_left(self) -> float:
         return self._started_at + self._settings.timeout_seconds - self._monotonic()
 
+    @property
+    def _ending(self) -> bool:
+        return self._stopping or self._fatal is not None
+
     def _may_claim(self) -> bool:
-        if self._stopping or self._fatal is not None:
+        if self._ending:
             return False
         if self._time_left > claiming_ends_before(self._settings.timeout_seconds):
             return True
@@ -153,7 +157,7 @@ class Task:
                     await self._changed.wait()
 
     async def _claim(self, limit: int) -> ClaimAnswer | None:
-        """Claim and set to work; None when a stop came meanwhile, what was claimed then being handed back."""
+        """Claim and set to work; None when the end came meanwhile, what was claimed then being handed back."""
         settings = self._settings
         request = ClaimRequest(
             owner=settings.owner,
@@ -166,12 +170,12 @@ class Task:
         )
         asked_at = self._monotonic()
         asking = asyncio.create_task(self._client.claim(request))
-        while not asking.done() and not self._stopping:
+        while not asking.done() and not self._ending:
             self._changed.clear()
             waiting = asyncio.create_task(self._changed.wait())
             await asyncio.wait({asking, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-        if self._stopping:
+        if self._ending:
             await asyncio.wait({asking}, timeout=HAND_BACK_SECONDS)
             if asking.done() and asking.exception() is None:
                 await self._release(tuple(image.lease for image in asking.result().images))

@@ -98,3 +98,24 @@ def test_a_stopped_task_hands_its_images_back_and_another_does_them(backend: Any
     said = finish(second)
     assert second.returncode == 0, said
     assert backend.sql("SELECT DISTINCT processing_status, attempts, strikes FROM images") == [("complete", 1, 0)]
+
+
+def test_what_a_killed_task_was_rendering_is_done_in_a_child_process_by_its_next_attempt(backend: Any) -> None:
+    """The death of a task is no strike, but makes suspects; a suspect that behaves is complete."""
+    for number in range(3):
+        backend.upload(jpeg(number, 4000, 3000), f"photo {number}.jpg")
+    first = start(backend)
+    deadline = time.monotonic() + 20
+    while not backend.sql("SELECT 1 FROM images WHERE attempt_open"):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    first.kill()
+    finish(first)
+    begun = backend.sql("SELECT count(*) FROM images WHERE attempt_open AND processing_status = 'processing'")[0][0]
+    second = start(backend, CLOUD_RUN_TASK_ATTEMPT="1")
+    said = finish(second)
+    assert second.returncode == 0, said
+    assert "CLOUD_RUN_TASK_ATTEMPT" in said
+    assert dict(backend.sql("SELECT processing_status, count(*) FROM images GROUP BY 1")) == {"complete": 3}, said
+    assert backend.sql("SELECT sum(strikes), sum(attempts) FROM images") == [(0, 3 + begun)]
+    assert backend.sql("SELECT count(*) FROM processed_images") == [(3 * len(DEVICES),)]

@@ -46,14 +46,13 @@ from processor.errors import (
     ProcessorError,
     RenderError,
     RenderOverdue,
-    VersionMismatch,
     printable_name,
 )
 from processor.leases import LeaseKeeper
 from processor.memory_budget import ORIGINAL_LIMIT_BYTES
 from processor.renderer import Renderer
 from processor.reporter import Reporter
-from processor.results import Stored, result_of, sidecar_of
+from processor.results import Stored, result_of, sidecar_of, wanted_devices
 
 if TYPE_CHECKING:
     from processor.render import RenderedImage
@@ -70,24 +69,6 @@ class Outcome(Enum):
     FAILED = "failed"
     DROPPED = "dropped"
     HANDED_BACK = "handed back"
-
-
-def wanted_devices(image: ClaimedImage, devices: Mapping[str, Device]) -> tuple[Device, ...]:
-    """The devices that `image` lacks pictures for.
-
-    Raises VersionMismatch where the backend asks for a picture that this renderer would not make.
-    """
-    wanted = []
-    for item in image.work:
-        device = devices.get(item.device)
-        ours = recipe(device.width, device.height) if device else "none, as it did not say its size"
-        if device is None or item.recipe != ours:
-            raise VersionMismatch(
-                f"the backend asks for recipe {item.recipe} for device {item.device!r}, this processor makes {ours}; "
-                "deploy the backend and the processor from the same version"
-            )
-        wanted.append(device)
-    return tuple(wanted)
 
 
 class ImageWork:

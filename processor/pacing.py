@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+DRAIN_SECONDS = 6.0
+"""After a stop signal: Cloud Run kills 10 seconds after SIGTERM, and handing back takes its time as well."""
+HAND_BACK_SECONDS = 2.0
+DRY_SECONDS = 0.3
+MOST_PASSING_FAULTS = 6
 LARGEST_CLAIM = 50
 """The most images that one claim may ask for."""
 

@@ -1,13 +1,15 @@
-"""What is said of a rendered image: rows and outcome for the backend, a sidecar for the bucket. Pure."""
+"""What is asked of an image, and what is said of it: rows and outcome for the backend, a sidecar. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from contract.messages import (
     ClaimedImage,
+    Device,
     ImageOutcome,
     ProcessedImage,
     Sidecar,
@@ -15,6 +17,7 @@ from contract.messages import (
     Thumbnail,
 )
 from contract.recipes import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, recipe
+from processor.errors import VersionMismatch
 from processor.reporter import Result
 
 if TYPE_CHECKING:
@@ -26,6 +29,24 @@ class Stored(Struct, frozen=True, kw_only=True):
 
     variants: dict[str, str]
     thumbnail: str
+
+
+def wanted_devices(image: ClaimedImage, devices: Mapping[str, Device]) -> tuple[Device, ...]:
+    """The devices that `image` lacks pictures for.
+
+    Raises VersionMismatch where the backend asks for a picture that this renderer would not make.
+    """
+    wanted = []
+    for item in image.work:
+        device = devices.get(item.device)
+        ours = recipe(device.width, device.height) if device else "none, as it did not say its size"
+        if device is None or item.recipe != ours:
+            raise VersionMismatch(
+                f"the backend asks for recipe {item.recipe} for device {item.device!r}, this processor makes {ours}; "
+                "deploy the backend and the processor from the same version"
+            )
+        wanted.append(device)
+    return tuple(wanted)
 
 
 def _thumbnail(stored: Stored) -> Thumbnail:

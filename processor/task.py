@@ -22,18 +22,20 @@ from processor.backend_client import BackendClient
 from processor.errors import ProcessorError, TooManyFailures
 from processor.leases import LeaseKeeper
 from processor.one_image import ImageWork, Outcome
-from processor.pacing import claim_room, claiming_ends_before, pause_after
+from processor.pacing import (
+    DRAIN_SECONDS,
+    DRY_SECONDS,
+    HAND_BACK_SECONDS,
+    MOST_PASSING_FAULTS,
+    claim_room,
+    claiming_ends_before,
+    pause_after,
+)
 from processor.renderer import Renderer
 from processor.reporter import Reporter
 from processor.settings import Settings
 
 log = logging.getLogger(__name__)
-
-DRAIN_SECONDS = 6.0
-"""After a stop signal: Cloud Run kills 10 seconds after SIGTERM, and handing back takes its time as well."""
-HAND_BACK_SECONDS = 2.0
-DRY_SECONDS = 0.3
-MOST_PASSING_FAULTS = 6
 
 
 class Task:
@@ -102,13 +104,7 @@ class Task:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
         self._say_how_it_went()
-        if self._fatal is None:
-            return 0
-        if isinstance(self._fatal, (ProcessorError, BucketError)):
-            log.error("This task cannot work: %s", self._fatal)
-        else:
-            log.error("This task met a fault of this program", exc_info=self._fatal)
-        return 1
+        return 0 if self._fatal is None else 1
 
     @property
     def _time_left(self) -> float:
@@ -260,3 +256,7 @@ class Task:
             self._monotonic() - self._started_at,
             extra={"fields": fields},
         )
+        if isinstance(self._fatal, (ProcessorError, BucketError)):
+            log.error("This task cannot work: %s", self._fatal)
+        elif self._fatal is not None:
+            log.error("This task met a fault of this program", exc_info=self._fatal)

@@ -4,6 +4,7 @@ Refused                    any answer that is not a success
 ├── Unauthorized  401      no credentials
 ├── Forbidden     403      wrong credentials, or a request from a foreign page
 ├── NotFound      404      unknown image, device or route
+├── TooSlow       408      the body did not arrive in time
 ├── Conflict      409      the caller's view is out of date
 ├── TooLarge      413      more bytes than the limit
 ├── NotAnImage    415      a kind of file that is not taken
@@ -50,6 +51,10 @@ class NotFound(Refused):
     """404: an unknown image, device or route."""
 
     status = 404
+
+
+class TooSlow(Refused):
+    status = 408
 
 
 class Conflict(Refused):

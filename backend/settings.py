@@ -63,6 +63,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sync_interval_seconds: Annotated[Seconds, Meta(description="time between two metadata syncs")] = 60.0
     tick_seconds: Annotated[float, Meta(ge=0, description="pace of the local timer; 0 turns it off")] = 1.0
     upload_limit_mib: Annotated[int, Meta(ge=1, le=1024, description="largest upload in MiB")] = 30
+    upload_seconds: Annotated[Seconds, Meta(description="longest time that an upload may take")] = 300.0
     uploads_at_once: Annotated[Count, Meta(description="uploads in memory at a time")] = 4
     max_megapixels: Annotated[Count, Meta(description="largest picture in megapixels")] = 100
     max_progressive_megapixels: Annotated[Count, Meta(description="largest progressive JPEG in megapixels")] = 50

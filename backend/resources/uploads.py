@@ -14,7 +14,7 @@ from falcon.media.multipart import MultipartParseError
 
 from backend.auth import Access
 from backend.database import images
-from backend.errors import Invalid, NotAnImage, Refused, TooLarge
+from backend.errors import Invalid, NotAnImage, Refused, TooLarge, TooSlow
 from backend.image_header import read_upload_header
 from backend.operations import answer, operation
 from backend.services import Services
@@ -46,7 +46,14 @@ class Uploads:
         "Upload one or several photos",
         access=Access.ADMIN,
         media="multipart/form-data",
-        answers={200: (UploadedImage, UploadResults), 201: UploadedImage, 413: Problem, 415: Problem, 422: Problem},
+        answers={
+            200: (UploadedImage, UploadResults),
+            201: UploadedImage,
+            408: Problem,
+            413: Problem,
+            415: Problem,
+            422: Problem,
+        },
     )
     async def on_post(self, req: Request, resp: Response) -> None:
         if not (req.content_type or "").lower().startswith("multipart/form-data"):
@@ -54,11 +61,17 @@ class Uploads:
         results: list[tuple[str, UploadedImage | Refused]] = []
         async with self.services.upload_slots:
             try:
-                await self._take_all(await req.get_media(), results)
+                # A phone that leaves the network says nothing: without an end it would keep its place for ever.
+                async with asyncio.timeout(self.services.settings.upload_seconds):
+                    await self._take_all(await req.get_media(), results)
+            except TimeoutError:
+                seconds = self.services.settings.upload_seconds
+                raise TooSlow(
+                    f"the upload took longer than {seconds:g} s; send fewer photos at a time", **_told(results)
+                ) from None
             except (MultipartParseError, MediaNotFoundError) as error:
                 raise Invalid(
-                    f"the form cannot be read: {error.description or error.title}",
-                    **({"results": _lines(results).results} if results else {}),
+                    f"the form cannot be read: {error.description or error.title}", **_told(results)
                 ) from error
         if not results:
             raise Invalid("file: the form holds no file; send it as 'file'")
@@ -168,6 +181,11 @@ class Uploads:
 
 def _lines(results: list[tuple[str, UploadedImage | Refused]]) -> UploadResults:
     return UploadResults(results=tuple(_line(name, result) for name, result in results))
+
+
+def _told(results: list[tuple[str, UploadedImage | Refused]]) -> dict[str, object]:
+    """What a refusal of the whole adds: what became of the files before."""
+    return {"results": _lines(results).results} if results else {}
 
 
 def _line(filename: str, result: UploadedImage | Refused) -> UploadResult:

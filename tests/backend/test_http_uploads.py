@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import socket
 import struct
 import threading
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -303,7 +305,7 @@ def test_uploads_beyond_the_bound_wait_their_turn(backend: server.BackendServer)
     try:
         for connection, body in zip(slow, bodies, strict=True):
             connection.sendall(body[:200])
-        time.sleep(0.2)  # both have taken their places
+        time.sleep(0.5)  # both have taken their places
         answers: list[httpx.Response] = []
         third = threading.Thread(target=lambda: answers.append(send(backend.log_in(), server.photo(16))))
         third.start()
@@ -320,6 +322,25 @@ def test_uploads_beyond_the_bound_wait_their_turn(backend: server.BackendServer)
         for connection in slow:
             connection.close()
     assert backend.sql("SELECT count(*) FROM images") == [(3,)]
+
+
+def test_an_upload_that_stands_still_gives_up_its_place(data_folder: Path) -> None:
+    whole = form(("file", '; filename="slow.jpg"', server.photo(21)))
+    with (
+        server.running(data_folder, UPLOADS_AT_ONCE="1", UPLOAD_SECONDS="2") as backend,
+        begun_upload(backend, len(whole)) as connection,
+    ):
+        connection.sendall(whole[:-100])
+        time.sleep(0.2)
+        assert send(backend.admin, server.photo(23)).status_code == 201  # as soon as the place is free
+        connection.settimeout(10)
+        answer = b""
+        while part := connection.recv(4096):
+            answer += part
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        told = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert "2 s" in told["detail"]
+        assert backend.sql("SELECT filename FROM images") == [("photo.jpg",)]
 
 
 def test_a_client_that_asks_before_it_sends_is_told_to_go_on(backend: server.BackendServer) -> None:

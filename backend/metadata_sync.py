@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from itertools import islice
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
 from backend.database import Database, housekeeping, results
-from backend.database.tables import images
+from backend.database.tables import devices, images
 from contract import object_names
 from contract.admin_messages import SyncReport
 from contract.bucket import Bucket, BucketError, ObjectInfo, ObjectNotFound
@@ -33,15 +33,18 @@ ARCHIVABLE, WAITS, REFUSED = "archivable", "waits", "refused"
 
 
 def parse(data: bytes, image_id: str) -> tuple[Sidecar, datetime]:
-    """A sidecar and its time. Raises ValueError saying what is wrong with it."""
+    """A sidecar and its time, in UTC. Raises ValueError saying what is wrong with it."""
     try:
         sidecar = msgspec.json.decode(data, type=Sidecar)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"it is no sidecar: {error}") from error
     if sidecar.image_id != image_id:
         raise ValueError(f"it speaks of another image, {sidecar.image_id}")
     moment = datetime.fromisoformat(sidecar.processed_at)
-    return sidecar, moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return sidecar, moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(f"its time {sidecar.processed_at!r} lies in no year of UTC") from error
 
 
 def palette_of(sidecar: Sidecar) -> Palette | None:
@@ -58,7 +61,11 @@ def palette_of(sidecar: Sidecar) -> Palette | None:
 
 
 def import_sidecar(
-    connection: Connection, sidecar: Sidecar, object_uri: Callable[[str, str, str], str], now: float
+    connection: Connection,
+    sidecar: Sidecar,
+    object_uri: Callable[[str, str, str], str],
+    thumbnail_uri: Callable[[str], str],
+    now: float,
 ) -> tuple[str, str, bool]:
     """Record what the sidecar says unless it is recorded; what may be done with it, why, and whether it was new."""
     image = connection.execute(select(images).where(images.c.id == sidecar.image_id)).first()
@@ -74,6 +81,16 @@ def import_sidecar(
     palette = palette_of(sidecar)
     if palette is None:
         return WAITS, "it tells of no picture; the image will be rendered again", False
+    if not connection.scalar(select(exists().select_from(devices))):
+        # Without devices nothing would be lacking: the image would count as complete with nothing imported.
+        return WAITS, "there is no device to import its pictures for", False
+    thumbnail = sidecar.thumbnail
+    if thumbnail is not None:
+        try:
+            uri = thumbnail_uri(thumbnail.file_path)
+        except ValueError as error:
+            return REFUSED, f"thumbnail: {error}", False
+        thumbnail = msgspec.structs.replace(thumbnail, file_path=uri)
     rows = [
         ProcessedImage(
             image_id=sidecar.image_id,
@@ -91,7 +108,7 @@ def import_sidecar(
         lease="sync",
         color_palette=palette,
         histogram=sidecar.histogram,
-        thumbnail=sidecar.thumbnail,
+        thumbnail=thumbnail,
         seconds=sidecar.seconds,
     )
     stored, errors = results.record(connection, rows, [outcome], object_uri, now, trusted=True)
@@ -108,11 +125,18 @@ class MetadataSync:
     """Runs over the waiting sidecars; two runs never overlap, in one process or in two."""
 
     def __init__(
-        self, database: Database, bucket: Bucket, object_uri: Callable[[str, str, str], str], holder: str
+        self,
+        database: Database,
+        bucket: Bucket,
+        object_uri: Callable[[str, str, str], str],
+        thumbnail_uri: Callable[[str], str],
+        holder: str,
     ) -> None:
+        """`object_uri` and `thumbnail_uri` give the stored form of a path, or raise ValueError if it lies elsewhere."""
         self._database = database
         self._bucket = bucket
         self._object_uri = object_uri
+        self._thumbnail_uri = thumbnail_uri
         self._holder = holder
         self._told: set[str] = set()
         log.info("Metadata sync service initialized")
@@ -148,7 +172,9 @@ class MetadataSync:
         try:
             data = await asyncio.to_thread(self._bucket.read, entry.name, SIDECAR_LIMIT_BYTES)
             sidecar, moment = parse(data, image_id)
-            verdict, reason, new = await self._database.write(import_sidecar, sidecar, self._object_uri, now)
+            verdict, reason, new = await self._database.write(
+                import_sidecar, sidecar, self._object_uri, self._thumbnail_uri, now
+            )
             if verdict == ARCHIVABLE:
                 target = object_names.archived_sidecar(image_id, moment)
                 await asyncio.to_thread(self._bucket.move, entry.name, target)

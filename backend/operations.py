@@ -94,7 +94,7 @@ def decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
         raise Invalid(f"the body does not fit: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"the body is not JSON: {error}") from error
 
 

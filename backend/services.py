@@ -83,7 +83,9 @@ class Services:
             ended=self.hint.set,
         )
         self.queue = JobQueue(self.database, self.runner, settings)
-        self.sync = MetadataSync(self.database, self.bucket, self.variant_uri, f"{os.getpid()}-{secrets.token_hex(4)}")
+        self.sync = MetadataSync(
+            self.database, self.bucket, self.variant_uri, self.thumbnail_uri, f"{os.getpid()}-{secrets.token_hex(4)}"
+        )
 
     def _task_environment(self) -> dict[str, str]:
         return {

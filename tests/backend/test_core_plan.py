@@ -1,0 +1,148 @@
+"""When an execution is due, and how large it is: a table, and what holds for every input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.jobs.plan import (
+    LONGEST_BACKOFF_SECONDS,
+    RESTART_BACKOFF_SECONDS,
+    SECONDS_PER_IMAGE,
+    Decision,
+    QueueFacts,
+    decide,
+)
+from backend.jobs.runner import RunnerProfile
+
+CLOUD = RunnerProfile(worthwhile_seconds=60.0, max_tasks=10)
+LOCAL = RunnerProfile(worthwhile_seconds=4.0, max_tasks=2)
+NOW = 10_000.0
+
+
+def decided(
+    pending: int, waited: float, *, profile: RunnerProfile = CLOUD, flush: bool = False, **more: Any
+) -> Decision:
+    """The decision with the default settings: batches of 50, 30 s."""
+    facts = QueueFacts(pending=pending, in_work=more.pop("in_work", 0), first_pending_at=NOW - waited, **more)
+    return decide(facts, NOW, batch_size=50, flush_delay=30.0, profile=profile, flush=flush)
+
+
+@pytest.mark.parametrize(
+    ("pending", "waited", "cloud_tasks", "local_tasks"),
+    [
+        (1, 0, 0, 0),
+        (1, 29.9, 0, 0),
+        (1, 30, 1, 1),
+        (49, 1, 0, 0),
+        (50, 0, 1, 2),  # 25 s of work: one billed minute holds it
+        (120, 0, 1, 2),
+        (121, 0, 2, 2),
+        (500, 0, 5, 2),
+        (5000, 0, 10, 2),
+        (5000, 99_999, 10, 2),
+    ],
+)
+def test_when_and_how_many(pending: int, waited: float, cloud_tasks: int, local_tasks: int) -> None:
+    assert decided(pending, waited).tasks == cloud_tasks
+    assert decided(pending, waited, profile=LOCAL).tasks == local_tasks
+
+
+def test_nothing_pending_is_never_due() -> None:
+    for first in (None, NOW):
+        facts = QueueFacts(pending=0, in_work=7, first_pending_at=first)
+        decision = decide(facts, NOW, batch_size=1, flush_delay=0.001, profile=CLOUD, flush=True)
+        assert (decision.tasks, decision.reason) == (0, "nothing is pending")
+
+
+def test_a_flush_waits_for_nothing() -> None:
+    decision = decided(1, 0, flush=True)
+    assert (decision.tasks, decision.images, decision.reason) == (1, 1, "on request")
+
+
+def test_the_reason_tells_what_is_gathered() -> None:
+    assert decided(7, 12).reason == "7 of 50 gathered, the first 12 s ago"
+    assert decided(60, 12).reason == "60 pending, the first 12 s ago"
+
+
+@pytest.mark.parametrize(
+    ("failures", "since", "due"),
+    [
+        (1, 0, False),
+        (1, RESTART_BACKOFF_SECONDS - 0.1, False),
+        (1, RESTART_BACKOFF_SECONDS, True),
+        (2, RESTART_BACKOFF_SECONDS, False),
+        (2, 2 * RESTART_BACKOFF_SECONDS, True),
+        (10, LONGEST_BACKOFF_SECONDS - 1, False),
+        (10, LONGEST_BACKOFF_SECONDS, True),
+        (500, LONGEST_BACKOFF_SECONDS, True),
+        (3, -3600, True),  # the clock was set back by an hour
+    ],
+)
+def test_failures_are_backed_off_for_a_while(failures: int, since: float, due: bool) -> None:
+    for flush in (False, True):
+        decision = decided(50, 0, failures=failures, last_failure_at=NOW - since, flush=flush)
+        assert (decision.tasks > 0) == due
+        assert due or "executions failed" in decision.reason
+
+
+def test_a_clock_that_was_set_back_delays_nobody_for_ever() -> None:
+    assert decided(1, -3600).tasks == 1
+    assert decided(1, -3).tasks == 0, "two clocks may differ by a little"
+
+
+def test_running_tasks_get_what_they_can_still_take() -> None:
+    enough = decided(60, 40, running_task_seconds=60 * SECONDS_PER_IMAGE)
+    assert (enough.tasks, enough.reason) == (0, "running tasks will take the 60 pending images")
+    busy = decided(60, 40, running_task_seconds=60 * SECONDS_PER_IMAGE, in_work=20)
+    assert (busy.tasks, busy.images) == (1, 20)
+    overdue = decided(60, 40, running_task_seconds=0.0, in_work=20)
+    assert (overdue.tasks, overdue.images) == (1, 60), "what is in work does not make work"
+
+
+facts = st.builds(
+    QueueFacts,
+    pending=st.integers(0, 20_000),
+    in_work=st.integers(0, 20_000),
+    first_pending_at=st.none() | st.floats(-1e6, 1e6).map(lambda ago: NOW - ago),
+    running_task_seconds=st.floats(0, 1e6),
+    failures=st.integers(0, 10),
+    last_failure_at=st.floats(-1e6, 1e6).map(lambda ago: NOW - ago),
+    seconds_per_image=st.floats(0.01, 100),
+)
+profiles = st.builds(RunnerProfile, worthwhile_seconds=st.floats(0.1, 600), max_tasks=st.integers(1, 100))
+
+
+@given(facts, profiles, st.integers(1, 100), st.floats(0.1, 1000), st.booleans())
+def test_every_decision_makes_sense(
+    given_facts: QueueFacts, profile: RunnerProfile, batch: int, delay: float, flush: bool
+) -> None:
+    decision = decide(given_facts, NOW, batch_size=batch, flush_delay=delay, profile=profile, flush=flush)
+    assert 0 <= decision.tasks <= min(profile.max_tasks, given_facts.pending)
+    assert decision.tasks <= decision.images <= given_facts.pending
+    assert (decision.tasks == 0) == (decision.images == 0)
+    assert decision.reason
+    again = decide(given_facts, NOW, batch_size=batch, flush_delay=delay, profile=profile, flush=flush)
+    assert again == decision
+    if decision.tasks > 1:  # each further task has work that is worth its start
+        work = decision.images * given_facts.seconds_per_image
+        assert work > (decision.tasks - 1) * profile.worthwhile_seconds * 0.999
+
+
+@given(facts, profiles, st.integers(1, 100), st.floats(0.1, 1000))
+def test_nothing_waits_for_ever(given_facts: QueueFacts, profile: RunnerProfile, batch: int, delay: float) -> None:
+    if given_facts.pending == 0 or given_facts.first_pending_at is None:
+        return
+    later = max(NOW, given_facts.first_pending_at, given_facts.last_failure_at) + delay + LONGEST_BACKOFF_SECONDS + 1
+    idle = QueueFacts(
+        pending=given_facts.pending,
+        in_work=given_facts.in_work,
+        first_pending_at=given_facts.first_pending_at,
+        failures=given_facts.failures,
+        last_failure_at=given_facts.last_failure_at,
+        seconds_per_image=given_facts.seconds_per_image,
+    )
+    assert decide(idle, later, batch_size=batch, flush_delay=delay, profile=profile).tasks >= 1

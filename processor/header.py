@@ -104,13 +104,14 @@ def condense(error: Exception) -> str:
     """The one line of a libvips message that says most, without its prefixes.
 
     libvips keeps one message buffer for the whole process: it repeats itself, and the noise of
-    reading beyond the end stands before the cause.
+    reading beyond the end stands before the cause. With several pictures at work another thread may
+    have emptied the buffer, and the reason is lost; the verdict is not.
     """
     text = str(getattr(error, "detail", None) or error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    useful = [line for line in lines if "bad seek" not in line and "unable to call" not in line] or lines
+    useful = [line for line in lines if "bad seek" not in line and "unable to " not in line]
     if not useful:
-        return "no reason given"
+        return "its decoder gives no reason"
     head, colon, tail = useful[-1].partition(": ")
     return tail if colon and " " not in head and tail else useful[-1]
 

@@ -11,6 +11,7 @@ import warnings
 import pi_heif
 from msgspec import Struct
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from backend.errors import Invalid, NotAnImage
 from contract.messages import Orientation, orientation_of
@@ -81,9 +82,18 @@ def _header(data: bytes, filename: str) -> tuple[str, int, int, bool, bool]:
 
 
 def _exif_orientation(image: Image.Image) -> int:
-    """EXIF orientation 1 to 8; 1 where there is none or the EXIF data are broken."""
+    """EXIF orientation 1 to 8; 1 where there is none or the EXIF data are broken.
+
+    Not by Pillow's `getexif`: it decodes a whole PNG to look for EXIF data behind the pixels, and
+    takes XMP data for EXIF where the renderer does not.
+    """
     try:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        if isinstance(image, TiffImageFile):
+            found = image.tag_v2.get(ExifTags.Base.Orientation, 1)
+        else:
+            exif = Image.Exif()
+            exif.load(image.info.get("exif") or b"")
+            found = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001 - broken EXIF data are no reason to refuse a photo
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1

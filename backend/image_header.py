@@ -11,7 +11,6 @@ import warnings
 import pi_heif
 from msgspec import Struct
 from PIL import ExifTags, Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
 
 from backend.errors import Invalid, NotAnImage
 from contract.messages import Orientation, orientation_of
@@ -73,7 +72,8 @@ def _header(data: bytes, filename: str) -> tuple[str, int, int, bool, bool]:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 kind = image.format or ""
-                turned = _exif_orientation(image) >= 5
+                # The size that Pillow gives of a TIFF is that of the upright picture.
+                turned = kind != "TIFF" and _exif_orientation(image) >= 5
                 return kind, image.width, image.height, turned, kind == "JPEG" and "progressive" in image.info
     except UnidentifiedImageError:
         raise NotAnImage(f"{filename}: this is not a {KINDS} picture") from None
@@ -88,12 +88,9 @@ def _exif_orientation(image: Image.Image) -> int:
     takes XMP data for EXIF where the renderer does not.
     """
     try:
-        if isinstance(image, TiffImageFile):
-            found = image.tag_v2.get(ExifTags.Base.Orientation, 1)
-        else:
-            exif = Image.Exif()
-            exif.load(image.info.get("exif") or b"")
-            found = exif.get(ExifTags.Base.Orientation, 1)
+        exif = Image.Exif()
+        exif.load(image.info.get("exif") or b"")
+        found = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001 - broken EXIF data are no reason to refuse a photo
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1

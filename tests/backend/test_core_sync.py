@@ -261,7 +261,7 @@ def test_two_runs_never_overlap(place: Setting) -> None:
     other = place.another("two")
 
     async def both() -> list[SyncReport | None]:
-        return await asyncio.gather(place.sync.run(500.0), other.run(500.0), place.sync.run(500.0))
+        return list(await asyncio.gather(place.sync.run(500.0), other.run(500.0), place.sync.run(500.0)))
 
     reports = place.library.run(both())
     assert reports.count(None) == 2

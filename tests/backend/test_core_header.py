@@ -1,0 +1,216 @@
+"""What an upload is, by its header: kinds, turned sizes, bombs and hostile bytes."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, _imaging
+
+from backend.errors import Invalid, NotAnImage, Refused
+from backend.image_header import EXTENSIONS, UploadHeader, read_upload_header
+
+MAX = 100_000_000
+MAX_PROGRESSIVE = 50_000_000
+ORIENTATION = 0x0112
+
+
+def header(data: bytes, name: str = "photo.x") -> UploadHeader:
+    """The header under the default limits."""
+    return read_upload_header(data, name, max_pixels=MAX, max_progressive_pixels=MAX_PROGRESSIVE)
+
+
+def picture(kind: str, size: tuple[int, int] = (60, 40), **options: object) -> bytes:
+    """A small picture as a file of this kind."""
+    image = Image.new("RGB", size, (200, 120, 40))
+    ImageDraw.Draw(image).ellipse((5, 5, 30, 30), fill=(10, 60, 200))
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def exif(orientation: int) -> bytes:
+    """EXIF data with nothing but an orientation."""
+    made = Image.Exif()
+    made[ORIENTATION] = orientation
+    return made.tobytes()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EXTENSIONS if kind != "HEIF"])
+def test_every_kind_is_known_by_its_content(kind: str) -> None:
+    assert header(picture(kind), "wrong-name.txt") == UploadHeader(EXTENSIONS[kind], 60, 40, "landscape")
+
+
+@pytest.mark.parametrize(
+    ("size", "orientation"),
+    [((60, 40), "landscape"), ((40, 60), "portrait"), ((40, 40), "square"), ((1, 1), "square"), ((41, 40), "square")],
+)
+def test_orientation_is_that_of_the_picture(size: tuple[int, int], orientation: str) -> None:
+    assert header(picture("PNG", size)).orientation == orientation
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_the_size_is_the_upright_one(kind: str, turn: int) -> None:
+    found = header(picture(kind, exif=exif(turn)))
+    assert (found.width, found.height) == ((40, 60) if turn >= 5 else (60, 40))
+    assert found.orientation == ("portrait" if turn >= 5 else "landscape")
+
+
+@pytest.mark.parametrize("turn", [0, 9, 77])
+def test_an_orientation_that_is_none_turns_nothing(turn: int) -> None:
+    assert header(picture("JPEG", exif=exif(turn))).width == 60
+
+
+@pytest.mark.parametrize(
+    "data", [b"Exif\x00\x00", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00garbage", b"x" * 50]
+)
+def test_broken_exif_data_are_no_reason_to_refuse(data: bytes) -> None:
+    assert header(picture("JPEG", exif=data)).width == 60
+
+
+def test_an_orientation_in_xmp_alone_is_not_taken_for_exif() -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    assert header(picture("JPEG", xmp=xmp)).width == 60
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_bomb(width: int, height: int, *, pixels: bool = True) -> bytes:
+    """A small PNG file of very many black pixels."""
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    packer = zlib.compressobj(9)
+    row = b"\0" * (1 + (width + 7) // 8)
+    packed = b"".join(packer.compress(row) for _ in range(height)) if pixels else b""
+    return start + chunk(b"IDAT", packed + packer.flush()) + chunk(b"IEND", b"")
+
+
+def test_too_many_pixels_are_refused_by_their_number() -> None:
+    with pytest.raises(Invalid, match=r"bomb\.png: 30000x30000 is 900 megapixels; a picture may have 100"):
+        header(png_bomb(30_000, 30_000, pixels=False), "bomb.png")
+
+
+def test_the_limit_is_exact() -> None:
+    data = picture("PNG", (60, 40))
+    assert read_upload_header(data, "x", max_pixels=2400, max_progressive_pixels=1).width == 60
+    with pytest.raises(Invalid):
+        read_upload_header(data, "x", max_pixels=2399, max_progressive_pixels=1)
+
+
+def test_a_progressive_jpeg_has_a_limit_of_its_own() -> None:
+    data = picture("JPEG", progressive=True)
+    assert read_upload_header(data, "x", max_pixels=1, max_progressive_pixels=2400).width == 60
+    with pytest.raises(Invalid, match="a progressive picture may have"):
+        read_upload_header(data, "x", max_pixels=MAX, max_progressive_pixels=2399)
+
+
+def test_no_pixel_is_decoded_to_read_a_header() -> None:
+    data = png_bomb(9_000, 9_000)  # 81 megapixels, which are allowed
+    assert len(data) < 100_000
+    before = pictures_allocated()
+    assert header(data).width == 9_000
+    assert pictures_allocated() == before
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+    assert pictures_allocated() > before, "this is what Pillow counts when it decodes"
+
+
+def pictures_allocated() -> int:
+    """How often Pillow has taken memory for pixels."""
+    stats = _imaging.get_stats()
+    return int(stats["new_count"])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"\xff\xd8\xff",
+        b"not an image at all",
+        b"%PDF-1.7\n",
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>',
+        b"<?xml version='1.0'?><svg/>",
+        b"BM" + b"\0" * 60,
+        b"\x00\x00\x01\x00" + b"\0" * 60,
+        b"8BPS" + b"\0" * 60,
+        b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00heicmif1",
+        b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom",
+        b"GIF89a",
+        b"RIFF\x00\x00\x00\x00WEBP",
+        b"II*\x00\xff\xff\xff\xff",
+        b"\x89PNG\r\n\x1a\n",
+    ],
+)
+def test_what_is_no_picture_of_ours_is_415(data: bytes) -> None:
+    with pytest.raises(NotAnImage, match=r"^holiday\.jpg: ") as caught:
+        header(data, "holiday.jpg")
+    assert caught.value.status == 415
+
+
+@pytest.mark.parametrize("kind", ["BMP", "ICO", "PPM", "TGA", "PCX"])
+def test_kinds_that_pillow_knows_and_we_do_not_take(kind: str) -> None:
+    with pytest.raises(NotAnImage, match="this is not a JPEG, PNG"):
+        header(picture(kind))
+
+
+def test_no_picture_has_no_pixels() -> None:
+    empty = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 5, 8, 2, 0, 0, 0)) + chunk(b"IEND", b"")
+    with pytest.raises(NotAnImage):
+        header(empty)
+
+
+def refusal_of(data: bytes) -> Refused | None:
+    """The refusal of these bytes, or None if they are taken; any other error is the test's."""
+    try:
+        header(data)
+    except Refused as error:
+        return error
+    return None
+
+
+GOOD = {
+    "jpeg": picture("JPEG", exif=exif(6)),
+    "png": picture("PNG", exif=exif(6)),
+    "webp": picture("WEBP", exif=exif(6)),
+    "tiff": picture("TIFF", exif=exif(6)),
+    "gif": picture("GIF"),
+    "avif": picture("AVIF", exif=exif(6)),
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(GOOD)),
+    changes=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=6),
+    cut=st.none() | st.integers(0, 900),
+    extra=st.binary(max_size=20),
+)
+def test_hostile_bytes_raise_nothing_but_refusals(
+    kind: str, changes: list[tuple[int, int]], cut: int | None, extra: bytes
+) -> None:
+    data = bytearray(GOOD[kind])
+    for place, value in changes:
+        data[place % len(data)] = value
+    mutant = bytes(data[:cut]) + extra
+    refusal = refusal_of(mutant)
+    if refusal is not None:
+        assert refusal.status in (415, 422)
+        assert str(refusal).startswith("photo.x: ")
+    else:
+        found = header(mutant)
+        assert 1 <= found.width * found.height <= MAX
+        assert found.extension in EXTENSIONS.values()
+
+
+@settings(max_examples=100, deadline=None)
+@given(start=st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"II*\0", b"\0\0\0\x1cftypheic", b"GIF89a"]), rest=st.binary())
+def test_noise_is_refused_or_read(start: bytes, rest: bytes) -> None:
+    refusal = refusal_of(start + rest)
+    assert refusal is None or refusal.status in (415, 422)

@@ -1,0 +1,201 @@
+"""Weighted k-means in Lab over distinct colours, from Wu's centres.
+
+M. Emre Celebi, "Improving the performance of k-means for color quantization", Image and Vision Computing 29,
+2011, by the rules of material-color-utilities: at most 10 rounds, a point moves only to a centre that
+is more than 3.0 nearer than its own, a centre that has lost all points becomes black. One rule is ours:
+each point begins with its nearest centre, where the reference takes one at random. Two
+centres that come out as the same colour are one entry with both populations (the reference
+forgets the second).
+
+What saves work, and cannot change a result:
+- First assignment: colours of one bin lie in a small box of Lab. With r its radius and d the distance of its
+  middle to the nearest centre, only centres within d + 2 r of the middle can be nearest to any of them.
+- Rounds: with g the gap from a centre to the next one, a point at distance d from its own has at least g - d to
+  any other, so it stays while d <= (g + 3) / 2, and anyway while d <= 3.
+- Sums are kept up to date by the points that move; whole numbers make that exact.
+
+Tried on the same proxies: all distances in the first assignment 4.5 ms; sorting the neighbours of each centre
+as the reference means to (its sort is without effect) cost more than it saved; 64-bit distances twice the time.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from native.jit import Whole, kernel, part
+from native.lab import STEPS, lab_of, lab_of_keys, rgb_of
+
+ROUNDS = 10
+LEAST_GAIN = 3.0 * STEPS
+FAR = 2**31 - 1
+_REST_BITS = 9
+
+
+@part
+def _distance(lab: NDArray[np.int32], i: int, centres: NDArray[np.int32], j: Whole) -> np.int32:
+    """Squared distance in steps; int32 throughout, so that eight fit a vector register."""
+    one = centres[0, j] - lab[0, i]
+    two = centres[1, j] - lab[1, i]
+    three = centres[2, j] - lab[2, i]
+    return np.int32(one * one + two * two + three * three)
+
+
+@part
+def _box_of(lab: NDArray[np.int32], begin: int, end: int, middle: NDArray[np.int32]) -> float:
+    """Write the middle of the points' box to `middle`, shape (3, 1); answer its radius, rounded up."""
+    squares = 0.0
+    for axis in range(3):
+        low = high = lab[axis, begin]
+        for i in range(begin + 1, end):
+            low = min(low, lab[axis, i])
+            high = max(high, lab[axis, i])
+        middle[axis, 0] = (low + high) >> 1
+        half = float(high - middle[axis, 0])
+        squares += half * half
+    return math.sqrt(squares) + 1.0
+
+
+@part
+def assign_nearest(keys: NDArray[np.uint32], lab: NDArray[np.int32], centres: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """The nearest of `centres`, int32 of shape (3, k), for each point; the first of equals."""
+    k = centres.shape[1]
+    nearest = np.empty(keys.size, np.uint8)
+    middle = np.empty((3, 1), np.int32)
+    to_middle = np.empty(k, np.int32)
+    near = np.empty(k, np.int64)
+    near_lab = np.empty((3, k), np.int32)
+    begin = 0
+    while begin < keys.size:
+        of_bin = keys[begin] >> _REST_BITS
+        end = begin + 1
+        while end < keys.size and keys[end] >> _REST_BITS == of_bin:
+            end += 1
+        radius = _box_of(lab, begin, end, middle)
+        least = np.int32(FAR)
+        for j in range(k):
+            to_middle[j] = _distance(middle, 0, centres, j)
+            least = min(least, to_middle[j])
+        reach = math.sqrt(float(least)) + 2.0 * radius
+        limit = np.int32(min(reach * reach, float(FAR)))
+        count = 0
+        for j in range(k):
+            near[count] = j
+            if to_middle[j] <= limit:
+                count += 1
+        for c in range(count):
+            for axis in range(3):
+                near_lab[axis, c] = centres[axis, near[c]]
+        for i in range(begin, end):
+            best = np.int32(FAR)
+            choice = 0
+            for c in range(count):
+                distance = _distance(lab, i, near_lab, c)
+                if distance < best:
+                    best = distance
+                    choice = c
+            nearest[i] = near[choice]
+        begin = end
+    return nearest
+
+
+@part
+def _centres_of(sums: NDArray[np.int64], centres: NDArray[np.int32]) -> None:
+    """Write the mean of each cluster, rounded half up; black where it is empty."""
+    for j in range(centres.shape[1]):
+        count = sums[3, j]
+        for axis in range(3):
+            centres[axis, j] = (2 * sums[axis, j] + count) // (2 * count) if count > 0 else 0
+
+
+@part
+def _staying(centres: NDArray[np.int32]) -> NDArray[np.int32]:
+    """For each centre the squared distance up to which its points cannot move."""
+    k = centres.shape[1]
+    staying = np.empty(k, np.int32)
+    for j in range(k):
+        gap = np.int32(FAR)
+        for other in range(j):
+            gap = min(gap, _distance(centres, j, centres, other))
+        for other in range(j + 1, k):
+            gap = min(gap, _distance(centres, j, centres, other))
+        radius = max(LEAST_GAIN, (math.sqrt(float(gap)) + LEAST_GAIN) / 2.0)
+        # One less, lest the rounding of a root decide.
+        staying[j] = np.int32(min(radius * radius, float(FAR))) - 1
+    return staying
+
+
+@part
+def _move_points(
+    lab: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    centres: NDArray[np.int32],
+    belongs: NDArray[np.uint8],
+    sums: NDArray[np.int64],
+) -> int:
+    """One round: move what gets more than 3.0 nearer, keep `sums` true; how many points moved."""
+    k = centres.shape[1]
+    staying = _staying(centres)
+    moved = 0
+    for i in range(belongs.size):
+        own = np.int64(belongs[i])
+        distance = _distance(lab, i, centres, own)
+        if distance <= staying[own]:
+            continue
+        best = np.int32(FAR)
+        for j in range(k):
+            best = min(best, _distance(lab, i, centres, j))
+        if math.sqrt(float(distance)) - math.sqrt(float(best)) <= LEAST_GAIN:
+            continue
+        choice = 0
+        while _distance(lab, i, centres, choice) != best:
+            choice += 1
+        belongs[i] = choice
+        moved += 1
+        count = counts[i]
+        for axis in range(3):
+            sums[axis, own] -= count * lab[axis, i]
+            sums[axis, choice] += count * lab[axis, i]
+        sums[3, own] -= count
+        sums[3, choice] += count
+    return moved
+
+
+@kernel("Tuple((int64[::1], int64[::1]))(uint32[::1], int64[::1], int64[:, ::1])")
+def cluster(
+    keys: NDArray[np.uint32], counts: NDArray[np.int64], start: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(0xRRGGBB, population) of each cluster that has points; two may have the same colour.
+
+    `keys` grouped by bin, with `counts`, as `histogram.distinct_colours` gives them; `start` of shape
+    (k, 3), k from 1 to 256, sRGB components.
+    """
+    k = start.shape[0]
+    lab = lab_of_keys(keys)
+    centres = np.empty((3, k), np.int32)
+    for j in range(k):
+        centres[0, j], centres[1, j], centres[2, j] = lab_of(start[j, 0], start[j, 1], start[j, 2])
+    belongs = assign_nearest(keys, lab, centres)
+    sums = np.zeros((4, k), np.int64)
+    for i in range(keys.size):
+        own = np.int64(belongs[i])
+        count = counts[i]
+        for axis in range(3):
+            sums[axis, own] += count * lab[axis, i]
+        sums[3, own] += count
+    _centres_of(sums, centres)
+    for _ in range(ROUNDS - 1):  # the first round was the assignment
+        if _move_points(lab, counts, centres, belongs, sums) == 0:
+            break
+        _centres_of(sums, centres)
+    colours = np.empty(k, np.int64)
+    populations = np.empty(k, np.int64)
+    found = 0
+    for j in range(k):
+        if sums[3, j] > 0:
+            colours[found] = rgb_of(centres[0, j], centres[1, j], centres[2, j])
+            populations[found] = sums[3, j]
+            found += 1
+    return colours[:found].copy(), populations[:found].copy()

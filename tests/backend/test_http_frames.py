@@ -204,6 +204,16 @@ def test_every_photo_once_before_any_again_even_over_a_restart(data_folder: Path
     assert sorted(upcoming) == sorted(uploaded)
 
 
+def test_a_shown_photo_that_goes_leaves_the_others_in_their_turn(backend: server.BackendServer) -> None:
+    finished(backend, 6, "frame")
+    upcoming = [entry["imageId"] for entry in queue(backend.admin, "frame")]
+    for expected in upcoming[:2]:
+        assert backend.admin.get("/api/devices/frame/next").json()["imageId"] == expected
+    backend.sql("DELETE FROM processed_images WHERE image_id = ?", upcoming[1])
+    rest = [backend.admin.get("/api/devices/frame/next").json()["imageId"] for _ in range(6)]
+    assert rest == [*upcoming[2:], upcoming[0], upcoming[2]]
+
+
 def test_devices_show_the_photos_in_orders_of_their_own(backend: server.BackendServer) -> None:
     finished(backend, 12, "one", "two")
     orders = [[entry["imageId"] for entry in queue(backend.admin, name)] for name in ("one", "two")]

@@ -252,6 +252,45 @@ def test_the_sync_imports_what_a_lost_report_left_and_archives_only_that(backend
     assert backend.admin.post("/api/admin/sync").json() == {"found": 1, "imported": 0, "archived": 0, "left": 1}
 
 
+def test_one_sync_at_a_time(backend: server.BackendServer) -> None:
+    backend.sql("INSERT INTO work_locks (name, holder, until) VALUES ('sync', 'another', ?)", time.time() + 60)
+    try:
+        assert "sync" in problem(backend.admin.post("/api/admin/sync"), 409)
+        backend.sql("UPDATE work_locks SET until = ?", time.time() - 1)  # whoever held it has died
+        assert backend.admin.post("/api/admin/sync").status_code == 200
+    finally:
+        backend.sql("DELETE FROM work_locks")
+
+
+# --- Faults of the database ---------------------------------------------------------------------
+
+
+def test_a_database_that_fails_is_503_and_tells_no_internals(backend: server.BackendServer) -> None:
+    backend.sql("ALTER TABLE images RENAME TO images_gone")
+    try:
+        for refused in (
+            backend.anonymous.get("/_ready"),
+            backend.processor.get("/api/processing/pending"),
+            backend.admin.post("/api/admin/upload", files={"file": ("x.jpg", server.photo(1))}),
+        ):
+            told = problem(refused, 503)
+            assert "database" in told
+            assert "SELECT" not in refused.text
+    finally:
+        backend.sql("ALTER TABLE images_gone RENAME TO images")
+    assert backend.anonymous.get("/_ready").status_code == 200
+
+
+def test_what_nobody_foresaw_is_500_and_stands_in_the_log(backend: server.BackendServer) -> None:
+    image_id = backend.upload_photos(1)[0]
+    backend.sql("""UPDATE images SET color_palette = '{"primary": "#102030"}'""")  # a row spoilt by hand
+    refused = backend.admin.get(f"/api/images/{image_id}")
+    problem(refused, 500)
+    assert "KeyError" not in refused.text
+    assert "KeyError" in backend.log_text()
+    assert backend.anonymous.get("/_health").status_code == 200
+
+
 # --- Starts and ends ----------------------------------------------------------------------------
 
 
@@ -325,6 +364,21 @@ def test_secrets_are_made_once_and_for_the_owner_only(data_folder: Path) -> None
     assert kept[0] == kept[1]  # the port as well
     assert len(kept[0]["processor_token"]) >= 32
     assert sorted(path.name for path in data_folder.glob("secrets.json*")) == ["secrets.json"]
+
+
+def test_a_data_folder_may_move(data_folder: Path) -> None:
+    with server.running(data_folder) as backend:
+        backend.add_device("frame")
+        image_id = backend.upload_photos(1)[0]
+        backend.finish(backend.claim("run/0"))
+        url = backend.admin.get("/api/devices/frame/slideshow").json()["queue"][0]["url"]
+    elsewhere = data_folder.rename(data_folder.with_name("moved data"))
+    with server.running(elsewhere) as backend:
+        told = backend.admin.get(f"/api/images/{image_id}").json()
+        assert told["filePath"] == f"{backend.bucket.as_uri()}/images/originals/{image_id}.jpg"
+        assert told["variants"][0]["filePath"].startswith(f"{backend.bucket.as_uri()}/processed/frame/")
+        assert backend.anonymous.get(url).status_code == 200
+        assert backend.upload(server.photo(0))["duplicate"] is True
 
 
 def test_damaged_secrets_stop_the_start_with_a_sentence(data_folder: Path) -> None:

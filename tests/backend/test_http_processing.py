@@ -371,6 +371,14 @@ def test_retry_by_kind(backend: server.BackendServer, frame: dict[str, Any]) -> 
     )
 
 
+def test_a_retried_photo_that_lacks_nothing_is_complete_without_work(backend: server.BackendServer, image: str) -> None:
+    backend.finish(backend.claim("run/0"))
+    named = {"which": "named", "ids": [image]}
+    assert backend.admin.post("/api/admin/retry", json=named).json() == {"retried": 1}
+    assert backend.claim("run/1") == []
+    assert backend.state(image) == "complete"
+
+
 # --- What may not be reported -------------------------------------------------------------------
 
 

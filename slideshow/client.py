@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import click
 import httpx
 import msgspec
 
@@ -26,7 +27,7 @@ from contract.admin_messages import (
     SyncReport,
     UploadedImage,
 )
-from slideshow.errors import CommandFailed, Refused, Unreachable
+from slideshow.errors import Refused, Unreachable
 
 T = TypeVar("T")
 
@@ -48,13 +49,13 @@ class Client:
     """
 
     def __init__(self, url: str, *, answer_seconds: float = ANSWER_SECONDS, tries: int = TRIES) -> None:
-        """Raises CommandFailed for an address that is none."""
+        """Raises click.UsageError for an address that is none."""
         try:
             parsed = httpx.URL(url)
         except httpx.InvalidURL as error:
-            raise CommandFailed(f"{url!r} is not an address: {error}") from error
+            raise click.UsageError(f"{url!r} is not an address: {error}.") from error
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise CommandFailed(f"{url!r} is not an address such as https://photos.example.org")
+            raise click.UsageError(f"{url!r} is not an address such as https://photos.example.org.")
         self.url = str(parsed).rstrip("/")
         self._tries = tries
         self._http = httpx.Client(

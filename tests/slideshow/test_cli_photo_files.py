@@ -1,0 +1,145 @@
+"""Which files are found, whatever a folder looks like."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slideshow.photo_files import IMAGE_EXTENSIONS, find_photos
+
+JPEG = b"\xff\xd8\xff\xe0 rest"
+
+
+def names(files: tuple[Path, ...], top: Path) -> list[str]:
+    return [str(file.relative_to(top)) for file in files]
+
+
+def write(top: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        path = top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def test_pictures_are_known_by_name_or_by_first_bytes(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "b.jpg": JPEG,
+            "a.PNG": b"no picture, but called one",
+            "drawing.svg": b"<svg/>",
+            "nameless": JPEG,
+            "clip.mp4": b"\0\0\0\x18ftypmp42",
+            "photo.unknown": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            "notes.txt": b"text",
+            "empty": b"",
+            "empty.jpg": b"",
+        },
+    )
+    found = find_photos([tmp_path])
+    assert names(found.files, tmp_path) == ["a.PNG", "b.jpg", "drawing.svg", "empty.jpg", "nameless", "photo.unknown"]
+    assert (found.skipped, found.unreadable) == (3, ())
+    assert found.skipped_sentence == "3 files are no pictures and are skipped"
+
+
+def test_hidden_files_and_folders_are_left_out_unless_named(tmp_path: Path) -> None:
+    write(tmp_path, {".trash/a.jpg": JPEG, ".b.jpg": JPEG, "c.jpg": JPEG})
+    assert names(find_photos([tmp_path]).files, tmp_path) == ["c.jpg"]
+    assert names(find_photos([tmp_path / ".b.jpg"]).files, tmp_path) == [".b.jpg"]
+    assert names(find_photos([tmp_path / ".trash"]).files, tmp_path) == [".trash/a.jpg"]
+
+
+def test_folders_inside_are_searched_only_when_asked(tmp_path: Path) -> None:
+    write(tmp_path, {"a.jpg": JPEG, "in/b.jpg": JPEG, "in/deeper/c.jpg": JPEG})
+    assert names(find_photos([tmp_path]).files, tmp_path) == ["a.jpg", "in/b.jpg", "in/deeper/c.jpg"]
+    assert names(find_photos([tmp_path], recurse=False).files, tmp_path) == ["a.jpg"]
+
+
+def test_loops_of_links_end_and_links_out_are_followed(tmp_path: Path) -> None:
+    write(tmp_path, {"photos/a.jpg": JPEG, "elsewhere/b.jpg": JPEG})
+    (tmp_path / "photos/loop").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos/up").symlink_to(tmp_path)
+    (tmp_path / "photos/gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    found = find_photos([tmp_path / "photos"])
+    assert sorted(file.name for file in found.files) == ["a.jpg", "b.jpg"]
+    assert len(found.unreadable) == 1
+    assert "gone.jpg cannot be read" in found.unreadable[0]
+
+
+def test_a_named_file_is_always_meant_and_counts_once(tmp_path: Path) -> None:
+    write(tmp_path, {"notes.txt": b"text", "a.jpg": JPEG})
+    found = find_photos([tmp_path / "notes.txt", tmp_path, tmp_path / "a.jpg"])
+    assert names(found.files, tmp_path) == ["notes.txt", "a.jpg"]
+    assert found.skipped == 0
+
+
+def test_what_is_no_file_is_refused_or_passed_over(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert find_photos([tmp_path]).files == ()
+    with pytest.raises(ValueError, match="neither a file nor a folder"):
+        find_photos([tmp_path / "pipe.jpg"])
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        find_photos([tmp_path / "nothing"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
+    write(tmp_path, {"closed/a.jpg": JPEG, "secret": JPEG})
+    (tmp_path / "closed").chmod(0)
+    (tmp_path / "secret").chmod(0)
+    try:
+        found = find_photos([tmp_path])
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+    assert found.files == ()
+    assert len(found.unreadable) == 2
+
+
+def test_names_that_are_no_text_are_survived(tmp_path: Path) -> None:
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.jpg")
+    try:
+        Path(odd).write_bytes(JPEG)
+    except OSError:
+        pytest.skip("this file system takes only names that are text")
+    assert [str(file) for file in find_photos([tmp_path]).files] == [odd]
+
+
+_part = st.sampled_from(["a", "b", "c", ".h", "Ä", "photo 1"])
+_ending = st.sampled_from([".jpg", ".JPEG", ".txt", ""])
+_content = st.sampled_from([JPEG, b"text", b""])
+_files = st.dictionaries(st.tuples(st.lists(_part, max_size=3).map(tuple), _part, _ending), _content, max_size=14)
+
+
+@settings(max_examples=60, deadline=None)
+@given(files=_files)
+def test_every_visible_file_is_found_or_counted(files: dict[tuple[tuple[str, ...], str, str], bytes]) -> None:
+    """Compared with what each file's own path and content say."""
+    with tempfile.TemporaryDirectory() as folder:
+        top = Path(folder)
+        expected, skipped = set(), 0
+        for (folders, stem, ending), content in files.items():
+            # Folders get an ending of their own, so that none has the name of a file.
+            path = top.joinpath(*(f"{part}.d" for part in folders), stem + ending)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            if any(part.startswith(".") for part in path.relative_to(top).parts):
+                continue
+            if path.suffix.lower() in IMAGE_EXTENSIONS or content == JPEG:
+                expected.add(path)
+            else:
+                skipped += 1
+        found = find_photos([top])
+        assert set(found.files) == expected
+        assert len(found.files) == len(expected)
+        assert found.skipped == skipped
+        assert find_photos([top]) == found
+        # The order is that of a walk by name: a folder's own files first.
+        by_folder = [file.parent for file in found.files]
+        assert [place for i, place in enumerate(by_folder) if i == 0 or by_folder[i - 1] != place] == list(
+            dict.fromkeys(by_folder)
+        )

@@ -1,0 +1,130 @@
+"""`slideshow render` end to end: files in, files out."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from slideshow.__main__ import main
+from slideshow.rendered_files import output_names
+
+
+def photo(colour: tuple[int, int, int], size: tuple[int, int] = (320, 240)) -> bytes:
+    buffer = io.BytesIO()
+    image = Image.new("RGB", size, colour)
+    image.paste((20, 40, 60), (0, 0, size[0] // 3, size[1] // 2))
+    image.save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    (folder / "red.jpg").write_bytes(photo((200, 30, 30)))
+    (folder / "more" / "red.jpg").write_bytes(photo((30, 30, 200), (200, 300)))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff and no more")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def render(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["render", *map(str, arguments)])
+
+
+def test_pictures_thumbnails_and_colours_are_written(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = render(photos, "--out", out, "--device", "kitchen=120x80", "--device", "hall=80x120")
+    assert result.exit_code == 0, result.output
+    assert "2 of 3 photos rendered for 2 screens" in result.stdout
+    assert "broken.jpg" in result.stderr
+    assert "1 file is no picture and is skipped" in result.stderr
+    written = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert written == sorted(
+        f"{folder}/{name}{ending}"
+        for folder, ending in (("hall", ".jpg"), ("kitchen", ".jpg"), ("thumbnails", ".jpg"), ("palettes", ".json"))
+        for name in ("red", "red-2")
+    )
+    for device, size in (("kitchen", (120, 80)), ("hall", (80, 120)), ("thumbnails", (200, 200))):
+        with Image.open(out / device / "red.jpg") as image:
+            assert (image.format, image.size) == ("JPEG", size)
+    palette = json.loads((out / "palettes/red-2.json").read_text())
+    assert (palette["width"], palette["height"], palette["orientation"]) == (200, 300, "portrait")
+    assert len(palette["colorPalette"]["allColors"]) == 8
+
+
+def test_json_says_what_was_made_and_nothing_else(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = render(photos, "--out", out, "--device", "kitchen=120x80", "--json", "--no-recurse")
+    assert result.exit_code == 0, result.output
+    rows = {Path(row["file"]).name: row for row in json.loads(result.stdout)["results"]}
+    assert set(rows) == {"red.jpg", "broken.jpg"}
+    assert "broken.jpg" in rows["broken.jpg"]["error"]
+    red = rows["red.jpg"]
+    assert (red["width"], red["height"]) == (320, 240)
+    assert Path(red["variants"]["kitchen"]).read_bytes().startswith(b"\xff\xd8\xff")
+    assert Path(red["thumbnail"]).is_file()
+    assert Path(red["palette"]).is_file()
+
+
+def test_without_devices_there_are_five(photos: Path, tmp_path: Path) -> None:
+    result = render(photos / "red.jpg", "--out", tmp_path / "out", "--json")
+    assert len(json.loads(result.stdout)["results"][0]["variants"]) == 5
+
+
+def test_only_when_nothing_could_be_rendered_it_fails(photos: Path, tmp_path: Path) -> None:
+    result = render(photos / "broken.jpg", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "none of the photos could be rendered" in result.stderr
+
+
+def test_a_second_run_does_not_take_its_own_output_for_photos(photos: Path) -> None:
+    arguments = (photos, "--out", photos / "out", "--device", "kitchen=120x80", "--json")
+    first, second = render(*arguments), render(*arguments)
+    assert first.exit_code == 0
+    assert json.loads(first.stdout) == json.loads(second.stdout)
+
+
+def test_a_target_that_cannot_be_written_is_named(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "kitchen").write_text("a file where a folder has to be")
+    result = render(photos / "red.jpg", "--out", tmp_path / "out", "--device", "kitchen=120x80")
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+    assert "kitchen" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("device", "sentence"),
+    [
+        ("kitchen", "should be NAME=WxH"),
+        ("kitchen=wide", "is not a size"),
+        ("a/b=10x10", "no slash"),
+        ("..=10x10", "cannot be a device's name"),
+        ("thumbnails=10x10", "used otherwise"),
+    ],
+)
+def test_a_wrong_device_is_explained(photos: Path, tmp_path: Path, device: str, sentence: str) -> None:
+    result = render(photos, "--out", tmp_path / "out", "--device", device)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_device_given_twice_is_refused(photos: Path, tmp_path: Path) -> None:
+    result = render(photos, "--out", tmp_path / "out", "--device", "k=10x10", "--device", "k=20x20")
+    assert result.exit_code == 2
+    assert "is given twice" in result.stderr
+
+
+def test_names_do_not_collide() -> None:
+    files = [Path(name) for name in ("a/x.jpg", "b/X.png", "c/x-2.jpg", "d/x.gif", "e/y.jpg")]
+    names = output_names(files)
+    assert len({name.casefold() for name in names}) == len(files)
+    assert (names[0], names[4]) == ("x", "y")
+    assert output_names(files) == names

@@ -1,0 +1,115 @@
+"""What the command line says to someone who asks for help or uses it wrongly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from slideshow.__main__ import COMMANDS, main
+
+
+def run(*arguments: str, **options: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, list(arguments), **options)  # type: ignore[arg-type]
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_help_lists_every_command_and_imports_none_of_them() -> None:
+    code = (
+        "import sys; sys.argv = ['slideshow', '--help']\n"
+        "from slideshow.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit as end: code = end.code\n"
+        "heavy = {'httpx', 'pyvips', 'numpy', 'rich', 'falcon', 'sqlalchemy', 'msgspec'} & set(sys.modules)\n"
+        "print('HEAVY', sorted(heavy), 'CODE', code)\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True).stdout
+    assert "HEAVY [] CODE 0" in shown
+    for name, (_, _, line) in COMMANDS.items():
+        assert f"  {name} " in shown
+        assert line in shown
+
+
+@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), ["devices", "add"], ["devices", "list"]])
+def test_each_command_explains_itself(command: list[str]) -> None:
+    code, out, err = run(*command, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: ")
+    assert len(out.splitlines()) > 6
+
+
+def test_the_module_is_the_same_program() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "slideshow", "--version"], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert shown.stdout.startswith("photo-slideshow ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["dance"], "No such command 'dance'"),
+        (["demo", "/there/is/no/such/path"], "does not exist"),
+        (["demo", "--jsn"], "No such option"),
+        (["upload"], "Missing argument"),
+        (["render", "."], "Missing option '--out'"),
+        (["devices", "add", "kitchen", "large"], "'large' is not a size; write width and height in pixels"),
+        (["devices", "add", "kitchen", "0x100"], "1 to 8192 pixels"),
+        (["devices", "add", "a/b", "10x100"], "no slash"),
+        (["status", "--password-file", "/there/is/no/such/file"], "does not exist"),
+        (["serve", "--port", "70000"], "70000 is not in the range"),
+    ],
+)
+def test_wrong_use_exits_with_2_and_a_sentence(arguments: list[str], sentence: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+
+
+def test_a_folder_without_photos_is_wrong_use(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    for command in (
+        ["demo", "--data", str(tmp_path / "data")],
+        ["render", "--out", str(tmp_path / "out")],
+        ["upload", "--data", str(tmp_path)],
+    ):
+        code, out, err = run(*command, str(tmp_path))
+        assert (code, out) == (2, "")
+        assert "no photos in" in err
+
+
+def test_no_backend_is_said_in_a_sentence(tmp_path: Path) -> None:
+    for command in (["status"], ["retry"], ["devices", "list"], ["devices", "remove", "kitchen"]):
+        code, out, err = run(*command, "--data", str(tmp_path))
+        assert (code, out) == (1, "")
+        assert f"no backend runs in {tmp_path}" in err
+
+
+def test_an_address_where_nobody_answers(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    command = ["status", "--password-file", str(tmp_path / "password"), "--url"]
+    code, _, err = run(*command, "http://127.0.0.1:9")
+    assert code == 1
+    assert "http://127.0.0.1:9 does not answer" in err
+    for wrong in ("photos.example.org", "ftp://photos.example.org", "http://host:port"):
+        code, _, err = run(*command, wrong)
+        assert code == 2
+        assert "is not an address" in err
+
+
+def test_a_password_is_never_taken_from_nowhere(tmp_path: Path) -> None:
+    code, _, err = run("status", "--url", "http://127.0.0.1:9")
+    assert code == 1
+    assert "give it with --password-file" in err
+    (tmp_path / "password").write_text("\n")
+    code, _, err = run("status", "--url", "http://127.0.0.1:9", "--password-file", str(tmp_path / "password"))
+    assert code == 1
+    assert "holds no password" in err
+
+
+def test_serve_tells_what_is_wrong_with_the_settings(tmp_path: Path) -> None:
+    code, out, _ = run("serve", "--data", str(tmp_path / "data"), env={"BATCH_SIZE": "many", "LEASE_SECONDS": "-1"})
+    assert (code, out) == (2, "")

@@ -1,37 +1,56 @@
-"""A backend for each module, and a clean one for each test."""
+"""A backend for all tests, and a clean one for each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import server
 
-
-@pytest.fixture(scope="module")
-def settings() -> dict[str, str]:
-    """What the module's backend is told beside `server.QUIET`; a module may override this."""
-    return {}
+# Small enough that tests can reach the bounds.
+SETTINGS = {"UPLOAD_LIMIT_MIB": "1", "UPLOADS_AT_ONCE": "2"}
 
 
-@pytest.fixture(scope="module")
-def module_backend(
-    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
-) -> Iterator[server.BackendServer]:
-    """One backend for the tests of a module; what a test leaves in it, the next one finds."""
-    with server.running(tmp_path_factory.mktemp("backend") / "data", **settings) as made:
+@pytest.fixture(scope="session")
+def shared_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.BackendServer]:
+    """One backend for all tests that need no other settings: what takes long is its start."""
+    with server.running(tmp_path_factory.mktemp("backend") / "data", **SETTINGS) as made:
         yield made
 
 
 @pytest.fixture
-def backend(module_backend: server.BackendServer) -> server.BackendServer:
-    """The module's backend without photos, devices and executions."""
-    module_backend.forget_all()
-    return module_backend
+def backend(shared_backend: server.BackendServer) -> Iterator[server.BackendServer]:
+    """The shared backend without photos, devices and executions, and with clients of this test's own."""
+    shared_backend.forget_all()
+    yield shared_backend
+    shared_backend.hang_up()
 
 
 @pytest.fixture
 def data_folder(tmp_path: Path) -> Path:
     """Where a test that starts backends itself keeps their data."""
     return tmp_path / "data"
+
+
+@pytest.fixture
+def frame(backend: server.BackendServer) -> dict[str, Any]:
+    """The one device, `frame`, 80x48."""
+    return backend.add_device("frame")
+
+
+@pytest.fixture
+def image(backend: server.BackendServer, frame: dict[str, Any]) -> str:
+    """One pending photo, with one device to be rendered for."""
+    return backend.upload_photos(1)[0]
+
+
+@pytest.fixture
+def unchanged(backend: server.BackendServer) -> Iterator[None]:
+    """Fails the test if it left anything in the bucket or the database."""
+    before = backend.objects()
+    yield
+    assert backend.objects() == before
+    assert backend.left_aside() == []
+    assert backend.sql("SELECT count(*) FROM images") == [(0,)]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import io
 import json
 import os
 import shutil
@@ -24,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from PIL import Image
+from small_photos import PALETTE, jpeg, percent, photo
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -40,14 +38,6 @@ QUIET = {
     "BATCH_SIZE": "100000",
     "FLUSH_DELAY_SECONDS": "100000",
     "SYNC_INTERVAL_SECONDS": "100000",
-}
-
-PALETTE = {
-    "primary": "#102030",
-    "secondary": "#405060",
-    "tertiary": "#708090",
-    "sourceColor": "#A0B0C0",
-    "allColors": ["#102030", "#405060", "#708090", "#A0B0C0", "#102030", "#102030", "#102030", "#102030"],
 }
 
 
@@ -99,6 +89,13 @@ class BackendServer:
         made = self.client()
         made.post("/login", json={"password": self.secrets["admin_password"]}).raise_for_status()
         return made
+
+    def hang_up(self) -> None:
+        """Close every client that was handed out; the next test gets new ones, and logs in anew."""
+        while self._open:
+            self._open.pop().close()
+        for name in ("anonymous", "processor", "admin"):
+            self.__dict__.pop(name, None)
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement as a person would with sqlite3, committed at once; the rows it gives."""
@@ -195,8 +192,7 @@ class BackendServer:
 
     def stop(self) -> int:
         """Ask it to end as a platform does, and wait; its exit code."""
-        for client in self._open:
-            client.close()
+        self.hang_up()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -266,32 +262,6 @@ def run_to_end(data: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         timeout=START_SECONDS,
         check=False,
     )
-
-
-def percent(key: str) -> str:
-    """The key of a device as object names hold it."""
-    kept = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
-    return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in key.encode())
-
-
-@functools.lru_cache(maxsize=256)
-def jpeg(width: int, height: int, colour: tuple[int, int, int] = (90, 120, 60), orientation: int = 1) -> bytes:
-    """A JPEG of one colour; `orientation` goes into its EXIF data."""
-    exif = Image.Exif()
-    if orientation != 1:
-        exif[0x0112] = orientation
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(out, "JPEG", exif=exif)
-    return out.getvalue()
-
-
-def photo(number: int, width: int = 64, height: int = 48) -> bytes:
-    """A small JPEG unlike that of any other number."""
-    digest = hashlib.sha256(f"photo {number}".encode()).digest()
-    tile = Image.frombytes("RGB", (2, 2), digest[:12])
-    out = io.BytesIO()
-    tile.resize((width, height), Image.Resampling.BILINEAR).save(out, "JPEG", quality=90)
-    return out.getvalue()
 
 
 def problem(answer: httpx.Response, status: int) -> str:

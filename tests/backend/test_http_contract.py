@@ -1,56 +1,16 @@
-"""Each call over real HTTP: credentials, bodies, unknown things, and the document that describes them."""
+"""Each call over real HTTP: credentials, bodies, unknown things, and the given shapes."""
 
 from __future__ import annotations
-
-import json
-import re
-from typing import Any
 
 import httpx
 import pytest
 import server
+import small_photos
 from server import problem
 
 UNKNOWN = "0" * 32
+
 ID = "{image}"
-
-PUBLIC = {
-    ("get", "/_health"),
-    ("get", "/_ready"),
-    ("get", "/openapi.json"),
-    ("post", "/login"),
-    ("post", "/logout"),
-}
-
-ROUTES = {
-    "/api/processing/pending",
-    "/api/processing-attempts/{image_id}/start",
-    "/api/processed-images",
-    "/api/images/{image_id}/failed",
-    "/api/processing/claims",
-    "/api/processing/claims/renew",
-    "/api/processing/claims/release",
-    "/login",
-    "/logout",
-    "/api/admin/upload",
-    "/api/admin/status",
-    "/api/admin/flush",
-    "/api/admin/sync",
-    "/api/admin/retry",
-    "/api/images",
-    "/api/images/{image_id}",
-    "/api/devices",
-    "/api/devices/{device_id}",
-    "/api/devices/{device_id}/slideshow",
-    "/api/devices/{device_id}/next",
-    "/api/devices/{device_id}/images/{image_id}",
-    "/pictures/{folder}/{file}",
-    "/_health",
-    "/_ready",
-    "/metrics",
-    "/openapi.json",
-    "/internal/tick",
-}
 
 # Method, path and body of calls that succeed with the processor's token.
 PROCESSOR_CALLS: list[tuple[str, str, object]] = [
@@ -138,13 +98,6 @@ UNKNOWN_THINGS: list[tuple[str, str, object]] = [
     ("POST", "/api", None),
     ("GET", "/", None),
 ]
-
-
-@pytest.fixture
-def image(backend: server.BackendServer) -> str:
-    """One pending photo and one device, `frame`."""
-    backend.add_device("frame")
-    return backend.upload_photos(1)[0]
 
 
 def fitting(backend: server.BackendServer, path: str) -> httpx.Client:
@@ -250,7 +203,7 @@ def test_the_given_shapes_of_the_processing_calls(backend: server.BackendServer,
         "width": 80,
         "height": 48,
         "filePath": f"processed/frame/{UNKNOWN}.jpg",
-        "colorPalette": server.PALETTE,
+        "colorPalette": small_photos.PALETTE,
     }
     known = {**unknown, "imageId": image, "filePath": f"processed/frame/{image}.jpg"}
     stored = backend.processor.post("/api/processed-images", json={"images": [known, unknown]}).json()
@@ -277,50 +230,3 @@ def test_photos_come_page_by_page(backend: server.BackendServer) -> None:
     second = backend.admin.get("/api/images", params={"limit": 3, "after": first["next"]}).json()
     assert [entry["id"] for entry in second["images"]] == uploaded[3:]
     assert second["next"] is None
-
-
-def document(backend: server.BackendServer) -> dict[str, Any]:
-    answer = backend.anonymous.get("/openapi.json")
-    assert answer.status_code == 200
-    found: dict[str, Any] = json.loads(answer.content)
-    return found
-
-
-def test_every_operation_of_the_document_is_guarded_or_public_by_intent(backend: server.BackendServer) -> None:
-    seen_public = set()
-    checked = 0
-    for path, methods in document(backend)["paths"].items():
-        for method, described in methods.items():
-            checked += 1
-            if not described["security"]:
-                seen_public.add((method, path))
-                continue
-            concrete = re.sub(r"{\w+}", UNKNOWN, path)
-            problem(backend.anonymous.request(method, concrete, content=b"{}"), 401)
-            assert {"401", "403"} <= described["responses"].keys()
-    assert seen_public == PUBLIC
-    assert checked >= len(ROUTES)
-
-
-def test_the_document_lists_the_routes_and_only_those(backend: server.BackendServer) -> None:
-    told = document(backend)
-    assert told["openapi"].startswith("3.1")
-    assert set(told["paths"]) == ROUTES
-    names = [described["operationId"] for methods in told["paths"].values() for described in methods.values()]
-    assert len(names) == len(set(names))
-
-
-def test_every_reference_of_the_document_resolves(backend: server.BackendServer) -> None:
-    told = document(backend)
-    references = re.findall(r'"\$ref":\s*"([^"]+)"', json.dumps(told))
-    assert len(references) > 20
-    for reference in references:
-        assert reference.startswith("#/")
-        place: Any = told
-        for part in reference[2:].split("/"):
-            place = place[part.replace("~1", "/").replace("~0", "~")]
-        assert place
-    for path, methods in told["paths"].items():
-        for described in methods.values():
-            told_parameters = {entry["name"] for entry in described["parameters"] if entry["in"] == "path"}
-            assert told_parameters == set(re.findall(r"{(\w+)}", path))

@@ -1,123 +1,14 @@
-"""What frames and the people who hang them ask: devices, queues, the next picture, the pictures."""
+"""What frames ask: their token, their queue, the next picture, the pictures."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-import httpx
-import pytest
 import server
+import small_photos
+from frame_calls import finished, queue
 from server import problem
-
-SIZE = {"width": 80, "height": 48}
-
-
-def finished(backend: server.BackendServer, number: int, *devices: str) -> list[str]:
-    """Photos rendered for these devices; their ids."""
-    for name in devices:
-        backend.add_device(name)
-    uploaded = backend.upload_photos(number)
-    backend.finish(backend.claim("run/0"))
-    return uploaded
-
-
-def queue(client: httpx.Client, device: str) -> list[dict[str, Any]]:
-    answer = client.get(f"/api/devices/{quote(device, safe='')}/slideshow")
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["queue"]
-    return found
-
-
-# --- Devices ------------------------------------------------------------------------------------
-
-
-def test_create_list_change_remove(backend: server.BackendServer) -> None:
-    saved = backend.admin.post("/api/devices", json={"name": "kitchen", **SIZE}).json()
-    assert (saved["success"], saved["deviceId"]) == (True, "kitchen")
-    assert len(saved["token"]) >= 20
-    full = {"id": "frame-7", "name": "Hall", "width": 48, "height": 80, "orientation": "portrait"}
-    assert backend.admin.post("/api/devices", json=full).json()["deviceId"] == "frame-7"
-    kitchen, hall = backend.admin.get("/api/devices").json()["devices"]
-    assert kitchen == {
-        "id": "kitchen",
-        "name": "kitchen",
-        "key": "kitchen",
-        "width": 80,
-        "height": 48,
-        "orientation": "landscape",
-        "ready": 0,
-    }
-    assert (hall["id"], hall["name"], hall["key"], hall["orientation"]) == ("frame-7", "Hall", "Hall", "portrait")
-    assert backend.admin.get("/api/devices/frame-7").json() == hall
-    again = backend.admin.post("/api/devices", json={"name": "kitchen", "width": 90, "height": 60}).json()
-    assert again == {"success": True, "deviceId": "kitchen"}  # its token is told once
-    assert backend.admin.get("/api/devices/kitchen").json()["width"] == 90
-    assert backend.admin.delete("/api/devices/kitchen").json() == {"success": True}
-    assert [entry["id"] for entry in backend.admin.get("/api/devices").json()["devices"]] == ["frame-7"]
-    problem(backend.admin.get("/api/devices/kitchen"), 404)
-
-
-@pytest.mark.parametrize(("width", "height", "kind"), [(100, 100, "square"), (100, 96, "square"), (60, 61, "square")])
-def test_nearly_equal_sides_are_square(backend: server.BackendServer, width: int, height: int, kind: str) -> None:
-    backend.add_device("frame", width, height)
-    assert backend.admin.get("/api/devices/frame").json()["orientation"] == kind
-
-
-def test_a_rename_keeps_the_key_and_the_id(backend: server.BackendServer) -> None:
-    image = finished(backend, 1, "kitchen")[0]
-    backend.admin.put("/api/devices/kitchen", json={"name": "bedroom", **SIZE}).raise_for_status()
-    told = backend.admin.get("/api/devices/kitchen").json()
-    assert (told["id"], told["name"], told["key"], told["ready"]) == ("kitchen", "bedroom", "kitchen", 1)
-    assert [entry["imageId"] for entry in queue(backend.admin, "kitchen")] == [image]
-    assert [entry["imageId"] for entry in queue(backend.admin, "bedroom")] == [image]  # by its name as well
-    assert backend.state(image) == "complete"
-    taken = problem(backend.admin.post("/api/devices", json={"id": "other", "name": "kitchen", **SIZE}), 409)
-    assert "kitchen" in taken
-
-
-BAD_NAMES = ["a/b", "/", "..", ".", "", "a\\b", "a\x00b", "a\nb", "a\x7fb", "a\x85b", "x" * 65]
-
-
-@pytest.mark.parametrize("name", BAD_NAMES, ids=repr)
-def test_such_a_name_is_nobodys_device(backend: server.BackendServer, name: str) -> None:
-    told = problem(backend.admin.post("/api/devices", json={"name": name, **SIZE}), 422)
-    assert "name" in told
-    told = problem(backend.admin.post("/api/devices", json={"id": name, "name": "fine", **SIZE}), 422)
-    assert "id" in told
-    address = f"/api/devices/{quote(name, safe='').replace('.', '%2E')}"
-    refused = backend.admin.put(address, json={"name": "fine", **SIZE})
-    problem(refused, refused.status_code)
-    assert refused.status_code in (404, 405, 422)
-    for method, path in (("GET", address), ("GET", f"{address}/next"), ("DELETE", address)):
-        answer = backend.admin.request(method, path)
-        if name or path != address:  # without a name the address is that of the list
-            assert answer.status_code in (404, 405), (path, answer.text)
-    assert backend.sql("SELECT count(*) FROM devices") == [(0,)]
-
-
-NAMES = ["Living room", "K\u00fcche", "\u5ba2\u5385", "a%20b", "100%", "a+b", "a?b#c&d", "...", "-rf", "{x}"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_any_other_name_works_from_end_to_end(backend: server.BackendServer, name: str) -> None:
-    image = finished(backend, 1, name)[0]
-    assert backend.admin.get(f"/api/devices/{quote(name, safe='')}").json()["key"] == name
-    ((path,),) = backend.sql("SELECT file_path FROM processed_images")
-    assert path.startswith(f"{backend.bucket.as_uri()}/processed/{server.percent(name)}/{image}-")
-    (entry,) = queue(backend.admin, name)
-    assert entry["filePath"] == path
-    picture = backend.anonymous.get(entry["url"])
-    assert picture.status_code == 200, picture.text
-    assert picture.content == server.jpeg(80, 48)
-    backend.admin.delete(f"/api/devices/{quote(name, safe='')}").raise_for_status()
-    backend.processor.post("/internal/tick").raise_for_status()
-    assert backend.objects("processed/") == set()
-
-
-# --- Tokens -------------------------------------------------------------------------------------
 
 
 def test_a_token_opens_its_own_device_and_no_other(backend: server.BackendServer) -> None:
@@ -160,9 +51,6 @@ def test_open_device_auth_serves_frames_without_a_token_and_says_so(data_folder:
         problem(backend.anonymous.get("/api/devices"), 401)  # only frames' own calls are open
 
 
-# --- The queue and the pictures -----------------------------------------------------------------
-
-
 def test_the_given_shape_of_the_slideshow(backend: server.BackendServer) -> None:
     uploaded = finished(backend, 3, "frame")
     told = backend.admin.get("/api/devices/frame/slideshow").json()
@@ -172,7 +60,7 @@ def test_the_given_shape_of_the_slideshow(backend: server.BackendServer) -> None
     assert sorted(entry["imageId"] for entry in told["queue"]) == sorted(uploaded)
     for entry in told["queue"]:
         assert entry["filePath"].startswith(f"{backend.bucket.as_uri()}/processed/frame/{entry['imageId']}-")
-        assert entry["colorPalette"] == server.PALETTE
+        assert entry["colorPalette"] == small_photos.PALETTE
         assert (entry["isPaired"], entry["pairedWith"], entry["pairedFilePath"]) == (False, None, None)
         assert (entry["width"], entry["height"]) == (80, 48)
     assert len(backend.admin.get("/api/devices/frame/slideshow?count=2").json()["queue"]) == 2
@@ -238,7 +126,7 @@ def test_a_picture_needs_its_signature_and_nothing_else(backend: server.BackendS
     assert answer.headers["content-type"] == "image/jpeg"
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.content == server.jpeg(80, 48)
+    assert answer.content == small_photos.jpeg(80, 48)
     path, _, signature = first.partition("?s=")
     other_path, _, other_signature = second.partition("?s=")
     assert signature != other_signature

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import pytest
 import server
+import small_photos
 from server import problem
 
 TASKS = 10
@@ -69,8 +69,8 @@ class LegacyTask:
             "deviceSize": device["name"],
             "width": width,
             "height": height,
-            "filePath": self.backend.store(name, server.jpeg(width, height)),
-            "colorPalette": server.PALETTE,
+            "filePath": self.backend.store(name, small_photos.jpeg(width, height)),
+            "colorPalette": small_photos.PALETTE,
         }
 
     def fail(self, image: dict[str, Any], answer: httpx.Response) -> None:
@@ -114,7 +114,7 @@ def test_ten_legacy_tasks_over_fifty_photos_twice(backend: server.BackendServer)
         assert sorted(rows) == sorted(expected)
         for path, width, height in backend.sql("SELECT file_path, width, height FROM processed_images"):
             name = path.removeprefix(f"{backend.bucket.as_uri()}/")
-            assert (backend.bucket / name).read_bytes() == server.jpeg(width, height)
+            assert (backend.bucket / name).read_bytes() == small_photos.jpeg(width, height)
         answers = sum((task.answers for task in tasks), Counter[tuple[str, int]]())
         assert sum(task.rendered for task in tasks) >= PHOTOS
         assert {status for _, status in answers} <= {200, 409}
@@ -122,12 +122,6 @@ def test_ten_legacy_tasks_over_fifty_photos_twice(backend: server.BackendServer)
         assert answers["failed", 409] == answers["results", 409] == answers["pending", 409] == 0
         # The second time all of it is asked for again, as after an operator's repair.
         backend.sql("UPDATE images SET processing_status = 'pending'")
-
-
-@pytest.fixture
-def image(backend: server.BackendServer) -> str:
-    backend.add_device("frame")
-    return backend.upload_photos(1)[0]
 
 
 def begin(backend: server.BackendServer, image: str) -> httpx.Response:
@@ -211,6 +205,6 @@ def test_legacy_pictures_satisfy_until_the_device_changes(backend: server.Backen
     assert backend.claim("run/0") == []
     queue = backend.admin.get("/api/devices/frame/slideshow").json()["queue"]
     assert [entry["imageId"] for entry in queue] == [image]
-    assert backend.anonymous.get(queue[0]["url"]).content == server.jpeg(80, 48)
+    assert backend.anonymous.get(queue[0]["url"]).content == small_photos.jpeg(80, 48)
     backend.admin.put("/api/devices/frame", json={"name": "frame", "width": 90, "height": 48}).raise_for_status()
     assert backend.state(image) == "pending"

@@ -139,13 +139,17 @@ class Library:
         found: list[dict[str, Any]] = []
         for table in (image_table, processed_images):
             query = sa.select(table).order_by(*table.primary_key.columns)
-            found += self.read(lambda connection, query=query: [dict(r) for r in connection.execute(query).mappings()])
+            found += self.read(_rows, query)
         return found
 
     def states(self) -> dict[str, str]:
         """The state of each image."""
         query = sa.select(image_table.c.id, image_table.c.processing_status)
         return self.read(lambda connection: {row.id: row.processing_status for row in connection.execute(query)})
+
+
+def _rows(connection: Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def rows_of(claimed: ClaimedImage, answer: ClaimAnswer) -> list[ProcessedImage]:

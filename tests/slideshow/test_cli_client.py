@@ -1,0 +1,193 @@
+"""The client against servers that misbehave: real HTTP, answers written by hand."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from slideshow.client import Client
+from slideshow.demo_run import send_all, send_one
+from slideshow.errors import Refused, Unreachable
+
+Answer = tuple[int, dict[str, str], bytes]
+PROBLEM = json.dumps(
+    {"type": "about:blank", "title": "No", "status": 415, "detail": "x.jpg: no picture", "error": "x.jpg: no picture"}
+).encode()
+IMAGE = json.dumps(
+    {
+        "id": "0" * 32,
+        "filename": "x.jpg",
+        "width": 4,
+        "height": 3,
+        "orientation": "landscape",
+        "processing_status": "pending",
+    }
+).encode()
+
+
+@contextmanager
+def serving(answer: Callable[[int, str, bytes], Answer]) -> Iterator[str]:
+    """A server that answers the nth request (from 0) as told; its address."""
+    seen = iter(range(10_000))
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5
+
+        def handle_any(self) -> None:
+            length = self.headers.get("Content-Length")
+            body = self.rfile.read(int(length)) if length else b""
+            status, headers, content = answer(next(seen), self.path, body)
+            if status == 0:  # break the connection off without a word
+                self.close_connection = True
+                return
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(content)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_DELETE = handle_any
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def test_a_refusal_carries_the_servers_sentence_and_status() -> None:
+    with serving(lambda *_: (415, {}, PROBLEM)) as url, Client(url) as client:
+        with pytest.raises(Refused, match=r"x\.jpg: no picture") as refused:
+            client.flush()
+        assert refused.value.status == 415
+
+
+def test_a_refusal_without_a_sentence_still_says_what_happened() -> None:
+    with serving(lambda *_: (500, {}, b"<html>oops")) as url, Client(url) as client:
+        with pytest.raises(Refused, match="answered 500 Internal Server Error to POST /api/admin/flush"):
+            client.flush()
+
+
+def test_busy_is_tried_again_and_in_the_end_told() -> None:
+    counted: list[int] = []
+
+    def answer(number: int, *_: object) -> Answer:
+        counted.append(number)
+        return (503, {"Retry-After": "0"}, PROBLEM) if number < 2 else (200, {}, b'{"devices":[]}')
+
+    with serving(answer) as url, Client(url) as client:
+        assert client.devices().devices == ()
+    assert counted == [0, 1, 2]
+    with serving(lambda *_: (503, {"Retry-After": "0"}, PROBLEM)) as url, Client(url, tries=2) as client:
+        with pytest.raises(Refused) as refused:
+            client.devices()
+        assert refused.value.status == 503
+
+
+def test_a_broken_connection_is_tried_again_where_that_is_safe() -> None:
+    def answer(number: int, *_: object) -> Answer:
+        return (0, {}, b"") if number == 0 else (200, {}, b'{"devices":[]}')
+
+    with serving(answer) as url, Client(url) as client:
+        assert client.devices().devices == ()
+    from contract.admin_messages import DeviceBody
+
+    # A new device's token is in the first answer only: asking again would lose it.
+    with serving(answer) as url, Client(url) as client, pytest.raises(Unreachable, match="does not answer"):
+        client.save_device(DeviceBody(name="k", width=1, height=1))
+
+
+def test_another_kind_of_server_is_recognised() -> None:
+    with serving(lambda *_: (200, {}, b"<html>welcome")) as url, Client(url) as client:
+        with pytest.raises(Unreachable, match="not answer as a slideshow backend"):
+            client.status()
+
+
+def test_a_silent_server_does_not_hold_us() -> None:
+    release = threading.Event()
+
+    def answer(*_: object) -> Answer:
+        release.wait(10)
+        return (200, {}, b"{}")
+
+    with serving(answer) as url, Client(url, answer_seconds=0.2, tries=1) as client:
+        with pytest.raises(Unreachable, match="took too long"):
+            client.status()
+        release.set()
+
+
+def test_an_upload_is_a_form_with_the_bytes_and_the_name(tmp_path: Path) -> None:
+    bodies: list[bytes] = []
+
+    def answer(number: int, path: str, body: bytes) -> Answer:
+        bodies.append(body)
+        return (201, {}, IMAGE)
+
+    path = tmp_path / "süß.jpg"
+    path.write_bytes(b"\xff\xd8\xff" + bytes(200_000))
+    with serving(answer) as url, Client(url) as client:
+        assert client.upload(path).id == "0" * 32
+    assert path.read_bytes() in bodies[0]
+    assert 'name="file"; filename="süß.jpg"'.encode() in bodies[0]
+
+
+def test_what_becomes_of_a_file_that_could_not_be_sent(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(b"x")
+
+    def outcome(status: int, content: bytes = PROBLEM) -> object:
+        with serving(lambda *_: (status, {}, content)) as url, Client(url, tries=1) as client:
+            sent = send_one(client, path)
+            return sent.image_id, sent.refused, sent.fault
+
+    assert outcome(201, IMAGE) == ("0" * 32, None, False)
+    assert outcome(415) == (None, "x.jpg: no picture", False)
+    assert outcome(500) == (None, "x.jpg: no picture", True)
+    _, refused, fault = outcome(0)  # type: ignore[misc]
+    assert refused.startswith("x.jpg: could not be sent: ")
+    assert fault
+    with pytest.raises(Refused, match="no picture"):
+        outcome(401)
+    with serving(lambda *_: (201, {}, IMAGE)) as url, Client(url) as client:
+        gone = send_one(client, tmp_path / "gone.jpg")
+    assert gone.refused == "gone.jpg: cannot be read: No such file or directory"
+    assert not gone.fault
+
+
+def test_outcomes_keep_the_order_of_the_files(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.jpg" for number in range(9)]
+    for file in files[::2]:
+        file.write_bytes(b"x")
+    told: list[tuple[int, int]] = []
+    with serving(lambda *_: (201, {}, IMAGE)) as url, Client(url) as client:
+        sent = send_all(client, files, lambda number, refused: told.append((number, refused)))
+    assert [photo.path for photo in sent] == files
+    assert [photo.refused is None for photo in sent] == [number % 2 == 0 for number in range(9)]
+    assert [number for number, _ in told] == list(range(1, 10))
+    assert told[-1] == (9, 4)
+
+
+def test_giving_up_ends_the_sending(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.jpg" for number in range(5)]
+    for file in files:
+        file.write_bytes(b"x")
+
+    def dead() -> None:
+        raise Unreachable("it is gone")
+
+    with serving(lambda *_: (500, {}, PROBLEM)) as url, Client(url) as client:
+        with pytest.raises(Unreachable, match="it is gone"):
+            send_all(client, files, lambda *_: None, dead)

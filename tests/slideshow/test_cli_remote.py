@@ -1,0 +1,180 @@
+"""The commands that speak to a backend, against a real one on a data folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import cli_pictures
+import pytest
+from click.testing import CliRunner, Result
+
+from contract.admin_messages import Status
+from slideshow import demo_run
+from slideshow.__main__ import main
+from slideshow.backend_process import BackendProcess, announcement, kept_password, only_demo
+from slideshow.client import Client
+from slideshow.errors import BackendEnded, CommandFailed
+
+# Nothing is rendered by itself here: what the commands say must not depend on how far the tasks are.
+QUIET = {"BATCH_SIZE": "100000", "FLUSH_DELAY_SECONDS": "100000"}
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]:
+    data = tmp_path_factory.mktemp("remote") / "data"
+    data.mkdir()
+    running = BackendProcess(data, {**os.environ, **QUIET, "GCS_BUCKET_NAME": "somebody-elses", "PORT": "1"})
+    try:
+        yield running
+    finally:
+        assert running.stop() == 0
+
+
+@pytest.fixture
+def call(backend: BackendProcess) -> object:
+    def invoke(*arguments: object, code: int = 0) -> Result:
+        command = [str(argument) for argument in arguments]
+        result = CliRunner().invoke(main, [*command, "--data", str(backend.data)])
+        assert result.exit_code == code, result.output
+        return result
+
+    return invoke
+
+
+def test_devices_come_change_and_go(call: object) -> None:
+    assert callable(call)
+    assert "There are no devices yet" in call("devices", "list").stdout
+    added = call("devices", "add", "kitchen", "640x400").stdout.splitlines()
+    assert added[0].startswith("kitchen is added")
+    assert len(added[1]) > 20
+    assert call("devices", "add", "kitchen", "400x640").stdout == "kitchen is now 400x640\n"
+    saved = json.loads(call("devices", "add", "Küche oben", "10x10", "--json").stdout)
+    assert saved["success"]
+    assert saved["token"]
+    text = call("devices", "list").stdout
+    assert "400x640  portrait" in text
+    found = json.loads(call("devices", "list", "--json").stdout)["devices"]
+    assert {device["name"] for device in found} == {"kitchen", "Küche oben"}
+    call("devices", "remove", "Küche oben")
+    call("devices", "remove", "kitchen")
+    assert "there is no device 'kitchen'" in call("devices", "remove", "kitchen", code=1).stderr
+
+
+def test_upload_tells_new_from_known_from_refused(call: object, tmp_path: Path) -> None:
+    assert callable(call)
+    photos = cli_pictures.four_files(tmp_path / "photos")
+    (photos / "notes.txt").write_text("no picture")
+    first = call("upload", photos)
+    assert first.stdout == "2 new, 1 there before, 1 refused\n"
+    assert "broken.jpg: this is not a JPEG" in first.stderr
+    assert "1 file is no picture" in first.stderr
+    rows = json.loads(call("upload", photos, "--json").stdout)["results"]
+    assert [row.get("duplicate") for row in rows] == [True, True, True, None]
+    assert "error" in rows[3]
+    assert len({row["id"] for row in rows[:3]}) == 2
+    only_bad = call("upload", photos / "broken.jpg", code=1)
+    assert "nothing was taken" in only_bad.stderr
+
+
+def test_status_and_retry(call: object, backend: BackendProcess) -> None:
+    assert callable(call)
+    text = call("status").stdout
+    assert backend.url in text
+    assert "pending" in text
+    assert set(json.loads(call("status", "--json").stdout)["images"]) >= {"pending", "complete"}
+    assert call("retry", "--stuck").stdout == "0 photos are back in the queue\n"
+    assert json.loads(call("retry", "--failed", "--json").stdout) == {"retried": 0}
+
+
+def test_by_address_with_a_password_file(backend: BackendProcess, tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text(kept_password(backend.data) + "\n")
+    arguments = ["status", "--url", backend.url, "--password-file", str(password)]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    password.write_text("wrong")
+    wrong = CliRunner().invoke(main, arguments)
+    assert wrong.exit_code == 1
+    assert "the password is wrong" in wrong.stderr
+
+
+def test_pages_of_images_are_put_together(
+    backend: BackendProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / f"{number}.jpg" for number in range(10, 15)]
+    for number, file in enumerate(files):
+        file.write_bytes(cli_pictures.photo(number + 10, (64, 48)))
+    monkeypatch.setattr("slideshow.client.PAGE", 2)
+    with Client(backend.url) as client:
+        client.log_in(kept_password(backend.data))
+        sent = demo_run.send_all(client, files, lambda *_: None)
+        ids = {photo.image_id for photo in sent}
+        listed = [image.id for image in client.images()]
+        assert len(listed) == len(set(listed))
+        assert ids <= set(listed)
+        assert set(demo_run.images_of(client, sent)) == ids
+        assert demo_run.images_of(client, []) == {}
+        assert client.image(listed[0]).id == listed[0]
+
+
+def test_standing_still_is_noticed(backend: BackendProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Photos wait, and flushing is kept from happening: the sentence names the log."""
+    file = tmp_path / "x.jpg"
+    file.write_bytes(cli_pictures.photo(77))
+    monkeypatch.setattr(demo_run, "FLUSH_AGAIN_SECONDS", 1e9)
+    shown: list[Status] = []
+    with Client(backend.url) as client:
+        client.log_in(kept_password(backend.data))
+        client.upload(file)
+        with pytest.raises(CommandFailed, match=r"nothing has moved for .* still to be rendered") as stalled:
+            demo_run.wait_until_rendered(client, backend, 0.0, shown.append, stall_seconds=0.6)
+        assert "backend.log" in stalled.value.message
+        monkeypatch.setattr(demo_run, "TIME_LIMIT_SECONDS", 0.0)
+        monkeypatch.setattr(demo_run, "TIME_LIMIT_SECONDS_PER_IMAGE", 0.01)
+        with pytest.raises(CommandFailed, match="not done after"):
+            demo_run.wait_until_rendered(client, backend, 0.0, shown.append)
+    assert shown[-1].images["pending"] > 0
+
+
+def test_a_data_folder_holds_one_backend_and_one_demo(backend: BackendProcess, tmp_path: Path) -> None:
+    told = announcement(backend.data)
+    assert told is not None
+    assert (told.pid, told.url) == (backend.pid, backend.url)
+    with pytest.raises(CommandFailed, match=f"a backend already runs .*process {backend.pid}"), only_demo(backend.data):
+        pass
+    with (
+        only_demo(tmp_path / "other"),
+        pytest.raises(CommandFailed, match="another demo runs"),
+        only_demo(tmp_path / "other"),
+    ):
+        pass
+    with only_demo(tmp_path / "other"):
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandFailed, match="cannot be used as data folder"), only_demo(tmp_path / "file"):
+        pass
+
+
+def test_secrets_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="cannot be read"):
+        kept_password(tmp_path)
+    (tmp_path / "secrets.json").write_text("{")
+    with pytest.raises(CommandFailed, match="is damaged"):
+        kept_password(tmp_path)
+
+
+def test_a_backend_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with pytest.raises(BackendEnded, match="ended with exit code 2") as ended:
+        BackendProcess(tmp_path, {**os.environ, "BATCH_SIZE": "many"})
+    assert "BATCH_SIZE" in ended.value.message
+
+
+def test_a_long_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slideshow.backend_process.LOG_LIMIT_BYTES", 10)
+    (tmp_path / "backend.log").write_text("from an earlier time\n")
+    with pytest.raises(BackendEnded) as ended:
+        BackendProcess(tmp_path, {**os.environ, "BATCH_SIZE": "many"})
+    assert "earlier time" not in ended.value.message
+    assert (tmp_path / "backend.log.1").read_text() == "from an earlier time\n"

@@ -76,9 +76,12 @@ def test_a_refusal_carries_the_servers_sentence_and_status() -> None:
 
 
 def test_a_refusal_without_a_sentence_still_says_what_happened() -> None:
-    with serving(lambda *_: (500, {}, b"<html>oops")) as url, Client(url) as client:
-        with pytest.raises(Refused, match="answered 500 Internal Server Error to POST /api/admin/flush"):
-            client.flush()
+    with (
+        serving(lambda *_: (500, {}, b"<html>oops")) as url,
+        Client(url) as client,
+        pytest.raises(Refused, match="answered 500 Internal Server Error to POST /api/admin/flush"),
+    ):
+        client.flush()
 
 
 def test_busy_is_tried_again_and_in_the_end_told() -> None:
@@ -111,9 +114,12 @@ def test_a_broken_connection_is_tried_again_where_that_is_safe() -> None:
 
 
 def test_another_kind_of_server_is_recognised() -> None:
-    with serving(lambda *_: (200, {}, b"<html>welcome")) as url, Client(url) as client:
-        with pytest.raises(Unreachable, match="not answer as a slideshow backend"):
-            client.status()
+    with (
+        serving(lambda *_: (200, {}, b"<html>welcome")) as url,
+        Client(url) as client,
+        pytest.raises(Unreachable, match="not answer as a slideshow backend"),
+    ):
+        client.status()
 
 
 def test_a_silent_server_does_not_hold_us() -> None:
@@ -148,7 +154,7 @@ def test_what_becomes_of_a_file_that_could_not_be_sent(tmp_path: Path) -> None:
     path = tmp_path / "x.jpg"
     path.write_bytes(b"x")
 
-    def outcome(status: int, content: bytes = PROBLEM) -> object:
+    def outcome(status: int, content: bytes = PROBLEM) -> tuple[str | None, str | None, bool]:
         with serving(lambda *_: (status, {}, content)) as url, Client(url, tries=1) as client:
             sent = send_one(client, path)
             return sent.image_id, sent.refused, sent.fault
@@ -156,7 +162,8 @@ def test_what_becomes_of_a_file_that_could_not_be_sent(tmp_path: Path) -> None:
     assert outcome(201, IMAGE) == ("0" * 32, None, False)
     assert outcome(415) == (None, "x.jpg: no picture", False)
     assert outcome(500) == (None, "x.jpg: no picture", True)
-    _, refused, fault = outcome(0)  # type: ignore[misc]
+    _, refused, fault = outcome(0)
+    assert refused is not None
     assert refused.startswith("x.jpg: could not be sent: ")
     assert fault
     with pytest.raises(Refused, match="no picture"):
@@ -188,6 +195,9 @@ def test_giving_up_ends_the_sending(tmp_path: Path) -> None:
     def dead() -> None:
         raise Unreachable("it is gone")
 
-    with serving(lambda *_: (500, {}, PROBLEM)) as url, Client(url) as client:
-        with pytest.raises(Unreachable, match="it is gone"):
-            send_all(client, files, lambda *_: None, dead)
+    with (
+        serving(lambda *_: (500, {}, PROBLEM)) as url,
+        Client(url) as client,
+        pytest.raises(Unreachable, match="it is gone"),
+    ):
+        send_all(client, files, lambda *_: None, dead)

@@ -16,6 +16,7 @@ help: ## say what there is
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements/app.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m native.warm_up --quiet
 	touch $@
 
 .venv/.ready-dev: .venv/.ready requirements/dev.lock

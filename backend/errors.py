@@ -54,6 +54,8 @@ class NotFound(Refused):
 
 
 class TooSlow(Refused):
+    """408: the body did not arrive in time."""
+
     status = 408
 
 

@@ -21,7 +21,8 @@ from backend.database.tables import devices, images
 from contract import object_names
 from contract.admin_messages import SyncReport
 from contract.bucket import Bucket, BucketError, ObjectInfo, ObjectNotFound
-from contract.messages import ImageOutcome, Palette, ProcessedImage, Sidecar
+from contract.messages import ImageOutcome, Palette, ProcessedImage
+from contract.sidecars import Sidecar
 
 log = logging.getLogger(__name__)
 

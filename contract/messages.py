@@ -1,4 +1,4 @@
-"""What travels over HTTP and lies in sidecars.
+"""What travels over HTTP between the backend and the tasks.
 
 The field names on the wire are given by clients that exist; `rename` keeps them while the
 Python names follow the language. A new field always has a default, so that an older peer's
@@ -246,37 +246,3 @@ class Success(Struct, frozen=True, kw_only=True):
     """The answer to a report that was understood."""
 
     success: bool = True
-
-
-# --- Sidecars --------------------------------------------------------------------------------
-
-
-class SidecarResult(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One variant as a sidecar tells it; `colors` are all of its palette."""
-
-    device_size: DeviceName
-    width: Side
-    height: Side
-    file_path: str
-    colors: tuple[Colour, ...]
-    primary: Colour
-    secondary: Colour
-    tertiary: Colour
-    recipe: RecipeId | None = None
-
-
-class Sidecar(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The sidecar of one image, `processedAt` in ISO 8601, UTC.
-
-    Everything after `results` is this project's; the model system's sidecars lack it.
-    """
-
-    image_id: ImageId
-    processed_at: str
-    results: Annotated[tuple[SidecarResult, ...], Meta(max_length=1000)]
-    source_color: Colour | None = None
-    histogram: Annotated[Histogram, Meta(max_length=128)] = field(default_factory=dict)
-    thumbnail: Thumbnail | None = None
-    owner: str = ""
-    seconds: float = 0.0
-    schema_version: int = 1

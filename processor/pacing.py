@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contract.messages import ClaimRequest
+from contract.recipes import RENDERER_VERSION
+from processor.settings import Settings
+
 DRAIN_SECONDS = 6.0
 """After a stop signal: Cloud Run kills 10 seconds after SIGTERM, and handing back takes its time as well."""
 HAND_BACK_SECONDS = 2.0
@@ -28,3 +32,16 @@ def claiming_ends_before(timeout_seconds: float) -> float:
 def pause_after(passing_faults: int) -> float:
     """Seconds without a claim after so many passing faults in a row."""
     return min(5.0, 0.1 * 2.0**passing_faults) if passing_faults else 0.0
+
+
+def claim_request(settings: Settings, limit: int, claim_id: str) -> ClaimRequest:
+    """A claim of this task for at most `limit` images; the same `claim_id` again asks for the same ones."""
+    return ClaimRequest(
+        owner=settings.owner,
+        attempt=settings.task_attempt,
+        shard=settings.task_index,
+        shards=settings.task_count,
+        limit=limit,
+        claim_id=claim_id,
+        renderer_version=RENDERER_VERSION,
+    )

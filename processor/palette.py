@@ -1,8 +1,8 @@
 """The colours of a photo: a small proxy, 128 quantized colours, Material's score.
 
-`quantize` and `score` are the two places where a faster implementation can step in; everything else
-only prepares their input and names their output. Both are deterministic: the C++ quantizer seeds its
-own generator at each call, and holds the interpreter's lock while it works.
+`quantize` and `score` put the compiled kernels of `native` into this room's terms; everything else
+only prepares their input and names their output. Both are deterministic, on every machine, and let other
+threads work meanwhile.
 
 A photo without any colour that Material would choose (black and white, fog) gets its own most
 frequent colour. Material's own answer would be the same blue for all of them, which no frame's
@@ -15,9 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from materialyoucolor.quantize import QuantizeCelebi
-from materialyoucolor.score.score import Score, ScoreOptions
 
+import native
 from contract.messages import Histogram, Palette
 from processor.decode import Base
 from processor.framing import PROXY_SIDE, shrink_for
@@ -65,16 +64,14 @@ def find_colours(pixels: NDArray[np.uint8]) -> tuple[Palette, Histogram]:
 
 def quantize(pixels: NDArray[np.uint8], most: int) -> dict[Rgb, int]:
     """At most `most` colours for `pixels`, and how many pixels each stands for (Celebi: Wu, then k-means)."""
-    found: Mapping[int, int] = QuantizeCelebi(pixels.tolist(), most)
-    return {_rgb(argb): int(population) for argb, population in found.items() if population > 0}
+    return {_rgb(argb): population for argb, population in native.quantize(pixels, most).items()}
 
 
 def score(populations: Mapping[Rgb, int], desired: int) -> list[Rgb]:
     """The colours that Material would make themes from, best first; empty if none has any chroma."""
     no_choice = 0  # transparent black, which is no quantized colour
     argb = {0xFF000000 | red << 16 | green << 8 | blue: n for (red, green, blue), n in populations.items()}
-    chosen: list[int] = Score.score(argb, ScoreOptions(desired=desired, fallback_color_argb=no_choice))
-    return [_rgb(colour) for colour in chosen if colour != no_choice]
+    return [_rgb(colour) for colour in native.score(argb, desired, no_choice) if colour != no_choice]
 
 
 def _small(image: pyvips.Image, scale: float) -> NDArray[np.uint8]:

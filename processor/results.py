@@ -12,11 +12,10 @@ from contract.messages import (
     Device,
     ImageOutcome,
     ProcessedImage,
-    Sidecar,
-    SidecarResult,
     Thumbnail,
 )
 from contract.recipes import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, recipe
+from contract.sidecars import Sidecar, SidecarResult
 from processor.errors import VersionMismatch
 from processor.reporter import Result
 

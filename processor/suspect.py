@@ -49,6 +49,8 @@ class ChildSettings(Struct, frozen=True, kw_only=True):
 
 
 class ChildRequest(Struct, frozen=True, kw_only=True):
+    """What the child is to render; `cpu_seconds` is its limit."""
+
     name: str
     devices: tuple[Device, ...]
     data: bytes

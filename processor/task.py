@@ -16,8 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from contract.bucket import Bucket, BucketError
-from contract.messages import ClaimAnswer, ClaimedImage, ClaimRequest, Device, LeaseList
-from contract.recipes import RENDERER_VERSION
+from contract.messages import ClaimAnswer, ClaimedImage, Device, LeaseList
 from processor.backend_client import BackendClient
 from processor.errors import ProcessorError, TooManyFailures
 from processor.leases import LeaseKeeper
@@ -27,6 +26,7 @@ from processor.pacing import (
     DRY_SECONDS,
     HAND_BACK_SECONDS,
     MOST_PASSING_FAULTS,
+    claim_request,
     claim_room,
     claiming_ends_before,
     pause_after,
@@ -154,16 +154,7 @@ class Task:
 
     async def _claim(self, limit: int) -> ClaimAnswer | None:
         """Claim and set to work; None when the end came meanwhile, what was claimed then being handed back."""
-        settings = self._settings
-        request = ClaimRequest(
-            owner=settings.owner,
-            attempt=settings.task_attempt,
-            shard=settings.task_index,
-            shards=settings.task_count,
-            limit=limit,
-            claim_id=self._new_id(),
-            renderer_version=RENDERER_VERSION,
-        )
+        request = claim_request(self._settings, limit, self._new_id())
         asked_at = self._monotonic()
         asking = asyncio.create_task(self._client.claim(request))
         while not asking.done() and not self._ending:
@@ -249,13 +240,8 @@ class Task:
     def _say_how_it_went(self) -> None:
         fields = {outcome.value.replace(" ", "_"): self.counts[outcome] for outcome in Outcome}
         fields["leases_lost"] = self._keeper.lost
-        log.info(
-            "Task %d of %d ended after %.1f s",
-            self._settings.task_index,
-            self._settings.task_count,
-            self._monotonic() - self._started_at,
-            extra={"fields": fields},
-        )
+        seconds, place = self._monotonic() - self._started_at, (self._settings.task_index, self._settings.task_count)
+        log.info("Task %d of %d ended after %.1f s", *place, seconds, extra={"fields": fields})
         if isinstance(self._fatal, (ProcessorError, BucketError)):
             log.error("This task cannot work: %s", self._fatal)
         elif self._fatal is not None:

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from processor.vips_setup import pyvips
-
 Floats = NDArray[np.float32]
 Colour = Sequence[float]
 Stamp = Callable[[Floats, Floats], tuple[Floats, Floats]]
@@ -60,6 +58,8 @@ def fractal(
 
 def stretched(values: Floats, height: int, width: int) -> Floats:
     """`values` (h, w) enlarged smoothly to (height, width)."""
+    from processor.vips_setup import pyvips
+
     image = pyvips.Image.new_from_array(np.ascontiguousarray(values))
     grown = image.resize(width / image.width, vscale=height / image.height, kernel="cubic")
     result: Floats = grown.crop(0, 0, width, height).numpy().reshape(height, width)
@@ -71,6 +71,8 @@ def blurred(canvas: Floats, sigma: float) -> Floats:
     pixels = sigma * min(canvas.shape[:2])
     if pixels < 0.3:
         return canvas
+    from processor.vips_setup import pyvips
+
     result: Floats = pyvips.Image.new_from_array(canvas).gaussblur(pixels, precision="approximate").numpy()
     return result.astype(np.float32, copy=False).reshape(canvas.shape)
 

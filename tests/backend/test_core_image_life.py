@@ -24,8 +24,9 @@ from backend.database.claims import LEGACY_LEASE_SECONDS
 from backend.database.results import MAX_STRIKES
 from backend.metadata_sync import import_sidecar
 from contract.admin_messages import RetryRequest
-from contract.messages import ClaimAnswer, ClaimedImage, Sidecar, SidecarResult
+from contract.messages import ClaimAnswer, ClaimedImage
 from contract.recipes import recipe
+from contract.sidecars import Sidecar, SidecarResult
 
 OWNERS = ["e/0", "e/1", "f/0"]
 SIZES = [(800, 480), (480, 800), (640, 480)]

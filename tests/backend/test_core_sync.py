@@ -18,8 +18,9 @@ from backend.metadata_sync import LOCK_SECONDS, SIDECAR_LIMIT_BYTES, MetadataSyn
 from contract import object_names
 from contract.admin_messages import SyncReport
 from contract.bucket import Bucket, BucketDenied, name_in, open_bucket, uri_of
-from contract.messages import Sidecar, SidecarResult, Thumbnail
+from contract.messages import Thumbnail
 from contract.recipes import recipe
+from contract.sidecars import Sidecar, SidecarResult
 
 JSON = "application/json"
 

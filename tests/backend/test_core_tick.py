@@ -25,8 +25,9 @@ from backend.tick import TickReport, loop, tick
 from contract import object_names
 from contract.admin_messages import DeviceBody
 from contract.bucket import ObjectNotFound, uri_of
-from contract.messages import ClaimRequest, Sidecar, SidecarResult
+from contract.messages import ClaimRequest
 from contract.recipes import recipe
+from contract.sidecars import Sidecar, SidecarResult
 
 HOUR = 3600.0
 

@@ -1,0 +1,40 @@
+"""The sidecar of an image: what a task leaves in the bucket before it reports."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from contract.messages import Colour, DeviceName, Histogram, ImageId, RecipeId, Side, Thumbnail
+
+
+class SidecarResult(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One variant as a sidecar tells it; `colors` are all of its palette."""
+
+    device_size: DeviceName
+    width: Side
+    height: Side
+    file_path: str
+    colors: tuple[Colour, ...]
+    primary: Colour
+    secondary: Colour
+    tertiary: Colour
+    recipe: RecipeId | None = None
+
+
+class Sidecar(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The sidecar of one image, `processedAt` in ISO 8601, UTC.
+
+    Everything after `results` is this project's; the model system's sidecars lack it.
+    """
+
+    image_id: ImageId
+    processed_at: str
+    results: Annotated[tuple[SidecarResult, ...], Meta(max_length=1000)]
+    source_color: Colour | None = None
+    histogram: Annotated[Histogram, Meta(max_length=128)] = field(default_factory=dict)
+    thumbnail: Thumbnail | None = None
+    owner: str = ""
+    seconds: float = 0.0
+    schema_version: int = 1

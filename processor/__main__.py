@@ -109,6 +109,9 @@ async def _stop_when(asked: asyncio.Event, task: Task) -> None:
 def _load_rendering() -> None:
     """Import what rendering needs while the first claim is under way."""
     import processor.render  # noqa: F401
+    from processor.palette import load_kernels
+
+    load_kernels()
 
 
 if __name__ == "__main__":

@@ -62,6 +62,11 @@ def find_colours(pixels: NDArray[np.uint8]) -> tuple[Palette, Histogram]:
     return _palette([_hex(colour) for colour in chosen]), histogram
 
 
+def load_kernels() -> None:
+    """Load the compiled kernels now rather than with the first photo: half a second and 100 MB, once."""
+    score(quantize(np.zeros((1, 3), np.uint8), 1), 1)
+
+
 def quantize(pixels: NDArray[np.uint8], most: int) -> dict[Rgb, int]:
     """At most `most` colours for `pixels`, and how many pixels each stands for (Celebi: Wu, then k-means)."""
     return {_rgb(argb): population for argb, population in native.quantize(pixels, most).items()}

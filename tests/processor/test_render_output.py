@@ -182,7 +182,9 @@ MEASURE = """
 import sys
 from pictures import DEVICES
 from processor.decode import estimate_bytes, read_header
+from processor.palette import load_kernels
 from processor.render import render_image
+load_kernels()
 def field(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
 before = field("VmRSS")

@@ -5,8 +5,6 @@ C. Li et al., "Comprehensive color solutions: CAM16, CAT16, and CAM16-UCS", Colo
 luminance of L* 50, background L* 50, average surround. Digits and order of operations are those
 of materialyoucolor, so that no rank turns on a last digit; the tests compare bit by bit. Only what scoring
 needs is computed, and what depends on the conditions alone is computed once.
-
-Tried: the sRGB curve as a power for each colour instead of a table of 256 (1.4 times the time of the whole score).
 """
 
 from __future__ import annotations

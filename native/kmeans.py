@@ -16,8 +16,9 @@ What saves work, and cannot change a result:
   any other, so it stays while d <= (g + 3) / 2, and anyway while d <= 3.
 - Sums are kept up to date by the points that move; whole numbers make that exact.
 
-Tried on the same proxies: all distances in the first assignment 4.5 ms; sorting the neighbours of each centre
-as the reference means to (its sort is without effect) cost more than it saved; 64-bit distances twice the time.
+On 256 x 192 proxies of real photos, CPU: first assignment 0.62 ms, where all distances take 4.3 ms; the whole
+clustering 1.34 ms. Tried: the loops of a bin the other way round, colours inside and centres outside, 0.63 against
+0.71 ms with the old bound, not worth its two more arrays.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ The rules are those of material-color-utilities (`Score`, with its filter): a hu
 within about 15 degrees of it, chroma counts above and below 48 with different weights, greys and
 rare hues are left out, and the chosen ones lie as far apart in hue as the number wanted allows.
 Order of operations as in materialyoucolor, whose lists ours equal.
-
-Tried: a sort per threshold of hue distance (none is needed, the order is the same in all).
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ are floating point, in one fixed order.
 
 Wu's own bookkeeping is a cube of prefix sums, 33^3 x 5. A photo fills some 1,500 of the 32,768 bins, so a box
 here is a list of its bins, and a cut adds them up by slices: the same sums, in a twentieth of the memory.
-The cube took 0.30 ms to fill and 0.07 ms to cut (on the usual proxies), and twice that while another
-process used the shared cache.
+The cube took 0.30 ms to fill (256 x 192 proxies, CPU) and three times as long to compile; the lists take
+0.32 ms in all, of which 0.12 to fill.
 """
 
 from __future__ import annotations

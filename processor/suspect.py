@@ -103,13 +103,12 @@ async def render_in_child(
         env={key: value for key, value in environ.items() if key not in _SECRETS},
         start_new_session=True,  # a Ctrl-C on the terminal is for the task, which then decides
     )
+    answering = asyncio.create_task(_all_of(process.stdout, LARGEST_ANSWER_BYTES))
+    saying = asyncio.create_task(_end_of(process.stderr, KEPT_STDERR_BYTES))
+    sending = asyncio.create_task(_send(process.stdin, msgspec.msgpack.encode(request)))
     try:
         async with asyncio.timeout(child.wall_seconds):
-            answer, said, _ = await asyncio.gather(
-                _all_of(process.stdout, LARGEST_ANSWER_BYTES),
-                _end_of(process.stderr, KEPT_STDERR_BYTES),
-                _send(process.stdin, msgspec.msgpack.encode(request)),
-            )
+            answer, said, _ = await asyncio.gather(answering, saying, sending)
             code = await process.wait()
     except TimeoutError:
         raise ChildDied(f"{shown} could not be rendered within {child.wall_seconds:g} seconds, even alone.") from None
@@ -117,7 +116,12 @@ async def render_in_child(
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            talking = (answering, saying, sending)
+            for talk in talking:
+                talk.cancel()
+            await asyncio.gather(*talking, return_exceptions=True)
+            # A pipe that nobody empties any more never shows its end, and wait() waits for both ends.
+            await asyncio.gather(_end_of(process.stdout, 1), _end_of(process.stderr, 1), process.wait())
     if said:
         log.info("The child that rendered %s said: %s", shown, said.decode(errors="replace").strip())
     if code != 0:

@@ -111,10 +111,12 @@ def _run(settings: Settings, listener: socket.socket, url: str) -> int:
 async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     """Serve over the bound socket until a signal asks to end."""
     import uvicorn
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     from backend.app import create_app
     from backend.services import Services
     from backend.tick import loop as tick_loop
+    from contract.bucket import BucketError
 
     class Server(uvicorn.Server):
         _ending: asyncio.Task[None] | None = None
@@ -137,7 +139,13 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             self._ending = asyncio.create_task(services.runner.close())
             self._ending.add_done_callback(lambda _: self.handle_exit(number, None))
 
-    services = Services(settings, own_url=url)
+    try:
+        services = Services(settings, own_url=url)
+    except (BucketError, SQLAlchemyError, ImportError, OSError, ValueError) as error:
+        # Not with a traceback: a database's address may hold a password.
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        log.error("cannot start: %s: %s; look at BUCKET_URL and DATABASE_URL", type(error).__name__, reason)
+        return 1 if isinstance(error, BucketError | DBAPIError) else 2
     timer: asyncio.Task[None] | None = None
     try:
         await services.start()

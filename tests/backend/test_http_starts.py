@@ -49,6 +49,24 @@ def test_outside_embedded_mode_every_missing_secret_is_named(data_folder: Path) 
     assert "ADMIN_PASSWORD: missing" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"DATABASE_URL": "nonsense"},
+        {"DATABASE_URL": "sqlite:////dev/null/x/slideshow.db"},
+        {"DATABASE_URL": "postgresql+nodriver://user:hunter22-secret@127.0.0.1:1/x"},
+        {"BUCKET_URL": "file:///dev/null/bucket"},
+    ],
+)
+def test_what_cannot_be_opened_is_a_sentence_without_secrets(data_folder: Path, settings: dict[str, str]) -> None:
+    ended = server.run_to_end(data_folder, **settings)
+    assert ended.returncode in (1, 2)
+    assert "cannot start" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "hunter22" not in ended.stderr
+    assert not (data_folder / "backend.json").exists()
+
+
 def test_a_port_that_is_taken_is_said(data_folder: Path, backend: server.BackendServer) -> None:
     port = backend.url.rpartition(":")[2]
     ended = server.run_to_end(data_folder, PORT=port)

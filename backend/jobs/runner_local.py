@@ -140,6 +140,9 @@ class LocalRunner:
         """Start one attempt. Raises OSError if the operating system refuses."""
         inherited = {name: value for name, value in os.environ.items() if name.lower() not in _STAYS_HERE}
         environment = {
+            # glibc keeps freed memory for each arena, one a thread unless told; two cost a task no time and
+            # 60 to 100 MB less at its peak (54 photos, two tasks).
+            "MALLOC_ARENA_MAX": "2",
             **inherited,
             **self._environment(),
             "CLOUD_RUN_JOB": "slideshow-processor",

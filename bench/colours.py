@@ -23,13 +23,11 @@ from materialyoucolor.score.score import Score, ScoreOptions
 from numpy.typing import NDArray
 
 import native
-from contract.messages import Device
 from processor.decode import decode, read_header
+from processor.decode_plan import standard_shrink
 from processor.errors import RenderError
-from processor.memory_estimate import needed_shrink
 from processor.palette import proxy_pixels
 
-LARGEST = (Device(name="large-landscape", width=1920, height=1080),)
 REPEATS = 5  # of the quick contenders
 
 NODE = """
@@ -56,7 +54,7 @@ def proxies(folder: Path) -> list[NDArray[np.uint8]]:
         try:
             data = path.read_bytes()
             header = read_header(data, path.name)
-            found.append(proxy_pixels(decode(data, header, needed_shrink(header, LARGEST), path.name)).copy())
+            found.append(proxy_pixels(decode(data, header, standard_shrink(header), path.name)).copy())
         except RenderError:
             continue
     return found

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 
 from contract.messages import Device
-from contract.recipes import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
-from processor.framing import PROXY_SIDE, cover_scale, shrink_for
+from processor.decode_plan import decode_steps
 from processor.header import Header
 
 _SMALL_THINGS = 12_000_000
@@ -20,18 +19,6 @@ _BYTES_PER_RESULT_PIXEL = 6
 """A picture before and after it was turned upright."""
 
 
-def needed_shrink(header: Header, devices: Sequence[Device]) -> int:
-    """The factor (1, 2, 4 or 8) of the one decode: none of the outputs asks for more pixels than it leaves.
-
-    Outputs are the devices' pictures, the thumbnail, and the proxy of the palette.
-    """
-    width, height = header.upright_width, header.upright_height
-    sizes = [(device.width, device.height) for device in devices]
-    sizes.append((THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT))
-    proxy = PROXY_SIDE / max(width, height)
-    return shrink_for(max(proxy, *(cover_scale(width, height, *size) for size in sizes)))
-
-
 def estimate_bytes(header: Header, devices: Sequence[Device], data_size: int) -> int:
     """The peak of memory, in bytes, that rendering adds to a process which has its libraries loaded.
 
@@ -40,7 +27,7 @@ def estimate_bytes(header: Header, devices: Sequence[Device], data_size: int) ->
     formats up to 40 megapixels (growth of VmHWM in a process of its own, glibc): 0.9 to 1.4 of the
     truth, and for pictures below a megapixel up to 25 MB more than it.
     """
-    shrink = needed_shrink(header, devices)
+    shrink = decode_steps(header, devices)[0].shrink  # one after the other: the finest is the largest
     base_pixels = math.ceil(header.width / shrink) * math.ceil(header.height / shrink)
     base = base_pixels * (8 if header.has_alpha else 3)
     decoder = _decoder_bytes(header, header.width * header.height, base_pixels)

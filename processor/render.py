@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from contract.messages import Device, Histogram, Orientation, Palette, orientation_of
 from contract.recipes import DEFAULT_FRAMING, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
 from processor import jpeg_profiles
-from processor.decode import DEFAULT_LIMITS, Limits, decode, read_header
+from processor.decode import DEFAULT_LIMITS, Base, Limits, decode, read_header
+from processor.decode_plan import decode_steps
 from processor.errors import BrokenPixels
-from processor.header import RESEND, condense
-from processor.memory_estimate import needed_shrink
+from processor.header import RESEND, Header, condense
 from processor.palette import find_colours, proxy_pixels
 from processor.variants import cut
 from processor.vips_setup import pyvips
@@ -61,24 +61,20 @@ def render_image(
     if framing != DEFAULT_FRAMING:
         raise ValueError(f"the framing {framing!r} is unknown; there is {DEFAULT_FRAMING!r}")
     header = read_header(data, name, limits)
-    base = decode(data, header, needed_shrink(header, devices), name)
+    *finer, standard = decode_steps(header, devices)
+    made: dict[int, Variant] = {}
+    for step in finer:
+        made |= _pictures(decode(data, header, step.shrink, name), header, devices, step.places, name)
+    base = decode(data, header, standard.shrink, name)
+    made |= _pictures(base, header, devices, standard.places, name)
     try:
-        variants = tuple(
-            Variant(
-                device,
-                jpeg_profiles.DEVICE.encode(cut(base, header, device.width, device.height)),
-                device.width,
-                device.height,
-            )
-            for device in devices
-        )
         thumbnail = jpeg_profiles.THUMBNAIL.encode(cut(base, header, THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT))
         pixels = proxy_pixels(base)
     except pyvips.Error as error:
-        raise BrokenPixels(name, f"cannot be resized ({condense(error)})", RESEND) from error
+        raise _cannot_resize(name, error) from error
     palette, histogram = find_colours(pixels)
     return RenderedImage(
-        variants=variants,
+        variants=tuple(made[place] for place in range(len(devices))),
         thumbnail=thumbnail,
         palette=palette,
         histogram=histogram,
@@ -86,3 +82,22 @@ def render_image(
         height=header.upright_height,
         orientation=orientation_of(header.upright_width, header.upright_height),
     )
+
+
+def _pictures(
+    base: Base, header: Header, devices: Sequence[Device], places: Sequence[int], name: str
+) -> dict[int, Variant]:
+    """The pictures of the devices at `places`, all cut from one decode."""
+    made = {}
+    try:
+        for place in places:
+            device = devices[place]
+            picture = jpeg_profiles.DEVICE.encode(cut(base, header, device.width, device.height))
+            made[place] = Variant(device, picture, device.width, device.height)
+    except pyvips.Error as error:
+        raise _cannot_resize(name, error) from error
+    return made
+
+
+def _cannot_resize(name: str, error: Exception) -> BrokenPixels:
+    return BrokenPixels(name, f"cannot be resized ({condense(error)})", RESEND)

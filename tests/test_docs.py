@@ -73,5 +73,5 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("1200 900 #")
-    made = pyvips.Image.new_from_file(str(tmp_path / "kitchen.jpg"))
+    made = pyvips.Image.new_from_file(str(tmp_path / "build/kitchen.jpg"))
     assert (made.width, made.height) == (800, 480)

@@ -27,14 +27,12 @@ _EVERYWHERE: dict[int, type[TaskError]] = {
     401: BackendDenied,
     403: BackendDenied,
     429: BackendUnavailable,
-    502: BackendUnavailable,
-    503: BackendUnavailable,
-    504: BackendUnavailable,
 }
 OF_AN_IMAGE: StatusTable = {**_EVERYWHERE, 404: ImageGone, 409: LeaseLost}
 """What a status means in answer to a call about one image."""
 OF_A_TASK: StatusTable = {**_EVERYWHERE, 409: VersionMismatch}
-"""What a status means in answer to a call of the task as a whole. What no table holds is BackendRejected."""
+"""What a status means in answer to a call of the task as a whole. What no table holds is BackendRejected,
+or BackendUnavailable from 500 on: a fault of the backend's own is nothing that we said."""
 
 OF_TRANSPORT: tuple[tuple[type[httpx.HTTPError], type[TaskError]], ...] = (
     (httpx.UnsupportedProtocol, BackendRejected),
@@ -52,7 +50,15 @@ def error_of_transport(error: httpx.HTTPError) -> type[TaskError]:
 
 def error_of_status(status: int, table: StatusTable) -> type[TaskError]:
     """Our error for a status that is not 2xx."""
-    return table.get(status, BackendRejected)
+    return table.get(status, BackendUnavailable if status >= 500 else BackendRejected)
+
+
+def blames_the_request(error: BackendRejected) -> bool:
+    """Whether the backend did not accept what was said: a 4xx that no table holds.
+
+    A redirect, an answer that is not understood, or an address that is none say nothing of it.
+    """
+    return error.status is not None and 400 <= error.status < 500
 
 
 def retry_after(header: str | None, now: float) -> float | None:

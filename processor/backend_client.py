@@ -1,8 +1,7 @@
 """The backend's processing calls over HTTP: time limits on everything, retries for what passes.
 
 Tried again, until `retry_seconds` are over: a connection that fails or breaks off, an answer
-that is overdue, and the statuses 429, 502, 503 and 504, whose `Retry-After` is honoured within
-bounds. Every call may safely arrive twice: claims carry an id, everything else a lease.
+that is overdue, and the statuses 429 and 500 to 599, whose `Retry-After` is honoured within bounds. Every call may safely arrive twice: claims carry an id, everything else a lease.
 All other statuses are errors at once, by the tables of `processor.backend_answers`. Redirects are never followed,
 so the token reaches the host that the settings name and no other.
 """
@@ -160,7 +159,7 @@ class BackendClient:
             return response
         kind = error_of_status(response.status_code, table)
         refused = kind(refusal(kind, call, f"{response.status_code}, {explained(response)}"))
-        refused.body = response.content
+        refused.status, refused.body = response.status_code, response.content
         if isinstance(refused, BackendUnavailable):
             refused.retry_after = response.headers.get("Retry-After")
         raise refused

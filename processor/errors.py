@@ -77,8 +77,9 @@ class BrokenPixels(RenderError):
 
 
 class TaskError(ProcessorError):
-    """A sentence for a person; `body` is that of the refusing answer, where there was one."""
+    """A sentence for a person; `status` and `body` are those of the refusing answer, where there was one."""
 
+    status: int | None = None
     body: bytes = b""
 
 

@@ -37,6 +37,7 @@ from contract.bucket import (
 )
 from contract.messages import AttemptStart, ClaimedImage, Device, Failure, LeaseList
 from contract.recipes import recipe, thumbnail_recipe
+from processor.backend_answers import blames_the_request
 from processor.backend_client import BackendClient
 from processor.errors import (
     BackendRejected,
@@ -139,6 +140,8 @@ class ImageWork:
         try:
             accepted = await self._reporter.hand_in(result)
         except BackendRejected as error:
+            if not blames_the_request(error):
+                raise
             return await self._fail(image, f"{printable_name(name)} was rendered, but {error}")
         return Outcome.COMPLETE if accepted else Outcome.DROPPED
 

@@ -77,7 +77,7 @@ def test_every_status_that_is_no_success_has_an_error(table: backend_answers.Sta
     for status in [*range(100, 200), *range(300, 600)]:
         kind = error_of_status(status, table)
         assert issubclass(kind, TaskError)
-        assert kind.temporary == (status in (429, 502, 503, 504))
+        assert kind.temporary == (status == 429 or status >= 500)
     assert error_of_status(401, table) is error_of_status(403, table) is BackendDenied
     assert error_of_status(302, table) is BackendRejected
 
@@ -104,7 +104,7 @@ def test_retry_after_is_bounded() -> None:
     assert retry_after("Thu, 01 Jan 1970 00:00:10 GMT", 5) == 5
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 507])
 def test_passing_statuses_are_tried_again(server: ClaimsServer, status: int) -> None:
     server.fault("claims", Fault(status=status), Fault(status=status, headers={"Retry-After": "0"}))
     assert claim(server.url).images == ()

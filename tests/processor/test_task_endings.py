@@ -63,6 +63,21 @@ def test_a_backend_that_goes_away_ends_the_task_with_1(world: World, caplog: pyt
     assert world.server.states() == {"pending": 2}  # handed back
 
 
+@pytest.mark.parametrize(
+    "fault", [Fault(status=500), Fault(status=302), Fault(status=200, body=b"[]")], ids=["500", "302", "not understood"]
+)
+def test_reports_that_the_backend_cannot_take_end_the_task_and_blame_no_photo(
+    world: World, caplog: pytest.LogCaptureFixture, fault: Fault
+) -> None:
+    world.add_photos(1)
+    world.server.fault("/processed-images", *[fault] * 100)
+    code, task = world.run(retry_seconds=0.5)
+    assert code == 1
+    assert "cannot work" in caplog.text
+    assert task.counts[Outcome.FAILED] == 0
+    assert world.server.states() == {"pending": 1}
+
+
 def test_a_bucket_that_fails_for_a_while_hands_images_back_and_goes_on(world: World, tmp_path: Path) -> None:
     photos = world.add_photos(1)
     incoming = tmp_path / "bucket" / ".incoming"

@@ -211,3 +211,11 @@ def test_a_fault_of_our_own_is_one_image_s_failure_with_a_traceback_in_the_log(
     assert world.server.states() == {"complete": 2, "failed": 1}
     assert photos[1].error == "photo 1.jpg could not be rendered: KeyError: 'no such key'."
     assert "Traceback" in caplog.text
+
+
+def test_a_backend_that_fails_inside_for_a_while_costs_no_photo(world: World) -> None:
+    world.add_photos(2)
+    world.server.fault("/processed-images", Fault(status=500), Fault(status=500))
+    code, task = world.run()
+    assert code == 0
+    assert task.counts == {Outcome.COMPLETE: 2}

@@ -1,9 +1,10 @@
 """The backend's processing calls over HTTP: time limits on everything, retries for what passes.
 
-Tried again, until `retry_seconds` are over: a connection that fails or breaks off, an answer
-that is overdue, and the statuses 429 and 500 to 599, whose `Retry-After` is honoured within bounds. Every call may safely arrive twice: claims carry an id, everything else a lease.
-All other statuses are errors at once, by the tables of `processor.backend_answers`. Redirects are never followed,
-so the token reaches the host that the settings name and no other.
+Tried again, until `retry_seconds` are over: a connection that fails or breaks off, an answer that
+is overdue, and the statuses 429 and 500 to 599, whose `Retry-After` is honoured within bounds. Every
+call may safely arrive twice: claims carry an id, everything else a lease. All other statuses are
+errors at once, by the tables of `processor.backend_answers`. Redirects are never followed, so the
+token reaches the host that the settings name and no other.
 """
 
 from __future__ import annotations

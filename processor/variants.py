@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from processor.decode import Base
 from processor.framing import (
     Box,
@@ -15,6 +17,8 @@ from processor.header import Header
 from processor.vips_setup import pyvips
 
 _LONGEST_FILTER = 1 / 16
+_BICUBIC_MARGIN = 4
+"""Whole pixels around a part that is enlarged: more than the two on each side that bicubic looks at."""
 
 
 def cut(base: Base, header: Header, width: int, height: int) -> pyvips.Image:
@@ -66,14 +70,27 @@ def _reduce(image: pyvips.Image, box: Box, width: int, height: int) -> pyvips.Im
 
 
 def _enlarge(image: pyvips.Image, box: Box, width: int, height: int) -> pyvips.Image:
-    """Bicubic, as libvips' own resize does it, but from a place given in fractions of a pixel."""
+    """Bicubic, as libvips' own resize does it, but from a place given in fractions of a pixel.
+
+    Cut out first, in whole pixels: libvips counts offsets in pixels of the result, and from ten million on
+    shows the edge of the picture instead. The middle of a strip 3 pixels wide and 30,000 long lies beyond.
+    """
+    first_column, columns = _with_margin(box.left, box.width, image.width)
+    first_row, rows = _with_margin(box.top, box.height, image.height)
     across, down = width / box.width, height / box.height
-    return image.affine(
+    return image.crop(first_column, first_row, columns, rows).affine(
         [across, 0, 0, down],
         interpolate=pyvips.Interpolate.new("bicubic"),
         oarea=[0, 0, width, height],
         # Pixel centres lie at whole numbers for an interpolator, and at halves for a box.
-        odx=(across - 1) / 2 - across * box.left,
-        ody=(down - 1) / 2 - down * box.top,
+        odx=(across - 1) / 2 - across * (box.left - first_column),
+        ody=(down - 1) / 2 - down * (box.top - first_row),
         extend="copy",
     )
+
+
+def _with_margin(start: float, length: float, available: int) -> tuple[int, int]:
+    """The first of the `available` pixels of an axis to keep, and how many."""
+    first = min(max(math.floor(start) - _BICUBIC_MARGIN, 0), available - 1)
+    end = min(math.ceil(start + length) + _BICUBIC_MARGIN, available)
+    return first, max(end - first, 1)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import STORED_FOR
+from pictures import STORED_FOR, encoded, pixels_of
 
+from contract.messages import Device
 from processor.framing import (
     SHRINKS,
     Box,
@@ -21,6 +22,7 @@ from processor.framing import (
     shrink_for,
     upright_size,
 )
+from processor.render import render_image
 
 sides = st.integers(1, 20_000)
 targets = st.integers(1, 8192)
@@ -101,3 +103,20 @@ def test_known_boxes() -> None:
     assert scale_box(Box(10, 20, 30, 40), 0.5, 0.25) == Box(5, 5, 15, 10)
     assert shrink_for(0.5) == 2
     assert shrink_for(0.500001) == 1
+
+
+@pytest.mark.parametrize("lies", [False, True], ids=["standing", "lying"])
+def test_a_thread_of_a_picture_shows_its_middle_however_far_that_is(
+    lies: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """libvips takes no offset beyond ten million pixels of the result, and says so on stderr."""
+    middle, elsewhere = (250, 10, 10), (0, 0, 255)
+    strip = np.full((30_000, 3, 3), elsewhere, np.uint8)
+    strip[14_970:15_030] = middle
+    photo = encoded(np.ascontiguousarray(strip.transpose(1, 0, 2)) if lies else strip, "PNG")
+    rendered = render_image(photo, (Device(name="square", width=4000, height=4000),))
+    shown = pixels_of(rendered.variants[0].data)
+    assert shown.shape == (4000, 4000, 3)
+    for place in ((0, 0), (2000, 2000), (3999, 3999)):
+        assert np.abs(shown[place].astype(int) - middle).max() <= 6
+    assert capfd.readouterr().err == ""

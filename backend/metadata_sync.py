@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,10 +18,11 @@ import msgspec
 from sqlalchemy import Connection, exists, select
 
 from backend.database import Database, housekeeping, results
+from backend.database import images as image_rows
 from backend.database.tables import devices, images
 from contract import object_names
 from contract.admin_messages import SyncReport
-from contract.bucket import Bucket, BucketError, ObjectInfo, ObjectNotFound
+from contract.bucket import Bucket, BucketError, ObjectInfo, ObjectNotFound, name_in
 from contract.messages import ImageOutcome, Palette, ProcessedImage
 from contract.sidecars import Sidecar
 
@@ -28,7 +30,10 @@ log = logging.getLogger(__name__)
 
 SIDECAR_LIMIT_BYTES = 4 * 1024 * 1024
 PAGE = 200
-LOCK_SECONDS = 600.0
+PALETTE_COLOURS = 8
+LONGEST_SECONDS = 3600.0
+LOCK_SECONDS = 60.0
+"""Renewed on the way: only the lock of a process that died lasts this long."""
 
 ARCHIVABLE, WAITS, REFUSED = "archivable", "waits", "refused"
 
@@ -56,7 +61,7 @@ def palette_of(sidecar: Sidecar) -> Palette | None:
             secondary=result.secondary,
             tertiary=result.tertiary,
             source_color=sidecar.source_color or result.primary,
-            all_colors=result.colors,
+            all_colors=(result.colors + (result.primary,) * PALETTE_COLOURS)[:PALETTE_COLOURS],
         )
     return None
 
@@ -142,18 +147,19 @@ class MetadataSync:
         self._told: set[str] = set()
         log.info("Metadata sync service initialized")
 
-    async def run(self, now: float) -> SyncReport | None:
-        """One pass; None if another one is at it."""
+    async def run(self, now: float, *, within: float = LONGEST_SECONDS) -> SyncReport | None:
+        """One pass, or as much of it as can be done `within` seconds; None if another one is at it."""
         taken = await self._database.write(housekeeping.take_lock, "sync", self._holder, now, LOCK_SECONDS)
         if not taken:
             return None
         try:
-            return await self._pass(now)
+            return await self._pass(now, within)
         finally:
             await self._database.write(housekeeping.free_lock, "sync", self._holder)
 
-    async def _pass(self, now: float) -> SyncReport:
+    async def _pass(self, now: float, within: float) -> SyncReport:
         found = imported = archived = 0
+        began, renewed = time.monotonic(), 0.0
         listing = self._bucket.list(object_names.METADATA)
         while page := await asyncio.to_thread(lambda: list(islice(listing, PAGE))):
             log.info("Syncing %d metadata files", len(page))
@@ -161,10 +167,19 @@ class MetadataSync:
                 image_id = object_names.image_of_sidecar(entry.name)
                 if image_id is None:
                     continue
+                passed = time.monotonic() - began
+                if passed > within:
+                    break
+                if passed > renewed + LOCK_SECONDS / 4:
+                    until = now + passed + LOCK_SECONDS
+                    await self._database.write(housekeeping.renew_lock, "sync", self._holder, until)
+                    renewed = passed
                 found += 1
                 verdict, new = await self._one(entry, image_id, now)
                 imported += new
                 archived += verdict == ARCHIVABLE
+            if time.monotonic() - began > within:
+                break
         return SyncReport(found=found, imported=imported, archived=archived, left=found - archived)
 
     async def _one(self, entry: ObjectInfo, image_id: str, now: float) -> tuple[str, bool]:
@@ -173,14 +188,18 @@ class MetadataSync:
         try:
             data = await asyncio.to_thread(self._bucket.read, entry.name, SIDECAR_LIMIT_BYTES)
             sidecar, moment = parse(data, image_id)
+            if await self._database.read(image_rows.state_of, image_id) in ("pending", "processing"):
+                await asyncio.to_thread(self._check_objects, sidecar)
             verdict, reason, new = await self._database.write(
                 import_sidecar, sidecar, self._object_uri, self._thumbnail_uri, now
             )
             if verdict == ARCHIVABLE:
                 target = object_names.archived_sidecar(image_id, moment)
-                await asyncio.to_thread(self._bucket.move, entry.name, target)
-        except ObjectNotFound:
-            return WAITS, False  # another run has moved it
+                await asyncio.to_thread(self._archive, entry, sidecar, target)
+        except ObjectNotFound as error:
+            if error.name == entry.name:
+                return WAITS, False  # another run has moved it
+            verdict, reason = REFUSED, f"{error}; the image will be rendered again"
         except (BucketError, ValueError) as error:
             verdict, reason = REFUSED, str(error)
         if verdict == REFUSED and entry.name not in self._told:
@@ -188,3 +207,28 @@ class MetadataSync:
             if len(self._told) < 10_000:
                 self._told.add(entry.name)
         return verdict, new
+
+    def _check_objects(self, sidecar: Sidecar) -> None:
+        """Raise ObjectNotFound, naming the object, unless every picture that the sidecar tells of is there."""
+        for result in sidecar.results:
+            self._bucket.stat(name_in(self._bucket, result.file_path))
+
+    def _archive(self, entry: ObjectInfo, sidecar: Sidecar, target: str) -> None:
+        """Move the sidecar to the archive; what an earlier one there tells of other devices is kept in it.
+
+        A sidecar that was written anew since it was read stays for the next pass.
+        """
+        try:
+            earlier = msgspec.json.decode(self._bucket.read(target, SIDECAR_LIMIT_BYTES), type=Sidecar)
+        except (ObjectNotFound, msgspec.MsgspecError):
+            earlier = None
+        if self._bucket.stat(entry.name) != entry:
+            return
+        if earlier is None:
+            self._bucket.move(entry.name, target)
+            return
+        told = {result.device_size for result in sidecar.results}
+        others = tuple(result for result in earlier.results if result.device_size not in told)
+        merged = msgspec.structs.replace(sidecar, results=sidecar.results + others)
+        self._bucket.replace(target, msgspec.json.encode(merged), "application/json")
+        self._bucket.delete(entry.name)

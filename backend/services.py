@@ -59,6 +59,8 @@ class Services:
     async def start(self) -> None:
         """What needs the database: keys, a bucket that moved, the queue."""
         settings = self.settings
+        if settings.embedded:  # the data folder's lock says that no other backend works here
+            await self.database.write(housekeeping.free_all_locks)
         picture_key = await self.database.write(housekeeping.fact_or_make, "picture_key", secrets.token_hex(32))
         known_url = await self.database.write(housekeeping.fact_or_make, "bucket_url", self.bucket.url)
         if known_url != self.bucket.url:

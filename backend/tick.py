@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from msgspec import Struct
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import claims, garbage, housekeeping
 from backend.services import Services
+from contract import object_names
 from contract.bucket import BucketError, name_in
 
 log = logging.getLogger(__name__)
 
 GARBAGE_AT_ONCE = 200
 SYNC_MARK = "last_sync"
+SYNC_SECONDS = 10.0
+"""What a sync may take of one tick: leases and the queue do not wait longer; the next pass goes on."""
+TICK_LIMIT_SECONDS = 300
+
+T = TypeVar("T")
 
 
 class TickReport(Struct, frozen=True, kw_only=True):
-    """What one tick did."""
+    """What one tick did, and a sentence for each part of it that failed."""
 
     freed_leases: int = 0
     ended_executions: int = 0
@@ -30,18 +39,37 @@ class TickReport(Struct, frozen=True, kw_only=True):
     reason: str = ""
     synced: int = 0
     removed_objects: int = 0
+    errors: tuple[str, ...] = ()
 
 
 async def tick(services: Services) -> TickReport:
-    """Free expired leases, follow executions, start what is due, sync sidecars, remove garbage."""
+    """Free expired leases, follow executions, start what is due, sync sidecars, remove garbage.
+
+    A part that fails is logged and does not keep the others from their work.
+    """
     now = services.clock()
-    freed = await services.database.write(claims.free_expired, now)
+    errors: list[str] = []
+
+    async def part(name: str, work: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        try:
+            return await work()
+        except (BucketError, SQLAlchemyError, OSError) as error:
+            errors.append(f"{name}: {error}")
+            log.error("timed work, %s, failed and is tried again: %s", name, error)
+        except Exception as error:  # the timer must survive what nobody foresaw
+            errors.append(f"{name}: {type(error).__name__}: {error}")
+            log.exception("timed work, %s, failed and is tried again", name)
+        return otherwise
+
+    freed = await part("expired leases", lambda: services.database.write(claims.free_expired, now), 0)
     if freed:
         log.warning("[JobQueue] %d leases expired; their images are pending again", freed)
-    ended = await services.queue.follow(now)
-    started, reason = await services.queue.flush_if_due(now)
-    synced = await _sync_if_due(services, now)
-    removed = await _remove_garbage(services, now)
+    ended = await part("following executions", lambda: services.queue.follow(now), 0)
+    nothing: tuple[str | None, str] = (None, "failed")
+    started, reason = await part("the queue", lambda: services.queue.flush_if_due(now), nothing)
+    synced = await part("metadata sync", lambda: _sync_if_due(services, now), 0)
+    removed = await part("removing objects", lambda: _remove_garbage(services, now), 0)
+    services.last_error = errors[0] if errors else None
     return TickReport(
         freed_leases=freed,
         ended_executions=ended,
@@ -49,6 +77,7 @@ async def tick(services: Services) -> TickReport:
         reason=reason,
         synced=synced,
         removed_objects=removed,
+        errors=tuple(errors),
     )
 
 
@@ -59,36 +88,38 @@ async def _sync_if_due(services: Services, now: float) -> int:
     if last <= now < last + services.settings.sync_interval_seconds:
         return 0
     await services.database.write(housekeeping.set_fact, SYNC_MARK, str(now))
-    report = await services.sync.run(now)
+    report = await services.sync.run(now, within=SYNC_SECONDS)
     return report.archived if report else 0
 
 
 async def _remove_garbage(services: Services, now: float) -> int:
-    uris = await services.database.write(garbage.due, now, GARBAGE_AT_ONCE)
-    for uri in uris:
+    gone = []
+    for uri in await services.database.read(garbage.due, now, GARBAGE_AT_ONCE):
         try:
             name = name_in(services.bucket, uri)
+            variant = object_names.device_of_variant(name)
+            if await services.database.write(garbage.take, uri, variant[1] if variant else None, now):
+                await services.in_bucket(services.bucket.delete, name)
+                gone.append(uri)
         except ValueError as error:
             log.warning("%s is not ours to remove: %s", uri, error)
-            continue
-        await services.in_bucket(services.bucket.delete, name)
-    if uris:
-        await services.database.write(garbage.removed, uris)
-    return len(uris)
+            await services.database.write(garbage.removed, [uri])
+        except BucketError as error:
+            log.warning("an object could not be removed and is tried again in an hour: %s", error)
+    if gone:
+        await services.database.write(garbage.removed, gone)
+    return len(gone)
 
 
 async def loop(services: Services, seconds: float) -> None:
-    """Tick every `seconds`, and at once when hinted, until cancelled. A failed tick is logged and retried."""
+    """Tick every `seconds`, and at once when hinted, until cancelled."""
     while True:
         services.hint.clear()
         try:
-            await asyncio.wait_for(tick(services), timeout=300)
-        except (BucketError, TimeoutError, OSError) as error:
-            services.last_error = f"{type(error).__name__}: {error}"
-            log.error("the timed work failed and is tried again: %s", error)
-        except Exception as error:  # the timer must survive what nobody foresaw
-            services.last_error = f"{type(error).__name__}: {error}"
-            log.exception("the timed work failed and is tried again")
+            await asyncio.wait_for(tick(services), timeout=TICK_LIMIT_SECONDS)
+        except TimeoutError:
+            services.last_error = f"the timed work did not end within {TICK_LIMIT_SECONDS} s"
+            log.error("%s and is tried again", services.last_error)
         try:
             await asyncio.wait_for(services.hint.wait(), timeout=seconds)
         except TimeoutError:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from backend.database.tables import garbage, processed_images
+
+RETRY_SECONDS = 3600.0
 
 
 def discard(connection: Connection, uris: Sequence[str], delete_after: float) -> None:
@@ -18,11 +20,22 @@ def discard(connection: Connection, uris: Sequence[str], delete_after: float) ->
 
 
 def due(connection: Connection, now: float, limit: int) -> list[str]:
-    """URIs to be removed now; one that is in use again is left alone."""
-    in_use = select(processed_images.c.file_path)
-    connection.execute(delete(garbage).where(garbage.c.object_name.in_(in_use)))
+    """URIs whose time has come, longest overdue first."""
     query = select(garbage.c.object_name).where(garbage.c.delete_after <= now).order_by(garbage.c.delete_after)
     return list(connection.scalars(query.limit(limit)))
+
+
+def take(connection: Connection, uri: str, image_id: str | None, now: float) -> bool:
+    """Whether this object may be removed at this moment; one that is in use again, or spared, may not.
+
+    The note stays, an hour later, until `removed`: a removal that fails or dies half-way is tried again then.
+    """
+    used = (processed_images.c.image_id == image_id) & (processed_images.c.file_path == uri)
+    if image_id is not None and connection.scalar(select(exists().where(used))):
+        removed(connection, [uri])
+        return False
+    later = update(garbage).where(garbage.c.object_name == uri).values(delete_after=now + RETRY_SECONDS)
+    return connection.execute(later).rowcount == 1
 
 
 def spare(connection: Connection, folder: str, recipe: str) -> None:

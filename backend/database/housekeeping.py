@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from backend.database.tables import facts, sessions, work_locks
@@ -33,6 +33,18 @@ def take_lock(connection: Connection, name: str, holder: str, now: float, second
     insert_into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     statement = insert_into(work_locks).values(name=name, holder=holder, until=now + seconds)
     return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
+
+
+def renew_lock(connection: Connection, name: str, holder: str, until: float) -> None:
+    """Hold the lock until then, if it is still held."""
+    connection.execute(
+        update(work_locks).where(work_locks.c.name == name, work_locks.c.holder == holder).values(until=until)
+    )
+
+
+def free_all_locks(connection: Connection) -> None:
+    """Free what earlier processes held; for the start of a process that is known to be the only one."""
+    connection.execute(delete(work_locks))
 
 
 def free_lock(connection: Connection, name: str, holder: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -49,8 +50,12 @@ class Setting:
         return uri_of(self.bucket, name)
 
     def leave(self, image: str, content: Sidecar | bytes) -> None:
-        """Put a sidecar where tasks put theirs."""
+        """Put a sidecar where tasks put theirs, and before it the pictures that it tells of."""
         data = content if isinstance(content, bytes) else msgspec.json.encode(content)
+        if isinstance(content, Sidecar):
+            for told in content.results:
+                with contextlib.suppress(ValueError):  # a name that could be no object of this bucket
+                    self.bucket.replace(name_in(self.bucket, told.file_path), b"a picture", "image/jpeg")
         self.bucket.replace(object_names.sidecar(image), data, JSON)
 
     def run(self, now: float = 500.0) -> SyncReport:
@@ -127,8 +132,12 @@ def test_a_sidecar_of_the_model_system_is_understood(place: Setting) -> None:
         ],
     }
     place.leave(image, msgspec.json.encode(given))
+    assert place.run() == SyncReport(found=1, left=1), "the picture that it tells of is not there"
+    assert place.library.states()[image] == "pending"
+    place.bucket.replace(f"processed/small/{image}.jpg", b"a picture", "image/jpeg")
     assert place.run().imported == 1
     assert place.library.states()[image] == "complete"
+    assert place.library.image(image)["color_palette"]["allColors"] == ["#112233"] * 8
 
 
 @pytest.mark.parametrize(
@@ -327,3 +336,25 @@ def test_times_are_given_in_utc() -> None:
     data = msgspec.json.encode(sidecar(image, at="2025-01-31T12:00:00+02:00"))
     assert parse(data, image)[1] == datetime(2025, 1, 31, 10, tzinfo=UTC)
     assert parse(data, image)[1].tzinfo is UTC
+
+
+def test_the_archive_keeps_what_earlier_sidecars_of_the_month_told(place: Setting) -> None:
+    place.library.device("small")
+    (image,) = place.library.add(1)
+    place.leave(image, sidecar(image))
+    place.run()
+    place.library.device("wide", 1024, 600)
+    place.leave(image, sidecar(image, result(image, "wide", (1024, 600))))
+    assert place.run().archived == 1
+    (name,) = place.objects()
+    archived = msgspec.json.decode(place.bucket.read(name), type=Sidecar)
+    assert [told.device_size for told in archived.results] == ["wide", "small"]
+
+
+def test_the_lock_of_a_dead_process_ends_soon(place: Setting) -> None:
+    place.library.write(housekeeping.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
+    assert place.library.run(place.sync.run(501.0)) is None
+    assert place.library.run(place.sync.run(500.0 + LOCK_SECONDS + 1)) == SyncReport()
+    place.library.write(housekeeping.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
+    place.library.write(housekeeping.free_all_locks)
+    assert place.library.run(place.sync.run(501.0)) == SyncReport()

@@ -126,6 +126,7 @@ def leave_sidecar(services: Services, image: str) -> None:
         recipe=recipe(800, 480),
     )
     made = Sidecar(image_id=image, processed_at="2025-01-31T12:00:00Z", results=(result,), histogram=HISTOGRAM)
+    services.bucket.replace(result.file_path, b"a picture", "image/jpeg")
     services.bucket.replace(object_names.sidecar(image), msgspec.json.encode(made), "application/json")
 
 
@@ -321,7 +322,7 @@ def test_the_loop_survives_trouble_and_takes_a_hint(tmp_path: Path, caplog: pyte
         async with asyncio.timeout(20):
             while services.last_error is None:
                 await asyncio.sleep(0.01)
-        assert services.last_error.startswith("AttributeError")
+        assert "AttributeError" in services.last_error
         services.queue = working
         await add(services, 1)
         clock.now += 31
@@ -333,7 +334,7 @@ def test_the_loop_survives_trouble_and_takes_a_hint(tmp_path: Path, caplog: pyte
         await asyncio.gather(going, return_exceptions=True)
 
     run(tmp_path, act)
-    assert "the timed work failed and is tried again" in caplog.text
+    assert "failed and is tried again" in caplog.text
 
 
 def test_a_data_folder_that_was_moved_is_followed(tmp_path: Path) -> None:

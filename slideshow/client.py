@@ -77,6 +77,10 @@ class Client:
         """Open a session; the password travels in the body. Raises Refused (403) for a wrong one."""
         self._call("POST", "/login", json=Login(password=password))
 
+    def reach(self) -> None:
+        """Raises Unreachable if nobody answers, Refused if it is no backend of ours; needs no login."""
+        self._call("GET", "/_health")
+
     def is_healthy(self) -> bool:
         """Whether the backend answers right now; never raises and never waits long."""
         try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slideshow.errors import CommandFailed
+from slideshow.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,8 +91,7 @@ def _demo(paths: tuple[Path, ...], data: Path, *, as_json: bool, stay: bool, rec
     with only_demo(data):
         found = _photos(paths, data, recurse, told)
         began, used_before = time.monotonic(), _cpu_used()
-        photos = "1 photo" if len(found.files) == 1 else f"{len(found.files)} photos"
-        told.print(f"{photos}; the backend starts in {data}", markup=False)
+        told.print(f"{counted(len(found.files), 'photo')}; the backend starts in {data}", markup=False)
         backend = BackendProcess(data, os.environ)
         try:
             sent, lines, status = _work(backend, found, told)
@@ -111,14 +111,14 @@ def _demo(paths: tuple[Path, ...], data: Path, *, as_json: bool, stay: bool, rec
     faults = sum(photo.fault for photo in sent)
     if faults:
         raise CommandFailed(
-            f"{faults} photos could not be sent though nothing may be wrong with them; see {backend.log}"
+            f"{counted(faults, 'photo')} could not be sent, though the files may be in order; see {backend.log}"
         )
     return 0
 
 
 def _photos(paths: tuple[Path, ...], data: Path, recurse: bool, told: Console) -> FoundPhotos:
     """The files meant by `paths`, or the samples. Raises click.UsageError if there are none."""
-    from slideshow.photo_files import FoundPhotos, find_photos
+    from slideshow.photo_files import FoundPhotos, find_photos, no_photos_sentence
 
     if not paths:
         from slideshow.sample_photos import make_samples
@@ -133,7 +133,7 @@ def _photos(paths: tuple[Path, ...], data: Path, recurse: bool, told: Console) -
     if found.skipped:
         told.print(found.skipped_sentence, markup=False)
     if not found.files:
-        raise click.UsageError(f"no photos in {', '.join(map(str, paths))}.")
+        raise click.UsageError(no_photos_sentence(paths, found))
     return found
 
 
@@ -192,11 +192,11 @@ def _report(figures: Figures, lines: list[PhotoLine], *, as_json: bool) -> None:
         console = Console(highlight=False, width=PIPED_WIDTH)
     print_table(console, lines)
     click.echo()
-    click.echo(sentence_of(figures))
+    click.echo(sentence_of(figures, lines))
 
 
 def _stay(backend: BackendProcess, told: Console) -> None:
-    """Wait for Ctrl-C, which ends this in order. Raises BackendEnded if the backend ends first."""
+    """Wait for Ctrl-C, then end the backend in order. Raises BackendEnded if the backend ends first."""
     from slideshow.backend_process import kept_password
 
     told.print(f"The backend stays at {backend.url} until Ctrl-C.", markup=False)
@@ -207,6 +207,8 @@ def _stay(backend: BackendProcess, told: Console) -> None:
         while not backend.wait(0.5):
             pass
     except _Stopped:
+        backend.stop()
+        told.print("stopped")
         return
     backend.check()
 

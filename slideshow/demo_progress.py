@@ -55,7 +55,7 @@ class LiveDisplay:
 
 
 class PlainDisplay:
-    """Lines, not more often than every few seconds, and one at the end of each part."""
+    """Lines, not more often than every few seconds, and one at the end of each part; never the same one twice."""
 
     def __init__(self, console: Console, before: Status, clock: Callable[[], float] = time.monotonic) -> None:
         self._counter = _Counter()
@@ -63,6 +63,7 @@ class PlainDisplay:
         self._console = console
         self._clock = clock
         self._next = clock() + PLAIN_SECONDS
+        self._said = ""
 
     def sent(self, number: int, total: int, refused: int) -> None:
         self._say(f"uploaded {number} of {total}, refused {refused}", last=number == total)
@@ -72,9 +73,10 @@ class PlainDisplay:
         self._say(f"rendered {done} of {everything}: {words}", last=done == everything)
 
     def _say(self, line: str, *, last: bool) -> None:
-        if last or self._clock() >= self._next:
+        if line != self._said and (last or self._clock() >= self._next):
             self._console.print(line, highlight=False, markup=False)
             self._next = self._clock() + PLAIN_SECONDS
+            self._said = line
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from contract.admin_messages import ImageInfo
 from slideshow.demo_run import SentPhoto
+from slideshow.words import counted
 
 GOAL_IMAGES_PER_SECOND = 50 / 300
 """The pace that the system is built for: 50 images in 5 minutes."""
@@ -26,12 +28,16 @@ class FileError(Struct, frozen=True):
 
 
 class PhotoLine(Struct, frozen=True, kw_only=True):
-    """A file of this run. `colours` are `#RRGGBB`, best first; `size` that of the upright photo."""
+    """A file of this run. `colours` are `#RRGGBB`, best first; `size` that of the upright photo.
+
+    `state` is the image's own in the backend, `removed` if it is there no more, and empty for what was refused.
+    """
 
     file: str
     outcome: Outcome
     size: str = ""
     reason: str = ""
+    state: str = ""
     colours: tuple[str, ...] = ()
 
 
@@ -62,7 +68,9 @@ def line_of(photo: SentPhoto, known: Mapping[str, ImageInfo]) -> PhotoLine:
     image = known.get(photo.image_id)
     if image is None:
         reason = "the backend does not know it any more; it was removed while the demo ran"
-        return PhotoLine(file=file, outcome="duplicate" if photo.duplicate else "failed", reason=reason)
+        return PhotoLine(
+            file=file, outcome="duplicate" if photo.duplicate else "failed", reason=reason, state="removed"
+        )
     state = image.processing_status
     reason = image.processing_error or ""
     if photo.duplicate:
@@ -71,6 +79,7 @@ def line_of(photo: SentPhoto, known: Mapping[str, ImageInfo]) -> PhotoLine:
             outcome="duplicate",
             size=f"{image.width}x{image.height}",
             reason=f"its bytes were there before, {state}" + (f": {reason}" if reason and state == "failed" else ""),
+            state=state,
             colours=image.color_palette.all_colors if image.color_palette else (),
         )
     if state == "complete" and image.color_palette is not None:
@@ -79,6 +88,7 @@ def line_of(photo: SentPhoto, known: Mapping[str, ImageInfo]) -> PhotoLine:
             outcome="complete",
             size=f"{image.width}x{image.height}",
             reason=reason,  # complete with a remark, such as pixels that were cut off
+            state=state,
             colours=image.color_palette.all_colors,
         )
     return PhotoLine(
@@ -86,6 +96,7 @@ def line_of(photo: SentPhoto, known: Mapping[str, ImageInfo]) -> PhotoLine:
         outcome="failed",
         size=f"{image.width}x{image.height}",
         reason=reason or f"it is still {state}, without a reason given",
+        state=state,
     )
 
 
@@ -140,20 +151,24 @@ def _swatches(colours: Sequence[str], in_colour: bool) -> Text:
     return Text.assemble(*(("   ", f"on {colour}") for colour in colours))
 
 
-def sentence_of(figures: Figures) -> str:
-    """The figures as one line."""
-    parts = [f"{figures.images} images: {figures.complete} complete"]
-    parts += [
-        f"{number} {word}"
-        for number, word in (
+def sentence_of(figures: Figures, lines: Sequence[PhotoLine]) -> str:
+    """The figures as one line; `lines` are those that were counted."""
+    before = Counter(line.state for line in lines if line.outcome == "duplicate")
+    states = ", ".join(f"{number} {state}" for state, number in before.most_common())
+    outcomes = [
+        f"{number} {words}"
+        for number, words in (
+            (figures.complete, "complete"),
             (len(figures.failed), "failed"),
             (len(figures.refused), "refused"),
-            (figures.duplicates, "there before"),
+            (figures.duplicates, f"there before ({states})"),
         )
         if number
     ]
-    parts += [
-        f"{figures.variants} variants",
+    parts = [
+        f"{counted(figures.images, 'image')}: {outcomes[0] if outcomes else 'nothing done'}",
+        *outcomes[1:],
+        counted(figures.variants, "variant"),
         f"{figures.wall_s:.1f} s wall",
         f"{figures.cpu_s:.1f} s CPU",
     ]
@@ -162,8 +177,13 @@ def sentence_of(figures: Figures) -> str:
         parts += [
             f"{pace:.1f} images/s",
             f"largest task {figures.peak_rss_mb:.0f} MB",
-            f"{pace / GOAL_IMAGES_PER_SECOND:.0f} times the pace of 50 images in 5 minutes",
+            f"{_times(pace / GOAL_IMAGES_PER_SECOND)} as fast as the goal of 50 images in 5 minutes",
         ]
     elif not figures.variants:
         parts.append("nothing to render")
     return " · ".join(parts)
+
+
+def _times(factor: float) -> str:
+    """A slow machine's 0.4 must not become 0."""
+    return f"{factor:.0f} times" if factor >= 9.95 else f"{factor:.1f} times"

@@ -15,6 +15,7 @@ from slideshow.backend_process import BackendProcess
 from slideshow.client import Client
 from slideshow.errors import CommandFailed, Refused, Unreachable
 from slideshow.screens import DEFAULT_SCREENS
+from slideshow.words import counted
 
 UPLOADS_AT_ONCE = 4
 POLL_SECONDS = 0.25
@@ -155,7 +156,7 @@ def _stalled(status: Status, unfinished: int, what: str, backend: BackendProcess
     errors = [execution.error for execution in status.executions if execution.error]
     because = f" The last task said: {errors[0]}." if errors else ""
     return (
-        f"{what}, with {unfinished} photos still to be rendered.{because} Look into {backend.log}; "
+        f"{what}, with {counted(unfinished, 'photo')} still to be rendered.{because} Look into {backend.log}; "
         "what is done is kept, and the same command goes on from there"
     )
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from slideshow.words import counted
 
 IMAGE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -21,12 +23,14 @@ _FIRST_BYTES = 1024
 class FoundPhotos:
     """`files` in a stable order; `skipped` counts files of folders that are no pictures.
 
-    `unreadable` holds a sentence for each folder or file that could not be looked into.
+    `unreadable` holds a sentence for each folder or file that could not be looked into; `hidden` counts the hidden
+    files and folders that were left out.
     """
 
     files: tuple[Path, ...]
     skipped: int = 0
     unreadable: tuple[str, ...] = ()
+    hidden: int = 0
 
     @property
     def skipped_sentence(self) -> str:
@@ -47,10 +51,11 @@ def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
     files: dict[str, Path] = {}
     skipped: set[str] = set()
     unreadable: list[str] = []
+    hidden: list[Path] = []
     seen: set[tuple[int, int]] = set()
     for path in paths:
         if path.is_dir():
-            for file in _files_below(path, recurse, seen, unreadable):
+            for file in _files_below(path, recurse, seen, unreadable, hidden):
                 meant = is_meant_as_picture(file, unreadable)
                 if meant:
                     files.setdefault(os.path.abspath(file), file)
@@ -62,7 +67,17 @@ def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
             raise ValueError(f"{path} is neither a file nor a folder")
         else:
             raise FileNotFoundError(f"{path} does not exist")
-    return FoundPhotos(tuple(files.values()), len(skipped - files.keys()), tuple(unreadable))
+    return FoundPhotos(tuple(files.values()), len(skipped - files.keys()), tuple(unreadable), len(hidden))
+
+
+def no_photos_sentence(paths: Sequence[Path], found: FoundPhotos, *, output: Path | None = None) -> str:
+    """That there are none, and what was left out; `output` is an own folder whose pictures were not counted."""
+    left_out = []
+    if found.files and output is not None:
+        left_out.append(f"{counted(len(found.files), 'picture')} in the output folder {output}")
+    if found.hidden:
+        left_out.append("1 hidden file or folder" if found.hidden == 1 else f"{found.hidden} hidden files or folders")
+    return f"no photos in {', '.join(map(str, paths))}{'; left out: ' if left_out else ''}{' and '.join(left_out)}."
 
 
 def is_meant_as_picture(file: Path, unreadable: list[str]) -> bool | None:
@@ -79,7 +94,9 @@ def is_meant_as_picture(file: Path, unreadable: list[str]) -> bool | None:
         return None
 
 
-def _files_below(top: Path, recurse: bool, seen: set[tuple[int, int]], unreadable: list[str]) -> Iterator[Path]:
+def _files_below(
+    top: Path, recurse: bool, seen: set[tuple[int, int]], unreadable: list[str], hidden: list[Path]
+) -> Iterator[Path]:
     """Plain files of a folder in the order of their names, and then those of its folders."""
     waiting = [top]
     while waiting:
@@ -95,9 +112,10 @@ def _files_below(top: Path, recurse: bool, seen: set[tuple[int, int]], unreadabl
         seen.add((status.st_dev, status.st_ino))
         below: list[Path] = []
         for name in names:
-            if name.startswith("."):
-                continue
             path = folder / name
+            if name.startswith("."):
+                hidden.append(path)
+                continue
             try:
                 mode = path.stat().st_mode
             except OSError as error:

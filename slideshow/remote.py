@@ -10,6 +10,7 @@ import click
 
 from slideshow.errors import CommandFailed
 from slideshow.remote_access import Access, with_access
+from slideshow.words import counted
 
 if TYPE_CHECKING:
     from contract.admin_messages import Status
@@ -34,15 +35,15 @@ def upload(paths: tuple[Path, ...], recurse: bool, as_json: bool, access: Access
     PATH is a photo or a folder. Photos that the backend has already are not kept twice.
     """
     from slideshow.demo_run import send_all
-    from slideshow.photo_files import find_photos
+    from slideshow.photo_files import find_photos, no_photos_sentence
 
     found = find_photos(paths, recurse=recurse)
     for sentence in found.unreadable:
         click.echo(sentence, err=True)
-    if not found.files:
-        raise click.UsageError(f"no photos in {', '.join(map(str, paths))}.")
     if found.skipped:
         click.echo(found.skipped_sentence, err=True)
+    if not found.files:
+        raise click.UsageError(no_photos_sentence(paths, found))
 
     def tell(number: int, refused: int) -> None:
         if sys.stderr.isatty():
@@ -95,12 +96,12 @@ def status_lines(now: Status, address: str) -> list[str]:
         f"Backend     {address}",
         f"Bucket      {now.bucket}",
         f"Photos      {counts}",
-        f"Variants    {now.variants} for {now.devices} devices",
+        f"Variants    {now.variants} for {counted(now.devices, 'device')}",
     ]
     if now.device_auth == "open":
         lines.append("Frames      need no token (DEVICE_AUTH=open): whoever reaches the backend may see the pictures")
     for run in now.executions[:5]:
-        figures = f"{run.tasks} tasks, {run.images} photos"
+        figures = f"{counted(run.tasks, 'task')}, {counted(run.images, 'photo')}"
         if run.finished_at is not None:
             figures += f", {run.finished_at - run.started_at:.1f} s"
         lines.append(f"Execution   {run.name}: {run.state}, {figures}" + (f"; {run.error}" if run.error else ""))
@@ -125,4 +126,4 @@ def retry(which: str, as_json: bool, access: Access) -> None:
     if as_json:
         print_json(answer)
     else:
-        click.echo(f"{answer.retried} photos are back in the queue")
+        click.echo(f"{counted(answer.retried, 'photo')} {'is' if answer.retried == 1 else 'are'} back in the queue")

@@ -40,20 +40,20 @@ class Access:
             told = announcement(self.data)
             if told is None:
                 raise CommandFailed(
-                    f'no backend runs in {self.data}; start one with "slideshow serve", '
+                    f'no backend runs in {self.data.absolute()}; start one with "slideshow serve", '
                     "name its data folder with --data, or a far one with --url"
                 )
             url = told.url
         with Client(url) as client:
             try:
-                client.log_in(self._password())
+                client.log_in(self._password(client))
             except Refused as refusal:
                 if refusal.status != _FORBIDDEN:
                     raise
                 raise Refused(f"{url}: {refusal.message}; give the right one with --password-file", 403) from refusal
             yield client
 
-    def _password(self) -> str:
+    def _password(self, client: Client) -> str:
         """From the file named, or the local data folder, or the person at the terminal."""
         from slideshow.backend_process import kept_password
 
@@ -71,6 +71,7 @@ class Access:
             raise CommandFailed("there is no terminal to ask for the password; give it with --password-file")
         import getpass
 
+        client.reach()  # nobody should type a password for an address where nobody listens
         return getpass.getpass(f"Password for {self.url}: ", stream=sys.stderr)
 
 

@@ -57,6 +57,11 @@ def add_device(name: str, size: str, as_json: bool, access: Access) -> None:
         print_json(saved)
     elif saved.token is None:
         click.echo(f"{name} is now {wanted.width}x{wanted.height}")
+        click.echo(
+            "It was there before: its token is the same and cannot be shown again. For a new one, remove the device "
+            "and add it again; its pictures are then made anew.",
+            err=True,
+        )
     else:
         click.echo(f"{name} is added. Its token, shown this once:\n{saved.token}")
 

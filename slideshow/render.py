@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slideshow.errors import CommandFailed
+from slideshow.words import counted
 
 if TYPE_CHECKING:
     from contract.messages import Device
@@ -40,7 +41,7 @@ def render(paths: tuple[Path, ...], out: Path, devices: tuple[str, ...], as_json
     DIR/thumbnails/<photo>.jpg, colours to DIR/palettes/<photo>.json. A photo that cannot be rendered is
     reported, and the others go on.
     """
-    from slideshow.photo_files import find_photos
+    from slideshow.photo_files import find_photos, no_photos_sentence
     from slideshow.rendered_files import output_names
 
     wanted = chosen_devices(devices)
@@ -52,7 +53,7 @@ def render(paths: tuple[Path, ...], out: Path, devices: tuple[str, ...], as_json
     if found.skipped:
         click.echo(found.skipped_sentence, err=True)
     if not files:
-        raise click.UsageError(f"no photos in {', '.join(map(str, paths))}.")
+        raise click.UsageError(no_photos_sentence(paths, found, output=out))
     done = _render_all(files, output_names(files), out, wanted, quiet=as_json)
     failed = [result for result in done if result.error is not None]
     if as_json:
@@ -60,7 +61,8 @@ def render(paths: tuple[Path, ...], out: Path, devices: tuple[str, ...], as_json
 
         click.echo(msgspec.json.encode({"results": done}).decode())
     else:
-        click.echo(f"{len(done) - len(failed)} of {len(done)} photos rendered for {len(wanted)} screens into {out}")
+        photos, screens = counted(len(done), "photo"), counted(len(wanted), "screen")
+        click.echo(f"{len(done) - len(failed)} of {photos} rendered for {screens} into {out}")
     if len(failed) == len(done):
         raise CommandFailed("none of the photos could be rendered")
     sys.exit(0)

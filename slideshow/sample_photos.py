@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from slideshow.words import counted
+
 SEED = 20_110
 MEGAPIXELS = 12.0
 QUALITY = 90
@@ -59,7 +61,7 @@ def make_samples(folder: Path, tell: Callable[[str], None], *, megapixels: float
     files = {folder / f"{sample.name}.jpg": sample for sample in SAMPLES}
     missing = [path for path in files if not path.exists()]
     if missing:
-        tell(f"making {len(missing)} sample pictures in {folder}, once")
+        tell(f"making {counted(len(missing), 'sample picture')} in {folder}, once")
         with ThreadPoolExecutor(THREADS, "sample") as pool:
             list(pool.map(lambda path: _write(path, files[path], megapixels), missing))
     return list(files)

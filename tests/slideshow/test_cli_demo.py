@@ -112,6 +112,7 @@ def test_twice_over_the_same_files(photos: Path, tmp_path: Path) -> None:
     assert "broken.jpg" in shown.stdout
     assert "its bytes were there before" in shown.stdout
     assert "nothing to render" in shown.stdout
+    assert "4 images: 1 refused · 3 there before (3 complete) · 0 variants" in shown.stdout
     assert "uploaded 4 of 4, refused 1" in shown.stderr
 
 
@@ -130,7 +131,8 @@ def test_stay_keeps_the_backend_until_it_is_told_to_end(photos: Path, tmp_path: 
         demo.send_signal(signal.SIGINT)
         assert demo.wait(SECONDS) == 0
         assert not lives(told.pid)
-    assert "1 images: 1 complete · 5 variants" in log.read_text()
+    assert "1 image: 1 complete · 5 variants" in log.read_text()
+    assert log.read_text().endswith("\nstopped\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

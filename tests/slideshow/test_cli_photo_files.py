@@ -49,7 +49,9 @@ def test_pictures_are_known_by_name_or_by_first_bytes(tmp_path: Path) -> None:
 
 def test_hidden_files_and_folders_are_left_out_unless_named(tmp_path: Path) -> None:
     write(tmp_path, {".trash/a.jpg": JPEG, ".b.jpg": JPEG, "c.jpg": JPEG})
-    assert names(find_photos([tmp_path]).files, tmp_path) == ["c.jpg"]
+    found = find_photos([tmp_path])
+    assert names(found.files, tmp_path) == ["c.jpg"]
+    assert found.hidden == 2
     assert names(find_photos([tmp_path / ".b.jpg"]).files, tmp_path) == [".b.jpg"]
     assert names(find_photos([tmp_path / ".trash"]).files, tmp_path) == [".trash/a.jpg"]
 

@@ -50,7 +50,9 @@ def test_devices_come_change_and_go(call: object) -> None:
     added = call("devices", "add", "kitchen", "640x400").stdout.splitlines()
     assert added[0].startswith("kitchen is added")
     assert len(added[1]) > 20
-    assert call("devices", "add", "kitchen", "400x640").stdout == "kitchen is now 400x640\n"
+    changed = call("devices", "add", "kitchen", "400x640")
+    assert changed.stdout == "kitchen is now 400x640\n"
+    assert "cannot be shown again" in changed.stderr
     saved = json.loads(call("devices", "add", "Küche oben", "10x10", "--json").stdout)
     assert saved["success"]
     assert saved["token"]

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import msgspec
+import pytest
 from rich.console import Console
 
 from contract.admin_messages import ExecutionInfo, ImageInfo, Status
@@ -95,13 +96,26 @@ def test_every_file_counts_once() -> None:
 
 def test_the_sentence_compares_with_the_goal() -> None:
     lines = [line_of(sent(number), {f"{number:032x}": image(number, "complete")}) for number in range(10)]
-    one = sentence_of(figures_of(lines, variants=50, wall_s=6.0, cpu_s=9.0, peak_rss_mb=200, data="", url=""))
+    one = sentence_of(figures_of(lines, variants=50, wall_s=6.0, cpu_s=9.0, peak_rss_mb=200, data="", url=""), lines)
     assert "10 images: 10 complete · 50 variants · 6.0 s wall · 9.0 s CPU · 1.7 images/s" in one
-    assert one.endswith("largest task 200 MB · 10 times the pace of 50 images in 5 minutes")
-    again = [line_of(sent(1, duplicate=True), {})]
-    nothing = sentence_of(figures_of(again, variants=0, wall_s=1.0, cpu_s=0.5, peak_rss_mb=0, data="", url=""))
-    assert nothing.endswith("nothing to render")
-    assert "1 there before" in nothing
+    assert one.endswith("largest task 200 MB · 10 times as fast as the goal of 50 images in 5 minutes")
+    slow = sentence_of(figures_of(lines, variants=1, wall_s=150.0, cpu_s=9.0, peak_rss_mb=200, data="", url=""), lines)
+    assert slow.endswith("0.4 times as fast as the goal of 50 images in 5 minutes")
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ([], "1 image: 1 there before (1 removed) · 0 variants"),
+        (["complete"], "1 image: 1 there before (1 complete) · 0 variants"),
+        (["complete", "failed", "complete"], "3 images: 3 there before (2 complete, 1 failed) · 0 variants"),
+    ],
+)
+def test_photos_that_were_there_are_told_with_their_state(known: list[ImageState], words: str) -> None:
+    images = {f"{number:032x}": image(number, state) for number, state in enumerate(known)}
+    lines = [line_of(sent(number, duplicate=True), images) for number in range(max(1, len(known)))]
+    nothing = sentence_of(figures_of(lines, variants=0, wall_s=1.0, cpu_s=0.5, peak_rss_mb=0, data="", url=""), lines)
+    assert nothing == f"{words} · 1.0 s wall · 0.5 s CPU · nothing to render"
 
 
 def shown(lines: list[SentPhoto], known: dict[str, ImageInfo], **options: object) -> str:
@@ -146,7 +160,9 @@ def test_progress_counts_this_run_only() -> None:
     now[0] = 5.0
     plain.rendering(status(pending=1, processing=1, complete=8, failed=1))
     plain.rendering(status(pending=1, processing=1, complete=8, failed=1))
-    plain.rendering(status(pending=0, processing=0, complete=10, failed=1))
+    for _ in range(2):  # asked again while the last task ends
+        plain.rendering(status(pending=0, processing=0, complete=10, failed=1))
+        now[0] += 5.0
     assert out.getvalue().splitlines() == [
         "uploaded 4 of 4, refused 1",
         "rendered 1 of 3: pending 1, processing 1, complete 8, failed 1",
@@ -178,3 +194,7 @@ def test_a_status_in_words() -> None:
     assert "run-1: failed, 2 tasks, 9 photos, 2.5 s; broken" in text
     assert "DEVICE_AUTH=open" in text
     assert "disk full" in text
+    alone = msgspec.structs.replace(now, devices=1, executions=(msgspec.structs.replace(run, tasks=1, images=1),))
+    text = "\n".join(status_lines(alone, "http://here"))
+    assert "for 1 device\n" in text
+    assert "1 task, 1 photo, 2.5 s" in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from slideshow.__main__ import COMMANDS, main
+from slideshow.serve import where_the_password_is
 
 
 def run(*arguments: str, **options: object) -> tuple[int, str, str]:
@@ -81,11 +84,34 @@ def test_a_folder_without_photos_is_wrong_use(tmp_path: Path) -> None:
         assert "no photos in" in err
 
 
+def test_a_folder_without_photos_says_what_was_left_out(tmp_path: Path) -> None:
+    (tmp_path / ".hidden.jpg").write_bytes(b"")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/made.jpg").write_bytes(b"")
+    code, _, err = run("render", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert code == 2
+    assert f"left out: 1 picture in the output folder {tmp_path / 'out'} and 1 hidden file or folder." in err
+    (tmp_path / "out/made.jpg").unlink()
+    (tmp_path / ".trash").mkdir()
+    for command in (["upload"], ["demo", "--data", str(tmp_path / "data")]):
+        code, _, err = run(*command, str(tmp_path))
+        assert code == 2
+        assert "left out: 2 hidden files or folders." in err
+
+
 def test_no_backend_is_said_in_a_sentence(tmp_path: Path) -> None:
     for command in (["status"], ["retry"], ["devices", "list"], ["devices", "remove", "kitchen"]):
         code, out, err = run(*command, "--data", str(tmp_path))
         assert (code, out) == (1, "")
         assert f"no backend runs in {tmp_path}" in err
+
+
+def test_a_folder_is_named_whole_where_no_backend_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SLIDESHOW_DATA", raising=False)
+    code, _, err = run("status")
+    assert code == 1
+    assert f"no backend runs in {tmp_path / '.slideshow'};" in err
 
 
 def test_an_address_where_nobody_answers(tmp_path: Path) -> None:
@@ -98,6 +124,26 @@ def test_an_address_where_nobody_answers(tmp_path: Path) -> None:
         code, _, err = run(*command, wrong)
         assert code == 2
         assert "is not an address" in err
+
+
+def test_nobody_is_asked_for_a_password_where_nobody_listens(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    terminal, theirs = os.openpty()
+    try:
+        shown = subprocess.run(
+            [sys.executable, "-m", "slideshow", "upload", str(tmp_path), "--url", "http://127.0.0.1:9"],
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(terminal)
+        os.close(theirs)
+    assert shown.returncode == 1
+    assert "http://127.0.0.1:9 does not answer" in shown.stderr
+    assert "Password" not in shown.stderr
 
 
 def test_a_password_is_never_taken_from_nowhere(tmp_path: Path) -> None:
@@ -113,3 +159,31 @@ def test_a_password_is_never_taken_from_nowhere(tmp_path: Path) -> None:
 def test_serve_tells_what_is_wrong_with_the_settings(tmp_path: Path) -> None:
     code, out, _ = run("serve", "--data", str(tmp_path / "data"), env={"BATCH_SIZE": "many", "LEASE_SECONDS": "-1"})
     assert (code, out) == (2, "")
+
+
+def test_serve_says_where_the_password_is_in_embedded_mode_only(tmp_path: Path) -> None:
+    embedded = {"SLIDESHOW_DATA": str(tmp_path)}
+    assert where_the_password_is(embedded) == f"the password is kept in {tmp_path / 'secrets.json'}"
+    assert where_the_password_is({**embedded, "ADMIN_PASSWORD": "a-password-of-their-own"}) is None
+    secrets = {"ADMIN_PASSWORD": "a-password-of-their-own", "PROCESSOR_AUTH_TOKEN": "t" * 43}
+    assert where_the_password_is({**secrets, "BUCKET_URL": "gs://my-photos"}) is None
+    assert where_the_password_is({**embedded, "BATCH_SIZE": "many"}) is None
+
+
+def test_serve_says_it_before_it_serves(tmp_path: Path) -> None:
+    """A port that is taken ends the backend at once."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        shown = subprocess.run(
+            [sys.executable, "-m", "slideshow", "serve", "--data", str(tmp_path / "d"), "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            env={name: value for name, value in os.environ.items() if name != "ADMIN_PASSWORD"},
+        )
+    assert shown.returncode == 1
+    assert f"the password is kept in {tmp_path / 'd/secrets.json'}" in shown.stderr
+    assert (tmp_path / "d/secrets.json").exists()

@@ -6,19 +6,19 @@ the sidecar lies there before the report, so that a lost report can be made good
 
 What goes wrong is sorted here, once:
   the photo's own fault               `failed` with a sentence, and the task goes on
+  one of its objects is refused       the same, if the bucket answers otherwise
   a fault that passes                 the image is handed back
   the lease is lost, the image gone   dropped without a word
   the death of a suspect's process    `failed` with a strike
-  a bucket that refuses, a backend that does not answer or understand, another version
+  a bucket that answers nothing more, a backend that does not answer or understand, another version
                                       end the task
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -26,17 +26,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from contract import object_names
-from contract.bucket import (
-    Bucket,
-    BucketError,
-    ObjectConflict,
-    ObjectNotFound,
-    ObjectTooLarge,
-    name_in,
-    uri_of,
-)
+from contract.bucket import Bucket, BucketError, ObjectNotFound, ObjectTooLarge, name_in
 from contract.messages import AttemptStart, ClaimedImage, Device, Failure, LeaseList
-from contract.recipes import recipe, thumbnail_recipe
 from processor.backend_answers import blames_the_request
 from processor.backend_client import BackendClient
 from processor.errors import (
@@ -53,7 +44,8 @@ from processor.leases import LeaseKeeper
 from processor.memory_budget import ORIGINAL_LIMIT_BYTES
 from processor.renderer import Renderer
 from processor.reporter import Reporter
-from processor.results import Stored, result_of, sidecar_of, wanted_devices
+from processor.results import result_of, sidecar_of, wanted_devices
+from processor.storing import store
 
 if TYPE_CHECKING:
     from processor.render import RenderedImage
@@ -108,9 +100,11 @@ class ImageWork:
         except RenderError as error:
             outcome = await self._fail(image, str(error))
         except BucketError as error:
-            if not error.temporary:
-                raise  # what the bucket does not take from this image, it takes from no other
-            outcome = await self._hand_back(image, f"{shown} could not be worked on: {error}.")
+            if error.temporary:
+                outcome = await self._hand_back(image, f"{shown} could not be worked on: {error}.")
+            else:
+                await self._renderer.io(self._bucket.probe)  # raises if it is the bucket, and not this object
+                outcome = await self._fail(image, f"{shown} cannot be worked on: the bucket refuses {error}.")
         except ProcessorError:
             raise
         except Exception as error:
@@ -123,7 +117,7 @@ class ImageWork:
     async def _complete(self, image: ClaimedImage, name: str, devices: tuple[Device, ...]) -> Outcome:
         started = time.perf_counter()
         rendered = await self._render(image, name, devices)
-        stored = await self._store(image.id, rendered)
+        stored = await store(self._bucket, self._renderer, image.id, rendered)
         seconds, processed_at = time.perf_counter() - started, self._now()
         moment = datetime.fromtimestamp(processed_at, UTC).isoformat(timespec="milliseconds")
         sidecar = sidecar_of(image.id, rendered, stored, moment, owner=self._owner, seconds=seconds)
@@ -157,10 +151,13 @@ class ImageWork:
             if size > ORIGINAL_LIMIT_BYTES:
                 raise ObjectTooLarge(source, ORIGINAL_LIMIT_BYTES)
         except (ValueError, ObjectNotFound, ObjectTooLarge) as error:
-            raise RenderError(name, f"cannot be fetched: {error}", "Upload it again.") from error
+            raise _not_fetched(name, error) from error
         grant = await self._renderer.originals.take(size)
         try:
-            data = await self._renderer.io(self._bucket.read, source, ORIGINAL_LIMIT_BYTES)
+            try:
+                data = await self._renderer.io(self._bucket.read, source, ORIGINAL_LIMIT_BYTES)
+            except (ObjectNotFound, ObjectTooLarge) as error:  # it was changed since it was asked for its size
+                raise _not_fetched(name, error) from error
 
             async def begin() -> None:
                 self._still_ours(image)
@@ -169,43 +166,6 @@ class ImageWork:
             return await self._renderer.render(data, devices, name, suspect=image.suspect, begin=begin)
         finally:
             grant.release()
-
-    async def _store(self, image_id: str, rendered: RenderedImage) -> Stored:
-        """Write every picture, all at once; their URIs, by device key, and the thumbnail's."""
-        keys, saving = [], []
-        for variant in rendered.variants:
-            device = variant.device
-            key, asked = str(device.key), recipe(device.width, device.height)
-            keys.append(key)
-
-            def variant_name(suffix: str, key: str = key, asked: str = asked) -> str:
-                return object_names.variant(key, image_id, asked, suffix)
-
-            saving.append(self._save(variant_name, variant.data))
-        saving.append(
-            self._save(lambda suffix: object_names.thumbnail(image_id, thumbnail_recipe(), suffix), rendered.thumbnail)
-        )
-        names = await _all_or_first_error(saving)
-        uris = [uri_of(self._bucket, name) for name in names]
-        return Stored(variants=dict(zip(keys, uris[:-1], strict=True)), thumbnail=uris[-1])
-
-    async def _save(self, name_with: Callable[[str], str], data: bytes) -> str:
-        """Write one picture; where other bytes have its name, under a name with its checksum."""
-        name = name_with("")
-        try:
-            await self._renderer.io(self._bucket.create, name, data, "image/jpeg")
-        except ObjectConflict:
-            import google_crc32c
-
-            other = name_with(f"{google_crc32c.value(data):08x}")
-            log.error(
-                "%s exists with other content: RENDERER_VERSION was not raised, or someone wrote there; writing %s",
-                name,
-                other,
-            )
-            await self._renderer.io(self._bucket.create, other, data, "image/jpeg")
-            return other
-        return name
 
     async def _fail(self, image: ClaimedImage, sentence: str, *, strike: bool = False) -> Outcome:
         log.warning("Image %s failed: %s", image.id, sentence)
@@ -227,12 +187,5 @@ class ImageWork:
         return Outcome.HANDED_BACK
 
 
-async def _all_or_first_error(saving: Iterable[Awaitable[str]]) -> list[str]:
-    """The names of all, or the first error once every other write has ended as well."""
-    results = await asyncio.gather(*saving, return_exceptions=True)
-    names = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        names.append(result)
-    return names
+def _not_fetched(name: str, error: Exception) -> RenderError:
+    return RenderError(name, f"cannot be fetched: {error}", "Upload it again")

@@ -110,7 +110,9 @@ def test_a_bucket_that_takes_nothing_ends_the_task_and_blames_no_photo(
     world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.add_photos(2)
-    (tmp_path / "bucket" / "images" / "thumbnails").write_text("a file where a folder has to be")
+    incoming = tmp_path / "bucket" / ".incoming"
+    incoming.rmdir()
+    incoming.write_text("a file where the bucket's own folder has to be")
     assert world.run()[0] == 1
     assert "cannot work" in caplog.text
     assert world.server.states() == {"pending": 2}

@@ -70,7 +70,8 @@ class PlainDisplay:
 
     def rendering(self, status: Status) -> None:
         done, everything, words = self._counter.of(status)
-        self._say(f"rendered {done} of {everything}: {words}", last=done == everything)
+        if everything:  # else every photo was there before, or refused
+            self._say(f"rendered {done} of {everything}: {words}", last=done == everything)
 
     def _say(self, line: str, *, last: bool) -> None:
         if line != self._said and (last or self._clock() >= self._next):

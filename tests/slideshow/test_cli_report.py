@@ -158,6 +158,7 @@ def test_progress_counts_this_run_only() -> None:
     assert out.getvalue() == ""
     plain.sent(4, 4, 1)
     now[0] = 5.0
+    plain.rendering(status(complete=7, failed=1))
     plain.rendering(status(pending=1, processing=1, complete=8, failed=1))
     plain.rendering(status(pending=1, processing=1, complete=8, failed=1))
     for _ in range(2):  # asked again while the last task ends

@@ -17,7 +17,7 @@
         ├── TooManyFailures    one image after the other met a passing fault; ends the task, worth another try
         ├── LeaseLost          someone else may have the image by now: drop it
         ├── ImageGone          the image has been deleted: drop it
-        ├── RenderOverdue      a picture takes far too long: drop it, its next attempt is a suspect's
+        ├── RenderOverdue      a picture takes far too long: its next attempt is a suspect's; ends the task
         └── ChildDied          rendering a suspect ended its process: a strike
 
 Every leaf says by `temporary` whether another try can help. A message is a whole sentence that

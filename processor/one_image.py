@@ -10,6 +10,7 @@ What goes wrong is sorted here, once:
   a fault that passes                 the image is handed back
   the lease is lost, the image gone   dropped without a word
   the death of a suspect's process    `failed` with a strike
+  a rendering that does not end       dropped, and the task ends, for a thread of it is stuck
   a bucket that answers nothing more, a backend that does not answer or understand, another version
                                       end the task
 """
@@ -61,6 +62,7 @@ class Outcome(Enum):
     COMPLETE = "complete"
     FAILED = "failed"
     DROPPED = "dropped"
+    OVERDUE = "overdue"
     HANDED_BACK = "handed back"
 
 
@@ -92,9 +94,13 @@ class ImageWork:
         shown = printable_name(name)
         try:
             outcome = await self._complete(image, name, wanted_devices(image, devices))
-        except (LeaseLost, ImageGone, RenderOverdue) as error:
+        except (LeaseLost, ImageGone) as error:
             log.warning("%s (image %s) is dropped: %s", shown, image.id, error)
             outcome = Outcome.DROPPED
+        except RenderOverdue as error:
+            # Not handed back: its attempt stays open, and so the next one is a suspect's.
+            log.error("%s (image %s) is dropped: %s", shown, image.id, error)
+            outcome = Outcome.OVERDUE
         except ChildDied as error:
             outcome = await self._fail(image, str(error), strike=True)
         except RenderError as error:

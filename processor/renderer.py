@@ -7,6 +7,7 @@ picture's memory; a suspect gets the whole budget and a child process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -88,7 +89,7 @@ class Renderer:
         """Render one image when its turn comes; `begin` is awaited just before.
 
         Raises RenderError for a bad photo, ChildDied for a suspect that killed its process,
-        and whatever `begin` raises.
+        RenderOverdue for a picture whose thread is stuck, and whatever `begin` raises.
         """
         # Not even the header of a suspect is read in this process.
         size = self.rendering.total if suspect else await self.io(estimated_bytes, data, devices, name)
@@ -110,9 +111,22 @@ class Renderer:
             return await self._in_thread(grant, data, devices, name)
 
     async def _in_thread(self, grant: Grant, data: bytes, devices: tuple[Device, ...], name: str) -> RenderedImage:
+        """Render on a thread. The time limit begins when a thread takes the picture up: waiting for one that
+        is at work on another picture says nothing of this one, and ends when that one is overdue."""
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._render_seconds):
-                return await self._in_pool(self._render_pool, lambda: _render(data, devices, name), grant.release)
+            async with asyncio.timeout(None) as limit:
+
+                def taken_up() -> None:
+                    with contextlib.suppress(RuntimeError):  # nobody waits any more: the limit is over and gone
+                        limit.reschedule(loop.time() + self._render_seconds)
+
+                def render() -> RenderedImage:
+                    if not loop.is_closed():
+                        loop.call_soon_threadsafe(taken_up)
+                    return _render(data, devices, name)
+
+                return await self._in_pool(self._render_pool, render, grant.release)
         except TimeoutError as error:
             raise RenderOverdue(
                 f"rendering {printable_name(name)} did not end within {self._render_seconds:g} seconds"
@@ -122,9 +136,15 @@ class Renderer:
         """Run `call` on a thread, and `at_end` here when it has ended.
 
         A thread cannot be cancelled: what it holds comes free when it ends, not when nobody
-        waits for it any more.
+        waits for it any more. Raises RuntimeError if the system gives us no thread.
         """
         loop = asyncio.get_running_loop()
+        given_up = False
+
+        def run() -> Value:
+            if given_up:
+                raise RuntimeError("nobody waits for this any more")
+            return call()
 
         def ended() -> None:
             self._running -= 1
@@ -134,7 +154,12 @@ class Renderer:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(ended)
 
-        future = pool.submit(call)
+        try:
+            future = pool.submit(run)
+        except BaseException:
+            given_up = True  # a pool without a new thread keeps what it was given, and an older thread may find it
+            at_end()
+            raise
         self._running += 1
         future.add_done_callback(on_end)
         return await asyncio.wrap_future(future)

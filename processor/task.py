@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contract.bucket import Bucket, BucketError
 from contract.messages import ClaimAnswer, ClaimedImage, Device, LeaseList
 from processor.backend_client import BackendClient
-from processor.errors import ProcessorError, TooManyFailures
+from processor.errors import ProcessorError, RenderOverdue, TooManyFailures
 from processor.leases import LeaseKeeper
 from processor.one_image import ImageWork, Outcome
 from processor.pacing import (
@@ -184,6 +184,8 @@ class Task:
     async def _work(self, image: ClaimedImage, devices: dict[str, Device]) -> None:
         outcome = await self._image_work.work(image, devices)
         self.counts[outcome] += 1
+        if outcome is Outcome.OVERDUE:
+            raise RenderOverdue("a rendering does not end, and only the end of this process can end it")
         if outcome is not Outcome.HANDED_BACK:
             if outcome is Outcome.COMPLETE:
                 self._passing_faults = 0

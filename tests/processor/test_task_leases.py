@@ -116,11 +116,3 @@ def test_a_failure_that_comes_too_late_is_dropped(world: World) -> None:
     assert code == 0
     assert task.counts == {Outcome.DROPPED: 1}
     assert broken.error == ""
-
-
-def test_a_rendering_that_does_not_end_leaves_its_attempt_open(world: World) -> None:
-    (photo,) = world.add_photos(1, width=2500, height=2500)
-    code, task = world.run(render_seconds=0.001)
-    assert code == 0
-    assert task.counts == {Outcome.DROPPED: 1}
-    assert (photo.state, photo.attempt_open) == ("processing", True)

@@ -124,6 +124,17 @@ class ChildDied(TaskError):
     """The process that rendered a suspect image was killed, gave up or was overdue."""
 
 
+def is_fault_of_the_machine(error: BaseException) -> bool:
+    """Whether what was raised says that the system lacks something - memory, a process, a thread - and nothing
+    of the photo, whose own faults come as RenderError.
+
+    Python has no class of its own for a thread that could not be started, only a text (`Modules/_threadmodule.c`).
+    """
+    if isinstance(error, (OSError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+
+
 def printable_name(name: str) -> str:
     """`name` without what would spoil a log line: control characters replaced, very long ones cut."""
     clean = "".join(character if character.isprintable() else "?" for character in name) or "the image"

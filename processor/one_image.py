@@ -7,7 +7,8 @@ the sidecar lies there before the report, so that a lost report can be made good
 What goes wrong is sorted here, once:
   the photo's own fault               `failed` with a sentence, and the task goes on
   one of its objects is refused       the same, if the bucket answers otherwise
-  a fault that passes                 the image is handed back
+  a fault that passes                 the image is handed back: of the bucket, or of the machine, which
+                                      has no memory, process or thread left
   the lease is lost, the image gone   dropped without a word
   the death of a suspect's process    `failed` with a strike
   a rendering that does not end       dropped, and the task ends, for a thread of it is stuck
@@ -39,6 +40,7 @@ from processor.errors import (
     ProcessorError,
     RenderError,
     RenderOverdue,
+    is_fault_of_the_machine,
     printable_name,
 )
 from processor.leases import LeaseKeeper
@@ -114,9 +116,13 @@ class ImageWork:
         except ProcessorError:
             raise
         except Exception as error:
-            log.exception("%s (image %s) met a fault of this program", shown, image.id)
-            kind = type(error).__name__
-            outcome = await self._fail(image, f"{shown} could not be rendered: {kind}: {error}.")
+            why = f"{type(error).__name__}: {error}"
+            if is_fault_of_the_machine(error):
+                log.exception("%s (image %s) met a fault of the machine", shown, image.id)
+                outcome = await self._hand_back(image, f"{shown} could not be worked on: {why}.")
+            else:
+                log.exception("%s (image %s) met a fault of this program", shown, image.id)
+                outcome = await self._fail(image, f"{shown} could not be rendered: {why}.")
         self._keeper.drop(image.lease)
         return outcome
 

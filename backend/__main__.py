@@ -42,6 +42,7 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         return 2
     kept_port = 0
     if settings.embedded:
+        os.umask(0o077)  # photos, database and secrets of a laptop are its owner's alone
         try:
             kept = kept_secrets(settings.data_folder)
         except (OSError, ValueError) as error:

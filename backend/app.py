@@ -8,6 +8,7 @@ from typing import Any
 
 import falcon.asgi
 from falcon.asgi import Request, Response
+from falcon.media.multipart import MultipartFormHandler
 from sqlalchemy.exc import OperationalError
 
 from backend.errors import Refused, handle_refused, serialize_http_error, write_problem
@@ -17,6 +18,9 @@ from backend.services import Services
 from contract.bucket import BucketError
 
 log = logging.getLogger(__name__)
+
+MOST_FILES_IN_A_FORM = 500
+"""Falcon's own limit is 64; page and command line send one file a request."""
 
 
 def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
@@ -60,6 +64,9 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
     app = falcon.asgi.App(middleware=[_Timing(services)])
     for path, resource in routes.items():
         app.add_route(path, resource)
+    form = app.req_options.media_handlers["multipart/form-data"]
+    assert isinstance(form, MultipartFormHandler)
+    form.parse_options.max_body_part_count = MOST_FILES_IN_A_FORM
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(Refused, handle_refused)
     app.add_error_handler(BucketError, _bucket_failed)

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from sqlalchemy.engine import URL
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -89,8 +90,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         return (self.data_folder / "bucket").as_uri()
 
     @property
-    def database(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_folder / 'slideshow.db'}"
+    def database(self) -> URL | str:
+        """The SQLAlchemy URL; a folder's name may hold characters that a URL in text would misread."""
+        return self.database_url or URL.create("sqlite", database=str(self.data_folder / "slideshow.db"))
 
 
 SECRETS = ("processor_auth_token", "processor_auth_token_previous", "admin_password", "metrics_token")

@@ -28,7 +28,8 @@ DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1
 # The largest picture that a device may ask for: 8K in either direction.
 Side = Annotated[int, Meta(ge=1, le=8192)]
 LeaseToken = Annotated[str, Meta(max_length=96, pattern=r"^[0-9a-zA-Z._-]+$(?!\n)")]
-Sentence = Annotated[str, Meta(max_length=2000)]
+# What a database column of 32 bits holds; larger numbers mean nothing here.
+Whole = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 def orientation_of(width: int, height: int) -> Orientation:
@@ -85,8 +86,8 @@ class ClaimRequest(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     """
 
     owner: Annotated[str, Meta(min_length=1, max_length=200)]
-    attempt: Annotated[int, Meta(ge=0)] = 0
-    shard: Annotated[int, Meta(ge=0)] = 0
+    attempt: Whole = 0
+    shard: Whole = 0
     shards: Annotated[int, Meta(ge=1, le=10_000)] = 1
     limit: Annotated[int, Meta(ge=1, le=50)] = 8
     claim_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")] | None = None
@@ -145,7 +146,7 @@ class LeaseAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 class AttemptStart(Struct, frozen=True, kw_only=True):
     """Decoding begins. Without a lease the caller is a legacy client."""
 
-    attempt: Annotated[int, Meta(ge=0)] = 0
+    attempt: Whole = 0
     lease: LeaseToken | None = None
 
 
@@ -236,8 +237,8 @@ class ProcessedAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Failure(Struct, frozen=True, kw_only=True):
     """A photo that cannot be rendered, or with `strike` the death of a suspect's child."""
 
-    error: Sentence
-    attempt: Annotated[int, Meta(ge=0)] = 0
+    error: str
+    attempt: Whole | None = 0
     lease: LeaseToken | None = None
     strike: bool = False
 

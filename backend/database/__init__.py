@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def _tune_sqlite(engine: Engine, begin: str) -> None:
 class Database:
     """Runs query functions in threads: `read` side by side, `write` one at a time and committed."""
 
-    def __init__(self, url: str, *, readers: int = 4) -> None:
+    def __init__(self, url: URL | str, *, readers: int = 4) -> None:
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database:

@@ -141,6 +141,12 @@ def free_owners(connection: Connection, owners: Sequence[str]) -> int:
     ).rowcount
 
 
+def working_owners(connection: Connection) -> list[str]:
+    """The owners that hold a lease."""
+    in_work = (images.c.processing_status == "processing") & images.c.lease_owner.is_not(None)
+    return list(connection.scalars(select(images.c.lease_owner).where(in_work).distinct()))
+
+
 def free_expired(connection: Connection, now: float) -> int:
     """Show expired leases as what they are: pending again."""
     return connection.execute(

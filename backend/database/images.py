@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from backend.database.tables import devices, images, processed_images
+from backend.database.tables import devices, garbage, images, processed_images
 from contract.admin_messages import ImageInfo, RetryRequest, VariantInfo
 from contract.messages import ImageState, Palette, PendingImage
 
@@ -167,7 +167,7 @@ def state_of(connection: Connection, image_id: str) -> ImageState | None:
 
 def move_bucket(connection: Connection, old_url: str, new_url: str) -> None:
     """Follow a bucket that has another address now, such as a data folder that was moved."""
-    for column in (images.c.file_path, images.c.thumbnail_path, processed_images.c.file_path):
+    for column in (images.c.file_path, images.c.thumbnail_path, processed_images.c.file_path, garbage.c.object_name):
         connection.execute(
             update(column.table)
             .where(column.startswith(old_url + "/", autoescape=True))

@@ -18,6 +18,7 @@ from backend.database.work_set import LEGACY, missing_work
 from contract.messages import ImageOutcome, ProcessedImage, RowError
 
 MAX_STRIKES = 3
+LONGEST_ERROR = 2000
 REPLACED_GRACE_SECONDS = 24 * 3600.0
 """A replaced object stays this long: a frame may still hold its address."""
 
@@ -76,7 +77,8 @@ def record(
         if error is not None:
             errors.append(RowError(image_id=row.image_id, device_size=row.device_size, error=error))
             continue
-        _store_variant(connection, row, uri, now)
+        assert screen is not None
+        _store_variant(connection, row, uri, screen.recipe, now)
         touched.add(row.image_id)
         stored += 1
     for outcome in outcomes:
@@ -94,12 +96,13 @@ def record(
     return stored, errors
 
 
-def _store_variant(connection: Connection, row: ProcessedImage, uri: str, now: float) -> None:
+def _store_variant(connection: Connection, row: ProcessedImage, uri: str, todays: str, now: float) -> None:
     key = (processed_images.c.image_id == row.image_id) & (processed_images.c.device_size == row.device_size)
     before = connection.execute(select(processed_images.c.file_path, processed_images.c.recipe).where(key)).first()
     recipe = row.recipe or LEGACY
     if before is not None:
-        if before.file_path == uri and before.recipe == recipe:
+        same = before.file_path == uri and before.recipe == recipe
+        if same or (recipe == LEGACY and before.recipe == todays):  # ours is current: theirs adds nothing
             return
         if before.file_path != uri:
             discard(connection, [before.file_path], now + REPLACED_GRACE_SECONDS)
@@ -199,6 +202,7 @@ def fail(connection: Connection, image_id: str, error: str, lease: str | None, *
         holds = sa.and_(of_image, images.c.processing_status == "processing", images.c.lease_token == lease)
     else:
         holds = sa.and_(of_image, images.c.processing_status == "processing", images.c.lease_owner.is_(None))
+    error = error[:LONGEST_ERROR]
     if strike:
         last = images.c.strikes + 1 >= MAX_STRIKES
         values: dict[str, object] = {

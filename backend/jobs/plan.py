@@ -21,14 +21,15 @@ class QueueFacts(Struct, frozen=True, kw_only=True):
     """What the database says: counts of images, and times in seconds since the epoch.
 
     `first_pending_at`: when the longest waiting image became pending. `running_task_seconds`: the
-    sum over running tasks of the time to their deadline. `failures`: executions that failed in a
-    row, the last of them at `last_failure_at`.
+    sum over running tasks of the time in which they still claim; `live_tasks` counts these.
+    `failures`: executions that failed in a row, the last of them at `last_failure_at`.
     """
 
     pending: int
     in_work: int
     first_pending_at: float | None
     running_task_seconds: float = 0.0
+    live_tasks: int = 0
     failures: int = 0
     last_failure_at: float = 0.0
     seconds_per_image: float = SECONDS_PER_IMAGE
@@ -68,11 +69,24 @@ def decide(
             return Decision(
                 tasks=0, images=0, reason=f"the last {facts.failures} executions failed; next try in {left:.0f} s"
             )
+    cause = "on request" if flush else f"{facts.pending} pending, the first {max(waited, 0):.0f} s ago"
+    if profile.prefers_latency:
+        tasks = _tasks_for(facts.pending + facts.in_work, facts, profile) - facts.live_tasks
+        if tasks <= 0 and facts.live_tasks:
+            return Decision(
+                tasks=0,
+                images=0,
+                reason=f"{facts.live_tasks} running tasks will take the {facts.pending} pending images",
+            )
+        return Decision(tasks=max(1, min(tasks, facts.pending)), images=facts.pending, reason=cause)
     coming = facts.running_task_seconds / facts.seconds_per_image - facts.in_work
     uncovered = facts.pending - max(0, math.floor(coming))
     if uncovered <= 0:
         return Decision(tasks=0, images=0, reason=f"running tasks will take the {facts.pending} pending images")
-    worthwhile = math.ceil(uncovered * facts.seconds_per_image / profile.worthwhile_seconds)
-    tasks = max(1, min(worthwhile, profile.max_tasks, uncovered))
-    cause = "on request" if flush else f"{facts.pending} pending, the first {max(waited, 0):.0f} s ago"
-    return Decision(tasks=tasks, images=uncovered, reason=cause)
+    return Decision(tasks=_tasks_for(uncovered, facts, profile), images=uncovered, reason=cause)
+
+
+def _tasks_for(number: int, facts: QueueFacts, profile: RunnerProfile) -> int:
+    """As many tasks as there is worthwhile work for in so many images: at least one, at most the profile's most."""
+    worthwhile = math.ceil(number * facts.seconds_per_image / profile.worthwhile_seconds)
+    return max(1, min(worthwhile, profile.max_tasks, number))

@@ -6,6 +6,7 @@ database before it is started, and at most one is being started at a time.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -19,6 +20,11 @@ from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
+START_UP_SECONDS = 20.0
+"""So long after its start an execution is counted with all its tasks, whether they have claimed or not."""
+LAST_CLAIM_SECONDS = 45.0
+"""So long before its deadline a task claims no more."""
+
 
 def gather_facts(connection: Connection, now: float) -> QueueFacts:
     """What the database says about the queue."""
@@ -29,12 +35,20 @@ def gather_facts(connection: Connection, now: float) -> QueueFacts:
             break
         failures += 1
         last_failure = max(last_failure, row.finished_at)
-    running = sum(max(0.0, row.deadline - now) * row.tasks for row in executions.unfinished(connection))
+    owners = claims.working_owners(connection)
+    live, seconds = 0, 0.0
+    for row in executions.unfinished(connection):
+        # A task without any lease has ended, unless it is only just starting.
+        at_work = sum(owner.startswith(f"{row.name}/") for owner in owners)
+        tasks = row.tasks if abs(now - row.started_at) < START_UP_SECONDS else at_work
+        live += tasks
+        seconds += tasks * max(0.0, row.deadline - now - LAST_CLAIM_SECONDS)
     return QueueFacts(
         pending=pending,
         in_work=in_work,
         first_pending_at=first,
-        running_task_seconds=running,
+        running_task_seconds=seconds,
+        live_tasks=live,
         failures=failures,
         last_failure_at=last_failure,
     )
@@ -48,6 +62,7 @@ class JobQueue:
         self._runner = runner
         self._settings = settings
         self._being_started: set[str] = set()
+        self._following = asyncio.Lock()
         log.info("Job queue manager initialized")
 
     async def flush_if_due(self, now: float, *, flush: bool = False) -> tuple[str | None, str]:
@@ -98,6 +113,10 @@ class JobQueue:
 
     async def follow(self, now: float) -> int:
         """Record executions that have ended and free what their tasks held; how many ended."""
+        async with self._following:  # the end of each is told once, also when two ticks ask at once
+            return await self._follow(now)
+
+    async def _follow(self, now: float) -> int:
         ended = 0
         for row in await self._database.read(executions.unfinished):
             begun_elsewhere = (

@@ -15,11 +15,14 @@ class RunnerProfile(Struct, frozen=True, kw_only=True):
     `worthwhile_seconds`: the least work, in seconds of one task, that justifies a further task
     (Cloud Run bills a minute at least; locally it is the time that a process needs to start).
     `start_limit_seconds`: a start that another backend process began this long ago has died with it.
+    `prefers_latency`: start further tasks as long as they are worthwhile, though running ones would take the
+    work in their time; else that work is left to these, which costs less where tasks are billed.
     """
 
     worthwhile_seconds: float
     max_tasks: int
     start_limit_seconds: float = 120.0
+    prefers_latency: bool = False
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

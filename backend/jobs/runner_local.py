@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import Database, executions
 from backend.jobs.processes import lives, start_mark, usable_cpus
@@ -67,7 +68,9 @@ class LocalRunner:
         `ended()` is called when an execution has ended, so that nobody has to poll for it.
         `term_grace_seconds` pass between SIGTERM and SIGKILL; the default is that of Cloud Run.
         """
-        self.profile = RunnerProfile(worthwhile_seconds=START_SECONDS, max_tasks=max_tasks, start_limit_seconds=5.0)
+        self.profile = RunnerProfile(
+            worthwhile_seconds=START_SECONDS, max_tasks=max_tasks, start_limit_seconds=5.0, prefers_latency=True
+        )
         self._database = database
         self._environment = environment
         self._timeout = timeout_seconds
@@ -172,7 +175,10 @@ class LocalRunner:
             if mark is not None:
                 await self._database.write(executions.task_started, execution, index, process.pid, mark)
             return await self._follow(process, time.monotonic() + self._timeout)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, SQLAlchemyError, OSError) as error:
+            # Whatever happened: a process that nobody follows would have no time limit and no end.
+            if not isinstance(error, asyncio.CancelledError):
+                log.error("[JobQueue] task %d of %s is ended, it cannot be followed: %s", index, execution, error)
             _signal(process, signal.SIGTERM)
             return await self._follow(process, time.monotonic(), asked=True)
 

@@ -19,7 +19,7 @@ from backend.image_header import read_upload_header
 from backend.operations import answer, operation
 from backend.services import Services
 from contract import object_names
-from contract.admin_messages import Problem, UploadedImage, UploadResult, UploadResults
+from contract.admin_messages import Problem, RetryRequest, UploadedImage, UploadResult, UploadResults
 from contract.bucket import uri_of
 
 log = logging.getLogger(__name__)
@@ -153,9 +153,13 @@ class Uploads:
         file_hash = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
         image_id = file_hash[:32]
         state = await services.database.read(images.state_of, image_id)
+        name = object_names.original(image_id, header.extension)
+        restored = await services.in_bucket(services.bucket.create, name, data, "application/octet-stream")
+        if state == "failed" and restored:  # it may well have failed since its original was gone
+            again = RetryRequest(which="named", ids=(image_id,))
+            await services.database.write(images.retry, again, services.clock())
+            state = "pending"
         if state is None:
-            name = object_names.original(image_id, header.extension)
-            await services.in_bucket(services.bucket.create, name, data, "application/octet-stream")
             row = {
                 "id": image_id,
                 "file_path": uri_of(services.bucket, name),

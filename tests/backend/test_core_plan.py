@@ -19,7 +19,7 @@ from backend.jobs.plan import (
 from backend.jobs.runner import RunnerProfile
 
 CLOUD = RunnerProfile(worthwhile_seconds=60.0, max_tasks=10)
-LOCAL = RunnerProfile(worthwhile_seconds=4.0, max_tasks=2)
+LOCAL = RunnerProfile(worthwhile_seconds=4.0, max_tasks=2, prefers_latency=True)
 NOW = 10_000.0
 
 
@@ -146,3 +146,13 @@ def test_nothing_waits_for_ever(given_facts: QueueFacts, profile: RunnerProfile,
         seconds_per_image=given_facts.seconds_per_image,
     )
     assert decide(idle, later, batch_size=batch, flush_delay=delay, profile=profile).tasks >= 1
+
+
+@pytest.mark.parametrize(
+    ("pending", "live", "tasks"),
+    [(600, 0, 2), (600, 1, 1), (600, 2, 0), (1, 1, 0), (1, 0, 1)],
+)
+def test_where_tasks_cost_nothing_a_straggler_is_joined(pending: int, live: int, tasks: int) -> None:
+    more = {"live_tasks": live, "running_task_seconds": live * 880.0, "in_work": live}
+    assert decided(pending, 60, profile=LOCAL, **more).tasks == tasks
+    assert live == 0 or decided(pending, 60, profile=CLOUD, **more).tasks == 0

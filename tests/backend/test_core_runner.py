@@ -281,3 +281,23 @@ def test_a_process_is_told_from_a_later_one_of_its_number() -> None:
 
 def test_usable_cpus_are_those_of_this_process() -> None:
     assert 1 <= usable_cpus() <= (os.cpu_count() or 1)
+
+
+def test_a_task_that_cannot_be_registered_is_ended(tmp_path: Path) -> None:
+    async def act(runner: LocalRunner, database: Database, ended: asyncio.Event) -> Outcome:
+        database.close()
+        (tmp_path / "slideshow.db").unlink()
+        runner._database = Database(f"sqlite:///{tmp_path / 'slideshow.db'}")  # without any table
+        try:
+            return await to_the_end(runner, ended, 1)
+        finally:
+            runner._database.close()
+
+    script = "(folder / 'pid').write_text(str(os.getpid()))\ntime.sleep(60)"
+    began = time.monotonic()
+    found = run(tmp_path, script, act, retries=0)
+    assert isinstance(found, Outcome)
+    assert found.state == "failed"
+    assert time.monotonic() - began < 20
+    pid = tmp_path / "pid"
+    assert not pid.exists() or start_mark(int(pid.read_text())) is None

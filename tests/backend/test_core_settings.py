@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from backend.database import Database
 from backend.embedded import keep_port, kept_secrets, listening_socket
 from backend.settings import SECRETS, Settings, SettingsError, describe, read_settings
 
@@ -38,7 +39,7 @@ def test_nothing_set_is_embedded_mode_with_the_defaults_of_the_contract() -> Non
     assert made.device_auth == "required"
     assert made.database_durable is None
     assert made.bucket == (Path.cwd() / ".slideshow" / "bucket").as_uri()
-    assert made.database == f"sqlite:///{Path.cwd() / '.slideshow' / 'slideshow.db'}"
+    assert str(made.database) == f"sqlite:///{Path.cwd() / '.slideshow' / 'slideshow.db'}"
 
 
 def test_each_setting_is_read_from_its_variable() -> None:
@@ -220,3 +221,11 @@ def test_ports() -> None:
     with listening_socket("127.0.0.1", 0, kept_port=taken) as again:
         assert again.getsockname()[1] == taken
         assert again.family == socket.AF_INET
+
+
+def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
+    made = read_settings({"SLIDESHOW_DATA": str(tmp_path / "what? #1 100%")})
+    database = Database(made.database)
+    database.migrate()
+    database.close()
+    assert (tmp_path / "what? #1 100%" / "slideshow.db").is_file()

@@ -208,3 +208,19 @@ def test_legacy_pictures_satisfy_until_the_device_changes(backend: server.Backen
     assert backend.anonymous.get(queue[0]["url"]).content == small_photos.jpeg(80, 48)
     backend.admin.put("/api/devices/frame", json={"name": "frame", "width": 90, "height": 48}).raise_for_status()
     assert backend.state(image) == "pending"
+
+
+def test_a_reason_of_any_length_is_taken(backend: server.BackendServer, image: str) -> None:
+    assert begin(backend, image).status_code == 200
+    told = {"error": "x" * 100_000, "attempt": None}
+    assert backend.processor.patch(f"/api/images/{image}/failed", json=told).status_code == 200
+    assert backend.sql("SELECT processing_status, length(processing_error) FROM images") == [("failed", 2000)]
+
+
+def test_a_picture_of_today_is_not_replaced_by_a_legacy_one(backend: server.BackendServer, image: str) -> None:
+    backend.finish(backend.claim("owner/0"))
+    before = backend.sql("SELECT file_path, recipe FROM processed_images")
+    answer = backend.processor.post("/api/processed-images", json={"images": [legacy_row(backend, image)]})
+    assert answer.status_code == 200
+    assert backend.sql("SELECT file_path, recipe FROM processed_images") == before
+    assert backend.sql("SELECT count(*) FROM garbage") == [(0,)]

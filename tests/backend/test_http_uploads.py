@@ -158,3 +158,14 @@ def test_several_files_get_a_line_each(backend: server.BackendServer) -> None:
     assert lines[1]["duplicate"] is True
     assert all(line["filename"] in line["error"] for line in lines[2:])
     assert backend.sql("SELECT count(*) FROM images") == [(2,)]
+
+
+def test_an_original_that_was_lost_comes_back_with_its_upload(backend: server.BackendServer) -> None:
+    image = backend.upload(small_photos.photo(1))["id"]
+    (original,) = backend.objects("images/originals/")
+    (backend.bucket / original).unlink()
+    backend.sql("UPDATE images SET processing_status = 'failed', processing_error = 'it is gone'")
+    again = backend.upload(small_photos.photo(1))
+    assert (again["id"], again["duplicate"], again["processing_status"]) == (image, True, "pending")
+    assert backend.objects("images/originals/") == {original}
+    assert backend.state(image) == "pending"

@@ -72,7 +72,9 @@ async def _run(settings: Settings) -> tuple[int, bool]:
     from processor.memory_budget import shares_of
     from processor.renderer import Renderer
 
-    renderer = Renderer(threads=settings.render_threads, shares=shares_of(settings.memory_limit))
+    renderer = Renderer(
+        threads=settings.render_threads, shares=shares_of(settings.memory_limit), limits=settings.limits
+    )
     renderer.warm_up(_load_rendering)
 
     import stamina.instrumentation

@@ -12,15 +12,7 @@ from dataclasses import dataclass
 from processor.colour import split_alpha, to_srgb
 from processor.errors import BrokenPixels
 from processor.hdr import code_points, to_sdr
-from processor.header import (
-    DEFAULT_LIMITS,
-    RESEND,
-    Header,
-    Limits,
-    condense,
-    open_lazily,
-    read_header,
-)
+from processor.header import RESEND, Header, condense, open_lazily, read_header
 from processor.heif import HeifTrouble, decode_heic
 from processor.memory_estimate import estimate_bytes
 from processor.shrink import box_shrink, in_memory
@@ -29,10 +21,8 @@ from processor.vips_setup import pyvips
 
 __all__ = [
     "BACKGROUND",
-    "DEFAULT_LIMITS",
     "Base",
     "Header",
-    "Limits",
     "decode",
     "estimate_bytes",
     "read_header",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from processor.errors import BrokenPixels, NotAllowed, NotAnImage, TooManyPixels
 from processor.framing import upright_size
+from processor.limits import DEFAULT_LIMITS, Limits
 from processor.signatures import Container, container_of, refused_kind
 from processor.vips_setup import pyvips
 
@@ -14,20 +15,6 @@ Loader = Literal["jpeg", "png", "webp", "gif", "tiff", "avif", "heic"]
 
 _SAMPLES = {"4:2:0": 1.5, "4:1:1": 1.5, "4:2:2": 2.0, "4:4:0": 2.0}
 _ALLOWED = "Photos may be JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The most pixels that are decoded: width x height of the one frame or page that is shown.
-
-    A progressive JPEG holds all its coefficients in memory until its last scan, so it may have fewer.
-    """
-
-    max_pixels: int = 100_000_000
-    max_progressive_pixels: int = 50_000_000
-
-
-DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from contract.messages import Device, Histogram, Orientation, Palette, orientation_of
 from contract.recipes import DEFAULT_FRAMING, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
 from processor import jpeg_profiles
-from processor.decode import DEFAULT_LIMITS, Base, Limits, decode, read_header
+from processor.decode import Base, decode, read_header
 from processor.decode_plan import decode_steps
 from processor.errors import BrokenPixels
 from processor.header import RESEND, Header, condense
+from processor.limits import DEFAULT_LIMITS, Limits
 from processor.palette import find_colours, proxy_pixels
 from processor.variants import cut
 from processor.vips_setup import pyvips

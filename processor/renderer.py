@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from contract.bucket import BucketUnavailable
 from contract.messages import Device
 from processor.errors import RenderOverdue, printable_name
+from processor.limits import DEFAULT_LIMITS, Limits
 from processor.memory_budget import BeyondBudget, Grant, MemoryBudget, Shares
 from processor.suspect import ChildSettings, render_in_child, too_much_memory
 
@@ -30,11 +31,12 @@ Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
 
-def estimated_bytes(data: bytes, devices: tuple[Device, ...], name: str) -> int:
-    """The memory that rendering takes beside the original's bytes. Raises RenderError for a bad header."""
-    from processor.decode import DEFAULT_LIMITS, estimate_bytes, read_header
+def estimated_bytes(data: bytes, devices: tuple[Device, ...], name: str, limits: Limits = DEFAULT_LIMITS) -> int:
+    """The memory that rendering takes beside the original's bytes. Raises RenderError for a header that is
+    bad or promises more pixels than `limits`."""
+    from processor.decode import estimate_bytes, read_header
 
-    header = read_header(data, name, DEFAULT_LIMITS)
+    header = read_header(data, name, limits)
     return max(0, estimate_bytes(header, devices, len(data)) - len(data))
 
 
@@ -47,16 +49,19 @@ class Renderer:
         threads: int,
         shares: Shares,
         child: ChildSettings | None = None,
+        limits: Limits = DEFAULT_LIMITS,
         render_seconds: float = RENDER_SECONDS,
     ) -> None:
+        """`child` says how suspects are rendered; by default with what `shares` and `limits` say."""
         self.threads = threads
         self.originals = MemoryBudget(shares.originals)
         self.rendering = MemoryBudget(shares.rendering)
-        self._child = child or ChildSettings(memory_bytes=shares.rendering)
+        self._child = child or ChildSettings(memory_bytes=shares.rendering, limits=limits)
         # One more than there are threads: its attempt is announced while the others still render.
         self._slots = asyncio.Semaphore(threads + 1)
         self._render_pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
         self._io_pool = ThreadPoolExecutor(min(32, 4 * threads + 4), thread_name_prefix="io")
+        self._limits = limits
         self._render_seconds = render_seconds
         self._running = 0
 
@@ -92,7 +97,7 @@ class Renderer:
         RenderOverdue for a picture whose thread is stuck, and whatever `begin` raises.
         """
         # Not even the header of a suspect is read in this process.
-        size = self.rendering.total if suspect else await self.io(estimated_bytes, data, devices, name)
+        size = self.rendering.total if suspect else await self.io(estimated_bytes, data, devices, name, self._limits)
         async with self._slots:
             try:
                 grant = await self.rendering.take(size)
@@ -124,7 +129,7 @@ class Renderer:
                 def render() -> RenderedImage:
                     if not loop.is_closed():
                         loop.call_soon_threadsafe(taken_up)
-                    return _render(data, devices, name)
+                    return _render(data, devices, name, self._limits)
 
                 return await self._in_pool(self._render_pool, render, grant.release)
         except TimeoutError as error:
@@ -170,7 +175,7 @@ class Renderer:
         self._io_pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _render(data: bytes, devices: tuple[Device, ...], name: str) -> RenderedImage:
+def _render(data: bytes, devices: tuple[Device, ...], name: str, limits: Limits) -> RenderedImage:
     from processor.render import render_image
 
-    return render_image(data, devices, name=name)
+    return render_image(data, devices, name=name, limits=limits)

@@ -17,9 +17,12 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from processor.limits import DEFAULT_LIMITS, MEGAPIXEL, Limits
+
 MEBIBYTE = 1024 * 1024
 DEFAULT_MEMORY_LIMIT_MIB = 1024
 LARGEST_RENDER_THREADS = 64
+LARGEST_MEGAPIXELS = 1_000_000
 LARGEST_TASK_COUNT = 10_000
 """The most tasks that one Cloud Run execution may have (https://cloud.google.com/run/quotas)."""
 
@@ -53,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     task_attempt: int = 0
     render_threads: int = 1
     memory_limit: int = DEFAULT_MEMORY_LIMIT_MIB * MEBIBYTE
+    limits: Limits = DEFAULT_LIMITS
     timeout_seconds: float = 900.0
     retry_seconds: float = 60.0
     parent_pid: int | None = None
@@ -159,6 +163,18 @@ def _web_address(text: str) -> str | None:
     return text.rstrip("/")
 
 
+def _limits(read: _Reader) -> Limits:
+    """The backend reads the same two variables, so that it refuses what a task would."""
+    most, most_progressive = (
+        read.number(name, default // MEGAPIXEL, 1, LARGEST_MEGAPIXELS) * MEGAPIXEL
+        for name, default in (
+            ("MAX_MEGAPIXELS", DEFAULT_LIMITS.max_pixels),
+            ("MAX_PROGRESSIVE_MEGAPIXELS", DEFAULT_LIMITS.max_progressive_pixels),
+        )
+    )
+    return Limits(max_pixels=most, max_progressive_pixels=most_progressive)
+
+
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings that `environ` holds. Raises SettingsError naming every fault at once."""
     read = _Reader(environ)
@@ -190,6 +206,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             "RENDER_THREADS", min(usable_cpus(), LARGEST_RENDER_THREADS), 1, LARGEST_RENDER_THREADS
         ),
         memory_limit=read.number("MEMORY_LIMIT_MIB", default_memory, 384, 65_536, " MiB") * MEBIBYTE,
+        limits=_limits(read),
         timeout_seconds=read.seconds("TASK_TIMEOUT_SECONDS", 900.0, 1.0, 86_400.0),
         retry_seconds=read.seconds("BACKEND_RETRY_SECONDS", 60.0, 0.1, 600.0),
         parent_pid=read.number("SLIDESHOW_PARENT_PID", 0, 1, 2**31 - 1) or None,

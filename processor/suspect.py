@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from contract.messages import Device
 from processor.errors import ChildDied, RenderError, TooMuchMemory, printable_name
+from processor.limits import DEFAULT_LIMITS, Limits
 from processor.settings import MEBIBYTE
 
 if TYPE_CHECKING:
@@ -40,12 +41,13 @@ _SECRETS = ("BACKEND_AUTH_TOKEN",)
 
 
 class ChildSettings(Struct, frozen=True, kw_only=True):
-    """How the child is run: its command, seconds of CPU and of wall time, bytes of memory."""
+    """How the child is run: its command, seconds of CPU and of wall time, bytes of memory, pixels of a picture."""
 
     command: tuple[str, ...] = (sys.executable, "-m", "processor.suspect")
     cpu_seconds: int = 100
     wall_seconds: float = 120.0
     memory_bytes: int = 800 * MEBIBYTE
+    limits: Limits = DEFAULT_LIMITS
 
 
 class ChildRequest(Struct, frozen=True, kw_only=True):
@@ -57,6 +59,7 @@ class ChildRequest(Struct, frozen=True, kw_only=True):
     cpu_seconds: int
     memory_bytes: int
     parent_pid: int
+    limits: Limits = DEFAULT_LIMITS
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
@@ -94,6 +97,7 @@ async def render_in_child(
         cpu_seconds=child.cpu_seconds,
         memory_bytes=max(child.memory_bytes, LEAST_CHILD_MEMORY),
         parent_pid=os.getpid(),
+        limits=child.limits,
     )
     process = await asyncio.create_subprocess_exec(
         *child.command,
@@ -197,15 +201,15 @@ def _limit(cpu_seconds: int, memory_bytes: int) -> None:
 
 def answer_to(request: ChildRequest) -> ChildAnswer:
     """What the child does: a picture or the reason why there is none."""
-    from processor.decode import DEFAULT_LIMITS, estimate_bytes, read_header
+    from processor.decode import estimate_bytes, read_header
     from processor.render import render_image
 
     try:
-        header = read_header(request.data, request.name, DEFAULT_LIMITS)
+        header = read_header(request.data, request.name, request.limits)
         needed = estimate_bytes(header, request.devices, len(request.data))
         if needed > request.memory_bytes:
             raise too_much_memory(request.name, needed, request.memory_bytes)
-        rendered = render_image(request.data, request.devices, name=request.name)
+        rendered = render_image(request.data, request.devices, name=request.name, limits=request.limits)
     except RenderError as error:
         return ChildAnswer(refusal=Refusal(kind=type(error).__name__, reason=error.reason, advice=error.advice))
     return ChildAnswer(rendered=msgspec.msgpack.encode(rendered))

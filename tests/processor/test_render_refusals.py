@@ -13,7 +13,7 @@ import pytest
 from pictures import ONE, encoded, encoded_image, png_by_header, scene
 from PIL import Image
 
-from processor.decode import Limits, read_header
+from processor.decode import read_header
 from processor.errors import (
     BrokenPixels,
     NotAllowed,
@@ -23,6 +23,7 @@ from processor.errors import (
     printable_name,
 )
 from processor.heif import HeifTrouble, decode_heic
+from processor.limits import Limits
 from processor.render import render_image
 
 SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'

@@ -8,6 +8,7 @@ import pytest
 
 from contract import logs
 from processor import __main__ as entry
+from processor.limits import DEFAULT_LIMITS, Limits
 from processor.memory_budget import ORIGINAL_LIMIT_BYTES, PROCESS_BASE_BYTES, shares_of
 from processor.settings import MEBIBYTE, SettingsError, container_memory, from_environment, usable_cpus
 
@@ -25,6 +26,7 @@ def test_a_run_by_hand_needs_three_variables() -> None:
     assert settings.owner == "by-hand/0"
     assert (settings.task_count, settings.task_attempt, settings.timeout_seconds) == (1, 0, 900.0)
     assert settings.render_threads == usable_cpus()
+    assert settings.limits == DEFAULT_LIMITS == Limits(max_pixels=100_000_000, max_progressive_pixels=50_000_000)
     assert settings.parent_pid is None
 
 
@@ -41,6 +43,8 @@ def test_everything_can_be_set() -> None:
             "CLOUD_RUN_TASK_ATTEMPT": "2",
             "RENDER_THREADS": "6",
             "MEMORY_LIMIT_MIB": "2048",
+            "MAX_MEGAPIXELS": "20",
+            "MAX_PROGRESSIVE_MEGAPIXELS": "10",
             "TASK_TIMEOUT_SECONDS": "60.5",
             "BACKEND_RETRY_SECONDS": "5",
             "SLIDESHOW_PARENT_PID": "77",
@@ -49,6 +53,7 @@ def test_everything_can_be_set() -> None:
     assert settings.bucket_url == "gs://my-photos"
     assert settings.owner == "run-7/3"
     assert settings.memory_limit == 2048 * MEBIBYTE
+    assert settings.limits == Limits(max_pixels=20_000_000, max_progressive_pixels=10_000_000)
     assert (settings.render_threads, settings.task_attempt, settings.parent_pid) == (6, 2, 77)
     assert (settings.timeout_seconds, settings.retry_seconds) == (60.5, 5.0)
 
@@ -68,6 +73,8 @@ def test_all_faults_are_reported_at_once() -> None:
         "CLOUD_RUN_EXECUTION": "a b",
         "RENDER_THREADS": "0",
         "MEMORY_LIMIT_MIB": "10",
+        "MAX_MEGAPIXELS": "0",
+        "MAX_PROGRESSIVE_MEGAPIXELS": "0.5",
         "TASK_TIMEOUT_SECONDS": "soon",
         "SLIDESHOW_PARENT_PID": "x",
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -15,13 +14,9 @@ from pathlib import Path
 
 import pytest
 from claims_server import ClaimsServer, Fault
-from pictures import png_by_header
-from task_world import DEVICES, SHARES, World, jpeg
+from task_world import World
 
 from processor.__main__ import leave
-from processor.errors import BrokenPixels, TooManyPixels
-from processor.limits import Limits
-from processor.renderer import Renderer, estimated_bytes
 from processor.watchdog import EXIT_CODE, watch_parent
 
 
@@ -57,43 +52,6 @@ def test_a_task_renders_everything_and_exits_with_0(world: World) -> None:
     assert "First claim answered" in said
     assert "CLOUD_RUN_TASK_ATTEMPT" not in said
     assert "complete=4" in said
-
-
-def test_the_pixel_limits_of_the_settings_hold_for_suspects_too(world: World) -> None:
-    (good,) = world.add_photos(1, width=1000, height=1000)
-    large = world.add(jpeg(7, 1200, 1000), "large.jpg")
-    suspect = world.add(jpeg(8, 1200, 1000), "suspect.jpg", suspect=True)
-    process = world.start_process(MAX_MEGAPIXELS="1")
-    said = finish(process)
-    assert process.returncode == 0, said
-    assert good.state == "complete"
-    for refused in (large, suspect):
-        assert (refused.state, refused.strikes) == ("failed", 0)
-        assert refused.error.startswith(refused.filename)
-        assert "1200 x 1000 pixels (1 megapixels); a photo may have 1." in refused.error
-
-
-def test_the_limits_may_also_be_larger_than_the_usual_ones(world: World) -> None:
-    """None of the places where a picture is looked at keeps to a limit of its own."""
-    limits = Limits(max_pixels=200_000_000, max_progressive_pixels=200_000_000)
-    promised = png_by_header(12_000, 10_000)
-    with pytest.raises(TooManyPixels):
-        estimated_bytes(promised, DEVICES, "large.png")
-    assert estimated_bytes(promised, DEVICES, "large.png", limits) > 0
-    for suspect in (False, True):
-        with pytest.raises(BrokenPixels):  # and so it was let through to its decoder, which finds no pixels
-            asyncio.run(_render(promised, limits, suspect=suspect))
-
-
-async def _render(data: bytes, limits: Limits, *, suspect: bool) -> None:
-    async def begin() -> None:
-        """Nothing has to be announced here."""
-
-    renderer = Renderer(threads=1, shares=SHARES, limits=limits)
-    try:
-        await renderer.render(data, DEVICES, "large.png", suspect=suspect, begin=begin)
-    finally:
-        renderer.close()
 
 
 def test_a_retried_task_says_so_and_never_shows_the_token(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from PIL import Image
 from task_world import DEVICES, World, jpeg
 
 from contract import object_names
-from contract.bucket import BucketDenied, BucketError, ObjectNotFound, ObjectTooLarge, name_in
+from contract.bucket import name_in
 from contract.recipes import recipe, thumbnail_recipe
 from contract.sidecars import Sidecar
 from processor.memory_budget import Shares
@@ -163,46 +163,6 @@ def test_a_name_that_is_taken_gets_the_checksum_behind_it(world: World) -> None:
     assert world.bucket.read(taken) == b"other bytes"
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.size == (160, 96)
-
-
-def test_an_object_that_cannot_be_written_is_its_own_photo_s_failure(world: World, tmp_path: Path) -> None:
-    photos = world.add_photos(3)
-    wide = DEVICES[0]
-    taken = object_names.variant("wide one", photos[1].id, recipe(wide.width, wide.height))
-    (tmp_path / "bucket" / taken).mkdir(parents=True)
-    code, task = world.run()
-    assert code == 0
-    assert task.counts == {Outcome.COMPLETE: 2, Outcome.FAILED: 1}
-    assert photos[1].state == "failed"
-    assert photos[1].strikes == 0
-    assert photos[1].error.startswith("photo 1.jpg cannot be worked on: ")
-    assert taken in photos[1].error
-
-
-def test_a_bucket_that_refuses_one_read_fails_that_photo_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = world.add_photos(3)
-    read = world.bucket.read
-    refusals: tuple[Callable[[str], BucketError], ...] = (
-        ObjectNotFound,
-        lambda name: ObjectTooLarge(name, 7),
-        lambda name: BucketDenied(name, "a permission is missing"),
-    )
-    world.add(jpeg(50), "good.jpg")
-
-    def refusing_read(name: str, limit: int | None = None) -> bytes:
-        for photo, refusal in zip(photos, refusals, strict=True):
-            if photo.id in name:
-                raise refusal(name)
-        return read(name, limit)
-
-    monkeypatch.setattr(world.bucket, "read", refusing_read)
-    code, task = world.run()
-    assert code == 0
-    assert task.counts == {Outcome.COMPLETE: 1, Outcome.FAILED: 3}
-    assert "no such object" in photos[0].error
-    assert "larger than the 7 bytes" in photos[1].error
-    assert "a permission is missing" in photos[2].error
-    assert all(photo.id in photo.error for photo in photos)
 
 
 def test_a_second_run_of_the_same_image_writes_the_same_names(world: World) -> None:

@@ -21,7 +21,8 @@ from backend.metadata_sync import MetadataSync
 from backend.metrics import Metrics
 from backend.settings import Settings
 from contract import object_names
-from contract.bucket import Bucket, name_in, open_bucket, uri_of
+from contract.bucket import Bucket, name_in, uri_of
+from contract.buckets import open_bucket
 
 log = logging.getLogger(__name__)
 

@@ -134,12 +134,3 @@ def name_in(bucket: Bucket, uri: str) -> str:
             raise ValueError(f"{uri!r} does not lie in {bucket.url}")
         uri = uri[len(bucket.url) + 1 :]
     return check(uri)
-
-
-def open_bucket(url: str) -> Bucket:
-    """The bucket of a URL. Raises ValueError for a scheme that is not ours."""
-    if url.startswith("file:///"):
-        from contract.bucket_disk import DiskBucket
-
-        return DiskBucket(url)
-    raise ValueError(f"{url!r} is not a bucket; expected file:///folder")

@@ -18,7 +18,8 @@ from backend.database import claims, devices, housekeeping, results
 from backend.metadata_sync import LOCK_SECONDS, SIDECAR_LIMIT_BYTES, MetadataSync, parse
 from contract import object_names
 from contract.admin_messages import SyncReport
-from contract.bucket import Bucket, BucketDenied, name_in, open_bucket, uri_of
+from contract.bucket import Bucket, BucketDenied, name_in, uri_of
+from contract.buckets import open_bucket
 from contract.messages import Thumbnail
 from contract.recipes import recipe
 from contract.sidecars import Sidecar, SidecarResult

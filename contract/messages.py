@@ -63,13 +63,17 @@ class Device(Struct, frozen=True, kw_only=True):
 
 
 class Palette(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The Material colours of a photo, best first; `all_colors` holds eight."""
+    """The Material colours of a photo, best first; `all_colors` holds eight.
+
+    `neutral`: the photo has no colour that Material would choose, and these are its own tones.
+    """
 
     primary: Colour
     secondary: Colour
     tertiary: Colour
     source_color: Colour
     all_colors: Annotated[tuple[Colour, ...], Meta(min_length=1, max_length=8)]
+    neutral: bool = False
 
 
 Histogram = dict[Colour, Annotated[int, Meta(ge=1)]]

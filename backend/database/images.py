@@ -80,6 +80,7 @@ def _info(row: sa.Row[Any], variants: Sequence[VariantInfo] = (), *, whole: bool
             tertiary=palette["tertiary"],
             source_color=palette["sourceColor"],
             all_colors=tuple(palette["allColors"]),
+            neutral=palette.get("neutral", False),
         )
         if palette
         else None,

@@ -142,6 +142,7 @@ def _palette(report: ProcessedImage | ImageOutcome) -> dict[str, object]:
         "tertiary": palette.tertiary,
         "sourceColor": palette.source_color,
         "allColors": list(palette.all_colors),
+        "neutral": palette.neutral,
     }
 
 

@@ -52,6 +52,7 @@ class Pictures:
                 tertiary=palette["tertiary"],
                 source_color=palette["sourceColor"],
                 all_colors=tuple(palette["allColors"]),
+                neutral=palette.get("neutral", False),
             ),
             url=self._address(row.file_path),
             width=row.width,

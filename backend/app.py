@@ -45,6 +45,7 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         "/api/admin/retry": control.Retry(services),
         "/api/images": library.Images(services),
         "/api/images/{image_id}": library.OneImage(services),
+        "/api/images/{image_id}/scheme": library.ImageScheme(services),
         # devices
         "/api/devices": devices.Devices(services),
         "/api/devices/{device_id}": devices.OneDevice(services),

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from contract.messages import (
+    Colour,
     DeviceName,
     Histogram,
     ImageId,
@@ -91,6 +92,20 @@ class ImageList(Struct, frozen=True, kw_only=True):
 
     images: tuple[ImageInfo, ...]
     next: str | None = None
+
+
+SchemeVariant = Literal["tonal_spot", "vibrant", "neutral", "fidelity"]
+SchemeContrast = Annotated[float, Meta(ge=-1, le=1)]
+
+
+class ColourSchemes(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Two Material 3 schemes from one source colour: each role's colour by its name, such as `onPrimary`."""
+
+    source_color: Colour
+    variant: SchemeVariant
+    contrast: SchemeContrast
+    light: dict[str, Colour]
+    dark: dict[str, Colour]
 
 
 class DeviceBody(Struct, frozen=True, kw_only=True):

@@ -63,10 +63,7 @@ class Device(Struct, frozen=True, kw_only=True):
 
 
 class Palette(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The Material colours of a photo, best first; `all_colors` holds eight.
-
-    `neutral`: the photo has no colour that Material would choose, and these are its own tones.
-    """
+    """The Material colours of a photo, best first, eight in all; `neutral` if it has none and these are its tones."""
 
     primary: Colour
     secondary: Colour

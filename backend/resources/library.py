@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import get_args
+import asyncio
+from typing import cast, get_args
 
 import msgspec
 from falcon.asgi import Request, Response
@@ -11,8 +12,9 @@ from backend.auth import Access
 from backend.database import images
 from backend.errors import Invalid, NotFound
 from backend.operations import Query, answer, operation, query_int
+from backend.schemes import default_variant, schemes_of
 from backend.services import Services
-from contract.admin_messages import ImageInfo, ImageList, Problem
+from contract.admin_messages import ColourSchemes, ImageInfo, ImageList, Problem, SchemeContrast, SchemeVariant
 from contract.messages import ImageState
 
 
@@ -54,3 +56,39 @@ class OneImage:
         if found is None:
             raise NotFound(f"there is no image {image_id[:64]!r}")
         answer(resp, found)
+
+
+class ImageScheme:
+    """`GET /api/images/{image_id}/scheme`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation(
+        "Material 3 schemes, light and dark, from the photo's source colour",
+        access=Access.ADMIN,
+        answers={200: ColourSchemes, 404: Problem},
+        query=(
+            Query("variant", SchemeVariant, "tonal_spot unless told; fidelity unless told for a neutral palette"),
+            Query("contrast", SchemeContrast, "-1 (least) to 1 (most), in hundredths; 0 unless told"),
+        ),
+    )
+    async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
+        variant = cast(SchemeVariant | None, req.get_param("variant"))
+        if variant is not None and variant not in get_args(SchemeVariant):
+            raise Invalid(f"variant: expected one of {', '.join(get_args(SchemeVariant))}")
+        try:
+            contrast = msgspec.convert(req.get_param("contrast") or "0", SchemeContrast, strict=False)
+        except msgspec.ValidationError:
+            raise Invalid("contrast: expected a number from -1 to 1") from None
+        found = await self.services.database.read(images.one, image_id)
+        if found is None:
+            raise NotFound(f"there is no image {image_id[:64]!r}")
+        palette = found.color_palette
+        if palette is None:
+            raise NotFound(f"the image {image_id} has no colours yet; it is {found.processing_status}")
+        # Some milliseconds of plain Python, which must not hold up other calls.
+        schemes = await asyncio.to_thread(
+            schemes_of, palette.source_color, variant or default_variant(palette), contrast
+        )
+        answer(resp, schemes)

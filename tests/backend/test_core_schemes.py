@@ -1,0 +1,83 @@
+"""Schemes from a source colour: Material's published answers, contrast, variants, and the bound of the cache."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from backend.schemes import KEPT_SCHEMES, _schemes, default_variant, schemes_of
+from contract.admin_messages import SchemeVariant
+from contract.histogram import lab_of
+from contract.messages import Palette
+
+BLUE = "#0000FF"
+
+
+def palette(*, neutral: bool) -> Palette:
+    grey = "#808080"
+    return Palette(
+        primary=grey, secondary=grey, tertiary=grey, source_color=grey, all_colors=(grey,) * 8, neutral=neutral
+    )
+
+
+def chroma(colour: str) -> float:
+    _, a, b = lab_of(colour)
+    return float((a * a + b * b) ** 0.5)
+
+
+def test_blue_as_materials_own_tests_have_it() -> None:
+    # scheme_tonal_spot_test and dynamic_color tests of material-color-utilities: Hct.fromInt(0xff0000ff), 2021
+    schemes = schemes_of(BLUE, "tonal_spot")
+    assert schemes.light["primary"] == "#555992"
+    assert schemes.light["primaryContainer"] == "#E0E0FF"
+    assert schemes.dark["primary"] == "#BEC2FF"
+    assert schemes.dark["primaryContainer"] == "#3E4278"
+
+
+@pytest.mark.parametrize("variant", get_args(SchemeVariant))
+def test_every_variant_has_every_role_and_texts_can_be_read(variant: SchemeVariant) -> None:
+    schemes = schemes_of("#7A4B10", variant)
+    assert schemes.variant == variant
+    assert schemes.light.keys() == schemes.dark.keys()
+    assert {"primary", "onPrimary", "secondary", "tertiary", "surface", "onSurface", "outline", "error"} <= set(
+        schemes.light
+    )
+    for scheme in (schemes.light, schemes.dark):
+        for role in ("Primary", "Secondary", "Tertiary", "Surface"):
+            text, ground = scheme[f"on{role}"], scheme[role.lower()]
+            assert abs(lab_of(text)[0] - lab_of(ground)[0]) >= 40
+    assert lab_of(schemes.light["surface"])[0] > 90
+    assert lab_of(schemes.dark["surface"])[0] < 15
+
+
+def test_the_variants_differ() -> None:
+    schemes = [schemes_of(BLUE, variant).light for variant in get_args(SchemeVariant)]
+    assert len({(scheme["primaryContainer"], scheme["tertiary"]) for scheme in schemes}) == 4
+
+
+def test_more_contrast_sets_colours_further_apart() -> None:
+    def apart(contrast: float) -> float:
+        light = schemes_of(BLUE, "tonal_spot", contrast).light
+        return lab_of(light["surface"])[0] - lab_of(light["primary"])[0]
+
+    assert apart(-1) < apart(0) < apart(1)
+
+
+def test_contrast_is_taken_in_hundredths_within_its_range() -> None:
+    assert schemes_of(BLUE, "neutral", 0.5) is schemes_of(BLUE, "neutral", 0.5004)
+    for wrong in (-1.01, 1.01, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="contrast must be from -1 to 1"):
+            schemes_of(BLUE, "neutral", wrong)
+
+
+def test_a_photo_without_colour_stays_so_by_default() -> None:
+    assert default_variant(palette(neutral=False)) == "tonal_spot"
+    variant = default_variant(palette(neutral=True))
+    schemes = schemes_of("#808080", variant)
+    for scheme in (schemes.light, schemes.dark):
+        assert max(chroma(scheme[role]) for role in ("primary", "secondary", "tertiary", "surface")) < 6
+
+
+def test_the_cache_is_bounded() -> None:
+    assert _schemes.cache_info().maxsize == KEPT_SCHEMES

@@ -11,6 +11,7 @@ COMMANDS = {
     "demo": ("slideshow.demo", "demo", "Run the whole system on a folder of photos, or on samples."),
     "serve": ("slideshow.serve", "serve", "Run the backend alone, set up by the environment."),
     "render": ("slideshow.render", "render", "Make pictures for screens, without a backend."),
+    "colours": ("slideshow.colours", "colours", "Show palettes and Material schemes of photos, without a backend."),
     "upload": ("slideshow.remote", "upload", "Send photos to a backend."),
     "devices": ("slideshow.remote_devices", "devices", "List, add or remove screens of a backend."),
     "status": ("slideshow.remote", "status", "Show what a backend is at."),

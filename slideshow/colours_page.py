@@ -31,6 +31,7 @@ section { display: grid; grid-template-columns: 320px 1fr 1fr; gap: 12px 16px; p
 h2 { grid-column: 1 / -1; font-size: 15px; margin: 0; overflow-wrap: anywhere }
 h2 span { font-weight: normal; color: #666 }
 img { max-width: 320px; max-height: 320px; display: block }
+img, .palette, .bar { outline: 1px solid #ccc }
 .palette { display: flex; grid-column: 1 / -1 }
 .palette div { flex: 1; height: 44px; padding: 6px 8px; font-size: 12px }
 .palette .again { flex: .35; opacity: .45 }

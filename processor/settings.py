@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from contract.machine import usable_cpus
 from processor.limits import DEFAULT_LIMITS, MEGAPIXEL, Limits
 
 MEBIBYTE = 1024 * 1024
@@ -69,13 +70,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Without the token, so that a traceback or a log line cannot carry it."""
         return f"Settings(owner={self.owner!r}, bucket_url={self.bucket_url!r}, backend_url={self.backend_url!r})"
-
-
-def usable_cpus() -> int:
-    """How many CPUs this process may run on, which is not how many the host has."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
 
 
 def container_memory(files: tuple[Path, ...] = _CGROUP_LIMITS) -> int:

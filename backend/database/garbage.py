@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, exists, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from backend.database.tables import garbage, processed_images
+from backend.database.upsert import insert_into
 
 RETRY_SECONDS = 3600.0
 
 
 def discard(connection: Connection, uris: Sequence[str], delete_after: float) -> None:
     """Note objects, by URI, for removal at `delete_after`; noted already keeps the earlier time."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     for uri in uris:
-        connection.execute(insert(garbage).values(object_name=uri, delete_after=delete_after).on_conflict_do_nothing())
+        connection.execute(
+            insert_into(connection, garbage).values(object_name=uri, delete_after=delete_after).on_conflict_do_nothing()
+        )
 
 
 def due(connection: Connection, now: float, limit: int) -> list[str]:

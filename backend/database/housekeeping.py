@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from backend.database.tables import facts, sessions, work_locks
+from backend.database.upsert import insert_into
 
 
 def open_session(connection: Connection, token_hash: str, now: float, expires_at: float) -> None:
@@ -30,8 +30,7 @@ def close_session(connection: Connection, token_hash: str) -> None:
 def take_lock(connection: Connection, name: str, holder: str, now: float, seconds: float) -> bool:
     """Take the named lock unless somebody holds it; it ends by itself after `seconds`."""
     connection.execute(delete(work_locks).where(work_locks.c.name == name, work_locks.c.until < now))
-    insert_into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert_into(work_locks).values(name=name, holder=holder, until=now + seconds)
+    statement = insert_into(connection, work_locks).values(name=name, holder=holder, until=now + seconds)
     return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
 
 
@@ -60,15 +59,13 @@ def get_fact(connection: Connection, key: str) -> str | None:
 
 def set_fact(connection: Connection, key: str, value: str) -> None:
     """Set a fact, over what it was."""
-    insert_into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert_into(facts).values(key=key, value=value)
+    statement = insert_into(connection, facts).values(key=key, value=value)
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
 
 def fact_or_make(connection: Connection, key: str, value: str) -> str:
     """The fact of this key; `value` becomes it if there was none."""
-    insert_into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    connection.execute(insert_into(facts).values(key=key, value=value).on_conflict_do_nothing())
+    connection.execute(insert_into(connection, facts).values(key=key, value=value).on_conflict_do_nothing())
     found = get_fact(connection, key)
     assert found is not None
     return found

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from backend.database.tables import devices, garbage, images, processed_images
+from backend.database.upsert import insert_into
 from contract.admin_messages import ImageInfo, RetryRequest, VariantInfo
 from contract.messages import ImageState, Palette, PendingImage
 
@@ -24,9 +25,8 @@ def add(connection: Connection, values: dict[str, Any]) -> bool:
 
     `values` holds id, file_path, file_hash, filename, byte_size, width, height, orientation, ingested_at.
     """
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     row = {**values, "shard": shard_of(values["id"]), "queued_at": values["ingested_at"]}
-    result = connection.execute(insert(images).values(row).on_conflict_do_nothing())
+    result = connection.execute(insert_into(connection, images).values(row).on_conflict_do_nothing())
     return result.rowcount == 1
 
 
@@ -63,7 +63,6 @@ def pending(connection: Connection, limit: int) -> tuple[PendingImage, ...]:
 
 
 def _info(row: sa.Row[Any], variants: Sequence[VariantInfo] = (), *, whole: bool = False) -> ImageInfo:
-    palette = row.color_palette
     return ImageInfo(
         id=row.id,
         filename=row.filename,
@@ -74,16 +73,7 @@ def _info(row: sa.Row[Any], variants: Sequence[VariantInfo] = (), *, whole: bool
         processing_status=row.processing_status,
         ingested_at=row.ingested_at,
         processing_error=row.processing_error,
-        color_palette=Palette(
-            primary=palette["primary"],
-            secondary=palette["secondary"],
-            tertiary=palette["tertiary"],
-            source_color=palette["sourceColor"],
-            all_colors=tuple(palette["allColors"]),
-            neutral=palette.get("neutral", False),
-        )
-        if palette
-        else None,
+        color_palette=msgspec.convert(row.color_palette, Palette) if row.color_palette else None,
         thumbnail_path=row.thumbnail_path,
         attempts=row.attempts,
         strikes=row.strikes,

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from backend.database.garbage import discard
 from backend.database.tables import devices, images, processed_images
+from backend.database.upsert import insert_into
 from backend.database.work_set import LEGACY, missing_work
 from contract.messages import ImageOutcome, ProcessedImage, RowError
 
@@ -121,34 +122,21 @@ def _store_variant(connection: Connection, row: ProcessedImage, uri: str, todays
         "processed_at": now,
         "recipe": recipe,
     }
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     connection.execute(
-        insert(processed_images)
+        insert_into(connection, processed_images)
         .values(values)
         .on_conflict_do_update(index_elements=["image_id", "device_size"], set_=values)
     )
     connection.execute(
         update(images)
         .where(images.c.id == row.image_id, images.c.color_palette.is_(sa.null()))
-        .values(color_palette=_palette(row))
+        .values(color_palette=msgspec.to_builtins(row.color_palette))
     )
-
-
-def _palette(report: ProcessedImage | ImageOutcome) -> dict[str, object]:
-    palette = report.color_palette
-    return {
-        "primary": palette.primary,
-        "secondary": palette.secondary,
-        "tertiary": palette.tertiary,
-        "sourceColor": palette.source_color,
-        "allColors": list(palette.all_colors),
-        "neutral": palette.neutral,
-    }
 
 
 def _record_outcome(connection: Connection, outcome: ImageOutcome, moment: float) -> None:
     values: dict[str, object] = {
-        "color_palette": _palette(outcome),
+        "color_palette": msgspec.to_builtins(outcome.color_palette),
         "histogram": outcome.histogram,
         "render_seconds": outcome.seconds,
         "processed_at": outcome.processed_at or moment,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -32,10 +31,3 @@ def start_mark(pid: int) -> str | None:
 def lives(pid: int, mark: str) -> bool:
     """Whether the process that had this pid and mark still runs."""
     return start_mark(pid) == mark
-
-
-def usable_cpus() -> int:
-    """The CPUs that this process may use, not those that the host has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -21,9 +21,10 @@ from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import Database, executions
-from backend.jobs.processes import lives, start_mark, usable_cpus
+from backend.jobs.processes import lives, start_mark
 from backend.jobs.runner import Outcome, RunnerError, RunnerProfile
 from backend.settings import SECRETS
+from contract.machine import usable_cpus
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
+import msgspec
 import sqlalchemy as sa
 from falcon.asgi import Request, Response
 
@@ -31,29 +32,21 @@ class Pictures:
 
     def __init__(self, services: Services, device: sa.Row[Any], rows: list[sa.Row[Any]]) -> None:
         self._services = services
-        self._device = device
+        self.device = device
         self._rows = {row.image_id: row for row in rows}
         self.order = shuffled(list(self._rows), device.key)
 
     @property
     def next_index(self) -> int:
-        return position_after(self.order, self._device.shown_image_id, self._device.key)
+        return position_after(self.order, self.device.shown_image_id, self.device.key)
 
     def entry(self, image_id: str) -> QueueEntry:
         """One picture as frames read it. Raises KeyError if it is not ready for this device."""
         row = self._rows[image_id]
-        palette = row.color_palette
         return QueueEntry(
             image_id=image_id,
             file_path=row.file_path,
-            color_palette=Palette(
-                primary=palette["primary"],
-                secondary=palette["secondary"],
-                tertiary=palette["tertiary"],
-                source_color=palette["sourceColor"],
-                all_colors=tuple(palette["allColors"]),
-                neutral=palette.get("neutral", False),
-            ),
+            color_palette=msgspec.convert(row.color_palette, Palette),
             url=self._address(row.file_path),
             width=row.width,
             height=row.height,
@@ -111,8 +104,7 @@ class DeviceNext:
         if not pictures.order:
             raise NotFound(f"no picture is ready for {device_id[:64]!r} yet")
         image_id = pictures.order[pictures.next_index]
-        device = await known_device(self.services, device_id)
-        await self.services.database.write(devices.show, device.id, image_id)
+        await self.services.database.write(devices.show, pictures.device.id, image_id)
         answer(resp, pictures.entry(image_id))
 
 

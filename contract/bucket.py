@@ -9,6 +9,7 @@ Errors, each naming the object:
     BucketError
     ├── ObjectNotFound        there is no such object                   permanent
     ├── ObjectConflict        the name is taken by other bytes          permanent
+    ├── ObjectChanged         another writer was first                  permanent
     ├── ObjectTooLarge        it is larger than the caller takes        permanent
     ├── BucketDenied          we lack a permission                      permanent
     └── BucketUnavailable     it did not answer, or broke off           worth another try
@@ -20,6 +21,10 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from msgspec import Struct
+
+
+PIECE_BYTES = 256 * 1024
+"""The most that `Bucket.download_to` hands over at once."""
 
 
 class BucketError(Exception):
@@ -46,6 +51,13 @@ class ObjectConflict(BucketError):
         super().__init__(name, "this name is taken by an object with other content")
 
 
+class ObjectChanged(BucketError):
+    """Another writer was first: the object is not of the generation that the caller has read."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "another writer has changed this object since it was read")
+
+
 class ObjectTooLarge(BucketError):
     """The object is larger than the caller takes; `limit` in bytes."""
 
@@ -63,12 +75,25 @@ class BucketUnavailable(BucketError):
     temporary = True
 
 
+NO_OBJECT = ""
+"""The generation of a name that no object has."""
+
+
 class ObjectInfo(Struct, frozen=True):
-    """What a listing says of an object: its name, size in bytes, and when it was written."""
+    """What a listing says of an object: name, size in bytes, when it was written, and which writing this is."""
 
     name: str
     size: int
     updated: float
+    generation: str = ""
+
+
+class ByteWriter(Protocol):
+    """Takes bytes in order; `write` may block until there is room, and what it raises ends the reading."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of `data`."""
+        ...
 
 
 class Bucket(Protocol):
@@ -81,16 +106,42 @@ class Bucket(Protocol):
         """The whole object, its checksum verified. Raises ObjectNotFound, ObjectTooLarge."""
         ...
 
-    def create(self, name: str, data: bytes, content_type: str) -> bool:
-        """Write an object whose name never changes content.
+    def download_to(self, name: str, writer: ByteWriter, limit: int | None = None) -> None:
+        """Hand the object to `writer` in pieces of at most `PIECE_BYTES` while it arrives.
 
-        True if it was written, False if the very same bytes lay there already.
+        Only the return says that all of it came and its checksum is right: whatever was made of the
+        pieces until then must not leave the caller. Raises ObjectNotFound and ObjectTooLarge before
+        the first piece; BucketUnavailable when it broke off or arrived damaged (begin anew, with a
+        new writer); and whatever `writer` raises.
+        """
+        ...
+
+    def create(self, name: str, data: bytes, content_type: str) -> bool:
+        """Write an object whose name never changes content, so that it may be cached for a year.
+
+        True if it was written, False if the very same bytes lay there already (or came there by a
+        try of this call whose answer was lost).
         Raises ObjectConflict if other bytes do.
         """
         ...
 
     def replace(self, name: str, data: bytes, content_type: str) -> None:
-        """Write an object, over whatever lay there. Readers see the old or the new, never a part."""
+        """Write an object, over whatever lay there; not to be cached.
+
+        Readers see the old or the new, never a part.
+        """
+        ...
+
+    def read_with_generation(self, name: str, limit: int | None = None) -> tuple[bytes, str]:
+        """As `read`, and the generation of what was read: opaque, and another one after each writing."""
+        ...
+
+    def write_if(self, name: str, data: bytes, content_type: str, generation: str) -> str:
+        """Write an object over that `generation` of it alone, `NO_OBJECT` for none; the new generation.
+
+        Of several who write over one generation, one succeeds. Raises ObjectChanged for the others;
+        so may a writing that was repeated because its answer was lost.
+        """
         ...
 
     def stat(self, name: str) -> ObjectInfo:
@@ -110,6 +161,14 @@ class Bucket(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove an object; one that is not there is removed already."""
+        ...
+
+    def expire(self, prefix: str, days: int) -> bool:
+        """Have objects below `prefix` removed once they are `days` old; whether that changed anything.
+
+        Rules of others stay as they are. To be repeated once a day: a form whose store does not do it
+        by itself removes at each call what is due. Raises BucketDenied without the permission for it.
+        """
         ...
 
     def probe(self) -> None:

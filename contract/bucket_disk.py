@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -18,14 +17,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from contract.bucket import (
+    NO_OBJECT,
     BucketDenied,
     BucketError,
     BucketUnavailable,
+    ObjectChanged,
     ObjectConflict,
     ObjectInfo,
     ObjectNotFound,
     ObjectTooLarge,
 )
+from contract.disk_files import alone_in, generation_of, make_folder, settle, write_aside
 from contract.object_names import check
 
 _INCOMING = ".incoming"
@@ -73,59 +75,28 @@ class DiskBucket:
             raise ValueError(f"{name!r} is reserved")
         return self.root / name
 
-    def _write_aside(self, data: bytes) -> Path:
-        aside = self._incoming / secrets.token_hex(16)
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
-        return aside
-
-    def _settle(self, folder: Path) -> None:
-        """Make a rename in `folder` durable, where the platform can."""
-        if os.name != "posix":
-            return
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _make_folder(self, folder: Path) -> None:
-        """Make the missing folders and their names durable, outermost first."""
-        missing = []
-        while not folder.is_dir():
-            missing.append(folder)
-            folder = folder.parent
-        for new in reversed(missing):
-            new.mkdir(exist_ok=True)
-            self._settle(new.parent)
-
     def read(self, name: str, limit: int | None = None) -> bytes:
+        return self.read_with_generation(name, limit)[0]
+
+    def read_with_generation(self, name: str, limit: int | None = None) -> tuple[bytes, str]:
         path = self._path(name)
         try:
             with path.open("rb") as file:
-                if limit is None:
-                    return file.read()
-                data = file.read(limit + 1)
+                generation = generation_of(os.fstat(file.fileno()))
+                data = file.read() if limit is None else file.read(limit + 1)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise ObjectNotFound(name) from None
         except OSError as error:
             raise _translated(name, error) from error
-        if len(data) > limit:
+        if limit is not None and len(data) > limit:
             raise ObjectTooLarge(name, limit)
-        return data
+        return data, generation
 
     def create(self, name: str, data: bytes, content_type: str) -> bool:
         path = self._path(name)
         try:
-            self._make_folder(path.parent)
-            aside = self._write_aside(data)
+            make_folder(path.parent)
+            aside = write_aside(self._incoming, data)
             try:
                 os.link(aside, path)  # unlike rename, it refuses a name that is taken
             except FileExistsError:
@@ -134,24 +105,41 @@ class DiskBucket:
                 return False
             finally:
                 aside.unlink(missing_ok=True)
-            self._settle(path.parent)
+            settle(path.parent)
         except OSError as error:
             raise _translated(name, error) from error
         return True
 
     def replace(self, name: str, data: bytes, content_type: str) -> None:
+        self._put(name, data, None)
+
+    def write_if(self, name: str, data: bytes, content_type: str, generation: str) -> str:
+        return self._put(name, data, generation)
+
+    def _put(self, name: str, data: bytes, expected: str | None) -> str:
+        """Write over what lies there, or only over the `expected` generation; the new generation."""
         path = self._path(name)
         try:
-            self._make_folder(path.parent)
-            aside = self._write_aside(data)
+            make_folder(path.parent)
+            aside = write_aside(self._incoming, data)
             try:
-                os.replace(aside, path)
-            except OSError:
+                generation = generation_of(aside.stat())
+                with alone_in(self._incoming) if expected is not None else contextlib.nullcontext():
+                    if expected is not None and self._generation(path) != expected:
+                        raise ObjectChanged(name)
+                    os.replace(aside, path)
+            finally:
                 aside.unlink(missing_ok=True)
-                raise
-            self._settle(path.parent)
+            settle(path.parent)
         except OSError as error:
             raise _translated(name, error) from error
+        return generation
+
+    def _generation(self, path: Path) -> str:
+        try:
+            return generation_of(path.stat())
+        except FileNotFoundError:
+            return NO_OBJECT
 
     def stat(self, name: str) -> ObjectInfo:
         try:
@@ -162,7 +150,7 @@ class DiskBucket:
             raise _translated(name, error) from error
         if not stat.S_ISREG(found.st_mode):  # a folder is a part of names, not an object
             raise ObjectNotFound(name)
-        return ObjectInfo(name, found.st_size, found.st_mtime)
+        return ObjectInfo(name, found.st_size, found.st_mtime, generation_of(found))
 
     def list(self, prefix: str, *, recursive: bool = False) -> Iterator[ObjectInfo]:
         folder = prefix.rpartition("/")[0]
@@ -198,10 +186,10 @@ class DiskBucket:
         try:
             if origin.is_dir():
                 raise ObjectNotFound(source)
-            self._make_folder(goal.parent)
+            make_folder(goal.parent)
             os.replace(origin, goal)
-            self._settle(goal.parent)
-            self._settle(origin.parent)
+            settle(goal.parent)
+            settle(origin.parent)
         except (FileNotFoundError, NotADirectoryError):
             if not goal.is_file():
                 raise ObjectNotFound(source) from None

@@ -14,10 +14,12 @@ from itertools import islice
 import pytest
 
 from contract.bucket import (
+    NO_OBJECT,
     Bucket,
     BucketDenied,
     BucketError,
     BucketUnavailable,
+    ObjectChanged,
     ObjectConflict,
     ObjectNotFound,
     ObjectTooLarge,
@@ -110,6 +112,50 @@ class BucketPromises:
         assert not caught.value.temporary
         with pytest.raises(ObjectTooLarge):
             bucket.read("x", 0)
+
+    def test_a_generation_is_written_over_once(self, bucket: Bucket) -> None:
+        first = bucket.write_if("a/x", b"one", TYPE, NO_OBJECT)
+        assert bucket.read_with_generation("a/x") == (b"one", first)
+        assert bucket.stat("a/x").generation == first
+        assert next(iter(bucket.list("a/"))).generation == first
+        second = self.reopen(bucket).write_if("a/x", b"two", TYPE, first)
+        assert len({NO_OBJECT, first, second}) == 3
+        for stale in (NO_OBJECT, first):
+            with pytest.raises(ObjectChanged, match="a/x"):
+                bucket.write_if("a/x", b"three", TYPE, stale)
+        assert bucket.read_with_generation("a/x", 3) == (b"two", second)
+        with pytest.raises(ObjectTooLarge):
+            bucket.read_with_generation("a/x", 2)
+        bucket.replace("a/x", b"two", TYPE)  # the same bytes are another writing
+        with pytest.raises(ObjectChanged):
+            bucket.write_if("a/x", b"three", TYPE, second)
+        bucket.delete("a/x")
+        with pytest.raises(ObjectNotFound):
+            bucket.read_with_generation("a/x")
+        with pytest.raises(ObjectChanged):
+            bucket.write_if("a/x", b"three", TYPE, second)
+        bucket.write_if("a/x", b"three", TYPE, NO_OBJECT)
+
+    def test_writers_who_read_before_they_write_lose_nothing(self, bucket: Bucket) -> None:
+        bucket.replace("count", b"0", TYPE)
+        handles = [self.reopen(bucket) for _ in range(4)]
+
+        def add(handle: Bucket) -> None:
+            for _ in range(10):
+                for _ in range(1000):
+                    data, generation = handle.read_with_generation("count")
+                    try:
+                        handle.write_if("count", b"%d" % (int(data) + 1), TYPE, generation)
+                        break
+                    except ObjectChanged:
+                        continue
+
+        threads = [threading.Thread(target=add, args=(handle,)) for handle in handles]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=30)
+        assert bucket.read("count") == b"40"
 
     def test_what_is_not_there_is_not_found(self, bucket: Bucket) -> None:
         bucket.replace("folder/leaf", b"x", TYPE)
@@ -224,6 +270,8 @@ class BucketPromises:
             lambda: bucket.read(name),
             lambda: bucket.create(name, b"x", TYPE),
             lambda: bucket.replace(name, b"x", TYPE),
+            lambda: bucket.read_with_generation(name),
+            lambda: bucket.write_if(name, b"x", TYPE, NO_OBJECT),
             lambda: bucket.stat(name),
             lambda: bucket.move(name, "target"),
             lambda: bucket.move("good", name),
@@ -261,6 +309,7 @@ def test_which_errors_are_worth_another_try() -> None:
     kinds = {
         ObjectNotFound("n"): False,
         ObjectConflict("n"): False,
+        ObjectChanged("n"): False,
         ObjectTooLarge("n", 1): False,
         BucketDenied("n", "m"): False,
         BucketUnavailable("n", "m"): True,

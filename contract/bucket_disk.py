@@ -18,9 +18,11 @@ from urllib.parse import unquote, urlsplit
 
 from contract.bucket import (
     NO_OBJECT,
+    PIECE_BYTES,
     BucketDenied,
     BucketError,
     BucketUnavailable,
+    ByteWriter,
     ObjectChanged,
     ObjectConflict,
     ObjectInfo,
@@ -49,6 +51,16 @@ def _translated(name: str, error: OSError) -> BucketError:
     """The bucket's error for one of the operating system; a full disk is worth another try."""
     kind = _ERRORS.get(error.errno or 0, BucketUnavailable)
     return kind(name, f"{error.strerror or error} ({error.filename or 'no file'})")
+
+
+@contextlib.contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise ObjectNotFound(name) from None
+    except OSError as error:
+        raise _translated(name, error) from error
 
 
 class DiskBucket:
@@ -80,17 +92,26 @@ class DiskBucket:
 
     def read_with_generation(self, name: str, limit: int | None = None) -> tuple[bytes, str]:
         path = self._path(name)
-        try:
-            with path.open("rb") as file:
-                generation = generation_of(os.fstat(file.fileno()))
-                data = file.read() if limit is None else file.read(limit + 1)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise ObjectNotFound(name) from None
-        except OSError as error:
-            raise _translated(name, error) from error
+        with _reading(name), path.open("rb") as file:
+            generation = generation_of(os.fstat(file.fileno()))
+            data = file.read() if limit is None else file.read(limit + 1)
         if limit is not None and len(data) > limit:
             raise ObjectTooLarge(name, limit)
         return data, generation
+
+    def download_to(self, name: str, writer: ByteWriter, limit: int | None = None) -> None:
+        path = self._path(name)
+        with _reading(name):
+            file = path.open("rb", buffering=0)
+        with file:
+            if limit is not None and os.fstat(file.fileno()).st_size > limit:
+                raise ObjectTooLarge(name, limit)
+            while True:
+                with _reading(name):
+                    piece = file.read(PIECE_BYTES)
+                if not piece:
+                    return
+                writer.write(piece)
 
     def create(self, name: str, data: bytes, content_type: str) -> bool:
         path = self._path(name)
@@ -204,6 +225,13 @@ class DiskBucket:
             return
         except OSError as error:
             raise _translated(name, error) from error
+
+    def expire(self, prefix: str, days: int) -> bool:
+        oldest = time.time() - days * 24 * 3600
+        due = [entry.name for entry in self.list(prefix, recursive=True) if entry.updated < oldest]
+        for name in due:
+            self.delete(name)
+        return bool(due)
 
     def probe(self) -> None:
         try:

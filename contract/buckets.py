@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from contract.bucket import Bucket
 
+DEFAULT_CONNECTIONS = 8
 
-def open_bucket(url: str) -> Bucket:
-    """The bucket of a URL. Raises ValueError for a scheme that is not ours."""
+
+def open_bucket(url: str, *, connections: int = DEFAULT_CONNECTIONS) -> Bucket:
+    """The bucket of a URL, for at most `connections` threads at a time; more of them wait for each other.
+
+    Raises ValueError for a URL that is not one of ours, BucketError if it cannot be opened.
+    """
     if url.startswith("file:///"):
         from contract.bucket_disk import DiskBucket
 
         return DiskBucket(url)
-    raise ValueError(f"{url!r} is not a bucket; expected file:///folder")
+    if url.startswith("gs://"):
+        from contract.bucket_gcs import GcsBucket
+
+        return GcsBucket(url, connections=connections)
+    raise ValueError(f"{url!r} is not a bucket; expected gs://name or file:///folder")

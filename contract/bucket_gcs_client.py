@@ -1,0 +1,128 @@
+"""Google's storage client as both programs use it: as many connections as threads, an end to every wait.
+
+`STORAGE_EMULATOR_HOST` leads it to another server, without credentials, as Google's libraries do.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from google.api_core.retry import Retry
+from google.cloud import storage
+from google.cloud.storage import blob as storage_blob
+from google.cloud.storage.retry import DEFAULT_RETRY
+from msgspec import Struct
+from requests.adapters import HTTPAdapter
+
+from contract.bucket import ObjectTooLarge
+from contract.bucket_gcs_errors import FOREIGN, translated
+from contract.object_names import check
+
+# The client would ask for the bucket itself on a thread of its own, for telemetry that nobody reads here.
+os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "1")
+
+# Above this the client takes a second request to begin an upload. An upload of ours has a file's size at most,
+# lies in memory whole, and is repeated as a whole.
+storage_blob._MAX_MULTIPART_SIZE = 1024 * 1024 * 1024
+
+
+class Patience(Struct, frozen=True):
+    """How long a call waits, in seconds: for a connection, for the next bytes, and with its retries."""
+
+    connect: float = 5.0
+    read: float = 20.0
+    retries: float = 60.0
+    first_pause: float = 0.5
+    longest_pause: float = 8.0
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """As the client takes it: (to connect, between two pieces of an answer)."""
+        return self.connect, self.read
+
+    @property
+    def retry(self) -> Retry:
+        """The client's own policy, which knows what may pass, with our times."""
+        policy: Retry = DEFAULT_RETRY.with_timeout(self.retries)
+        return policy.with_delay(initial=self.first_pause, maximum=self.longest_pause, multiplier=2.0)
+
+
+class Access:
+    """One bucket, its client, and how long calls wait; errors come out as the contract's."""
+
+    def __init__(self, bucket_name: str, connections: int, patience: Patience) -> None:
+        """Raises BucketDenied where there are no credentials."""
+        self.bucket_name = bucket_name
+        self.waits: dict[str, Any] = {"timeout": patience.timeout, "retry": patience.retry}
+        """For each call of the client; none goes without."""
+        with self.errors(""):
+            self.client = make_client(connections)
+        self.bucket = self.client.bucket(bucket_name)
+
+    @contextmanager
+    def errors(self, name: str) -> Iterator[None]:
+        """Within, what Google's client raises becomes a BucketError of the object `name`."""
+        try:
+            yield
+        except FOREIGN as error:
+            raise translated(name, error, self.bucket_name) from error
+
+    def blob(self, name: str) -> storage.Blob:
+        """The client's handle of an object; asks nobody. Raises ValueError for a name that is none."""
+        return self.bucket.blob(check(name))
+
+    def stored(self, name: str) -> storage.Blob:
+        """What the service knows of an object. Raises ObjectNotFound."""
+        blob = self.blob(name)
+        with self.errors(name):
+            blob.reload(**self.waits)
+        return blob
+
+
+def make_client(connections: int) -> storage.Client:
+    """A client whose pool has a place for each of `connections` threads; more of them wait for each other.
+
+    Raises google.auth's errors where there are no credentials.
+    """
+    client = storage.Client()
+    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections, pool_block=True)
+    for scheme in ("https://", "http://"):
+        client._http.mount(scheme, adapter)
+    client._http.hooks["response"].append(_look_at_header)
+    return client
+
+
+class _Limit(threading.local):
+    name = ""
+    size: int | None = None
+
+
+_limit = _Limit()
+
+
+@contextmanager
+def reading_at_most(name: str, limit: int | None) -> Iterator[None]:
+    """Within, no body longer than `limit` bytes is read on this thread: ObjectTooLarge instead."""
+    _limit.name, _limit.size = name, limit
+    try:
+        yield
+    finally:
+        _limit.size = None
+
+
+def _look_at_header(response: requests.Response, *_: object, **__: object) -> None:
+    """Called for each answer between its header and its body."""
+    if response.status_code >= 400:
+        # The client leaves the body of a refused download unread, and its connection would stay taken:
+        # as many refusals as there are connections, and every thread would wait for ever.
+        _ = response.content
+        return
+    length = response.headers.get("Content-Length", "")
+    if _limit.size is not None and length.isdigit() and int(length) > _limit.size:
+        response.close()  # for the same reason
+        raise ObjectTooLarge(_limit.name, _limit.size)

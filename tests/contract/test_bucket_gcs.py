@@ -1,0 +1,224 @@
+"""The bucket in Google Cloud Storage: every bucket's promises, over the strict imitation and over the emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from bucket import TYPE, BucketPromises, names_of
+from gcs_buckets import bucket_at, emulator, new_name
+
+from bench.cloud.gcs_server import GcsServer
+from contract.bucket import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectNotFound, ObjectTooLarge
+from contract.bucket_gcs import GcsBucket
+from contract.bucket_gcs_lifecycle import deletion_rule
+from contract.buckets import open_bucket
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[GcsServer]:
+    with GcsServer(largest_page=37) as running:  # the service may give less than it is asked for, and does
+        yield running
+
+
+@pytest.fixture(scope="module")
+def emulator_address() -> Iterator[str]:
+    with emulator() as address:
+        yield address
+
+
+def strict_bucket(server: GcsServer, **more: int) -> GcsBucket:
+    name = new_name()
+    server.store.add_bucket(name)
+    server.denied.clear()
+    server.requests.clear()
+    return bucket_at(server.url, name, **more)  # type: ignore[arg-type]
+
+
+class TestStrict(BucketPromises):
+    @pytest.fixture
+    def bucket(self, server: GcsServer) -> Bucket:
+        return strict_bucket(server)
+
+    def reopen(self, bucket: Bucket) -> Bucket:
+        assert isinstance(bucket, GcsBucket)
+        return bucket_at(bucket._access.client._connection.API_BASE_URL, bucket._access.bucket_name)
+
+
+IGNORES_PRECONDITIONS = "gcp-storage-emulator ignores preconditions"
+BEYOND_THE_EMULATOR = {
+    "test_create_writes_once_and_knows_the_same_bytes": IGNORES_PRECONDITIONS,
+    "test_create_refuses_a_name_taken_by_other_bytes": IGNORES_PRECONDITIONS,
+    "test_of_many_creators_exactly_one_writes": IGNORES_PRECONDITIONS,
+    "test_a_generation_is_written_over_once": IGNORES_PRECONDITIONS,
+    "test_writers_who_read_before_they_write_lose_nothing": IGNORES_PRECONDITIONS,
+    "test_a_listing_can_be_taken_in_pages_while_objects_go": "gcp-storage-emulator has no pages",
+}
+
+
+class TestEmulator(BucketPromises):
+    @pytest.fixture
+    def bucket(self, emulator_address: str, request: pytest.FixtureRequest) -> Bucket:
+        if reason := BEYOND_THE_EMULATOR.get(request.function.__name__):
+            pytest.skip(reason)
+        name = new_name()
+        asked = urllib.request.Request(
+            f"{emulator_address}/storage/v1/b?project=p",
+            json.dumps({"name": name}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(asked, timeout=10):
+            return bucket_at(emulator_address, name)
+
+    def reopen(self, bucket: Bucket) -> Bucket:
+        assert isinstance(bucket, GcsBucket)
+        return bucket_at(bucket._access.client._connection.API_BASE_URL, bucket._access.bucket_name)
+
+
+def test_a_url_chooses_the_form_and_bad_ones_are_refused(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+    bucket = open_bucket("gs://my-photos/", connections=3)
+    assert isinstance(bucket, GcsBucket)
+    assert bucket.url == "gs://my-photos"
+    for url in ("gs://", "gs:///x", "gs://name/folder"):
+        with pytest.raises(ValueError, match="not a bucket"):
+            open_bucket(url)
+
+
+def test_without_credentials_it_says_what_to_do(tmp_path: Path) -> None:
+    nowhere = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "NO_GCE_CHECK": "true"}
+    script = (
+        "from contract.bucket import BucketDenied\nfrom contract.buckets import open_bucket\n"
+        "try:\n    open_bucket('gs://photos')\nexcept BucketDenied as error:\n    print(error)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script], env=nowhere, capture_output=True, text=True, timeout=60)
+    assert "gcloud auth application-default login" in told.stdout, told.stderr
+
+
+def test_a_bucket_that_is_not_there_is_named(server: GcsServer) -> None:
+    bucket = bucket_at(server.url, "no-such-bucket")
+    for call in (bucket.probe, lambda: list(bucket.list(""))):
+        with pytest.raises(BucketError, match="no bucket gs://no-such-bucket") as caught:
+            call()
+        assert not caught.value.temporary
+
+
+def test_each_writing_is_one_request_however_large(server: GcsServer) -> None:
+    bucket = strict_bucket(server)
+    data = os.urandom(20_000_000)
+    bucket.create("images/originals/x", data, "image/jpeg")
+    bucket.replace("y", data, TYPE)
+    bucket.write_if("z", data, TYPE, "")
+    assert server.requests["write"] == 3
+    assert bucket.read("images/originals/x") == data
+    assert {name: server.requests[name] for name in ("read", "stat", "get bucket")} == {
+        "read": 1,
+        "stat": 0,
+        "get bucket": 0,
+    }
+
+
+def test_what_never_changes_may_be_cached_and_what_does_may_not(server: GcsServer) -> None:
+    bucket = strict_bucket(server)
+    bucket.create("processed/kitchen/x.jpg", b"x", "image/jpeg")
+    bucket.replace("images/metadata/x.json", b"{}", "application/json")
+    bucket.move("images/metadata/x.json", "images/metadata/archive/x.json")
+    told = {
+        name: (found.cache_control, found.content_type)
+        for name, found in server.store.bucket(bucket.url.removeprefix("gs://")).objects.items()
+    }
+    assert told == {
+        "processed/kitchen/x.jpg": ("private, max-age=31536000, immutable", "image/jpeg"),
+        "images/metadata/archive/x.json": ("no-cache", "application/json"),
+    }
+
+
+def test_a_listing_leaves_the_archive_alone(server: GcsServer) -> None:
+    bucket = strict_bucket(server)
+    for number in range(90):
+        bucket.replace(f"images/metadata/{number:03}.json", b"{}", TYPE)
+        bucket.replace(f"images/metadata/archive/2026/{number % 12:02}/{number:03}.json", b"{}", TYPE)
+    store = server.store
+    store.put(bucket.url.removeprefix("gs://"), "images/metadata/", b"", {}, {})  # consoles make folders so
+    server.requests.clear()
+    assert names_of(bucket.list("images/metadata/")) == [f"images/metadata/{number:03}.json" for number in range(90)]
+    assert server.requests["list"] == 3  # 92 entries in pages of 37: the archive is one entry
+
+
+def test_no_more_connections_than_threads(server: GcsServer) -> None:
+    bucket = strict_bucket(server, connections=3)
+    bucket.replace("x", b"x" * 100_000, TYPE)
+    server.most_connections = server.connections
+    before = server.connections
+    with ThreadPoolExecutor(12) as pool:
+        for read in [pool.submit(bucket.read, "x") for _ in range(60)]:
+            assert len(read.result()) == 100_000
+    assert server.most_connections - before <= 3
+
+
+def test_refused_downloads_give_their_connections_back(server: GcsServer) -> None:
+    bucket = strict_bucket(server, connections=1)
+    size = 30_000_000
+    bucket.replace("x", bytes(size), TYPE)
+    for _ in range(3):
+        with pytest.raises(ObjectTooLarge):
+            bucket.read("x", 1000)
+        with pytest.raises(ObjectNotFound):
+            bucket.read("none")
+    assert bucket.read("x", size) == bytes(size)
+    assert server.requests["bytes down"] < 3 * size  # of the refused ones came what the system's buffers hold
+
+
+RULES: list[dict[str, object]] = [
+    {"action": {"type": "Delete"}, "condition": {"age": 400}},
+    {"action": {"type": "SetStorageClass", "storageClass": "NEARLINE"}, "condition": {"age": 90}},
+    {"action": {"type": "SomethingOfNextYear", "how": [1]}, "condition": {"age": 1, "isNew": True}},
+]
+
+
+def test_the_rule_of_age_is_added_once_beside_all_others(server: GcsServer) -> None:
+    bucket = strict_bucket(server)
+    name = bucket.url.removeprefix("gs://")
+    server.store.bucket(name).lifecycle = {"rule": list(RULES)}
+    assert bucket.expire("images/metadata/archive/", 30) is True
+    wanted = [
+        *RULES,
+        {"action": {"type": "Delete"}, "condition": {"age": 30, "matchesPrefix": ["images/metadata/archive/"]}},
+    ]
+    assert server.store.bucket(name).lifecycle == {"rule": wanted}
+    assert bucket.expire("images/metadata/archive/", 30) is False
+    assert server.store.bucket(name).lifecycle == {"rule": wanted}
+    assert server.requests["patch bucket"] == 1
+
+
+def test_a_rule_that_another_sets_meanwhile_is_not_lost(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = strict_bucket(server)
+    name = bucket.url.removeprefix("gs://")
+
+    def crossed(rules: object, rule: dict[str, object]) -> list[object]:
+        server.store.patch_bucket(name, {}, {"lifecycle": {"rule": [RULES[0]]}})
+        return [rule]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("contract.bucket_gcs.with_rule", crossed)
+        with pytest.raises(BucketUnavailable, match="PreconditionFailed"):
+            bucket.expire("images/metadata/archive/", 30)
+    assert server.store.bucket(name).lifecycle == {"rule": [RULES[0]]}
+    assert bucket.expire("images/metadata/archive/", 30)
+    assert server.store.bucket(name).lifecycle == {"rule": [RULES[0], deletion_rule("images/metadata/archive/", 30)]}
+
+
+@pytest.mark.parametrize("operation", ["get bucket", "patch bucket"])
+def test_without_the_permission_for_rules_it_is_denied(server: GcsServer, operation: str) -> None:
+    bucket = strict_bucket(server)
+    server.denied.add(operation)
+    with pytest.raises(BucketDenied, match="is refused"):
+        bucket.expire("images/metadata/archive/", 30)
+    bucket.probe()  # which asks for nothing that a task's account has not

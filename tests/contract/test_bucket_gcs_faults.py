@@ -1,0 +1,253 @@
+"""What the bucket in Google Cloud Storage does when the network or the service misbehaves."""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+from collections.abc import Callable, Iterator
+
+import google_crc32c
+import pytest
+from bucket import TYPE, names_of
+from gcs_buckets import HASTY, bucket_at, new_name
+
+from bench.cloud.gcs_faults import Fault
+from bench.cloud.gcs_server import MIXED, GcsServer
+from contract.bucket import BucketDenied, BucketError, BucketUnavailable, ObjectConflict
+from contract.bucket_gcs import GcsBucket
+from contract.bucket_gcs_client import Patience
+
+DATA = os.urandom(700_000)
+SHORT = Patience(connect=1.0, read=0.2, retries=0.4, first_pause=0.01, longest_pause=0.02)
+
+
+class Pieces:
+    """Keeps what it is given; `fail_at` bytes it has enough."""
+
+    def __init__(self, fail_at: int | None = None, error: Exception | None = None) -> None:
+        self.data = bytearray()
+        self._fail_at, self._error = fail_at, error
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+        if self._error and self._fail_at is not None and len(self.data) >= self._fail_at:
+            raise self._error
+
+
+@pytest.fixture
+def server() -> Iterator[GcsServer]:
+    with GcsServer("photos") as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(server: GcsServer) -> GcsBucket:
+    found = bucket_at(server.url, "photos")
+    found.replace("x", DATA, TYPE)
+    server.requests.clear()
+    return found
+
+
+PASSING = [
+    Fault("status", status=503),
+    Fault("status", status=429),
+    Fault("status", status=500),
+    Fault("reset"),
+    Fault("lost answer"),
+    Fault("stall", seconds=0.7),
+]
+READING = [*PASSING, Fault("broken", after=0), Fault("broken", after=300_000), Fault("stall", seconds=0.7, after=9000)]
+
+
+@pytest.mark.parametrize("fault", [*READING, Fault("corrupt")], ids=repr)
+def test_a_read_outlives_it(server: GcsServer, bucket: GcsBucket, fault: Fault) -> None:
+    server.faults.order("read", fault)
+    assert bucket.read("x", len(DATA)) == DATA
+    assert server.requests["read"] == 2
+
+
+@pytest.mark.parametrize("fault", READING, ids=repr)
+def test_a_streamed_download_outlives_it(server: GcsServer, bucket: GcsBucket, fault: Fault) -> None:
+    server.faults.order("read", fault)
+    pieces = Pieces()
+    bucket.download_to("x", pieces, len(DATA))
+    assert pieces.data == DATA
+    assert server.requests["read"] == 2
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [Fault("corrupt")],
+        [Fault("broken", after=300_000), Fault("corrupt")],  # where the client itself would not look
+        [Fault("broken", after=300_000), Fault("broken", after=10_000), Fault("corrupt")],
+    ],
+)
+def test_a_streamed_download_that_arrives_damaged_is_not_ended_well(
+    server: GcsServer, bucket: GcsBucket, faults: list[Fault]
+) -> None:
+    server.faults.order("read", *faults)
+    pieces = Pieces()
+    with pytest.raises(BucketUnavailable, match="damaged"):
+        bucket.download_to("x", pieces)
+    assert len(pieces.data) == len(DATA)
+    assert pieces.data != DATA
+    again = Pieces()
+    bucket.download_to("x", again)
+    assert again.data == DATA
+
+
+def test_what_always_arrives_damaged_is_given_up(server: GcsServer, bucket: GcsBucket) -> None:
+    server.faults.order("read", *[Fault("corrupt")] * 3)
+    with pytest.raises(BucketUnavailable, match="x: it arrived damaged 3 times"):
+        bucket.read("x")
+    assert bucket.read("x") == DATA
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError("enough"), ValueError("enough")])
+def test_whoever_takes_the_pieces_may_end_it(server: GcsServer, bucket: GcsBucket, error: Exception) -> None:
+    pieces = Pieces(300_000, error)
+    with pytest.raises(type(error), match="enough"):
+        bucket.download_to("x", pieces)
+    assert server.requests["read"] == 1, "and it is no reason to try again"
+    assert bucket.read("x") == DATA
+
+
+WRITES: dict[str, Callable[[GcsBucket], object]] = {
+    "create": lambda bucket: bucket.create("new", DATA, TYPE),
+    "replace": lambda bucket: bucket.replace("new", DATA, TYPE),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("fault", PASSING, ids=repr)
+def test_a_writing_outlives_it(server: GcsServer, bucket: GcsBucket, write: str, fault: Fault) -> None:
+    server.faults.order("write", fault)
+    WRITES[write](bucket)
+    assert bucket.read("new") == DATA
+    assert bucket.create("new", DATA, TYPE) is False
+    with pytest.raises(ObjectConflict):
+        bucket.create("new", DATA[1:], TYPE)
+
+
+def test_bytes_that_change_on_their_way_up_are_refused(server: GcsServer, bucket: GcsBucket) -> None:
+    """What the checksum sent with an upload is for: the store refuses what does not match it."""
+    right = base64.b64encode(google_crc32c.value(DATA).to_bytes(4, "big")).decode()
+    store, wrong = server.store, bytearray(DATA)
+    put = store.put
+
+    def damaged(bucket_name: str, name: str, data: bytes, metadata: dict[str, str], asked: dict[str, str]) -> object:
+        assert metadata["crc32c"] == right
+        return put(bucket_name, name, bytes(wrong), metadata, asked)
+
+    wrong[1000] ^= 1
+    store.put = damaged  # type: ignore[method-assign,assignment]
+    with pytest.raises(BucketError, match="CRC32C"):
+        bucket.create("new", DATA, TYPE)
+    store.put = put  # type: ignore[method-assign]
+    assert names_of(bucket.list("")) == ["x"]
+
+
+OTHERS: dict[str, tuple[str, Callable[[GcsBucket], object]]] = {
+    "stat": ("stat", lambda bucket: bucket.stat("x").size == len(DATA)),
+    "list": ("list", lambda bucket: names_of(bucket.list("")) == ["x"]),
+    "delete": ("delete", lambda bucket: bucket.delete("x") is None),
+    "move, copying": ("rewrite", lambda bucket: bucket.move("x", "y") is None and bucket.read("y") == DATA),
+    "move, removing": ("delete", lambda bucket: bucket.move("x", "y") is None and bucket.read("y") == DATA),
+    "expire": ("get bucket", lambda bucket: bucket.expire("a/", 30)),
+    "probe": ("list", lambda bucket: bucket.probe() is None),
+}
+
+
+@pytest.mark.parametrize("call", OTHERS)
+def test_every_other_call_outlives_it(server: GcsServer, bucket: GcsBucket, call: str) -> None:
+    operation, work = OTHERS[call]
+    for fault in PASSING[:5]:
+        server.faults.order(operation, fault)
+        assert work(bucket)
+        bucket.replace("x", DATA, TYPE)
+        server.store.bucket("photos").lifecycle = {}
+
+
+@pytest.mark.parametrize("fault", [Fault("status", status=503), Fault("reset"), Fault("stall", seconds=0.6)], ids=repr)
+def test_what_does_not_pass_has_an_end(server: GcsServer, fault: Fault) -> None:
+    bucket = bucket_at(server.url, "photos", SHORT)
+    server.faults.draw(1.0, fault)
+    calls: list[Callable[[], object]] = [lambda: bucket.read("x"), lambda: bucket.create("y", b"y", TYPE)]
+    for call in calls:
+        with pytest.raises(BucketUnavailable, match="until the time was up"):
+            call()
+
+
+def test_as_many_refusals_as_connections_leave_none_taken(server: GcsServer) -> None:
+    bucket = bucket_at(server.url, "photos", connections=2)
+    bucket.replace("x", DATA, TYPE)
+    server.faults.order("read", *[Fault("status", status=503)] * 5)
+    assert bucket.read("x") == DATA
+    pieces = Pieces()
+    server.faults.order("read", *[Fault("status", status=429)] * 5)
+    bucket.download_to("x", pieces)
+    assert pieces.data == DATA
+
+
+def test_a_server_that_is_gone_is_unavailable() -> None:
+    with GcsServer("photos") as server:
+        bucket = bucket_at(server.url, "photos", SHORT)
+        bucket.replace("x", b"x", TYPE)
+        bucket._access.client._http.close()
+    with pytest.raises(BucketUnavailable):
+        bucket.read("x")
+
+
+@pytest.mark.parametrize("operation", ["read", "write", "list", "stat", "delete"])
+def test_a_permission_that_lacks_is_named_and_not_asked_for_again(
+    server: GcsServer, bucket: GcsBucket, operation: str
+) -> None:
+    server.denied.add(operation)
+    calls: dict[str, Callable[[], object]] = {
+        "read": lambda: bucket.read("x"),
+        "write": lambda: bucket.create("y", b"y", TYPE),
+        "list": lambda: list(bucket.list("")),
+        "stat": lambda: bucket.stat("x"),
+        "delete": lambda: bucket.delete("x"),
+    }
+    with pytest.raises(BucketDenied, match=r"roles/storage\.objectUser") as caught:
+        calls[operation]()
+    assert not caught.value.temporary
+    assert server.requests[operation] == 1
+
+
+def test_no_call_waits_for_a_telemetry_thread(server: GcsServer, bucket: GcsBucket) -> None:
+    bucket.read("x")
+    bucket.stat("x")
+    assert server.requests["get bucket"] == 0
+
+
+def test_all_at_once_nothing_is_lost_or_mixed_up(server: GcsServer) -> None:
+    name = new_name()
+    server.store.add_bucket(name)
+    bucket = bucket_at(server.url, name, HASTY)
+    contents = {f"processed/{number}": os.urandom(3000 + 500 * number) for number in range(60)}
+    server.faults.draw(0.25, *MIXED)
+    faults: list[BaseException] = []
+
+    def work(names: list[str]) -> None:
+        try:
+            for name in names:
+                bucket.create(name, contents[name], TYPE)
+                assert bucket.read(name) == contents[name]
+        except BaseException as error:
+            faults.append(error)
+            raise
+
+    names = list(contents)
+    threads = [threading.Thread(target=work, args=(names[part::6],)) for part in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert faults == []
+    assert len(server.faults.met) == len({fault.kind for fault in MIXED})
+    stored = server.store.bucket(name).objects
+    assert {name: stored[name].data for name in stored} == contents

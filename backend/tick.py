@@ -26,6 +26,8 @@ SYNC_MARK = "last_sync"
 SYNC_SECONDS = 10.0
 """What a sync may take of one tick: leases and the queue do not wait longer; the next pass goes on."""
 TICK_LIMIT_SECONDS = 300
+HINTED_SHARE = 0.1
+"""Hints come with every upload and every report: following them takes at most this part of the time."""
 
 T = TypeVar("T")
 
@@ -112,15 +114,19 @@ async def _remove_garbage(services: Services, now: float) -> int:
 
 
 async def loop(services: Services, seconds: float) -> None:
-    """Tick every `seconds`, and at once when hinted, until cancelled."""
+    """Tick every `seconds`, and soon when hinted, until cancelled."""
+    monotonic = asyncio.get_running_loop().time
     while True:
+        began = monotonic()
         services.hint.clear()
         try:
             await asyncio.wait_for(tick(services), timeout=TICK_LIMIT_SECONDS)
         except TimeoutError:
             services.last_error = f"the timed work did not end within {TICK_LIMIT_SECONDS} s"
             log.error("%s and is tried again", services.last_error)
+        ended = monotonic()
         try:
             await asyncio.wait_for(services.hint.wait(), timeout=seconds)
         except TimeoutError:
             continue
+        await asyncio.sleep(min(seconds, began + (ended - began) / HINTED_SHARE - monotonic()))

@@ -19,17 +19,45 @@ from contract.messages import ClaimAnswer, ClaimedImage, ClaimRequest, Device, W
 
 LEGACY_LEASE_SECONDS = 900.0
 """The legacy client never renews: its lease lasts as long as its task may run."""
+SHARD_LOOKAHEAD = 100
+"""Beyond so many images that others should take first, a task takes them itself."""
 
 
 def _token(claim_id: str) -> sa.ColumnElement[str]:
     return sa.literal(claim_id) + "." + images.c.id
 
 
-def _claimable(owner: str, attempt: int, now: float) -> sa.ColumnElement[bool]:
-    in_work = images.c.processing_status == "processing"
+def _abandoned(owner: str, attempt: int, now: float) -> sa.ColumnElement[bool]:
+    """Whether an image in work may be taken: its lease is over, or was this task's in an earlier attempt."""
     earlier_self = sa.and_(images.c.lease_owner == owner, images.c.lease_attempt < attempt)
-    abandoned = sa.or_(images.c.lease_until.is_(None), images.c.lease_until < now)
-    return sa.or_(images.c.processing_status == "pending", sa.and_(in_work, sa.or_(abandoned, earlier_self)))
+    return sa.or_(images.c.lease_until.is_(None), images.c.lease_until < now, earlier_self)
+
+
+def _candidates(owner: str, attempt: int, now: float, limit: int) -> sa.CompoundSelect[tuple[str]]:
+    """The ids among which a claim chooses: the first pending images and the first abandoned ones.
+
+    So many that a task finds its own shard among them, and so few that a claim costs the same however
+    many images wait (`ix_images_queue` has them in this order).
+    """
+    most = limit + SHARD_LOOKAHEAD
+    order = (images.c.rendered_at.is_not(None), images.c.ingested_at, images.c.id)
+    heads = [
+        select(images.c.id).where(where).order_by(*order).limit(most).subquery()
+        for where in (
+            images.c.processing_status == "pending",
+            sa.and_(images.c.processing_status == "processing", _abandoned(owner, attempt, now)),
+        )
+    ]
+    return sa.union_all(*(select(head.c.id) for head in heads))
+
+
+def _still_claimable(owner: str, attempt: int, now: float) -> sa.ColumnElement[bool]:
+    """The same condition once more: where several write at a time, a candidate may be another's by now.
+
+    The state stands in an expression, or SQLite would look through all that is pending instead of the candidates.
+    """
+    state = images.c.processing_status.concat("")
+    return sa.or_(state == "pending", sa.and_(state == "processing", _abandoned(owner, attempt, now)))
 
 
 def claim(
@@ -37,8 +65,8 @@ def claim(
 ) -> ClaimAnswer:
     """Lease up to `limit` images to the owner, in one statement, and say what each lacks.
 
-    Never-rendered images first, of these the own shard first, then oldest first. `claim_id` is
-    random; the same one again gives back the leases of that claim that still hold.
+    Never-rendered images first, of these the own shard first (among those that come next), then oldest first.
+    `claim_id` is random; the same one again gives back the leases of that claim that still hold.
     """
     held = sa.and_(
         images.c.processing_status == "processing",
@@ -49,7 +77,10 @@ def claim(
     if not repeated:
         chosen = (
             select(images.c.id)
-            .where(_claimable(request.owner, request.attempt, now))
+            .where(
+                images.c.id.in_(_candidates(request.owner, request.attempt, now, request.limit)),
+                _still_claimable(request.owner, request.attempt, now),
+            )
             .order_by(
                 images.c.rendered_at.is_not(None),
                 (images.c.shard % request.shards) != request.shard,
@@ -179,3 +210,11 @@ def start_attempt(connection: Connection, image_id: str, lease: str | None, now:
     statement = update(images).where(where).values(attempts=images.c.attempts + already, attempt_open=True, **values)
     attempts: int | None = connection.scalar(statement.returning(images.c.attempts))
     return attempts
+
+
+def begin_attempt(
+    connection: Connection, image_id: str, lease: str | None, now: float
+) -> tuple[int, tuple[Device, ...]] | None:
+    """Start an attempt, and say for which devices: one call for each image, and so one transaction."""
+    attempt = start_attempt(connection, image_id, lease, now)
+    return None if attempt is None else (attempt, all_devices(connection))

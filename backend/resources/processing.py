@@ -76,12 +76,11 @@ class AttemptStarts:
         answers={200: AttemptAnswer, 404: Problem, 409: Problem},
     )
     async def on_post(self, req: Request, resp: Response, image_id: str, body: AttemptStart) -> None:
-        state = await known_image(self.services, image_id)
-        database, now = self.services.database, self.services.clock()
-        attempt = await database.write(claims.start_attempt, image_id, body.lease, now)
-        if attempt is None:
+        begun = await self.services.database.write(claims.begin_attempt, image_id, body.lease, self.services.clock())
+        if begun is None:
+            state = await known_image(self.services, image_id)
             raise Conflict(f"image {image_id} is {state} and not yours to begin")
-        devices = await database.read(claims.all_devices)
+        attempt, devices = begun
         answer(
             resp,
             AttemptAnswer(

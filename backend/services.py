@@ -15,14 +15,14 @@ from backend.auth import Authority
 from backend.database import Database, housekeeping, images
 from backend.jobs.queue import JobQueue
 from backend.jobs.runner import Runner
-from backend.jobs.runner_local import LocalRunner
+from backend.jobs.runners import open_runner
 from backend.metadata_sync import MetadataSync
 from backend.metrics import Metrics
+from backend.records import Records
 from backend.settings import Settings
 from contract import object_names
 from contract.bucket import Bucket, name_in, uri_of
 from contract.buckets import open_bucket
-from contract.machine import usable_cpus
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,12 @@ class Services:
         """Set when there may be something to do before the next tick."""
         self.database = Database(settings.database)
         self.database.migrate()
-        self.bucket: Bucket = open_bucket(settings.bucket)
-        self.bucket_threads = ThreadPoolExecutor(settings.uploads_at_once + 2, "bucket")
+        threads = settings.uploads_at_once + 2
+        self.bucket: Bucket = open_bucket(settings.bucket, connections=threads + 2)  # the sync has threads of its own
+        self.bucket_threads = ThreadPoolExecutor(threads, "bucket")
         self.upload_slots = asyncio.Semaphore(settings.uploads_at_once)
         self.metrics = Metrics()
+        self.records = Records(self.database, self.bucket, self.in_bucket, self.confirm)
         self.backend_url = settings.backend_api_url or own_url
         self.last_error: str | None = None
         self.authority: Authority
@@ -77,14 +79,7 @@ class Services:
             session_seconds=settings.session_hours * 3600,
             picture_key=picture_key,
         )
-        self.runner = LocalRunner(
-            self.database,
-            self._task_environment,
-            max_tasks=min(settings.max_tasks, settings.local_tasks or usable_cpus()),
-            timeout_seconds=settings.task_timeout_seconds,
-            retries=settings.task_retries,
-            ended=self.hint.set,
-        )
+        self.runner = open_runner(settings, self.database, self._task_environment, self.hint.set)
         self.queue = JobQueue(self.database, self.runner, settings)
         self.sync = MetadataSync(
             self.database, self.bucket, self.variant_uri, self.thumbnail_uri, f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -116,6 +111,9 @@ class Services:
         if not name.startswith(object_names.THUMBNAILS):
             raise ValueError(f"{name!r} does not lie under {object_names.THUMBNAILS}")
         return uri_of(self.bucket, name)
+
+    async def confirm(self) -> None:
+        """Raise Unavailable unless this process may still acknowledge changes."""
 
     async def in_bucket(self, call: Callable[..., T], *args: object) -> T:
         """Run a blocking call of the bucket in a thread of its pool."""

@@ -14,7 +14,9 @@ from typing import TypeVar
 from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
+from backend.archive_age import expire_if_due
 from backend.database import claims, garbage, housekeeping
+from backend.jobs.runner import RunnerError
 from backend.services import Services
 from contract import object_names
 from contract.bucket import BucketError, name_in
@@ -40,6 +42,7 @@ class TickReport(Struct, frozen=True, kw_only=True):
     started: str | None = None
     reason: str = ""
     synced: int = 0
+    recorded: int = 0
     removed_objects: int = 0
     errors: tuple[str, ...] = ()
 
@@ -55,7 +58,7 @@ async def tick(services: Services) -> TickReport:
     async def part(name: str, work: Callable[[], Awaitable[T]], otherwise: T) -> T:
         try:
             return await work()
-        except (BucketError, SQLAlchemyError, OSError) as error:
+        except (BucketError, RunnerError, SQLAlchemyError, OSError) as error:
             errors.append(f"{name}: {error}")
             log.error("timed work, %s, failed and is tried again: %s", name, error)
         except Exception as error:  # the timer must survive what nobody foresaw
@@ -70,7 +73,9 @@ async def tick(services: Services) -> TickReport:
     nothing: tuple[str | None, str] = (None, "failed")
     started, reason = await part("the queue", lambda: services.queue.flush_if_due(now), nothing)
     synced = await part("metadata sync", lambda: _sync_if_due(services, now), 0)
+    recorded = await part("records", services.records.catch_up, 0)
     removed = await part("removing objects", lambda: _remove_garbage(services, now), 0)
+    await part("the age of archived sidecars", lambda: expire_if_due(services, now), False)
     services.last_error = errors[0] if errors else None
     return TickReport(
         freed_leases=freed,
@@ -78,6 +83,7 @@ async def tick(services: Services) -> TickReport:
         started=started,
         reason=reason,
         synced=synced,
+        recorded=recorded,
         removed_objects=removed,
         errors=tuple(errors),
     )

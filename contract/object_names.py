@@ -12,6 +12,9 @@ THUMBNAILS = "images/thumbnails/"
 METADATA = "images/metadata/"
 ARCHIVE = "images/metadata/archive/"
 
+RECORDS = "images/records/"
+DEVICES = "state/devices.json"
+
 MAX_NAME_BYTES = 1024
 """The longest object name that Google Cloud Storage accepts, in UTF-8 bytes."""
 
@@ -21,6 +24,10 @@ MAX_PART_BYTES = 255
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
 _SIDECAR = re.compile(re.escape(METADATA) + r"([0-9a-f]{32})\.json")
+_OF_IMAGE = re.compile(
+    r"(?:images/(?:originals|thumbnails|metadata|records|metadata/archive/[0-9]{4}/[0-9]{2})|processed/[^/]+)/"
+    r"([0-9a-f]{32})(?:-[0-9a-f]{8,10}){0,2}\.[a-z0-9]{1,8}"
+)
 _VARIANT = re.compile(re.escape(PROCESSED) + r"([^/]+)/([0-9a-f]{32})(?:-([0-9a-f]{10}))?(?:-[0-9a-f]{8})?\.jpg")
 
 
@@ -84,6 +91,11 @@ def sidecar(image_id: str) -> str:
     return f"{METADATA}{_image_id(image_id)}.json"
 
 
+def record(image_id: str) -> str:
+    """The permanent record of an image."""
+    return f"{RECORDS}{_image_id(image_id)}.json"
+
+
 def archived_sidecar(image_id: str, processed_at: datetime) -> str:
     """Where an imported sidecar goes: by year and month of `processed_at`, in UTC."""
     moment = processed_at.astimezone(UTC)
@@ -100,3 +112,9 @@ def device_of_variant(name: str) -> tuple[str, str] | None:
     """(device key, image id) of a variant's name, with or without a recipe; None if it is none."""
     match = _VARIANT.fullmatch(name)
     return (unquote(match[1]), match[2]) if match else None
+
+
+def image_of(name: str) -> str | None:
+    """The image that an object belongs to by its name, whatever kind of object it is; None if to none."""
+    match = _OF_IMAGE.fullmatch(name)
+    return match[1] if match else None

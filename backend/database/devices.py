@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from backend.database.garbage import discard, spare
+from backend.database.recorded import devices_changed
 from backend.database.tables import devices, images, processed_images
 from backend.database.work_set import settle
 from contract.admin_messages import DeviceBody
@@ -31,6 +32,7 @@ def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: s
         "recipe": recipe(body.width, body.height),
     }
     before = connection.execute(select(devices).where(devices.c.id == device_id)).first()
+    devices_changed(connection)
     if before is None:
         if connection.scalar(select(sa.exists().where(devices.c.key == body.name))):
             raise ValueError(f"another device was created as {body.name!r}, and pictures are kept under that name")
@@ -59,6 +61,7 @@ def remove(connection: Connection, device_id: str, now: float) -> bool:
     discard(connection, list(connection.scalars(select(processed_images.c.file_path).where(of_device))), now)
     connection.execute(delete(processed_images).where(of_device))
     connection.execute(delete(devices).where(devices.c.id == device_id))
+    devices_changed(connection)
     settle(connection, now)
     return True
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
-from backend.database.tables import devices, garbage, images, processed_images
+from backend.database.tables import devices, garbage, images, processed_images, tombstones
 from backend.database.upsert import insert_into
 from contract.admin_messages import ImageInfo, RetryRequest, VariantInfo
 from contract.messages import ImageState, Palette, PendingImage
@@ -20,14 +20,21 @@ def shard_of(image_id: str) -> int:
     return int(image_id[:7], 16)
 
 
-def add(connection: Connection, values: dict[str, Any]) -> bool:
-    """Take in an uploaded image as pending; False if it was here before.
+def add(connection: Connection, values: dict[str, Any]) -> int:
+    """Take in an uploaded image as pending; the revision of its record, or 0 if it was here before.
 
     `values` holds id, file_path, file_hash, filename, byte_size, width, height, orientation, ingested_at.
+    One that was deleted lives again, and its record outranks the tombstone.
     """
-    row = {**values, "shard": shard_of(values["id"]), "queued_at": values["ingested_at"]}
+    of_image = tombstones.c.image_id == values["id"]
+    revision = 1 + (connection.scalar(select(tombstones.c.revision).where(of_image)) or 0)
+    row = {**values, "shard": shard_of(values["id"]), "queued_at": values["ingested_at"], "revision": revision}
     result = connection.execute(insert_into(connection, images).values(row).on_conflict_do_nothing())
-    return result.rowcount == 1
+    if result.rowcount != 1:
+        return 0
+    if revision > 1:
+        connection.execute(delete(tombstones).where(of_image))
+    return revision
 
 
 def counts(connection: Connection) -> dict[ImageState, int]:
@@ -119,8 +126,8 @@ def one(connection: Connection, image_id: str) -> ImageInfo | None:
     return _info(row, variants, whole=True)
 
 
-def retry(connection: Connection, request: RetryRequest, now: float) -> int:
-    """Put images back into the queue; how many. Their leases, if any, are void."""
+def retry(connection: Connection, request: RetryRequest, now: float) -> list[str]:
+    """Put images back into the queue; their ids. Their leases, if any, are void."""
     if request.which == "failed":
         where = images.c.processing_status == "failed"
     elif request.which == "stuck":
@@ -135,19 +142,28 @@ def retry(connection: Connection, request: RetryRequest, now: float) -> int:
         "suspect": False,
         "attempt_open": False,
         "lease_token": None,
+        "revision": images.c.revision + 1,
     }
-    return connection.execute(update(images).where(where).values(**values)).rowcount
+    return list(connection.scalars(update(images).where(where).values(**values).returning(images.c.id)))
 
 
-def waiting(connection: Connection) -> tuple[int, float | None, int]:
-    """(pending images, when the first of them became pending, images in work)."""
+class Waiting(NamedTuple):
+    """What is to be done: pending images, when the first became so, their megapixels, and those in work."""
+
+    pending: int
+    first_at: float | None
+    megapixels: float
+    in_work_megapixels: float
+
+
+def waiting(connection: Connection) -> Waiting:
+    """What waits and what is in work."""
+    pixels = func.coalesce(func.sum(images.c.width * images.c.height / 1e6), 0.0)
     counted = connection.execute(
-        select(func.count(), func.min(images.c.queued_at)).where(images.c.processing_status == "pending")
+        select(func.count(), func.min(images.c.queued_at), pixels).where(images.c.processing_status == "pending")
     ).one()
-    in_work = connection.scalar(
-        select(func.count()).select_from(images).where(images.c.processing_status == "processing")
-    )
-    return counted[0], counted[1], in_work or 0
+    in_work = connection.scalar(select(pixels).where(images.c.processing_status == "processing"))
+    return Waiting(counted[0], counted[1], float(counted[2]), float(in_work or 0))
 
 
 def state_of(connection: Connection, image_id: str) -> ImageState | None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
 from backend.database.garbage import discard
+from backend.database.recorded import changed
 from backend.database.tables import devices, images, processed_images
 from backend.database.upsert import insert_into
 from backend.database.work_set import LEGACY, missing_work
@@ -61,6 +62,7 @@ def record(
     stored = 0
     errors: list[RowError] = []
     touched: set[str] = set()
+    altered: set[str] = set()
     for row in rows:
         image = known.get(row.image_id)
         screen = screens.get(row.device_size)
@@ -79,7 +81,8 @@ def record(
             errors.append(RowError(image_id=row.image_id, device_size=row.device_size, error=error))
             continue
         assert screen is not None
-        _store_variant(connection, row, uri, screen.recipe, now)
+        if _store_variant(connection, row, uri, screen.recipe, now):
+            altered.add(row.image_id)
         touched.add(row.image_id)
         stored += 1
     for outcome in outcomes:
@@ -90,21 +93,26 @@ def record(
         told_before = image.processing_status == "complete"
         holds = image.processing_status in ("processing", "complete") and image.lease_token == outcome.lease
         if trusted or holds:
-            _record_outcome(connection, outcome, (image.processed_at if told_before else None) or now)
+            if _record_outcome(connection, outcome, image, (image.processed_at if told_before else None) or now):
+                altered.add(outcome.image_id)
             touched.add(outcome.image_id)
     reported = set() if trusted else {outcome.image_id for outcome in outcomes}
     _finish(connection, touched, reported, now)
+    altered |= {image_id for image_id in touched if known[image_id].processing_status != "complete"}
+    if altered:
+        changed(connection, sorted(altered))
     return stored, errors
 
 
-def _store_variant(connection: Connection, row: ProcessedImage, uri: str, todays: str, now: float) -> None:
+def _store_variant(connection: Connection, row: ProcessedImage, uri: str, todays: str, now: float) -> bool:
+    """Make this the current variant; False if it is that already, or a better one is."""
     key = (processed_images.c.image_id == row.image_id) & (processed_images.c.device_size == row.device_size)
     before = connection.execute(select(processed_images.c.file_path, processed_images.c.recipe).where(key)).first()
     recipe = row.recipe or LEGACY
     if before is not None:
         same = before.file_path == uri and before.recipe == recipe
         if same or (recipe == LEGACY and before.recipe == todays):  # ours is current: theirs adds nothing
-            return
+            return False
         if before.file_path != uri:
             discard(connection, [before.file_path], now + REPLACED_GRACE_SECONDS)
     palette = row.color_palette
@@ -132,18 +140,27 @@ def _store_variant(connection: Connection, row: ProcessedImage, uri: str, todays
         .where(images.c.id == row.image_id, images.c.color_palette.is_(sa.null()))
         .values(color_palette=msgspec.to_builtins(row.color_palette))
     )
+    return True
 
 
-def _record_outcome(connection: Connection, outcome: ImageOutcome, moment: float) -> None:
+def _record_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row[Any], moment: float) -> bool:
+    """Note what was found out about the image as a whole; False if all of it is known."""
     values: dict[str, object] = {
-        "color_palette": msgspec.to_builtins(outcome.color_palette),
+        # Lists, as a database gives them back, so that what is known can be told from what is new.
+        "color_palette": {
+            **msgspec.to_builtins(outcome.color_palette),
+            "allColors": list(outcome.color_palette.all_colors),
+        },
         "histogram": outcome.histogram,
         "render_seconds": outcome.seconds,
         "processed_at": outcome.processed_at or moment,
     }
     if outcome.thumbnail is not None:
         values["thumbnail_path"] = outcome.thumbnail.file_path
+    if all(getattr(image, name) == value for name, value in values.items()):
+        return False
     connection.execute(update(images).where(images.c.id == outcome.image_id).values(**values))
+    return True
 
 
 def _finish(connection: Connection, touched: set[str], reported: set[str], now: float) -> None:
@@ -202,8 +219,9 @@ def fail(connection: Connection, image_id: str, error: str, lease: str | None, *
         }
     else:
         values = {"processing_status": "failed", "processing_error": error, "suspect": False}
-    changed = connection.execute(update(images).where(holds).values(attempt_open=False, **values)).rowcount
-    if changed == 0 and lease is not None:  # the same report again
+    values |= {"attempt_open": False, "revision": images.c.revision + 1}
+    number = connection.execute(update(images).where(holds).values(**values)).rowcount
+    if number == 0 and lease is not None:  # the same report again
         same = (images.c.processing_status == "failed") & (images.c.lease_token == lease)
         return bool(connection.scalar(select(sa.exists().where(of_image, same))))
-    return changed > 0
+    return number > 0

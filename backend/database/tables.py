@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -56,21 +57,33 @@ images = Table(
     Column("thumbnail_path", Text),
     Column("processed_at", Float),
     Column("render_seconds", Float),
+    # Raised by every change that the permanent record tells of, and the revision known to be in the bucket.
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("recorded", Integer, nullable=False, server_default="0"),
     CheckConstraint(
         "processing_status IN ('pending', 'processing', 'complete', 'failed')", name="known_processing_status"
     ),
     CheckConstraint("orientation IN ('portrait', 'landscape', 'square')", name="known_orientation"),
 )
-# What a claim looks through: short even when the library is long.
+# What a claim looks through, in the order in which it takes. Over all states: SQLite uses a partial index only
+# where the statement itself names the state, and ours bind it.
 Index(
-    "ix_images_unfinished",
+    "ix_images_queue",
     images.c.processing_status,
-    images.c.rendered_at,
+    text("(rendered_at IS NOT NULL)"),
     images.c.ingested_at,
-    sqlite_where=text("processing_status IN ('pending', 'processing')"),
-    postgresql_where=text("processing_status IN ('pending', 'processing')"),
+    images.c.id,
+)
+# The images whose record in the bucket is, or may be, behind.
+Index(
+    "ix_images_unrecorded",
+    images.c.id,
+    sqlite_where=text("revision > recorded"),
+    postgresql_where=text("revision > recorded"),
 )
 Index("ix_images_ingested", images.c.ingested_at, images.c.id)
+# What the rate of the tasks is measured from: the photos that they rendered last.
+Index("ix_images_processed", images.c.processed_at)
 
 processed_images = Table(
     "processed_images",
@@ -128,6 +141,9 @@ executions = Table(
     Column("cpu_seconds", Float, nullable=False, server_default="0"),
     Column("peak_rss_mb", Float, nullable=False, server_default="0"),
     Column("error", Text),
+    # What Cloud Run calls it (projects/.../executions/NAME), and the operation that ends with it.
+    Column("cloud_execution", Text),
+    Column("cloud_operation", Text),
     CheckConstraint("state IN ('starting', 'running', 'succeeded', 'failed', 'lost')", name="known_state"),
 )
 # At most one execution is being started at a time.
@@ -156,6 +172,23 @@ sessions = Table(
     Column("token_hash", String(64), primary_key=True),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
+)
+
+# Images that were deleted: a late result of one is refused, and what was begun is ended.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("image_id", String(32), primary_key=True),
+    Column("deleted_at", Float, nullable=False),
+    Column("revision", Integer, nullable=False),
+    # Whether the record, the rows and the notes for removal all say so.
+    Column("done", Boolean, nullable=False, server_default=false()),
+)
+Index(
+    "ix_tombstones_undone",
+    tombstones.c.image_id,
+    sqlite_where=text("NOT done"),
+    postgresql_where=text("NOT done"),
 )
 
 garbage = Table(

@@ -8,6 +8,7 @@ from falcon.asgi import Request, Response
 
 from backend.auth import Access
 from backend.database import devices, executions, images
+from backend.database.work_rate import work_rate
 from backend.errors import Conflict, Invalid
 from backend.operations import Query, answer, operation
 from backend.services import Services
@@ -50,6 +51,7 @@ class StatusResource:
                 device_auth=self.services.settings.device_auth,
                 bucket=self.services.bucket.url,
                 last_error=self.services.last_error,
+                work_rate=await database.read(work_rate),
             ),
         )
 
@@ -95,9 +97,10 @@ class Retry:
         answers={200: RetryAnswer},
     )
     async def on_post(self, req: Request, resp: Response, body: RetryRequest) -> None:
-        number = await self.services.database.write(images.retry, body, self.services.clock())
+        retried = await self.services.database.write(images.retry, body, self.services.clock())
+        await self.services.records.keep(retried)
         self.services.hint.set()
-        answer(resp, RetryAnswer(retried=number))
+        answer(resp, RetryAnswer(retried=len(retried)))
 
 
 class Tick:

@@ -38,6 +38,7 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
         new = await services.database.write(devices.save, device_id, body, digest(token), services.clock())
     except ValueError as error:
         raise Conflict(str(error)) from error
+    await services.records.keep_devices()
     services.hint.set()
     return DeviceSaved(success=True, device_id=device_id, token=token if new else None)
 
@@ -106,5 +107,6 @@ class OneDevice:
     async def on_delete(self, req: Request, resp: Response, device_id: str) -> None:
         if not await self.services.database.write(devices.remove, device_id, self.services.clock()):
             raise NotFound(f"there is no device {device_id[:64]!r}")
+        await self.services.records.keep_devices()
         self.services.hint.set()
         answer(resp, Success())

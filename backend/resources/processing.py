@@ -116,6 +116,7 @@ class Results:
         stored, errors = await services.database.write(
             results.record, body.images, outcomes, services.variant_uri, services.clock()
         )
+        await services.records.keep([row.image_id for row in body.images] + [told.image_id for told in outcomes])
         services.metrics.results.labels("stored").inc(stored)
         services.metrics.results.labels("refused").inc(len(errors))
         if errors:
@@ -151,6 +152,7 @@ class Failures:
         await known_image(self.services, image_id)
         counted = await self.services.database.write(results.fail, image_id, body.error, body.lease, strike=body.strike)
         if counted:
+            await self.services.records.keep([image_id])
             self.services.metrics.failures.inc()
             log.warning("image %s %s: %s", image_id, "struck" if body.strike else "failed", body.error)
         elif body.lease is not None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import unicodedata
+from typing import Any
 
 from falcon import MediaNotFoundError
 from falcon.asgi import Request, Response
@@ -17,6 +18,7 @@ from backend.database import images
 from backend.errors import Invalid, NotAnImage, Refused, TooLarge, TooSlow
 from backend.image_header import read_upload_header
 from backend.operations import answer, operation
+from backend.records import fresh_record
 from backend.services import Services
 from contract import object_names
 from contract.admin_messages import Problem, RetryRequest, UploadedImage, UploadResult, UploadResults
@@ -157,10 +159,13 @@ class Uploads:
         restored = await services.in_bucket(services.bucket.create, name, data, "application/octet-stream")
         if state == "failed" and restored:  # it may well have failed since its original was gone
             again = RetryRequest(which="named", ids=(image_id,))
-            await services.database.write(images.retry, again, services.clock())
+            await services.records.keep(await services.database.write(images.retry, again, services.clock()))
             state = "pending"
+        if state is not None and restored:  # or it was deleted since
+            state = await services.database.read(images.state_of, image_id)
+        revision = 0
         if state is None:
-            row = {
+            row: dict[str, Any] = {
                 "id": image_id,
                 "file_path": uri_of(services.bucket, name),
                 "file_hash": file_hash,
@@ -171,7 +176,11 @@ class Uploads:
                 "orientation": header.orientation,
                 "ingested_at": services.clock(),
             }
-            new = await services.database.write(images.add, row)
+            revision = await services.database.write(images.add, row)
+            if revision:
+                await services.records.keep_new(fresh_record(row, name, revision))
+        if not revision:
+            await services.records.keep_if_due(image_id)
         return UploadedImage(
             id=image_id,
             filename=filename,
@@ -179,7 +188,7 @@ class Uploads:
             height=header.height,
             orientation=header.orientation,
             processing_status=state or "pending",
-            duplicate=state is not None or not new,
+            duplicate=not revision,
         )
 
 

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from core_library import LEASE_SECONDS, Library, image_id, outcome_of, rows_of, stored_path
 
 from backend.database import claims, images, results
-from backend.database.tables import images as image_table
 from contract.admin_messages import RetryRequest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -266,15 +265,29 @@ def test_the_repair_by_hand_frees_images_and_voids_their_leases(library: Library
     assert library.everything() == before
 
 
-def test_the_index_serves_the_claim(library: Library) -> None:
+def test_a_claim_costs_the_same_however_many_images_there_are(library: Library) -> None:
     library.device("small")
     library.add(*range(20))
-    query = sa.select(image_table.c.id).where(image_table.c.processing_status.in_(["pending", "processing"]))
-    compiled = str(query.compile(compile_kwargs={"literal_binds": True}))
-    plan = library.read(
-        lambda connection: [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
-    )
-    assert "ix_images_unfinished" in plan[0]
+    asked: list[tuple[str, object]] = []
+
+    @sa.event.listens_for(sa.engine.Engine, "before_cursor_execute")
+    def listen(connection: object, cursor: object, statement: str, parameters: object, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    try:
+        library.claim("e/0", at=100, limit=2)
+    finally:
+        sa.event.remove(sa.engine.Engine, "before_cursor_execute", listen)
+    plans = [
+        library.read(
+            lambda connection, told=told: list(connection.exec_driver_sql("EXPLAIN QUERY PLAN " + told[0], told[1]))
+        )
+        for told in asked
+        if "images" in told[0] and told[0].startswith(("SELECT", "UPDATE"))
+    ]
+    steps = [str(row[3]) for plan in plans for row in plan]
+    assert any("ix_images_queue (processing_status=?)" in step for step in steps), steps
+    assert not [step for step in steps if step.startswith("SCAN images") or "MULTI-INDEX" in step], steps
 
 
 def test_three_strikes_fail_and_two_do_not(library: Library) -> None:
@@ -289,7 +302,7 @@ def test_three_strikes_fail_and_two_do_not(library: Library) -> None:
         assert library.write(results.fail, image, "again", claimed.lease, strike=True) is (strike == 3)
         assert library.image(image)["strikes"] == strike, "the same report again is no further strike"
     assert library.image(image)["processing_error"] == "the child died"
-    assert library.write(images.retry, RetryRequest(which="failed"), 1000.0) == 1
+    assert len(library.write(images.retry, RetryRequest(which="failed"), 1000.0)) == 1
     claimed = library.claim("e/9", at=1001).images[0]
     assert not claimed.suspect
     assert library.image(image)["strikes"] == 0
@@ -379,7 +392,7 @@ def test_images_that_lack_nothing_any_more_are_completed_and_not_handed_out(libr
     (image,) = library.add(1)
     answer = library.claim(at=100)
     library.report(answer.images[0], answer, at=101)
-    assert library.write(images.retry, RetryRequest(which="named", ids=(image,)), 102.0) == 1
+    assert library.write(images.retry, RetryRequest(which="named", ids=(image,)), 102.0) == [image]
     assert library.states()[image] == "pending"
     assert library.claim(at=103).images == ()
     assert library.states()[image] == "complete"

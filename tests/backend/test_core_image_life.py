@@ -287,7 +287,7 @@ class ImageLife(RuleBasedStateMachine):
             if photo.state in wanted and (which != "named" or image in ids)
         ]
         request = RetryRequest(which=which, ids=ids)  # type: ignore[arg-type]
-        assert self.library.write(images.retry, request, self.now) == len(chosen)
+        assert len(self.library.write(images.retry, request, self.now)) == len(chosen)
         for photo in chosen:
             photo.state, photo.lease, photo.strikes = "pending", None, 0
             photo.suspect = photo.begun = False

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slideshow.words import counted
+
+if TYPE_CHECKING:
+    from processor.vips_setup import pyvips
 
 SEED = 20_110
 MEGAPIXELS = 12.0
@@ -75,7 +79,13 @@ def _write(path: Path, sample: Sample, megapixels: float) -> None:
 
 
 def sample_jpeg(sample: Sample, megapixels: float = MEGAPIXELS) -> bytes:
-    """The sample as a JPEG file. Painted small, enlarged, and given grain at full size."""
+    """The sample as a JPEG file."""
+    data: bytes = sample_picture(sample, megapixels).jpegsave_buffer(Q=QUALITY)
+    return data
+
+
+def sample_picture(sample: Sample, megapixels: float = MEGAPIXELS) -> pyvips.Image:
+    """The sample with its EXIF orientation. Painted small, enlarged, and given grain at full size."""
     import numpy as np
 
     from processor.vips_setup import pyvips
@@ -97,5 +107,4 @@ def sample_jpeg(sample: Sample, megapixels: float = MEGAPIXELS) -> bytes:
     image = (image + grain).cast("uchar").copy(interpretation=kind)
     if sample.orientation != 1:
         image.set_type(pyvips.GValue.gint_type, "orientation", sample.orientation)
-    data: bytes = image.jpegsave_buffer(Q=QUALITY)
-    return data
+    return image

@@ -1,0 +1,95 @@
+"""`python -m bench`: list, run, compare. The modules behind a command are imported when it is asked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bench.cases import ALL, APART
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def say(line: str) -> None:
+    """Progress goes to the terminal's error stream, so that `--json` can be piped."""
+    click.echo(line, err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Measure the pipeline, beside its rivals, over photos of your own or pictures made here."""
+
+
+@main.command("list")
+def list_() -> None:
+    """Show the cases and the contenders, and what is not installed."""
+    from bench.cases import load_case
+    from bench.contenders import CONTENDERS
+
+    click.echo("Cases (run by default unless marked *)")
+    for name in (*ALL, *APART):
+        click.echo(f"  {name + ('*' if name in APART else ''):<12} {load_case(name).SUMMARY}")
+    click.echo("Contenders")
+    for contender in CONTENDERS:
+        missing = contender.missing()
+        click.echo(f"  {contender.name:<12} {contender.summary}{f' MISSING: {missing}' if missing else ''}")
+
+
+@main.command()
+@click.argument("cases", nargs=-1, type=click.Choice((*ALL, *APART)), metavar="[CASE...]")
+@click.option("--samples", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of photos.")
+@click.option("--contender", "contenders", multiple=True, metavar="NAME", help="Only these; may be repeated.")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the whole run as JSON.")
+@click.option("--out", type=FILE, help="Where the run is kept; default: bench/results, by date and commit.")
+def run(
+    cases: tuple[str, ...],
+    samples: Path | None,
+    contenders: tuple[str, ...],
+    rounds: int,
+    seed: int,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    """Run the cases, or all of them, and keep what they found."""
+    import msgspec
+
+    from bench.contenders import CONTENDERS
+    from bench.results import save
+    from bench.running import RESULTS, file_name, run_cases
+    from bench.samples import NoSamples, from_folder, made
+    from bench.summary import lines
+
+    unknown = set(contenders) - {contender.name for contender in CONTENDERS}
+    if unknown:
+        raise click.UsageError(
+            f"there is no contender {', '.join(sorted(unknown))}; there are {', '.join(c.name for c in CONTENDERS)}"
+        )
+    try:
+        photos = made(say) if samples is None else from_folder(samples, say)
+    except NoSamples as error:
+        raise click.UsageError(f"{error}; name a folder with photos, or none for pictures made here") from error
+    found = run_cases(
+        cases or ALL,
+        photos,
+        kind="made" if samples is None else "folder",
+        rounds=rounds,
+        contenders=frozenset(contenders) or None,
+        seed=seed,
+        say=say,
+    )
+    path = out or RESULTS / file_name(found)
+    save(found, path)
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        click.echo("\n".join(lines(found)))
+    say(f"kept in {path}")
+    sys.exit(1 if any(case.failed for case in found.cases) else 0)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench")

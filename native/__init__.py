@@ -88,11 +88,13 @@ def score(histogram: Mapping[int, int], desired: int = 8, fallback: int = GOOGLE
 
 
 def _distinct(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    from native.histogram import COLOURS, colours_of_table, count_into, distinct_colours
-
     if rgb.shape[0] < MANY_PIXELS:
+        from native.histogram import distinct_colours
+
         return distinct_colours(np.ascontiguousarray(rgb))
+    from native.colour_table import COLOURS, colours_of, count_into
+
     table = np.zeros(COLOURS, np.uint32)
     for begin in range(0, rgb.shape[0], _CHUNK):
         count_into(np.ascontiguousarray(rgb[begin : begin + _CHUNK]), table)
-    return colours_of_table(table)
+    return colours_of(table)

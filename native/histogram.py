@@ -8,7 +8,7 @@ On 256 x 192 proxies of real photos, CPU: a counting sort by bin and then 512 co
 table with open addressing 1.5 ms; numpy's sort of whole keys 0.29 ms before runs are counted, which is
 a draw, and slower where numpy has no SIMD sort for the processor; packing each pixel into a key first and sorting
 keys 0.03 ms more; one counter for each of the 16.7 million colours 17 ms, nearly all of it touching memory.
-The last is the form whose memory does not grow with the picture, so large ones take it.
+The last is the form whose memory does not grow with the picture, so large ones take it (`colour_table.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from native.jit import kernel
 
 BINS = 1 << 15
 RESTS = 1 << 9
-COLOURS = BINS * RESTS
 
 
 @kernel("Tuple((uint32[::1], int64[::1]))(Array(uint8, 2, 'C', readonly=True))")
@@ -68,30 +67,3 @@ def distinct_colours(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArra
             counters[rest] = 0
         begin = end
     return keys[:found].copy(), counts[:found].copy()
-
-
-@kernel("void(Array(uint8, 2, 'C', readonly=True), uint32[::1])")
-def count_into(rgb: NDArray[np.uint8], table: NDArray[np.uint32]) -> None:
-    """Add the pixels of `rgb`, uint8 of shape (n, 3), to `table`, which has a counter for each key."""
-    for i in range(rgb.shape[0]):
-        red, green, blue = np.int64(rgb[i, 0]), np.int64(rgb[i, 1]), np.int64(rgb[i, 2])
-        of_pixel = (red >> 3) << 10 | (green >> 3) << 5 | blue >> 3
-        table[of_pixel << 9 | (red & 7) << 6 | (green & 7) << 3 | blue & 7] += 1
-
-
-@kernel("Tuple((uint32[::1], int64[::1]))(uint32[::1])")
-def colours_of_table(table: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """(keys, counts) of the colours that `table` has counted, in the form of `distinct_colours`."""
-    found = 0
-    for key in range(table.size):
-        if table[key] > 0:
-            found += 1
-    keys = np.empty(found, np.uint32)
-    counts = np.empty(found, np.int64)
-    found = 0
-    for key in range(table.size):
-        if table[key] > 0:
-            keys[found] = key
-            counts[found] = table[key]
-            found += 1
-    return keys, counts

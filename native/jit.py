@@ -18,12 +18,14 @@ FMA is in v3 but LLVM fuses nothing unless it is told to, so it changes no resul
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -82,10 +84,27 @@ def _settle() -> None:
         sys.modules["numba"].config.reload_config()
 
 
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Spare the collector a while in which next to nothing becomes garbage.
+
+    Numba makes some hundred thousand objects that stay; looking them through time and again took 35 ms of a start.
+    Whichever of several threads found the collector at work lets it go on.
+    """
+    at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if at_work:
+            gc.enable()
+
+
 _settle()
 
-import numba  # noqa: E402
-from numba.core import config  # noqa: E402
+with _no_garbage():
+    import numba
+    from numba.core import config
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +133,8 @@ def kernel(signature: str) -> Callable[[_Function], _Function]:
 
     def compile_now(function: _Function) -> _Function:
         begin = time.perf_counter()
-        ready = numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+        with _no_garbage():
+            ready = numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
         missing = COMPILES and sum(ready.stats.cache_misses.values()) > 0
         KERNELS.append(Kernel(function, signature, missing, time.perf_counter() - begin))
         return cast(_Function, ready)

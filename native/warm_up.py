@@ -16,7 +16,7 @@ import numpy as np
 
 import native
 
-MODULES = ("histogram", "lab", "wu", "kmeans", "hct", "ranking")
+MODULES = ("histogram", "colour_table", "lab", "wu", "kmeans", "hct", "ranking")
 _PURE_RED = 0xFFFF0000
 
 
@@ -36,7 +36,6 @@ def warm_up() -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program; answers its exit code: 1 if the kernels answer wrongly on this machine."""
-    """Warm up as the command line says; 0 if the kernels answer rightly on this machine."""
     parser = argparse.ArgumentParser(prog="python -m native.warm_up", description="Compile the colour kernels.")
     parser.add_argument("--quiet", action="store_true", help="print nothing unless something is wrong")
     quiet: bool = parser.parse_args(arguments).quiet

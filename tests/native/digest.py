@@ -1,23 +1,39 @@
-"""Run as a program: prints a digest of what the kernels answer. Equal digests, equal palettes."""
+"""Run as a program: prints a digest of what the kernels answer. Equal digests, equal palettes.
+
+Its argument is a number of seeded scenes, which come after the degenerate pictures, or an .npz file of pixels.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
-from pictures_of_colours import degenerate, scene
+import numpy as np
+from pictures_of_colours import Pixels, degenerate, scene
 
 import native
 
 
-def digest(scenes: int) -> str:
+def digest(pictures: Iterable[Pixels]) -> str:
     total = hashlib.sha256()
-    for pixels in [*degenerate().values(), *(scene(seed) for seed in range(scenes))]:
+    for pixels in pictures:
         for most in (16, 128):
             found = native.quantize(pixels, most)
             total.update(repr((list(found.items()), native.score(found))).encode())
     return total.hexdigest()
 
 
+def pictures(scenes: int) -> list[Pixels]:
+    return [*degenerate().values(), *(scene(seed) for seed in range(scenes))]
+
+
+def stored(file: Path) -> list[Pixels]:
+    with np.load(file) as arrays:
+        return [arrays[name] for name in sorted(arrays)]
+
+
 if __name__ == "__main__":
-    sys.stdout.write(digest(int(sys.argv[1])))
+    chosen = sys.argv[1]
+    sys.stdout.write(digest(pictures(int(chosen)) if chosen.isdigit() else stored(Path(chosen))))

@@ -4,9 +4,7 @@
 only prepares their input and names their output. Both are deterministic, on every machine, and let other
 threads work meanwhile.
 
-A photo without any colour that Material would choose (black and white, fog) gets a neutral palette:
-its own tones, marked as such. Material's own answer would be the same blue for all of them, which no
-frame's owner would recognise as the photo's.
+What a palette is, and what a photo without colour gets, stands in `contract/palettes.py`.
 """
 
 from __future__ import annotations
@@ -17,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import native
-from contract.histogram import lab_of
 from contract.messages import Histogram, Palette
+from contract.palettes import PALETTE_COLOURS, palette_of
 from processor.decode import Base
 from processor.framing import PROXY_SIDE, shrink_for
 
@@ -28,12 +26,6 @@ if TYPE_CHECKING:
     from processor.vips_setup import pyvips
 
 MAX_COLOURS = 128
-PALETTE_COLOURS = 8
-# Differences in L* that keep tones apart: eight of the first fill the way from black to white, and
-# the last is about the smallest that an eye sees on neighbouring fields.
-TONE_GAPS = (12, 8, 5, 3, 2, 1)
-COMMON_SHARE = 1 / 500
-"""Of the pixels; a rarer tone stands for a detail, and comes in only where there are not eight common ones."""
 
 Rgb = tuple[int, int, int]
 
@@ -65,28 +57,7 @@ def find_colours(pixels: NDArray[np.uint8]) -> tuple[Palette, Histogram]:
     ordered = dict(sorted(counted.items(), key=lambda entry: (-entry[1], entry[0])))
     histogram = {_hex(colour): population for colour, population in ordered.items()}
     chosen = [_hex(colour) for colour in score(ordered, PALETTE_COLOURS)]
-    return _palette(chosen or tones(histogram), neutral=not chosen), histogram
-
-
-def tones(histogram: Histogram) -> list[str]:
-    """Up to eight distinct colours of a histogram whose first is the most frequent, the most frequent first.
-
-    From dark to light: taken in the order of their frequency, each must differ in CIE L* from all taken
-    before by the largest of `TONE_GAPS` that leaves eight; where none does, the most frequent fill up.
-    """
-    colours = list(histogram)
-    enough = sum(histogram.values()) * COMMON_SHARE
-    common = [colour for colour in colours if histogram[colour] >= enough]
-    apart: list[str] = []
-    for gap in TONE_GAPS:
-        apart = []
-        for colour in common:
-            if all(abs(lab_of(colour)[0] - lab_of(other)[0]) >= gap for other in apart):
-                apart.append(colour)
-        if len(apart) >= PALETTE_COLOURS:
-            break
-    filled = dict.fromkeys(apart + colours)
-    return list(filled)[:PALETTE_COLOURS]
+    return palette_of(chosen, histogram), histogram
 
 
 def load_kernels() -> None:
@@ -127,17 +98,3 @@ def _rgb(argb: int) -> Rgb:
 
 def _hex(colour: Rgb) -> str:
     return "#{:02X}{:02X}{:02X}".format(*colour)
-
-
-def _palette(best: list[str], *, neutral: bool) -> Palette:
-    """Name the first three; a place without a colour of its own repeats the first."""
-    padded = (best + [best[0]] * PALETTE_COLOURS)[:PALETTE_COLOURS]
-    primary, secondary, tertiary = padded[:3]
-    return Palette(
-        primary=primary,
-        secondary=secondary,
-        tertiary=tertiary,
-        source_color=primary,
-        all_colors=tuple(padded),
-        neutral=neutral,
-    )

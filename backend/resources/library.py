@@ -12,10 +12,11 @@ from backend.auth import Access
 from backend.database import images
 from backend.errors import Invalid, NotFound
 from backend.operations import Query, answer, operation, query_int
+from backend.pair_colours import palette_of_pair
 from backend.schemes import default_variant, schemes_of
 from backend.services import Services
 from contract.admin_messages import ColourSchemes, ImageInfo, ImageList, Problem, SchemeContrast, SchemeVariant
-from contract.messages import ImageState
+from contract.messages import ImageId, ImageState, Palette
 
 
 class Images:
@@ -65,12 +66,13 @@ class ImageScheme:
         self.services = services
 
     @operation(
-        "Material 3 schemes, light and dark, from the photo's source colour",
+        "Material 3 schemes, light and dark, from the source colour of the photo, or of two photos together",
         access=Access.ADMIN,
         answers={200: ColourSchemes, 404: Problem},
         query=(
             Query("variant", SchemeVariant, "tonal_spot unless told; fidelity unless told for a neutral palette"),
             Query("contrast", SchemeContrast, "-1 (least) to 1 (most), in hundredths; 0 unless told"),
+            Query("with", ImageId, "another photo shown beside it: colours of both, whose palette is answered too"),
         ),
     )
     async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
@@ -81,14 +83,31 @@ class ImageScheme:
             contrast = msgspec.convert(req.get_param("contrast") or "0", SchemeContrast, strict=False)
         except msgspec.ValidationError:
             raise Invalid("contrast: expected a number from -1 to 1") from None
-        found = await self.services.database.read(images.one, image_id)
-        if found is None:
-            raise NotFound(f"there is no image {image_id[:64]!r}")
-        palette = found.color_palette
-        if palette is None:
-            raise NotFound(f"the image {image_id} has no colours yet; it is {found.processing_status}")
-        # Up to 30 ms of plain Python, which must not hold up other calls.
+        palette, together = await self._palette(image_id, req.get_param("with"))
+        # 10 to 45 ms of plain Python, which must not hold up other calls.
         schemes = await asyncio.to_thread(
             schemes_of, palette.source_color, variant or default_variant(palette), contrast
         )
-        answer(resp, schemes)
+        answer(resp, msgspec.structs.replace(schemes, color_palette=palette) if together else schemes)
+
+    async def _palette(self, image_id: str, other_id: str | None) -> tuple[Palette, bool]:
+        """The palette of the photo, or of both; and whether of both."""
+        found = await self._found(image_id)
+        if found.color_palette is None:
+            raise NotFound(f"the image {image_id} has no colours yet; it is {found.processing_status}")
+        if other_id is None:
+            return found.color_palette, False
+        photos = [found, await self._found(other_id)]
+        for photo in photos:
+            if not photo.histogram:
+                raise NotFound(
+                    f"the image {photo.id} has no histogram, so that it cannot be combined with another; "
+                    f"it is {photo.processing_status}"
+                )
+        return await asyncio.to_thread(palette_of_pair, *(photo.histogram for photo in photos)), True
+
+    async def _found(self, image_id: str) -> ImageInfo:
+        found = await self.services.database.read(images.one, image_id)
+        if found is None:
+            raise NotFound(f"there is no image {image_id[:64]!r}")
+        return found

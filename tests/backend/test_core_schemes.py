@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+from materialyoucolor.dynamiccolor.dynamic_scheme import DynamicScheme
+from materialyoucolor.dynamiccolor.material_dynamic_colors import MaterialDynamicColors
+from materialyoucolor.dynamiccolor.variant import Variant
+from materialyoucolor.hct import Hct
 
 from backend.schemes import KEPT_SCHEMES, _schemes, default_variant, schemes_of
 from contract.admin_messages import SchemeVariant
@@ -49,6 +53,22 @@ def test_every_variant_has_every_role_and_texts_can_be_read(variant: SchemeVaria
             assert abs(lab_of(text)[0] - lab_of(ground)[0]) >= 40
     assert lab_of(schemes.light["surface"])[0] > 90
     assert lab_of(schemes.dark["surface"])[0] < 15
+
+
+@pytest.mark.parametrize("variant", get_args(SchemeVariant))
+@pytest.mark.parametrize("source", ["#7A4B10", "#0000FF", "#808080", "#FFF0F0"])
+def test_the_dark_scheme_is_what_the_library_makes_by_itself(variant: SchemeVariant, source: str) -> None:
+    scheme = DynamicScheme(
+        source_color_hct=Hct.from_int(0xFF000000 | int(source[1:], 16)),
+        variant=Variant[variant.upper()],
+        contrast_level=0.3,
+        is_dark=True,
+        spec_version="2021",
+    )
+    roles = MaterialDynamicColors(spec="2021").all_colors
+    assert schemes_of(source, variant, 0.3).dark == {
+        role.name: f"#{role.get_argb(scheme) & 0xFFFFFF:06X}" for role in roles
+    }
 
 
 def test_the_variants_differ() -> None:

@@ -13,7 +13,8 @@ from pictures import scene as coloured_scene
 
 from contract.histogram import lab_of
 from contract.messages import Histogram
-from processor.palette import find_colours, tones
+from contract.palettes import tones
+from processor.palette import find_colours
 from processor.render import render_image
 
 GOOGLE_BLUE = "#4285F4"

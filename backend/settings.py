@@ -11,6 +11,7 @@ import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -55,6 +56,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     gcp_project_id: Annotated[str, Meta(description="project of the Cloud Run job; none: local tasks")] = ""
     gcp_region: Annotated[str, Meta(description="region of the Cloud Run job")] = "us-central1"
     processor_job_name: Annotated[str, Meta(description="name of the Cloud Run job")] = "slideshow-processor"
+    cloud_run_endpoint: Annotated[
+        str, Meta(description="for tests and emulators: grpc:// or http:// and a loopback address; none: Google's own")
+    ] = ""
+    tasks_prefer: Annotated[
+        Literal["cost", "latency"],
+        Meta(description="cost: a task of Cloud Run for each minute of work; latency: as soon as its start pays"),
+    ] = "cost"
     batch_size: Annotated[Count, Meta(description="pending images that start an execution at once")] = 50
     flush_delay_seconds: Annotated[Seconds, Meta(description="longest wait of a pending image before a start")] = 30.0
     max_tasks: Annotated[Count, Meta(le=10_000, description="most tasks of one execution")] = 10
@@ -118,6 +126,11 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     settings = Settings(**values)  # type: ignore[arg-type]
     if settings.bucket_url and not settings.bucket_url.startswith(("gs://", "file:///")):
         faults.append(f"BUCKET_URL: {settings.bucket_url!r} should be gs://name or file:///folder.")
+    if settings.cloud_run_endpoint and not _may_be_spoken_to(settings.cloud_run_endpoint):
+        faults.append(
+            f"CLOUD_RUN_ENDPOINT: {settings.cloud_run_endpoint!r} should be https://host, or on this machine "
+            "grpc://127.0.0.1:port or http://127.0.0.1:port."
+        )
     if not settings.embedded:
         faults += [
             f"{name.upper()}: missing. Outside embedded mode it must be set. Meaning: {describe(name)}."
@@ -127,6 +140,17 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+def _may_be_spoken_to(endpoint: str) -> bool:
+    """Whether it is encrypted, or on this very machine: without encryption there are no credentials either."""
+    try:
+        parts = urlsplit(endpoint)
+        whole = bool(parts.hostname) and parts.port != 0 and not (parts.path or parts.query or parts.username)
+    except ValueError:
+        return False
+    local = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    return whole and (parts.scheme == "https" or (parts.scheme in ("grpc", "http") and local))
 
 
 def describe(name: str) -> str:

@@ -152,7 +152,10 @@ ExecutionState = Literal["starting", "running", "succeeded", "failed", "lost"]
 
 
 class ExecutionInfo(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One execution of the job; CPU and memory are known of finished local tasks only."""
+    """One execution of the job; CPU and memory are known of finished local tasks only.
+
+    `cloud_execution` is what Cloud Run calls it: projects/.../locations/.../jobs/.../executions/NAME.
+    """
 
     name: str
     state: ExecutionState
@@ -164,6 +167,18 @@ class ExecutionInfo(Struct, frozen=True, kw_only=True, rename="camel"):
     cpu_seconds: float = 0.0
     peak_rss_mb: float = 0.0
     error: str | None = None
+    cloud_execution: str | None = None
+
+
+class WorkRate(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What tasks have needed: seconds of one task per megapixel, over so many photos of this mean size.
+
+    `photos` 0: nothing was measured yet, and the figures are those that are assumed until then.
+    """
+
+    seconds_per_megapixel: float
+    megapixels_per_photo: float
+    photos: int = 0
 
 
 class Status(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -177,6 +192,7 @@ class Status(Struct, frozen=True, kw_only=True, rename="camel"):
     device_auth: Literal["required", "open"] = "required"
     bucket: str = ""
     last_error: str | None = None
+    work_rate: WorkRate | None = None
 
 
 class FlushAnswer(Struct, frozen=True, kw_only=True):
@@ -216,29 +232,3 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int
     detail: str
     error: str
-
-
-# --- What frames read ------------------------------------------------------------------------
-
-
-class QueueEntry(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One picture of a frame's queue. `url` serves the JPEG; the paired fields await pairs."""
-
-    image_id: ImageId
-    file_path: str
-    color_palette: Palette
-    is_paired: bool = False
-    paired_with: str | None = None
-    paired_file_path: str | None = None
-    url: str = ""
-    width: int = 0
-    height: int = 0
-
-
-class Slideshow(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a frame shows, in order, from the picture at `current_index`; the time in ISO 8601."""
-
-    device_id: str
-    queue: tuple[QueueEntry, ...]
-    current_index: int
-    generated_at: str

@@ -35,6 +35,29 @@ def started(connection: Connection, name: str) -> None:
     )
 
 
+def known_in_cloud(connection: Connection, name: str, execution: str, operation: str | None) -> None:
+    """Remember what Cloud Run calls this execution, and the operation that ends with it."""
+    connection.execute(
+        update(executions).where(executions.c.name == name).values(cloud_execution=execution, cloud_operation=operation)
+    )
+
+
+def row_of(connection: Connection, name: str) -> sa.Row[Any] | None:
+    """The row of an execution, or None."""
+    return connection.execute(select(executions).where(executions.c.name == name)).first()
+
+
+def owner_of_tasks(row: sa.Row[Any]) -> str:
+    """What the tasks of this execution call it: Cloud Run's own short name where it runs there."""
+    return str(row.cloud_execution or row.name).rpartition("/")[2]
+
+
+def last_start(connection: Connection) -> float | None:
+    """When the newest execution was started, or None if there was none."""
+    found: float | None = connection.scalar(select(sa.func.max(executions.c.started_at)))
+    return found
+
+
 def finish(connection: Connection, /, name: str, state: ExecutionState, now: float, **figures: object) -> bool:
     """Record the end; False if it had been recorded. `figures`: retries, cpu_seconds, peak_rss_mb, error."""
     changed = connection.execute(
@@ -68,6 +91,7 @@ def recent(connection: Connection, limit: int, since: float = 0.0) -> tuple[Exec
             cpu_seconds=row.cpu_seconds,
             peak_rss_mb=row.peak_rss_mb,
             error=row.error,
+            cloud_execution=row.cloud_execution,
         )
         for row in connection.execute(query)
     )

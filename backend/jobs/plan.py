@@ -1,4 +1,10 @@
-"""When to execute the job, and with how many tasks. Pure: facts in, decision out."""
+"""When to execute the job, and with how many tasks. Pure: facts in, decision out.
+
+Work is counted in megapixels of the photos that wait, and turned into seconds of one task by the
+rate that this installation has measured. Where tasks are billed, a task is started for each
+minute that the work fills, since a shorter one costs as much; where they are not, or where
+latency is preferred, for each further bit of work that is worth a start.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +14,8 @@ from msgspec import Struct
 
 from backend.jobs.runner import RunnerProfile
 
-SECONDS_PER_IMAGE = 0.5
-"""Assumed seconds of one task per image until this installation has measured its own."""
+SECONDS_PER_MEGAPIXEL = 0.015
+"""Assumed seconds of one task of two CPUs per megapixel, until this installation has measured its own."""
 
 RESTART_BACKOFF_SECONDS = 5.0
 """Wait after a first failed execution; doubled for each further one."""
@@ -18,21 +24,24 @@ LONGEST_BACKOFF_SECONDS = 300.0
 
 
 class QueueFacts(Struct, frozen=True, kw_only=True):
-    """What the database says: counts of images, and times in seconds since the epoch.
+    """What the database says: counts of images, their megapixels, and times in seconds since the epoch.
 
     `first_pending_at`: when the longest waiting image became pending. `running_task_seconds`: the
     sum over running tasks of the time in which they still claim; `live_tasks` counts these.
     `failures`: executions that failed in a row, the last of them at `last_failure_at`.
+    `last_started_at`: when the newest execution was started, or None if there was none.
     """
 
     pending: int
-    in_work: int
+    pending_megapixels: float
+    in_work_megapixels: float = 0.0
     first_pending_at: float | None
     running_task_seconds: float = 0.0
     live_tasks: int = 0
     failures: int = 0
     last_failure_at: float = 0.0
-    seconds_per_image: float = SECONDS_PER_IMAGE
+    last_started_at: float | None = None
+    seconds_per_megapixel: float = SECONDS_PER_MEGAPIXEL
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -53,40 +62,51 @@ def decide(
     there is worthwhile work for, at most `profile.max_tasks`.
     """
     if facts.pending == 0 or facts.first_pending_at is None:
-        return Decision(tasks=0, images=0, reason="nothing is pending")
+        return _none("nothing is pending")
     waited = now - facts.first_pending_at
     # Far in the future: the clock has been set back, and waiting would have no end.
-    if not flush and facts.pending < batch_size and -flush_delay < waited < flush_delay:
-        return Decision(
-            tasks=0,
-            images=0,
-            reason=f"{facts.pending} of {batch_size} gathered, the first {max(waited, 0):.0f} s ago",
-        )
+    fresh = -flush_delay < waited < flush_delay
+    if not flush and fresh and facts.pending < batch_size:
+        return _none(f"{facts.pending} of {batch_size} gathered, the first {max(waited, 0):.0f} s ago")
     if facts.failures:
         backoff = min(RESTART_BACKOFF_SECONDS * 2 ** (facts.failures - 1), LONGEST_BACKOFF_SECONDS)
         left = facts.last_failure_at + backoff - now
         if 0 < left <= backoff:  # beyond it the clock has been set back, and waiting would have no end
-            return Decision(
-                tasks=0, images=0, reason=f"the last {facts.failures} executions failed; next try in {left:.0f} s"
-            )
+            return _none(f"the last {facts.failures} executions failed; next try in {left:.0f} s")
     cause = "on request" if flush else f"{facts.pending} pending, the first {max(waited, 0):.0f} s ago"
     if profile.prefers_latency:
-        tasks = _tasks_for(facts.pending + facts.in_work, facts, profile) - facts.live_tasks
+        tasks = _tasks_for(facts.pending_megapixels + facts.in_work_megapixels, facts, profile) - facts.live_tasks
         if tasks <= 0 and facts.live_tasks:
-            return Decision(
-                tasks=0,
-                images=0,
-                reason=f"{facts.live_tasks} running tasks will take the {facts.pending} pending images",
-            )
+            return _none(f"{facts.live_tasks} running tasks will take the {facts.pending} pending images")
         return Decision(tasks=max(1, min(tasks, facts.pending)), images=facts.pending, reason=cause)
-    coming = facts.running_task_seconds / facts.seconds_per_image - facts.in_work
-    uncovered = facts.pending - max(0, math.floor(coming))
-    if uncovered <= 0:
-        return Decision(tasks=0, images=0, reason=f"running tasks will take the {facts.pending} pending images")
-    return Decision(tasks=_tasks_for(uncovered, facts, profile), images=uncovered, reason=cause)
+    coming = max(0.0, facts.running_task_seconds / facts.seconds_per_megapixel - facts.in_work_megapixels)
+    uncovered = facts.pending_megapixels - coming
+    if uncovered <= 0 and facts.running_task_seconds > 0:
+        return _none(f"running tasks will take the {facts.pending} pending images")
+    if not flush and fresh and _minute_is_paid(facts, now, profile, uncovered):
+        return _none(f"{facts.pending} pending; a start is worth it when they have waited {flush_delay:.0f} s")
+    share = 1.0 if facts.pending_megapixels <= 0 else min(1.0, uncovered / facts.pending_megapixels)
+    images = max(1, math.ceil(facts.pending * share - 1e-9))
+    return Decision(tasks=min(_tasks_for(uncovered, facts, profile), images), images=images, reason=cause)
 
 
-def _tasks_for(number: int, facts: QueueFacts, profile: RunnerProfile) -> int:
-    """As many tasks as there is worthwhile work for in so many images: at least one, at most the profile's most."""
-    worthwhile = math.ceil(number * facts.seconds_per_image / profile.worthwhile_seconds)
-    return max(1, min(worthwhile, profile.max_tasks, number))
+def _none(reason: str) -> Decision:
+    return Decision(tasks=0, images=0, reason=reason)
+
+
+def _minute_is_paid(facts: QueueFacts, now: float, profile: RunnerProfile, uncovered: float) -> bool:
+    """Whether a full batch had better wait for its delay, which holds in any case.
+
+    An execution that was started less than its least billed time ago is being paid for; the next one would be
+    paid for at once, unless its work fills that time anyway.
+    """
+    if facts.last_started_at is None or not 0 <= now - facts.last_started_at < profile.billed_seconds:
+        return False
+    return uncovered * facts.seconds_per_megapixel < profile.worthwhile_seconds
+
+
+def _tasks_for(megapixels: float, facts: QueueFacts, profile: RunnerProfile) -> int:
+    """As many tasks as there is worthwhile work for: at least one, at most the profile's most."""
+    filled = megapixels * facts.seconds_per_megapixel / profile.worthwhile_seconds
+    tasks = math.ceil(filled - 1e-9) if profile.prefers_latency else math.floor(filled + 1e-9)
+    return max(1, min(tasks, profile.max_tasks))

@@ -10,25 +10,28 @@ import asyncio
 import logging
 import secrets
 import time
+from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from backend.database import Database, claims, executions, images
+from backend.database.work_rate import work_rate
 from backend.jobs.plan import Decision, QueueFacts, decide
-from backend.jobs.runner import Runner, RunnerError
+from backend.jobs.runner import Outcome, Runner, RunnerError
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
-START_UP_SECONDS = 20.0
-"""So long after its start an execution is counted with all its tasks, whether they have claimed or not."""
 LAST_CLAIM_SECONDS = 45.0
 """So long before its deadline a task claims no more."""
 
 
-def gather_facts(connection: Connection, now: float) -> QueueFacts:
+def gather_facts(connection: Connection, now: float, start_up_seconds: float) -> QueueFacts:
     """What the database says about the queue."""
-    pending, first, in_work = images.waiting(connection)
+    waiting = images.waiting(connection)
+    if not waiting.pending:
+        return QueueFacts(pending=0, pending_megapixels=0.0, first_pending_at=None)
     failures, last_failure = 0, 0.0
     for row in executions.last_outcomes(connection, 10):
         if row.state != "failed":
@@ -39,18 +42,21 @@ def gather_facts(connection: Connection, now: float) -> QueueFacts:
     live, seconds = 0, 0.0
     for row in executions.unfinished(connection):
         # A task without any lease has ended, unless it is only just starting.
-        at_work = sum(owner.startswith(f"{row.name}/") for owner in owners)
-        tasks = row.tasks if abs(now - row.started_at) < START_UP_SECONDS else at_work
+        at_work = sum(owner.startswith(f"{executions.owner_of_tasks(row)}/") for owner in owners)
+        tasks = row.tasks if abs(now - row.started_at) < start_up_seconds else at_work
         live += tasks
         seconds += tasks * max(0.0, row.deadline - now - LAST_CLAIM_SECONDS)
     return QueueFacts(
-        pending=pending,
-        in_work=in_work,
-        first_pending_at=first,
+        pending=waiting.pending,
+        pending_megapixels=waiting.megapixels,
+        in_work_megapixels=waiting.in_work_megapixels,
+        first_pending_at=waiting.first_at,
         running_task_seconds=seconds,
         live_tasks=live,
         failures=failures,
         last_failure_at=last_failure,
+        last_started_at=executions.last_start(connection),
+        seconds_per_megapixel=work_rate(connection).seconds_per_megapixel,
     )
 
 
@@ -67,7 +73,8 @@ class JobQueue:
 
     async def flush_if_due(self, now: float, *, flush: bool = False) -> tuple[str | None, str]:
         """Start an execution if one is due (or asked for): its name or None, and the reason."""
-        decision = self._decide(await self._database.read(gather_facts, now), now, flush=flush)
+        facts = await self._database.read(gather_facts, now, self._runner.profile.start_up_seconds)
+        decision = self._decide(facts, now, flush=flush)
         if decision.tasks == 0:
             return None, decision.reason
         return await self._start(now, flush=flush)
@@ -84,7 +91,8 @@ class JobQueue:
 
     def _reserve(self, connection: Connection, name: str, now: float, *, flush: bool) -> Decision:
         """Decide again in the transaction that reserves: since the first look, another may have started one."""
-        decision = self._decide(gather_facts(connection, now), now, flush=flush)
+        facts = gather_facts(connection, now, self._runner.profile.start_up_seconds)
+        decision = self._decide(facts, now, flush=flush)
         deadline = now + self._settings.task_timeout_seconds
         if decision.tasks and not executions.begin(connection, name, decision.tasks, decision.images, now, deadline):
             return Decision(tasks=0, images=0, reason="another execution is being started")
@@ -118,34 +126,48 @@ class JobQueue:
 
     async def _follow(self, now: float) -> int:
         ended = 0
+        unseen: list[RunnerError] = []
         for row in await self._database.read(executions.unfinished):
-            begun_elsewhere = (
-                row.state == "starting" and abs(now - row.started_at) < self._runner.profile.start_limit_seconds
-            )
+            age = abs(now - row.started_at)
+            begun_elsewhere = row.state == "starting" and age < self._runner.profile.start_limit_seconds
             if row.name in self._being_started or begun_elsewhere:
                 continue
-            outcome = await self._runner.outcome(row.name)
+            try:
+                outcome = await self._runner.outcome(row.name)
+            except RunnerError as error:
+                if age < self._runner.profile.follow_limit_seconds:
+                    unseen.append(error)
+                    continue
+                outcome = Outcome(state="lost", error=f"its end could not be seen: {error}")
             if outcome is None:
+                if row.state == "starting":  # the backend that started it died before it could say so
+                    await self._database.write(executions.started, row.name)
                 continue
-            figures = {
-                "retries": outcome.retries,
-                "cpu_seconds": outcome.cpu_seconds,
-                "peak_rss_mb": outcome.peak_rss_mb,
-                "error": outcome.error,
-            }
-            owners = [f"{row.name}/{index}" for index in range(row.tasks)]
-            freed = await self._database.write(claims.free_owners, owners)
-            await self._database.write(executions.finish, row.name, outcome.state, now, **figures)
-            level = logging.INFO if outcome.state == "succeeded" else logging.WARNING
-            log.log(
-                level,
-                "[JobQueue] %s %s after %.1f s, %d retries%s%s",
-                row.name,
-                outcome.state,
-                now - row.started_at,
-                outcome.retries,
-                f", {freed} images back in the queue" if freed else "",
-                f": {outcome.error}" if outcome.error else "",
-            )
+            await self._record_end(row, outcome, now)
             ended += 1
+        if unseen:
+            raise unseen[0]
         return ended
+
+    async def _record_end(self, row: sa.Row[Any], outcome: Outcome, now: float) -> None:
+        figures = {
+            "retries": outcome.retries,
+            "cpu_seconds": outcome.cpu_seconds,
+            "peak_rss_mb": outcome.peak_rss_mb,
+            "error": outcome.error,
+        }
+        latest = await self._database.read(executions.row_of, row.name) or row  # it may have been found meanwhile
+        owners = [f"{executions.owner_of_tasks(latest)}/{index}" for index in range(row.tasks)]
+        freed = await self._database.write(claims.free_owners, owners)
+        await self._database.write(executions.finish, row.name, outcome.state, now, **figures)
+        level = logging.INFO if outcome.state == "succeeded" else logging.WARNING
+        log.log(
+            level,
+            "[JobQueue] %s %s after %.1f s, %d retries%s%s",
+            row.name,
+            outcome.state,
+            now - row.started_at,
+            outcome.retries,
+            f", {freed} images back in the queue" if freed else "",
+            f": {outcome.error}" if outcome.error else "",
+        )

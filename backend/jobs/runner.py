@@ -12,9 +12,12 @@ from contract.admin_messages import ExecutionState
 class RunnerProfile(Struct, frozen=True, kw_only=True):
     """What a plan must know of a runner.
 
-    `worthwhile_seconds`: the least work, in seconds of one task, that justifies a further task
-    (Cloud Run bills a minute at least; locally it is the time that a process needs to start).
+    `worthwhile_seconds`: the work, in seconds of one task, that justifies a further task: what fills the
+    minute that Cloud Run bills at least, or else the time that a start takes.
     `start_limit_seconds`: a start that another backend process began this long ago has died with it.
+    `start_up_seconds`: so long after its start an execution counts with all its tasks, claims or not.
+    `follow_limit_seconds`: an execution whose end cannot be seen is given up so long after its start.
+    `billed_seconds`: what a task is billed for at least; 0 where tasks cost nothing.
     `prefers_latency`: start further tasks as long as they are worthwhile, though running ones would take the
     work in their time; else that work is left to these, which costs less where tasks are billed.
     """
@@ -22,6 +25,9 @@ class RunnerProfile(Struct, frozen=True, kw_only=True):
     worthwhile_seconds: float
     max_tasks: int
     start_limit_seconds: float = 120.0
+    start_up_seconds: float = 20.0
+    follow_limit_seconds: float = 4 * 3600.0
+    billed_seconds: float = 0.0
     prefers_latency: bool = False
 
 
@@ -36,7 +42,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class RunnerError(Exception):
-    """An execution could not be started; the message says why and what to do."""
+    """An execution could not be started or followed; the message says why and what to do."""
 
 
 class Runner(Protocol):
@@ -49,7 +55,7 @@ class Runner(Protocol):
         ...
 
     async def outcome(self, execution: str) -> Outcome | None:
-        """How the execution ended, or None while it runs."""
+        """How the execution ended, or None while it runs. Raises RunnerError where that cannot be seen now."""
         ...
 
     async def close(self) -> None:

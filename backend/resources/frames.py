@@ -18,8 +18,9 @@ from backend.playlist.order import position_after, shuffled
 from backend.resources.devices import known_device
 from backend.services import Services
 from contract import object_names
-from contract.admin_messages import Problem, QueueEntry, Slideshow
+from contract.admin_messages import Problem
 from contract.bucket import ObjectNotFound, name_in
+from contract.frame_messages import QueueEntry, Slideshow
 from contract.messages import Palette
 
 PICTURE_LIMIT_BYTES = 64 * 1024 * 1024

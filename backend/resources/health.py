@@ -61,7 +61,7 @@ class MetricsResource:
         services, metrics = self.services, self.services.metrics
         for state, number in (await services.database.read(images.counts)).items():
             metrics.images.labels(state).set(number)
-        _, first, _ = await services.database.read(images.waiting)
+        first = (await services.database.read(images.waiting)).first_at
         metrics.oldest_pending.set(0 if first is None else max(0.0, services.clock() - first))
         metrics.variants.set((await services.database.read(images.variant_counts, 0.0))[0])
         metrics.executions.set(len(await services.database.read(executions.unfinished)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,49 +12,71 @@ from hypothesis import strategies as st
 from backend.jobs.plan import (
     LONGEST_BACKOFF_SECONDS,
     RESTART_BACKOFF_SECONDS,
-    SECONDS_PER_IMAGE,
     Decision,
     QueueFacts,
     decide,
 )
 from backend.jobs.runner import RunnerProfile
 
-CLOUD = RunnerProfile(worthwhile_seconds=60.0, max_tasks=10)
+CLOUD = RunnerProfile(worthwhile_seconds=60.0, max_tasks=10, billed_seconds=60.0)
+QUICK = RunnerProfile(worthwhile_seconds=15.0, max_tasks=10, billed_seconds=60.0, prefers_latency=True)
 LOCAL = RunnerProfile(worthwhile_seconds=4.0, max_tasks=2, prefers_latency=True)
 NOW = 10_000.0
+PHOTO = 10.0
+"""Megapixels of each photo of these tests, of which a task does two in a second."""
+RATE = 0.05
 
 
 def decided(
     pending: int, waited: float, *, profile: RunnerProfile = CLOUD, flush: bool = False, **more: Any
 ) -> Decision:
     """The decision with the default settings: batches of 50, 30 s."""
-    facts = QueueFacts(pending=pending, in_work=more.pop("in_work", 0), first_pending_at=NOW - waited, **more)
+    more = {"pending_megapixels": pending * PHOTO, "seconds_per_megapixel": RATE, **more}
+    facts = QueueFacts(pending=pending, first_pending_at=NOW - waited, **more)
     return decide(facts, NOW, batch_size=50, flush_delay=30.0, profile=profile, flush=flush)
 
 
 @pytest.mark.parametrize(
-    ("pending", "waited", "cloud_tasks", "local_tasks"),
+    ("pending", "waited", "cloud_tasks", "quick_tasks", "local_tasks"),
     [
-        (1, 0, 0, 0),
-        (1, 29.9, 0, 0),
-        (1, 30, 1, 1),
-        (49, 1, 0, 0),
-        (50, 0, 1, 2),  # 25 s of work: one billed minute holds it
-        (120, 0, 1, 2),
-        (121, 0, 2, 2),
-        (500, 0, 5, 2),
-        (5000, 0, 10, 2),
-        (5000, 99_999, 10, 2),
+        (1, 0, 0, 0, 0),
+        (1, 29.9, 0, 0, 0),
+        (1, 30, 1, 1, 1),
+        (49, 1, 0, 0, 0),
+        (50, 0, 1, 2, 2),  # 25 s of work: one billed minute holds it
+        (120, 0, 1, 4, 2),
+        (239, 0, 1, 8, 2),  # a second task would be paid for a second minute that the work does not fill
+        (240, 0, 2, 8, 2),
+        (500, 0, 4, 10, 2),
+        (5000, 0, 10, 10, 2),
+        (5000, 99_999, 10, 10, 2),
     ],
 )
-def test_when_and_how_many(pending: int, waited: float, cloud_tasks: int, local_tasks: int) -> None:
+def test_when_and_how_many(pending: int, waited: float, cloud_tasks: int, quick_tasks: int, local_tasks: int) -> None:
     assert decided(pending, waited).tasks == cloud_tasks
+    assert decided(pending, waited, profile=QUICK).tasks == quick_tasks
     assert decided(pending, waited, profile=LOCAL).tasks == local_tasks
+
+
+@pytest.mark.parametrize(("megapixels", "tasks"), [(2.0, 1), (8.0, 1), (12.0, 2), (24.0, 4), (100.0, 10)])
+def test_pixels_count_and_not_photos(megapixels: float, tasks: int) -> None:
+    assert decided(200, 0, pending_megapixels=200 * megapixels).tasks == tasks
+
+
+@pytest.mark.parametrize(("rate", "tasks"), [(0.001, 1), (0.05, 4), (0.1, 8), (10.0, 10)])
+def test_what_was_measured_counts(rate: float, tasks: int) -> None:
+    assert decided(500, 0, seconds_per_megapixel=rate).tasks == tasks
+
+
+def test_few_photos_are_not_shared_among_more_tasks() -> None:
+    assert decided(3, 30, pending_megapixels=1e6).tasks == 3
+    assert decided(3, 30, pending_megapixels=1e6, profile=QUICK).tasks == 3
+    assert decided(1, 30, pending_megapixels=0.0).tasks == 1
 
 
 def test_nothing_pending_is_never_due() -> None:
     for first in (None, NOW):
-        facts = QueueFacts(pending=0, in_work=7, first_pending_at=first)
+        facts = QueueFacts(pending=0, pending_megapixels=0.0, in_work_megapixels=70.0, first_pending_at=first)
         decision = decide(facts, NOW, batch_size=1, flush_delay=0.001, profile=CLOUD, flush=True)
         assert (decision.tasks, decision.reason) == (0, "nothing is pending")
 
@@ -95,25 +118,51 @@ def test_a_clock_that_was_set_back_delays_nobody_for_ever() -> None:
 
 
 def test_running_tasks_get_what_they_can_still_take() -> None:
-    enough = decided(60, 40, running_task_seconds=60 * SECONDS_PER_IMAGE)
+    enough = decided(60, 40, running_task_seconds=60 * PHOTO * RATE)
     assert (enough.tasks, enough.reason) == (0, "running tasks will take the 60 pending images")
-    busy = decided(60, 40, running_task_seconds=60 * SECONDS_PER_IMAGE, in_work=20)
+    busy = decided(60, 40, running_task_seconds=60 * PHOTO * RATE, in_work_megapixels=20 * PHOTO)
     assert (busy.tasks, busy.images) == (1, 20)
-    overdue = decided(60, 40, running_task_seconds=0.0, in_work=20)
+    overdue = decided(60, 40, running_task_seconds=0.0, in_work_megapixels=20 * PHOTO)
     assert (overdue.tasks, overdue.images) == (1, 60), "what is in work does not make work"
+
+
+@pytest.mark.parametrize(
+    ("since", "pending", "waited", "due"),
+    [
+        (59.9, 60, 1, False),  # its minute is being paid for, and another one would be paid for at once
+        (59.9, 60, 30, True),  # the delay holds in any case
+        (60.0, 60, 1, True),
+        (10.0, 240, 1, True),  # the work fills a minute anyway
+        (-1.0, 60, 1, True),  # the clock was set back
+    ],
+)
+def test_a_full_batch_does_not_pay_for_the_same_minute_twice(
+    since: float, pending: int, waited: float, due: bool
+) -> None:
+    assert (decided(pending, waited, last_started_at=NOW - since).tasks > 0) == due
+    assert decided(pending, waited, last_started_at=NOW - since, profile=QUICK).tasks > 0
+    assert decided(pending, waited, last_started_at=NOW - since, flush=True).tasks > 0
 
 
 facts = st.builds(
     QueueFacts,
     pending=st.integers(0, 20_000),
-    in_work=st.integers(0, 20_000),
+    pending_megapixels=st.floats(0, 1e6),
+    in_work_megapixels=st.floats(0, 1e6),
     first_pending_at=st.none() | st.floats(-1e6, 1e6).map(lambda ago: NOW - ago),
     running_task_seconds=st.floats(0, 1e6),
     failures=st.integers(0, 10),
     last_failure_at=st.floats(-1e6, 1e6).map(lambda ago: NOW - ago),
-    seconds_per_image=st.floats(0.01, 100),
+    last_started_at=st.none() | st.floats(-1e6, 1e6).map(lambda ago: NOW - ago),
+    seconds_per_megapixel=st.floats(0.001, 100),
 )
-profiles = st.builds(RunnerProfile, worthwhile_seconds=st.floats(0.1, 600), max_tasks=st.integers(1, 100))
+profiles = st.builds(
+    RunnerProfile,
+    worthwhile_seconds=st.floats(0.1, 600),
+    max_tasks=st.integers(1, 100),
+    billed_seconds=st.sampled_from([0.0, 60.0]),
+    prefers_latency=st.booleans(),
+)
 
 
 @given(facts, profiles, st.integers(1, 100), st.floats(0.1, 1000), st.booleans())
@@ -128,8 +177,9 @@ def test_every_decision_makes_sense(
     again = decide(given_facts, NOW, batch_size=batch, flush_delay=delay, profile=profile, flush=flush)
     assert again == decision
     if decision.tasks > 1:  # each further task has work that is worth its start
-        work = decision.images * given_facts.seconds_per_image
-        assert work > (decision.tasks - 1) * profile.worthwhile_seconds * 0.999
+        megapixels = given_facts.pending_megapixels + profile.prefers_latency * given_facts.in_work_megapixels
+        work = megapixels * given_facts.seconds_per_megapixel
+        assert work > (decision.tasks - profile.prefers_latency) * profile.worthwhile_seconds * 0.999
 
 
 @given(facts, profiles, st.integers(1, 100), st.floats(0.1, 1000))
@@ -137,14 +187,7 @@ def test_nothing_waits_for_ever(given_facts: QueueFacts, profile: RunnerProfile,
     if given_facts.pending == 0 or given_facts.first_pending_at is None:
         return
     later = max(NOW, given_facts.first_pending_at, given_facts.last_failure_at) + delay + LONGEST_BACKOFF_SECONDS + 1
-    idle = QueueFacts(
-        pending=given_facts.pending,
-        in_work=given_facts.in_work,
-        first_pending_at=given_facts.first_pending_at,
-        failures=given_facts.failures,
-        last_failure_at=given_facts.last_failure_at,
-        seconds_per_image=given_facts.seconds_per_image,
-    )
+    idle = msgspec.structs.replace(given_facts, running_task_seconds=0.0, live_tasks=0)
     assert decide(idle, later, batch_size=batch, flush_delay=delay, profile=profile).tasks >= 1
 
 
@@ -153,6 +196,6 @@ def test_nothing_waits_for_ever(given_facts: QueueFacts, profile: RunnerProfile,
     [(600, 0, 2), (600, 1, 1), (600, 2, 0), (1, 1, 0), (1, 0, 1)],
 )
 def test_where_tasks_cost_nothing_a_straggler_is_joined(pending: int, live: int, tasks: int) -> None:
-    more = {"live_tasks": live, "running_task_seconds": live * 880.0, "in_work": live}
+    more = {"live_tasks": live, "running_task_seconds": live * 880.0, "in_work_megapixels": live * PHOTO}
     assert decided(pending, 60, profile=LOCAL, **more).tasks == tasks
     assert live == 0 or decided(pending, 60, profile=CLOUD, **more).tasks == 0

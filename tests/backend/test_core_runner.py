@@ -1,4 +1,4 @@
-"""The local runner with real processes: retries, time limits, figures, what a task may see, ending."""
+"""What only local processes do as a runner: figures, what a task may see, how they end with the backend."""
 
 # Tests look at files and at processes while nothing else runs in their loop, one of them on purpose.
 # ruff: noqa: ASYNC110, ASYNC222, ASYNC240, ASYNC251
@@ -40,7 +40,6 @@ def run(
     *,
     retries: int = 3,
     timeout: float = 30.0,
-    grace: float = 10.0,
     command: list[str] | None = None,
 ) -> object:
     """What `act` gives with a runner whose tasks run `script`; the runner is closed afterwards."""
@@ -58,7 +57,6 @@ def run(
             retries=retries,
             ended=ended.set,
             command=command or scripted(tmp_path / "task.py", script),
-            term_grace_seconds=grace,
         )
         try:
             async with asyncio.timeout(40):
@@ -129,40 +127,8 @@ sys.exit(0 if attempt == 2 else 7)
     assert any("[JobQueue]" in line and "CLOUD_RUN_TASK_ATTEMPT=2" in line and "exit code 7" in line for line in told)
 
 
-@pytest.mark.parametrize(
-    ("script", "meaning"),
-    [("sys.exit(3)", "exit code 3"), ("os.kill(os.getpid(), signal.SIGKILL)", "signal SIGKILL")],
-)
-def test_used_up_retries_fail_the_execution(tmp_path: Path, script: str, meaning: str) -> None:
-    count = "(folder / f\"{os.environ['CLOUD_RUN_TASK_INDEX']}-{os.environ['CLOUD_RUN_TASK_ATTEMPT']}\").touch()\n"
-    good_first = "if os.environ['CLOUD_RUN_TASK_INDEX'] == '0': sys.exit(0)\n"
-    found = outcome(tmp_path, count + good_first + script, tasks=2, retries=2)
-    assert (found.state, found.retries) == ("failed", 2)
-    assert found.error == f"task 1 ended with {meaning}"
-    assert sorted(path.name for path in tmp_path.glob("?-?")) == ["0-0", "1-0", "1-1", "1-2"]
-
-
-def test_an_overdue_task_is_asked_to_end(tmp_path: Path) -> None:
-    script = """
-def end(*_):
-    (folder / "asked").touch()
-    sys.exit(5)
-signal.signal(signal.SIGTERM, end)
-time.sleep(30)
-"""
-    started = time.monotonic()
-    found = outcome(tmp_path, script, retries=0, timeout=1.0)
-    assert time.monotonic() - started < 8
-    assert (found.state, found.error) == ("failed", "task 0 ended with exit code 5")
-    assert (tmp_path / "asked").exists()
-
-
-def test_an_overdue_task_that_does_not_listen_is_made_to(tmp_path: Path) -> None:
-    script = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n(folder / 'deaf').touch()\ntime.sleep(30)"
-    started = time.monotonic()
-    found = outcome(tmp_path, script, retries=0, timeout=1.0, grace=0.5)
-    assert 1.5 <= time.monotonic() - started < 8
-    assert (tmp_path / "deaf").exists()
+def test_a_signal_that_ended_a_task_is_named(tmp_path: Path) -> None:
+    found = outcome(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)", retries=0)
     assert (found.state, found.error) == ("failed", "task 0 ended with signal SIGKILL")
 
 
@@ -255,15 +221,6 @@ def test_an_orphaned_execution_is_lost_only_when_its_tasks_are_gone(tmp_path: Pa
     finally:
         sleeper.kill()
         sleeper.wait(timeout=10)
-
-
-def test_an_execution_nobody_knows_is_lost(tmp_path: Path) -> None:
-    async def act(runner: LocalRunner, database: Database, ended: asyncio.Event) -> None:
-        found = await runner.outcome("never-started")
-        assert found is not None
-        assert found.state == "lost"
-
-    run(tmp_path, "", act)
 
 
 def test_a_process_is_told_from_a_later_one_of_its_number() -> None:

@@ -1,0 +1,213 @@
+"""What only Cloud Run can do to its runner: refuse, lose an answer, be busy, forget; and what it may see."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cloud_world import JOB, CloudWorld
+from google.cloud import run_v2
+
+from backend.database import executions
+from backend.jobs.cloud_run_api import EXECUTION_NAME, CloudRunApi, outcome_of
+from backend.jobs.runner import Outcome, Runner, RunnerError
+from bench.cloud.jobs_model import LOST
+
+NAME = "job-20250101000000-abcdef"
+MARK = "(folder / f'ran-{os.environ[\"CLOUD_RUN_EXECUTION\"]}').touch()"
+
+
+@pytest.fixture(params=["grpc", "http"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CloudWorld]:
+    made = CloudWorld(tmp_path, request.param)
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def grpc_world(tmp_path: Path) -> Iterator[CloudWorld]:
+    made = CloudWorld(tmp_path)
+    yield made
+    made.database.close()
+
+
+def test_overrides_name_the_execution_and_carry_no_secret(grpc_world: CloudWorld) -> None:
+    async def act(runner: Runner) -> None:
+        await grpc_world.begin(runner, 2)
+        await grpc_world.end(runner)
+        row = await grpc_world.row()
+        assert row.cloud_execution.startswith(f"{JOB}/executions/slideshow-processor-")
+        assert row.cloud_operation.startswith("projects/a-project/locations/a-region/operations/")
+        (shown,) = await grpc_world.database.read(executions.recent, 5)
+        assert shown.cloud_execution == row.cloud_execution
+
+    grpc_world.run("", act)
+    (request,) = grpc_world.server.model.requests
+    assert request.overrides.task_count == 2
+    (container,) = request.overrides.container_overrides
+    assert [(variable.name, variable.value) for variable in container.env] == [(EXECUTION_NAME, NAME)]
+    seen = grpc_world.server.model.executions[0].seen()
+    assert "the-token-of-tasks" not in str(request) + str(seen)
+    assert "BACKEND_AUTH_TOKEN" in str(seen)
+
+
+def test_what_passes_is_tried_again(world: CloudWorld, caplog: pytest.LogCaptureFixture) -> None:
+    async def act(runner: Runner) -> Outcome:
+        world.expect("RunJob", "RESOURCE_EXHAUSTED", "UNAVAILABLE")
+        await world.begin(runner, 1)
+        world.expect("GetOperation", "UNAVAILABLE")
+        world.expect("GetExecution", "RESOURCE_EXHAUSTED")
+        return await world.end(runner)
+
+    assert world.run(MARK, act).state == "succeeded"
+    assert len(world.made("ran-*")) == 1
+    assert sum("is asked again" in record.getMessage() for record in caplog.records) == 4
+
+
+def test_a_start_whose_answer_was_lost_is_found_and_not_repeated(world: CloudWorld) -> None:
+    async def act(runner: Runner) -> Outcome:
+        world.expect("RunJob", LOST)
+        await world.begin(runner, 1)
+        return await world.end(runner)
+
+    assert world.run(MARK, act).state == "succeeded"
+    assert len(world.made("ran-*")) == 1
+
+
+def test_a_second_accepted_start_has_leases_of_its_own(grpc_world: CloudWorld) -> None:
+    async def act(runner: Runner) -> Outcome:
+        grpc_world.expect("RunJob", LOST)
+        grpc_world.expect("ListExecutions", "PERMISSION_DENIED")
+        await grpc_world.begin(runner, 1)
+        return await grpc_world.end(runner)
+
+    assert grpc_world.run(MARK, act).state == "succeeded"
+    first, second = grpc_world.server.model.executions
+    assert first.short_name != second.short_name, "the name that owns the leases is another"
+    assert f"ran-{second.short_name}" in grpc_world.made("ran-*")
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("PERMISSION_DENIED", "roles/run.jobsExecutorWithOverrides"),
+        ("UNAUTHENTICATED", "does not take the backend's credentials"),
+        ("INVALID_ARGUMENT", "refuses to start projects/a-project"),
+    ],
+)
+def test_a_lasting_refusal_is_told_at_once(grpc_world: CloudWorld, status: str, told: str) -> None:
+    async def act(runner: Runner) -> None:
+        grpc_world.expect("RunJob", status)
+        began = time.monotonic()
+        with pytest.raises(RunnerError, match=told):
+            await runner.start(NAME, 1)
+        assert time.monotonic() - began < 3
+
+    grpc_world.run(MARK, act)
+    assert grpc_world.server.model.executions == []
+
+
+def test_a_start_that_stays_refused_is_given_up(grpc_world: CloudWorld) -> None:
+    grpc_world.retry_seconds = 1.0
+
+    async def act(runner: Runner) -> None:
+        grpc_world.expect("RunJob", *["UNAVAILABLE"] * 50)
+        began = time.monotonic()
+        with pytest.raises(RunnerError, match="did not manage to start"):
+            await runner.start(NAME, 1)
+        assert time.monotonic() - began < 5
+
+    grpc_world.run(MARK, act)
+
+
+def test_a_job_that_is_not_there_names_the_settings(grpc_world: CloudWorld) -> None:
+    async def act(runner: Runner) -> None:
+        api = CloudRunApi("a-project", "a-region", "another-job", grpc_world.server.grpc_url)
+        with pytest.raises(RunnerError, match="PROCESSOR_JOB_NAME"):
+            api.start(NAME, 1)
+        api.close()
+
+    grpc_world.run("", act)
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_a_server_that_is_away_is_told(scheme: str) -> None:
+    api = CloudRunApi("a-project", "a-region", "a-job", f"{scheme}://127.0.0.1:1", retry_seconds=0.5)
+    began = time.monotonic()
+    with pytest.raises(RunnerError, match=r"did not manage to start|did not answer when asked to start"):
+        api.start(NAME, 1)
+    assert time.monotonic() - began < 5
+    api.close()
+
+
+def test_the_next_process_of_the_backend_goes_on(world: CloudWorld) -> None:
+    """Also where the first one died between the start and its answer: then the execution is found by our name."""
+
+    async def act(runner: Runner) -> list[str]:
+        await world.begin(runner, 1, "recorded")
+        await world.begin(runner, 1, "unrecorded")
+        forget = "UPDATE executions SET cloud_execution = NULL, cloud_operation = NULL, state = 'starting'"
+        await world.database.write(lambda connection: connection.exec_driver_sql(f"{forget} WHERE name = 'unrecorded'"))
+        await runner.close()
+        async with world.another() as following:
+            assert await following.outcome("recorded") is None
+            assert await following.outcome("unrecorded") is None
+            assert (await world.row("unrecorded")).cloud_execution
+            (world.folder / "go").touch()
+            return [(await world.end(following, name)).state for name in ("recorded", "unrecorded")]
+
+    assert world.run("while not (folder / 'go').exists(): time.sleep(0.01)", act) == ["succeeded", "succeeded"]
+
+
+def test_either_way_of_following_is_enough(grpc_world: CloudWorld) -> None:
+    many = ["PERMISSION_DENIED"] * 100
+
+    async def act(runner: Runner) -> None:
+        await grpc_world.begin(runner, 1, "by execution")
+        grpc_world.expect("GetOperation", *many)
+        found = await grpc_world.end(runner, "by execution")
+        assert (found.state, found.error) == ("failed", "Task 0 failed: exit code 4")
+        grpc_world.server.model.faults.clear()
+        await grpc_world.begin(runner, 1, "by operation")
+        grpc_world.expect("GetExecution", *many)
+        found = await grpc_world.end(runner, "by operation")
+        assert (found.state, found.error) == ("failed", "Task 0 failed: exit code 4")
+        grpc_world.expect("GetOperation", *many)
+        with pytest.raises(RunnerError, match=r"roles/run\.viewer"):
+            await runner.outcome("by operation")
+
+    grpc_world.retries = 0
+    grpc_world.run("sys.exit(4)", act)
+
+
+def test_a_deleted_execution_is_lost(grpc_world: CloudWorld) -> None:
+    async def act(runner: Runner) -> Outcome | None:
+        await grpc_world.begin(runner, 1)
+        grpc_world.expect("GetOperation", "NOT_FOUND")
+        grpc_world.expect("GetExecution", "NOT_FOUND")
+        return await runner.outcome(NAME)
+
+    found = grpc_world.run("", act)
+    assert found is not None
+    assert found.state == "lost"
+
+
+def test_a_cancelled_execution_has_failed() -> None:
+    failed = run_v2.Condition(type_="Completed", state="CONDITION_FAILED", message="it was cancelled")
+    ended = run_v2.Execution(
+        completion_time="2026-01-01T00:00:00Z", task_count=3, cancelled_count=3, conditions=[failed]
+    )
+    assert outcome_of(ended) == Outcome(state="failed", error="it was cancelled")
+    ended.conditions = []
+    assert outcome_of(ended) == Outcome(state="failed", error="3 of 3 tasks failed")
+
+
+def test_the_client_is_imported_on_its_thread_alone() -> None:
+    code = (
+        "import sys, backend.jobs.runners; sys.exit(any(name.startswith(('google', 'grpc')) for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

@@ -1,7 +1,8 @@
-"""Compiled colour kernels: numpy in, plain values out. `quantize` and `score` are all that others call.
+"""Compiled kernels: numpy in, numpy or plain values out.
 
-Both are deterministic: the same input gives the same answer on every run, thread, processor type, and
-without compilation. Both release the interpreter's lock while they work.
+`quantize` and `score` find colours, `resize` and `halve` make pictures smaller; nothing else is called from outside.
+All are deterministic: the same input gives the same answer on every run, thread, processor type, and without
+compilation. All release the interpreter's lock while they work.
 
 Numba costs a third of a second to import and the kernels a little more to load, so the first call
 pays for it and not the import of this package; `python -m native.warm_up` compiles ahead of time.
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from native.pictures import halve, resize
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["quantize", "score"]
+__all__ = ["halve", "quantize", "resize", "score"]
 
 OPAQUE = 0xFF000000
 GOOGLE_BLUE = 0xFF4285F4  # what material-color-utilities falls back to

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
+from processor.header import PROFILE
 from processor.icc_profile import is_srgb
 from processor.vips_setup import pyvips
 
 _LOG = logging.getLogger(__name__)
 
-_PROFILE = "icc-profile-data"
 _COLOUR_BANDS = {"b-w": 1, "grey16": 1, "cmyk": 4}
 _ALPHA_FULL = {"rgb16": 65535.0, "grey16": 65535.0, "scrgb": 1.0}
 
@@ -34,8 +34,8 @@ def to_srgb(image: pyvips.Image, name: str) -> pyvips.Image:
     colorimetric intent with black point compensation, as photo programs do by default.
     """
     image = _usual_bands(image)
-    if image.get_typeof(_PROFILE) != 0:
-        if image.format == "uchar" and image.bands == 3 and is_srgb(bytes(image.get(_PROFILE))):
+    if image.get_typeof(PROFILE) != 0:
+        if image.format == "uchar" and image.bands == 3 and is_srgb(bytes(image.get(PROFILE))):
             return image
         try:
             return _three_bands(
@@ -44,7 +44,7 @@ def to_srgb(image: pyvips.Image, name: str) -> pyvips.Image:
         except pyvips.Error:
             _LOG.warning("%s has a colour profile that cannot be used; it is shown without", name)
             image = image.copy()
-            image.remove(_PROFILE)
+            image.remove(PROFILE)
     return _three_bands(image.colourspace("srgb"))
 
 

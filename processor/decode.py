@@ -7,17 +7,25 @@ by name which file is damaged, can export it again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from processor.base import Base
 from processor.colour import split_alpha, to_srgb
 from processor.errors import BrokenPixels
 from processor.hdr import code_points, to_sdr
-from processor.header import RESEND, Header, condense, open_lazily, read_header
+from processor.header import PROFILE, RESEND, Header, condense, open_lazily, read_header
 from processor.heif import HeifTrouble, decode_heic
+from processor.icc_profile import is_srgb
+from processor.jpeg_decoder import decode_plain
 from processor.memory_estimate import estimate_bytes
-from processor.shrink import box_shrink, in_memory
+from processor.shrink import box_shrink, image_of, in_memory, pixels_of
 from processor.signatures import Container
 from processor.vips_setup import pyvips
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "BACKGROUND",
@@ -32,20 +40,6 @@ BACKGROUND = (255, 255, 255)
 """What shows through where a picture is transparent: white, like the paper that most cut-outs are made for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """`image`: sRGB, 3 bands of 8 bits, in memory, no metadata, still in *stored* orientation.
-
-    `alpha`: one band of 8 bits of the same size, in memory, or None. `scale_x` and `scale_y`: base
-    pixels per stored pixel.
-    """
-
-    image: pyvips.Image
-    alpha: pyvips.Image | None
-    scale_x: float
-    scale_y: float
-
-
 def decode(data: bytes, header: Header, shrink: int, name: str) -> Base:
     """Decode once, at 1/`shrink` (1, 2, 4 or 8) of the stored size.
 
@@ -53,17 +47,30 @@ def decode(data: bytes, header: Header, shrink: int, name: str) -> Base:
     averaged on the way, so that the full picture is never in memory (HEIC excepted). Raises BrokenPixels.
     """
     try:
+        plain = decode_plain(data, header, shrink)
+        if plain is not None:
+            return Base(_plain_colours(plain, header, name), None, 1 / shrink, 1 / shrink)
         image = _open(data, header, shrink)
         colour, alpha = split_alpha(image)
         colour = _colours(colour, data, header, name)
         if alpha is None:
-            return _base(colour, None, image, header, shrink)
+            return _base(pixels_of(colour), None, image, header, shrink)
         # Colour and alpha hang on one pass over the file, so both are fetched in one.
         both = in_memory(colour.bandjoin(alpha))
         flat = both.copy(interpretation="srgb").flatten(background=list(BACKGROUND))
-        return _base(flat, in_memory(both[3]), image, header, shrink)
+        return _base(pixels_of(flat), pixels_of(both[3])[:, :, 0], image, header, shrink)
     except (pyvips.Error, HeifTrouble) as error:
         raise BrokenPixels(name, f"is damaged or cut off ({condense(error)})", RESEND) from error
+
+
+def _plain_colours(pixels: NDArray[np.uint8], header: Header, name: str) -> NDArray[np.uint8]:
+    """To sRGB by the profile that the JPEG file had, if it had one and that is another."""
+    if not header.profile or is_srgb(header.profile):
+        return pixels
+    # A profile for grey wants grey; its three colours are equal.
+    image = image_of(pixels if header.bands == 3 else np.ascontiguousarray(pixels[:, :, :1]))
+    image.set_type(pyvips.GValue.blob_type, PROFILE, header.profile)
+    return pixels_of(to_srgb(image, name))
 
 
 def _colours(image: pyvips.Image, data: bytes, header: Header, name: str) -> pyvips.Image:
@@ -84,8 +91,10 @@ def _open(data: bytes, header: Header, shrink: int) -> pyvips.Image:
     return box_shrink(open_lazily(data, container, page=header.page), shrink)
 
 
-def _base(flat: pyvips.Image, alpha: pyvips.Image | None, opened: pyvips.Image, header: Header, shrink: int) -> Base:
+def _base(
+    pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, opened: pyvips.Image, header: Header, shrink: int
+) -> Base:
     scale_x = scale_y = 1 / shrink
     if header.loader == "webp":  # its decoder rounds to whole pixels and stretches by the difference
         scale_x, scale_y = opened.width / header.width, opened.height / header.height
-    return Base(in_memory(flat).copy(interpretation="srgb"), alpha, scale_x, scale_y)
+    return Base(pixels, alpha, scale_x, scale_y)

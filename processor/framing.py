@@ -7,7 +7,6 @@ file holds it; the *upright* one is as a person sees it, after the EXIF orientat
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 SHRINKS = (8, 4, 2, 1)
@@ -25,15 +24,6 @@ class Box:
     top: float
     width: float
     height: float
-
-
-@dataclass(frozen=True, slots=True)
-class AxisPlan:
-    """One axis made smaller: take `count` pixels from `first` and resize by `scale`, rounding to whole pixels."""
-
-    first: int
-    count: int
-    scale: float
 
 
 def swaps_sides(orientation: int) -> bool:
@@ -94,36 +84,3 @@ def scale_box(box: Box, factor_x: float, factor_y: float) -> Box:
 def shrink_for(scale: float) -> int:
     """The largest of `SHRINKS` that still leaves at least as many pixels as `scale` asks for."""
     return next((shrink for shrink in SHRINKS if 1 / shrink >= scale), 1)
-
-
-def plan_axis(start: float, length: float, available: int, target: int) -> AxisPlan:
-    """Choose the whole-pixel crop that shows [start, start + length) of `available` pixels best.
-
-    `start` and `length` may be fractions, `target` is at most `length` rounded up. A resizer keeps
-    the centre of its input in place, so a crop that is a little too long but has the right centre
-    shows exactly the wanted part at the exact scale; where no crop has both, the scale gives way by
-    less than a pixel over the whole length, so that neither end is half a pixel off.
-    """
-    exact = target / length
-    best: tuple[float, int, int, float] | None = None
-    for count in range(math.floor(length) - 1, math.ceil(length) + 2):
-        if not 1 <= count <= available:
-            continue
-        middle = start + (length - count) / 2
-        for first in sorted({math.floor(middle), math.ceil(middle)}):
-            inside = min(max(first, 0), available - count)
-            before, after = inside - start, inside + count - start - length
-            choices = [(_mean_distance(before, after), inside, count, target / count)]
-            if abs(count * exact - target) < 0.5:
-                choices.append((abs(before + after) / 2, inside, count, exact))
-            best = min([*choices, best] if best is not None else choices)
-    if best is None:  # less than one pixel is left of a very thin picture
-        return AxisPlan(min(max(math.floor(start), 0), available - 1), 1, float(target))
-    return AxisPlan(best[1], best[2], best[3])
-
-
-def _mean_distance(at_start: float, at_end: float) -> float:
-    """The mean of |d| where d runs evenly from `at_start` to `at_end`."""
-    if at_start * at_end >= 0:
-        return abs(at_start + at_end) / 2
-    return (at_start**2 + at_end**2) / (2 * (abs(at_start) + abs(at_end)))

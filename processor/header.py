@@ -14,6 +14,8 @@ from processor.vips_setup import pyvips
 Loader = Literal["jpeg", "png", "webp", "gif", "tiff", "avif", "heic"]
 
 _SAMPLES = {"4:2:0": 1.5, "4:1:1": 1.5, "4:2:2": 2.0, "4:4:0": 2.0}
+PROFILE = "icc-profile-data"
+
 _ALLOWED = "Photos may be JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC"
 
 
@@ -25,6 +27,7 @@ class Header:
     themselves). `pages` counts frames, pages or pictures in the file; only the first is shown
     (of HEIC and AVIF the one that the file calls primary: `page`). `progressive` is true of
     interlaced files too. `samples_per_pixel` counts what is stored after chroma subsampling: 1.5 for 4:2:0.
+    `profile` is the ICC profile of a JPEG file; of other formats it is found again with the pixels.
     """
 
     loader: Loader
@@ -41,6 +44,7 @@ class Header:
     has_alpha: bool
     is_animation: bool
     samples_per_pixel: float
+    profile: bytes = b""
 
 
 def read_header(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Header:
@@ -150,6 +154,7 @@ def _describe(image: pyvips.Image, container: Container, name: str) -> Header:
         has_alpha=bool(image.hasalpha()),
         is_animation=pages > 1 and loader in ("gif", "webp"),
         samples_per_pixel=_samples_per_pixel(image),
+        profile=bytes(image.get(PROFILE)) if container == "jpeg" and image.get_typeof(PROFILE) else b"",
     )
 
 

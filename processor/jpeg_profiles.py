@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from contract.recipes import DEVICE_PROFILE, THUMBNAIL_PROFILE
-from processor.vips_setup import pyvips
+from processor.shrink import image_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +29,9 @@ class JpegProfile:
     quality: int
     reason: str
 
-    def encode(self, image: pyvips.Image) -> bytes:
-        """`image`: three bands of 8 bits, sRGB. Returns a JPEG file."""
-        encoded: bytes = image.jpegsave_buffer(
+    def encode(self, picture: NDArray[np.uint8]) -> bytes:
+        """`picture`: sRGB, uint8 of shape (height, width, 3). Returns a JPEG file."""
+        encoded: bytes = image_of(picture).jpegsave_buffer(
             Q=self.quality,
             subsample_mode="on",
             optimize_coding=False,

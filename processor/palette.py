@@ -17,13 +17,11 @@ import numpy as np
 import native
 from contract.messages import Histogram, Palette
 from contract.palettes import PALETTE_COLOURS, palette_of
-from processor.decode import Base
-from processor.framing import PROXY_SIDE, shrink_for
+from processor.base import Base
+from processor.framing import PROXY_SIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from processor.vips_setup import pyvips
 
 MAX_COLOURS = 128
 
@@ -40,11 +38,11 @@ def proxy_pixels(base: Base) -> NDArray[np.uint8]:
 
     Where the photo has transparency only its opaque pixels count, unless there are none at all.
     """
-    scale = proxy_scale(base.image.width, base.image.height)
-    colours = _small(base.image, scale).reshape(-1, 3)
+    colours = _small(base).reshape(-1, 3)
     if base.alpha is None:
         return colours
-    opaque = _small(base.alpha, scale).reshape(-1) == 255
+    grey = Base(np.repeat(base.alpha[:, :, np.newaxis], 3, axis=2), None, base.scale_x, base.scale_y)
+    opaque = _small(grey)[:, :, 0].reshape(-1) == 255
     return colours[opaque] if opaque.any() else colours
 
 
@@ -77,19 +75,13 @@ def score(populations: Mapping[Rgb, int], desired: int) -> list[Rgb]:
     return [_rgb(colour) for colour in native.score(argb, desired, no_choice) if colour != no_choice]
 
 
-def _small(image: pyvips.Image, scale: float) -> NDArray[np.uint8]:
-    """Resized and looked at in place: numpy reads the buffer that libvips wrote."""
-    small = image
-    if scale < 1:
-        # Averaging first leaves a filter of few taps; the proxy needs colours, not edges.
-        shrink = shrink_for(scale * 2)
-        small = image.shrink(shrink, shrink, ceil=True) if shrink > 1 else image
-        small = small.resize(
-            max(1, round(image.width * scale)) / small.width,
-            vscale=max(1, round(image.height * scale)) / small.height,
-        )
-    pixels: NDArray[np.uint8] = np.frombuffer(small.write_to_memory(), dtype=np.uint8)
-    return pixels.reshape(small.height, small.width, small.bands)
+def _small(base: Base) -> NDArray[np.uint8]:
+    height, width = base.pixels.shape[:2]
+    scale = proxy_scale(width, height)
+    if scale == 1:
+        return base.pixels
+    pixels, _ = base.for_ratio(1 / scale)
+    return native.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
 def _rgb(argb: int) -> Rgb:

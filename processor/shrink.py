@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from processor.vips_setup import pyvips
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def box_shrink(image: pyvips.Image, shrink: int) -> pyvips.Image:
@@ -23,3 +30,16 @@ def in_memory(image: pyvips.Image) -> pyvips.Image:
     The result is bare pixels: profile, EXIF and gain map stay behind. Raises pyvips.Error.
     """
     return pyvips.Image.new_from_memory(image.write_to_memory(), image.width, image.height, image.bands, image.format)
+
+
+def pixels_of(image: pyvips.Image) -> NDArray[np.uint8]:
+    """Run the pipeline of an 8-bit image once: uint8 of shape (height, width, bands). Raises pyvips.Error."""
+    flat: NDArray[np.uint8] = np.frombuffer(image.write_to_memory(), np.uint8)
+    return flat.reshape(image.height, image.width, image.bands)
+
+
+def image_of(pixels: NDArray[np.uint8]) -> pyvips.Image:
+    """An array of shape (height, width, bands), uint8, C-contiguous, as libvips sees it; nothing is copied."""
+    height, width, bands = pixels.shape
+    image = pyvips.Image.new_from_memory(pixels.data, width, height, bands, "uchar")
+    return image.copy(interpretation="b-w" if bands < 3 else "srgb")

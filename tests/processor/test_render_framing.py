@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,12 +10,10 @@ from pictures import STORED_FOR, encoded, pixels_of
 
 from contract.messages import Device
 from processor.framing import (
-    SHRINKS,
     Box,
     box_to_stored,
     cover_crop,
     cover_scale,
-    plan_axis,
     scale_box,
     shrink_for,
     upright_size,
@@ -59,35 +55,6 @@ def test_a_box_shows_the_same_pixels_stored_and_upright(w: int, h: int, orientat
 @given(sides, sides, orientations)
 def test_turning_sizes_twice_gives_them_back(w: int, h: int, orientation: int) -> None:
     assert upright_size(*upright_size(w, h, orientation), orientation) == (w, h)
-
-
-@given(sides, st.floats(0, 1), st.floats(0.01, 1), st.floats(0.001, 1), st.sampled_from(SHRINKS))
-def test_a_plan_takes_what_is_there_and_gives_the_target(
-    full: int, place: float, share: float, smaller: float, shrink: int
-) -> None:
-    available = math.ceil(full / shrink)
-    length = max(1.0, full / shrink * share)
-    start = max(0.0, full / shrink - length) * place
-    target = max(1, math.floor(length * smaller))
-    plan = plan_axis(start, length, available, target)
-    assert plan.first >= 0
-    assert plan.count >= 1
-    assert plan.first + plan.count <= available
-    assert math.floor(plan.count * plan.scale + 0.5) == target
-    # A resizer keeps centres: what is shown reaches half of target / scale to both sides of the centre.
-    centre, half = plan.first + plan.count / 2, target / plan.scale / 2
-    assert abs(centre - half - start) <= 0.76
-    assert abs(centre + half - start - length) <= 0.76
-
-
-@given(st.integers(100, 5000), st.integers(100, 5000), st.integers(50, 2000), st.integers(50, 2000))
-def test_a_centred_crop_stays_centred(w: int, h: int, tw: int, th: int) -> None:
-    box = cover_crop(w, h, tw, th)
-    if cover_scale(w, h, tw, th) > 1:
-        return
-    for start, length, side, target in ((box.left, box.width, w, tw), (box.top, box.height, h, th)):
-        plan = plan_axis(start, length, side, target)
-        assert plan.first + plan.count / 2 == side / 2
 
 
 @given(st.floats(0.001, 100))

@@ -1,0 +1,43 @@
+"""The base: one decoded picture that all outputs are cut from, and its halves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import native
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEAST_RATIO = 1.5
+"""A picture is cut from a halved copy if that still has so many pixels for each of its own, in both directions.
+The filter then leaves out what averaging has blurred."""
+
+
+class Base:
+    """`pixels`: sRGB, uint8 of shape (h, w, 3), still in *stored* orientation. `alpha`: uint8 (h, w), or None.
+
+    `scale_x` and `scale_y`: base pixels per stored pixel. Used by one thread at a time: halves are made when needed.
+    """
+
+    def __init__(
+        self, pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, scale_x: float, scale_y: float
+    ) -> None:
+        self.pixels = pixels
+        self.alpha = alpha
+        self.scale_x = scale_x
+        self.scale_y = scale_y
+        self._halves = [pixels]
+
+    def for_ratio(self, ratio: float) -> tuple[NDArray[np.uint8], int]:
+        """(pixels, how many base pixels each has per side) to cut a picture from that has 1/`ratio` of the base's size.
+
+        The second is 1, 2, 4, ...; an odd last row or column of a level is left out in the next.
+        """
+        level = 0
+        while ratio / 2 ** (level + 1) >= LEAST_RATIO and min(self._halves[level].shape[:2]) >= 2:
+            level += 1
+            if level == len(self._halves):
+                self._halves.append(native.halve(self._halves[-1]))
+        return self._halves[level], 2**level

@@ -1,0 +1,116 @@
+"""The resizer against its twin, in every orientation, at the edges, and with what it must refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from processes import ABOUT_COMPILATION
+from resize_twin import TURNED, resized
+
+import native
+from native.jit import COMPILES
+
+sides = st.integers(1, 70 if COMPILES else 20)
+Picture = NDArray[np.uint8]
+
+
+def noise(height: int, width: int, seed: int = 0) -> Picture:
+    """The hardest picture: every pixel on its own, and the full range at every edge."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@settings(max_examples=60 if COMPILES else 8, deadline=None)
+@given(sides, sides, sides, sides, st.integers(0, 99))
+def test_it_agrees_with_its_twin(height: int, width: int, new_height: int, new_width: int, seed: int) -> None:
+    picture = noise(height, width, seed)
+    found = native.resize(picture, new_width, new_height)
+    # Half a level for rounding to whole ones, the rest for weights and sums in whole steps.
+    assert np.abs(found - resized(picture, new_width, new_height)).max() <= 0.5 + 0.5
+
+
+@settings(max_examples=40 if COMPILES else 5, deadline=None)
+@given(st.floats(-0.5, 8), st.floats(-0.5, 8), st.floats(0.3, 30), st.floats(0.3, 30), st.integers(1, 8))
+def test_a_box_of_fractions_in_every_orientation(
+    left: float, top: float, width: float, height: float, orientation: int
+) -> None:
+    picture = noise(37, 38)
+    box = (left, top, min(width, 38.5 - left), min(height, 37.5 - top))
+    wanted_width, wanted_height = (19, 21) if orientation >= 5 else (21, 19)
+    found = native.resize(picture, wanted_width, wanted_height, box=box, orientation=orientation)
+    expected = TURNED[orientation](resized(picture, 21, 19, box))
+    assert np.abs(found - expected).max() <= 1.0
+
+
+@pytest.mark.skipif(not COMPILES, reason=ABOUT_COMPILATION)
+@pytest.mark.parametrize("orientation", [1, 6], ids=["upright", "turned"])
+@pytest.mark.parametrize(("width", "height"), [(700, 300), (90, 41), (1500, 1100)], ids=["near", "far", "larger"])
+def test_pictures_of_many_spans_and_tiles(width: int, height: int, orientation: int) -> None:
+    picture = noise(613, 1201)
+    size = (height, width) if orientation == 6 else (width, height)
+    found = native.resize(picture, *size, orientation=orientation)
+    off = np.abs(found - TURNED[orientation](resized(picture, width, height)))
+    assert off.max() <= 1.0
+    assert off.mean() < 0.3  # rounding alone gives 0.25
+
+
+def test_flat_areas_stay_flat_and_nothing_is_shifted() -> None:
+    for level in (0, 1, 127, 254, 255):
+        picture = np.full((31, 47, 3), level, np.uint8)
+        for width, height in ((5, 7), (47, 31), (90, 64)):
+            assert (native.resize(picture, width, height) == level).all()
+    picture = noise(33, 35)
+    assert np.array_equal(native.resize(picture, 35, 33), picture)
+
+
+def test_views_and_read_only_pictures_are_fine() -> None:
+    picture = noise(40, 60)
+    picture.flags.writeable = False
+    view = picture[::2, ::-1]
+    assert np.array_equal(native.resize(view, 11, 9), native.resize(np.ascontiguousarray(view), 11, 9))
+
+
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 99))
+@settings(max_examples=30 if COMPILES else 6, deadline=None)
+def test_halving_takes_the_mean_of_each_square(height: int, width: int, seed: int) -> None:
+    picture = noise(height, width, seed)
+    even = picture[: height // 2 * 2, : width // 2 * 2].astype(int)
+    expected = (even.reshape(height // 2, 2, width // 2, 2, 3).sum((1, 3)) + 2) // 4
+    assert np.array_equal(native.halve(picture), expected)
+
+
+@pytest.mark.parametrize("function", [lambda p: native.resize(p, 2, 2), native.halve], ids=["resize", "halve"])
+def test_other_types_and_shapes_are_refused(function: object) -> None:
+    assert callable(function)
+    for picture in ([[[1, 2, 3]]], np.zeros((4, 4, 3)), np.zeros((4, 4, 3), np.int8)):
+        with pytest.raises(TypeError, match="uint8"):
+            function(picture)
+    for shape in ((4, 4), (4, 4, 4), (0, 4, 3), (4, 0, 3), (2, 2, 2, 3)):
+        with pytest.raises(ValueError, match="shape"):
+            function(np.zeros(shape, np.uint8))
+
+
+def test_sizes_and_boxes_that_cannot_be_are_refused() -> None:
+    picture = noise(10, 20)
+    for width, height in ((0, 5), (5, 0), (-1, 5), (1 << 16, 1 << 16)):
+        with pytest.raises(ValueError, match="cannot be made"):
+            native.resize(picture, width, height)
+    nan = float("nan")
+    for box in (
+        (0, 0, 0, 5),
+        (0, 0, 5, -1),
+        (-2, 0, 5, 5),
+        (0, 0, 22, 5),
+        (0, 8, 5, 5),
+        (nan, 0, 5, 5),
+        (0, 0, nan, 5),
+    ):
+        with pytest.raises(ValueError, match="does not lie"):
+            native.resize(picture, 5, 5, box=box)
+    for orientation in (0, 9):
+        with pytest.raises(ValueError, match="orientation"):
+            native.resize(picture, 5, 5, orientation=orientation)
+    with pytest.raises(ValueError, match="halved"):
+        native.halve(noise(1, 8))

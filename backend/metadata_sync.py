@@ -15,27 +15,22 @@ from datetime import UTC, datetime
 from itertools import islice
 
 import msgspec
-from sqlalchemy import Connection, exists, select
 
-from backend.database import Database, housekeeping, results
+from backend.database import Database, housekeeping
 from backend.database import images as image_rows
-from backend.database.tables import devices, images
+from backend.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
 from contract import object_names
 from contract.admin_messages import SyncReport
 from contract.bucket import Bucket, BucketError, ObjectInfo, ObjectNotFound, name_in
-from contract.messages import ImageOutcome, Palette, ProcessedImage
 from contract.sidecars import Sidecar
 
 log = logging.getLogger(__name__)
 
 SIDECAR_LIMIT_BYTES = 4 * 1024 * 1024
 PAGE = 200
-PALETTE_COLOURS = 8
 LONGEST_SECONDS = 3600.0
 LOCK_SECONDS = 60.0
 """Renewed on the way: only the lock of a process that died lasts this long."""
-
-ARCHIVABLE, WAITS, REFUSED = "archivable", "waits", "refused"
 
 
 def parse(data: bytes, image_id: str) -> tuple[Sidecar, datetime]:
@@ -51,81 +46,6 @@ def parse(data: bytes, image_id: str) -> tuple[Sidecar, datetime]:
         return sidecar, moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError as error:
         raise ValueError(f"its time {sidecar.processed_at!r} lies in no year of UTC") from error
-
-
-def palette_of(sidecar: Sidecar) -> Palette | None:
-    """The palette that a sidecar tells, or None if it tells of no picture at all."""
-    for result in sidecar.results:
-        return Palette(
-            primary=result.primary,
-            secondary=result.secondary,
-            tertiary=result.tertiary,
-            source_color=sidecar.source_color or result.primary,
-            all_colors=(result.colors + (result.primary,) * PALETTE_COLOURS)[:PALETTE_COLOURS],
-            neutral=sidecar.neutral,
-        )
-    return None
-
-
-def import_sidecar(
-    connection: Connection,
-    sidecar: Sidecar,
-    object_uri: Callable[[str, str, str], str],
-    thumbnail_uri: Callable[[str], str],
-    now: float,
-) -> tuple[str, str, bool]:
-    """Record what the sidecar says unless it is recorded; what may be done with it, why, and whether it was new."""
-    image = connection.execute(select(images).where(images.c.id == sidecar.image_id)).first()
-    if image is None:
-        return REFUSED, "unknown image", False
-    if image.processing_status == "processing" and (image.lease_until or 0) >= now:
-        return WAITS, "a task has this image and will report itself", False
-    if image.processing_status == "complete":
-        # Its rows stand. What a late sidecar says beside them is history, and archived as such.
-        return ARCHIVABLE, "recorded", False
-    if image.processing_status == "failed":
-        return REFUSED, "the image has failed; retry it, or remove the sidecar", False
-    palette = palette_of(sidecar)
-    if palette is None:
-        return WAITS, "it tells of no picture; the image will be rendered again", False
-    if not connection.scalar(select(exists().select_from(devices))):
-        # Without devices nothing would be lacking: the image would count as complete with nothing imported.
-        return WAITS, "there is no device to import its pictures for", False
-    thumbnail = sidecar.thumbnail
-    if thumbnail is not None:
-        try:
-            uri = thumbnail_uri(thumbnail.file_path)
-        except ValueError as error:
-            return REFUSED, f"thumbnail: {error}", False
-        thumbnail = msgspec.structs.replace(thumbnail, file_path=uri)
-    rows = [
-        ProcessedImage(
-            image_id=sidecar.image_id,
-            device_size=result.device_size,
-            width=result.width,
-            height=result.height,
-            file_path=result.file_path,
-            color_palette=palette,
-            recipe=result.recipe,
-        )
-        for result in sidecar.results
-    ]
-    outcome = ImageOutcome(
-        image_id=sidecar.image_id,
-        lease="sync",
-        color_palette=palette,
-        histogram=sidecar.histogram,
-        thumbnail=thumbnail,
-        seconds=sidecar.seconds,
-    )
-    stored, errors = results.record(connection, rows, [outcome], object_uri, now, trusted=True)
-    if errors:
-        return (
-            REFUSED,
-            f"{stored} of {len(rows)} pictures imported; {errors[0].device_size}: {errors[0].error}",
-            stored > 0,
-        )
-    return ARCHIVABLE, f"imported {stored} pictures", True
 
 
 class MetadataSync:
@@ -197,6 +117,8 @@ class MetadataSync:
             if verdict == ARCHIVABLE:
                 target = object_names.archived_sidecar(image_id, moment)
                 await asyncio.to_thread(self._archive, entry, sidecar, target)
+            elif verdict == DEAD:
+                await asyncio.to_thread(self._bucket.delete, entry.name)
         except ObjectNotFound as error:
             if error.name == entry.name:
                 return WAITS, False  # another run has moved it

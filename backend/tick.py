@@ -15,15 +15,14 @@ from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.archive_age import expire_if_due
-from backend.database import claims, garbage, housekeeping
+from backend.database import claims, housekeeping
+from backend.deletion import finish_deletions, remove_garbage
 from backend.jobs.runner import RunnerError
 from backend.services import Services
-from contract import object_names
-from contract.bucket import BucketError, name_in
+from contract.bucket import BucketError
 
 log = logging.getLogger(__name__)
 
-GARBAGE_AT_ONCE = 200
 SYNC_MARK = "last_sync"
 SYNC_SECONDS = 10.0
 """What a sync may take of one tick: leases and the queue do not wait longer; the next pass goes on."""
@@ -73,8 +72,9 @@ async def tick(services: Services) -> TickReport:
     nothing: tuple[str | None, str] = (None, "failed")
     started, reason = await part("the queue", lambda: services.queue.flush_if_due(now), nothing)
     synced = await part("metadata sync", lambda: _sync_if_due(services, now), 0)
+    await part("deletions", lambda: finish_deletions(services, now), 0)
     recorded = await part("records", services.records.catch_up, 0)
-    removed = await part("removing objects", lambda: _remove_garbage(services, now), 0)
+    removed = await part("removing objects", lambda: remove_garbage(services, now), 0)
     await part("the age of archived sidecars", lambda: expire_if_due(services, now), False)
     services.last_error = errors[0] if errors else None
     return TickReport(
@@ -98,25 +98,6 @@ async def _sync_if_due(services: Services, now: float) -> int:
     await services.database.write(housekeeping.set_fact, SYNC_MARK, str(now))
     report = await services.sync.run(now, within=SYNC_SECONDS)
     return report.archived if report else 0
-
-
-async def _remove_garbage(services: Services, now: float) -> int:
-    gone = []
-    for uri in await services.database.read(garbage.due, now, GARBAGE_AT_ONCE):
-        try:
-            name = name_in(services.bucket, uri)
-            variant = object_names.device_of_variant(name)
-            if await services.database.write(garbage.take, uri, variant[1] if variant else None, now):
-                await services.in_bucket(services.bucket.delete, name)
-                gone.append(uri)
-        except ValueError as error:
-            log.warning("%s is not ours to remove: %s", uri, error)
-            await services.database.write(garbage.removed, [uri])
-        except BucketError as error:
-            log.warning("an object could not be removed and is tried again in an hour: %s", error)
-    if gone:
-        await services.database.write(garbage.removed, gone)
-    return len(gone)
 
 
 async def loop(services: Services, seconds: float) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, delete, exists, or_, select, update
 
-from backend.database.tables import garbage, processed_images
+from backend.database.tables import garbage, images, processed_images
 from backend.database.upsert import insert_into
 
 RETRY_SECONDS = 3600.0
@@ -20,6 +20,17 @@ def discard(connection: Connection, uris: Sequence[str], delete_after: float) ->
         )
 
 
+def discard_now(connection: Connection, image_id: str, now: float) -> None:
+    """Let the replaced pictures of an image go at once."""
+    of_image = garbage.c.object_name.contains(f"/{image_id}-", autoescape=True)
+    connection.execute(update(garbage).where(of_image, garbage.c.delete_after > now).values(delete_after=now))
+
+
+def is_noted(connection: Connection, uri: str) -> bool:
+    """Whether this object is noted for removal, or is being removed at this moment."""
+    return bool(connection.scalar(select(exists().where(garbage.c.object_name == uri))))
+
+
 def due(connection: Connection, now: float, limit: int) -> list[str]:
     """URIs whose time has come, longest overdue first."""
     query = select(garbage.c.object_name).where(garbage.c.delete_after <= now).order_by(garbage.c.delete_after)
@@ -31,8 +42,9 @@ def take(connection: Connection, uri: str, image_id: str | None, now: float) -> 
 
     The note stays, an hour later, until `removed`: a removal that fails or dies half-way is tried again then.
     """
-    used = (processed_images.c.image_id == image_id) & (processed_images.c.file_path == uri)
-    if image_id is not None and connection.scalar(select(exists().where(used))):
+    shown = exists().where(processed_images.c.image_id == image_id, processed_images.c.file_path == uri)
+    owned = exists().where(images.c.id == image_id, or_(images.c.file_path == uri, images.c.thumbnail_path == uri))
+    if image_id is not None and connection.scalar(select(or_(shown, owned))):
         removed(connection, [uri])
         return False
     later = update(garbage).where(garbage.c.object_name == uri).values(delete_after=now + RETRY_SECONDS)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select, update
 from backend.database.garbage import discard
 from backend.database.recorded import changed
 from backend.database.tables import devices, images, processed_images
+from backend.database.tombstones import dead_of
 from backend.database.upsert import insert_into
 from backend.database.work_set import LEGACY, missing_work
 from contract.messages import ImageOutcome, ProcessedImage, RowError
@@ -59,6 +60,7 @@ def record(
     ids = {row.image_id for row in rows} | {outcome.image_id for outcome in outcomes}
     known = {row.id: row for row in connection.execute(select(images).where(images.c.id.in_(ids)))}
     screens = {row.key: row for row in connection.execute(select(devices))}
+    dead = dead_of(connection, ids - known.keys())
     stored = 0
     errors: list[RowError] = []
     touched: set[str] = set()
@@ -77,6 +79,9 @@ def record(
                 uri = object_uri(row.file_path, row.device_size, row.image_id)
             except ValueError as reason:
                 error = f"filePath: {reason}"
+        if row.image_id in dead:
+            error = "the image was deleted"
+            discard(connection, _late_object(row, object_uri), now)
         if error is not None:
             errors.append(RowError(image_id=row.image_id, device_size=row.device_size, error=error))
             continue
@@ -88,6 +93,8 @@ def record(
     for outcome in outcomes:
         image = known.get(outcome.image_id)
         if image is None:
+            if outcome.image_id in dead and outcome.thumbnail is not None:
+                discard(connection, [outcome.thumbnail.file_path], now)
             continue
         # Complete: its rows came in an earlier report, or this one is told again.
         told_before = image.processing_status == "complete"
@@ -102,6 +109,14 @@ def record(
     if altered:
         changed(connection, sorted(altered))
     return stored, errors
+
+
+def _late_object(row: ProcessedImage, object_uri: Callable[[str, str, str], str]) -> list[str]:
+    """The picture that a task made of an image while that was deleted, if it lies where it may."""
+    try:
+        return [object_uri(row.file_path, row.device_size, row.image_id)]
+    except ValueError:
+        return []
 
 
 def _store_variant(connection: Connection, row: ProcessedImage, uri: str, todays: str, now: float) -> bool:

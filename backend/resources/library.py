@@ -10,13 +10,14 @@ from falcon.asgi import Request, Response
 
 from backend.auth import Access
 from backend.database import images
+from backend.deletion import delete_image
 from backend.errors import Invalid, NotFound
 from backend.operations import Query, answer, operation, query_int
 from backend.pair_colours import palette_of_pair
 from backend.schemes import default_variant, schemes_of
 from backend.services import Services
 from contract.admin_messages import ColourSchemes, ImageInfo, ImageList, Problem, SchemeContrast, SchemeVariant
-from contract.messages import ImageId, ImageState, Palette
+from contract.messages import ImageId, ImageState, Palette, Success
 
 
 class Images:
@@ -57,6 +58,17 @@ class OneImage:
         if found is None:
             raise NotFound(f"there is no image {image_id[:64]!r}")
         answer(resp, found)
+
+    @operation(
+        "Delete a photo, its pictures and all that is known of it",
+        access=Access.ADMIN,
+        answers={200: Success, 404: Problem},
+    )
+    async def on_delete(self, req: Request, resp: Response, image_id: str) -> None:
+        if not await delete_image(self.services, image_id):
+            raise NotFound(f"there is no image {image_id[:64]!r}")
+        self.services.hint.set()
+        answer(resp, Success())
 
 
 class ImageScheme:

@@ -14,8 +14,8 @@ from falcon.asgi.multipart import BodyPart, MultipartForm
 from falcon.media.multipart import MultipartParseError
 
 from backend.auth import Access
-from backend.database import images
-from backend.errors import Invalid, NotAnImage, Refused, TooLarge, TooSlow
+from backend.database import garbage, images
+from backend.errors import Invalid, NotAnImage, Refused, TooLarge, TooSlow, Unavailable
 from backend.image_header import read_upload_header
 from backend.operations import answer, operation
 from backend.records import fresh_record
@@ -55,6 +55,7 @@ class Uploads:
             413: Problem,
             415: Problem,
             422: Problem,
+            503: Problem,
         },
     )
     async def on_post(self, req: Request, resp: Response) -> None:
@@ -156,6 +157,9 @@ class Uploads:
         image_id = file_hash[:32]
         state = await services.database.read(images.state_of, image_id)
         name = object_names.original(image_id, header.extension)
+        if state is None and await services.database.read(garbage.is_noted, uri_of(services.bucket, name)):
+            services.hint.set()
+            raise Unavailable(f"{filename}: this photo was deleted, and its file is being removed; send it again soon")
         restored = await services.in_bucket(services.bucket.create, name, data, "application/octet-stream")
         if state == "failed" and restored:  # it may well have failed since its original was gone
             again = RetryRequest(which="named", ids=(image_id,))

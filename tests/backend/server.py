@@ -107,7 +107,15 @@ class BackendServer:
         for folder in ("images", "processed"):
             shutil.rmtree(self.bucket / folder, ignore_errors=True)
         with contextlib.closing(sqlite3.connect(self.database, timeout=10)) as connection, connection:
-            for table in ("processed_images", "images", "devices", "local_tasks", "executions", "garbage"):
+            for table in (
+                "processed_images",
+                "images",
+                "devices",
+                "local_tasks",
+                "executions",
+                "garbage",
+                "tombstones",
+            ):
                 connection.execute(f"DELETE FROM {table}")
 
     def objects(self, prefix: str = "") -> set[str]:

@@ -22,7 +22,6 @@ from typing import Protocol
 
 from msgspec import Struct
 
-
 PIECE_BYTES = 256 * 1024
 """The most that `Bucket.download_to` hands over at once."""
 

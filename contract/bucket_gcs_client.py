@@ -120,7 +120,7 @@ def _look_at_header(response: requests.Response, *_: object, **__: object) -> No
     if response.status_code >= 400:
         # The client leaves the body of a refused download unread, and its connection would stay taken:
         # as many refusals as there are connections, and every thread would wait for ever.
-        _ = response.content
+        response.content  # noqa: B018
         return
     length = response.headers.get("Content-Length", "")
     if _limit.size is not None and length.isdigit() and int(length) > _limit.size:

@@ -85,7 +85,7 @@ async def _run(settings: Settings) -> tuple[int, bool]:
 
     stamina.instrumentation.set_on_retry_hooks(())  # the client says itself what it tries again
     try:
-        bucket = await renderer.io(open_bucket, settings.bucket_url)
+        bucket = await renderer.io(open_bucket, settings.bucket_url, connections=renderer.io_threads)
         await renderer.io(bucket.probe)
     except ValueError as error:
         log.error("BUCKET_URL: %s", error)

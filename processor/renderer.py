@@ -60,7 +60,9 @@ class Renderer:
         # One more than there are threads: its attempt is announced while the others still render.
         self._slots = asyncio.Semaphore(threads + 1)
         self._render_pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
-        self._io_pool = ThreadPoolExecutor(min(32, 4 * threads + 4), thread_name_prefix="io")
+        self.io_threads = min(32, 4 * threads + 4)
+        """How many calls of the bucket may be under way at a time."""
+        self._io_pool = ThreadPoolExecutor(self.io_threads, thread_name_prefix="io")
         self._limits = limits
         self._render_seconds = render_seconds
         self._running = 0

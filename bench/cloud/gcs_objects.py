@@ -191,7 +191,9 @@ class ObjectStore:
         prefix, delimiter = asked.get("prefix", ""), asked.get("delimiter", "")
         size = min(int(asked.get("maxResults", LARGEST_PAGE)), self._largest_page)
         after = _read_token(asked["pageToken"]) if "pageToken" in asked else ""
-        items, prefixes, last = [], [], ""
+        items: list[dict[str, Any]] = []
+        prefixes: list[str] = []
+        last = next_page = ""
         with self._lock:
             for name, found in sorted(self.bucket(bucket_name).objects.items()):
                 if not name.startswith(prefix):
@@ -201,16 +203,15 @@ class ObjectStore:
                 if entry <= after or entry == last:
                     continue
                 if len(items) + len(prefixes) == size:
-                    page = {"items": items, "prefixes": prefixes, "nextPageToken": _token(last)}
+                    next_page = _token(last)
                     break
                 last = entry
                 if more:
                     prefixes.append(entry)
                 else:
                     items.append(found.resource())
-            else:
-                page = {"items": items, "prefixes": prefixes}
-        return {"kind": "storage#objects", **{key: value for key, value in page.items() if value}}
+        told = {"items": items, "prefixes": prefixes, "nextPageToken": next_page}
+        return {"kind": "storage#objects", **{key: value for key, value in told.items() if value}}
 
 
 def _token(last: str) -> str:

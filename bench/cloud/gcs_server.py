@@ -100,7 +100,7 @@ class _Http(ThreadingHTTPServer):
     def process_request_thread(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
         self.owner.opened(1)
         try:
-            super().process_request_thread(request, client_address)  # type: ignore[arg-type]
+            super().process_request_thread(request, client_address)
         finally:
             self.owner.opened(-1)
 

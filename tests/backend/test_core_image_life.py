@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from backend.database import claims, devices, images, results
 from backend.database.claims import LEGACY_LEASE_SECONDS
 from backend.database.results import MAX_STRIKES
-from backend.metadata_sync import import_sidecar
+from backend.sidecar_import import import_sidecar
 from contract.admin_messages import RetryRequest
 from contract.messages import ClaimAnswer, ClaimedImage
 from contract.recipes import recipe

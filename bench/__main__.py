@@ -91,5 +91,17 @@ def run(
     sys.exit(1 if any(case.failed for case in found.cases) else 0)
 
 
+@main.command()
+@click.option("--cpus", type=click.IntRange(1, 64), required=True, help="CPUs of a task.")
+@click.option("--memory", type=click.IntRange(128), required=True, metavar="MB", help="Memory of a task in MB.")
+@click.option("--samples", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of photos.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True)
+def tune(cpus: int, memory: int, samples: Path | None, rounds: int) -> None:
+    """Choose the settings of a task for so many CPUs and so much memory, by measuring them in turn."""
+    from bench.tune import tune_here
+
+    click.echo("\n".join(tune_here(cpus, memory, samples, rounds, say)))
+
+
 if __name__ == "__main__":
     main(prog_name="python -m bench")

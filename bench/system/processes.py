@@ -1,0 +1,114 @@
+"""What processes use, read from /proc (proc(5)): CPU seconds, resident memory, and a sampler over time.
+
+Only Linux has /proc; elsewhere `NEEDS` says so, and the cases that need it are named as missing.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+NEEDS = "Linux, for the figures in /proc"
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def available() -> bool:
+    """Whether this system tells what its processes use."""
+    return Path("/proc/self/stat").exists()
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system CPU seconds of a process itself, without its children; 0.0 if it has ended."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
+
+
+def ended_children_cpu() -> float:
+    """User and system CPU seconds of the children of this process that have ended, and theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory in MB (10^6 bytes); 0.0 if the process has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
+    except (OSError, IndexError):
+        return 0.0
+
+
+def peak_rss_mb(pid: int) -> float:
+    """The largest resident memory so far in MB (10^6 bytes); 0.0 if the process has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
+def children(pid: int) -> list[int]:
+    """The living children of a process."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(child) for child in listed.read_text().split()]
+        except OSError:  # the thread has ended since it was listed
+            continue
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on; the second may hold spaces and brackets."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return []
+    return text[text.rindex(")") + 2 :].split()
+
+
+class Point(NamedTuple):
+    """At `seconds` after the sampler's start: the memory of the watched tasks, and how much was done."""
+
+    seconds: float
+    rss_mb: float
+    done: int
+
+
+class Sampler:
+    """Samples the largest resident memory among the children of a process, until the block ends.
+
+    `done()` is asked at each sample how many images are complete, so that memory can be laid over progress.
+    """
+
+    def __init__(self, parent: int, done: Callable[[], int], *, pause_s: float = 0.05) -> None:
+        self._parent = parent
+        self._done = done
+        self._pause = pause_s
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+        self._began = time.monotonic()
+        self.points: list[Point] = []
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._ending.wait(self._pause):
+            sizes = [rss_mb(child) for child in children(self._parent)]
+            if any(sizes):
+                self.points.append(Point(time.monotonic() - self._began, max(sizes), self._done()))

@@ -1,0 +1,98 @@
+"""`python -m bench.system.serve`: the backend, instrumented; its tasks are those of `bench.system.task`."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from bench.system.instruments import Instruments, from_environment
+from bench.system.network import SlowBucket
+
+T = TypeVar("T")
+QUERIES_FILE = "queries.json"
+
+
+class QueryTimes:
+    """For each query function: calls, wall seconds and CPU seconds of the thread that ran it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.found: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+
+    def timed(self, name: str, call: Callable[[], T]) -> T:
+        begin, cpu = time.perf_counter(), time.thread_time()
+        try:
+            return call()
+        finally:
+            used = (1.0, time.perf_counter() - begin, time.thread_time() - cpu)
+            with self._lock:
+                self.found[name] = [before + more for before, more in zip(self.found[name], used, strict=True)]
+
+
+class QueryTime(Struct, frozen=True, array_like=True):
+    """What one query function cost in all."""
+
+    calls: float
+    wall_s: float
+    cpu_s: float
+
+
+def read_queries(folder: Path) -> dict[str, QueryTime]:
+    """For each query function, `file.name`, what a backend that has ended left in `folder`."""
+    return msgspec.json.decode((folder / QUERIES_FILE).read_bytes(), type=dict[str, QueryTime])
+
+
+def main() -> int:
+    """Put the instruments in place and serve; the backend's exit code."""
+    given = from_environment()
+    if given.cpus and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cpus])
+    from backend.__main__ import main as serve
+
+    runners: Any = importlib.import_module("backend.jobs.runners")
+    services: Any = importlib.import_module("backend.services")
+    times = QueryTimes()
+    if given.queries:
+        services.Database = _timed_database(services.Database, times)
+    _change_bucket(services, given)
+    runners.LocalRunner = functools.partial(runners.LocalRunner, command=(sys.executable, "-m", "bench.system.task"))
+    known = services.Services._task_environment
+    services.Services._task_environment = lambda self: {**known(self), **given.task_environment}
+    try:
+        return serve()
+    finally:
+        if given.queries:
+            (given.place / QUERIES_FILE).write_bytes(msgspec.json.encode(dict(times.found)))
+
+
+def _timed_database(kind: Any, times: QueryTimes) -> Any:
+    class TimedDatabase(kind):  # type: ignore[misc]
+        def _run(self, engine: Any, query: Any) -> Any:
+            asked = query.args[0]
+            name = f"{getattr(asked, '__module__', '').rpartition('.')[2]}.{getattr(asked, '__name__', asked)}"
+            return times.timed(name, lambda: super(TimedDatabase, self)._run(engine, query))
+
+    return TimedDatabase
+
+
+def _change_bucket(services: Any, given: Instruments) -> None:
+    network = given.network
+    if network is None:
+        return
+    opening = services.open_bucket
+    services.open_bucket = lambda url, **more: SlowBucket(opening(url, **more), network)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""`python -m bench.system.task`: a task of the processor, instrumented. Started by the measured backend."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+from bench.system.instruments import Instruments, from_environment
+from bench.system.network import SlowBucket
+from bench.system.stages import RENDER_STAGES, STAGES, Recorder, TimedBucket
+
+
+def main() -> int:
+    """Put the instruments in place, run the task, and leave what they found; the task's exit code."""
+    given = from_environment()
+    if "VIPS_CONCURRENCY" in given.task_environment:
+        import pyvips  # noqa: F401  (libvips reads the variable only now; the processor sets its own later)
+    if given.render_threads:
+        os.environ["RENDER_THREADS"] = str(given.render_threads)
+    program: Any = importlib.import_module("processor.__main__")
+    recorder = Recorder()
+    _change_bucket(given, recorder)
+    if given.read_ahead:
+        _change_read_ahead(given.read_ahead)
+    if given.stages:
+        recorder.wrap(STAGES)
+        loading = program._load_rendering
+
+        def load_and_wrap() -> None:
+            loading()
+            recorder.wrap(RENDER_STAGES)
+
+        program._load_rendering = load_and_wrap
+    try:
+        code: int = program.main()
+        return code
+    finally:
+        if given.stages:
+            recorder.write(given.place)
+
+
+def _change_bucket(given: Instruments, recorder: Recorder) -> None:
+    buckets: Any = importlib.import_module("contract.buckets")
+    opening = buckets.open_bucket
+
+    def open_bucket(url: str, **more: Any) -> Any:
+        bucket = opening(url, **more)
+        if given.network is not None:
+            bucket = SlowBucket(bucket, given.network)
+        return TimedBucket(bucket, recorder) if given.stages else bucket
+
+    buckets.open_bucket = open_bucket
+
+
+def _change_read_ahead(read_ahead: int) -> None:
+    task: Any = importlib.import_module("processor.task")
+
+    def claim_room(under_way: int, threads: int) -> int:
+        room = threads + read_ahead - under_way
+        return room if room >= min(threads, read_ahead) else 0
+
+    task.claim_room = claim_room
+
+
+if __name__ == "__main__":
+    sys.exit(main())

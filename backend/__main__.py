@@ -79,16 +79,15 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
 def _announced(data_folder: Path | None, url: str) -> Iterator[None]:
     """Hold the data folder and say in it where this backend listens.
 
-    Raises BlockingIOError if another backend holds it. The lock ends with the process, however that ends.
+    Raises BlockingIOError if another backend holds it.
     """
     if data_folder is None:
         yield
         return
-    import fcntl
+    from backend.embedded import held
 
     file = data_folder / "backend.json"
-    with (data_folder / "backend.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with held(data_folder):
         aside = file.with_suffix(".new")
         aside.write_text(json.dumps({"pid": os.getpid(), "url": url, "started_at": time.time()}))
         aside.replace(file)  # whoever waits for it never reads a part

@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -64,6 +65,19 @@ def kept_secrets(data_folder: Path) -> KeptSecrets:
         return msgspec.json.decode(path.read_bytes(), type=KeptSecrets)
     except msgspec.DecodeError as error:
         raise ValueError(f"{path} is damaged ({error}); remove it and a new one is made") from error
+
+
+@contextlib.contextmanager
+def held(data_folder: Path) -> Iterator[None]:
+    """Hold the data folder for this process alone; the lock ends with the process, however that ends.
+
+    Raises BlockingIOError if another process holds it.
+    """
+    import fcntl
+
+    with (data_folder / "backend.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def keep_port(data_folder: Path, port: int) -> None:

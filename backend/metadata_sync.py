@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -18,6 +17,7 @@ import msgspec
 
 from backend.database import Database, housekeeping
 from backend.database import images as image_rows
+from backend.reported_paths import ReportedPaths
 from backend.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
 from contract import object_names
 from contract.admin_messages import SyncReport
@@ -55,15 +55,13 @@ class MetadataSync:
         self,
         database: Database,
         bucket: Bucket,
-        object_uri: Callable[[str, str, str], str],
-        thumbnail_uri: Callable[[str], str],
+        paths: ReportedPaths,
         holder: str,
     ) -> None:
-        """`object_uri` and `thumbnail_uri` give the stored form of a path, or raise ValueError if it lies elsewhere."""
+        """`holder` names this process among those that share the database."""
         self._database = database
         self._bucket = bucket
-        self._object_uri = object_uri
-        self._thumbnail_uri = thumbnail_uri
+        self._paths = paths
         self._holder = holder
         self._told: set[str] = set()
         log.info("Metadata sync service initialized")
@@ -112,7 +110,7 @@ class MetadataSync:
             if await self._database.read(image_rows.state_of, image_id) in ("pending", "processing"):
                 await asyncio.to_thread(self._check_objects, sidecar)
             verdict, reason, new = await self._database.write(
-                import_sidecar, sidecar, self._object_uri, self._thumbnail_uri, now
+                import_sidecar, sidecar, self._paths.variant_uri, self._paths.thumbnail_uri, now
             )
             if verdict == ARCHIVABLE:
                 target = object_names.archived_sidecar(image_id, moment)

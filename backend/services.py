@@ -19,9 +19,9 @@ from backend.jobs.runners import open_runner
 from backend.metadata_sync import MetadataSync
 from backend.metrics import Metrics
 from backend.records import Records
+from backend.reported_paths import ReportedPaths
 from backend.settings import Settings
-from contract import object_names
-from contract.bucket import Bucket, name_in, uri_of
+from contract.bucket import Bucket
 from contract.buckets import open_bucket
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Services:
         self.bucket: Bucket = open_bucket(settings.bucket, connections=threads + 2)  # the sync has threads of its own
         self.bucket_threads = ThreadPoolExecutor(threads, "bucket")
         self.upload_slots = asyncio.Semaphore(settings.uploads_at_once)
+        self.paths = ReportedPaths(self.bucket)
         self.metrics = Metrics()
         self.records = Records(self.database, self.bucket, self.in_bucket, self.confirm)
         self.backend_url = settings.backend_api_url or own_url
@@ -81,9 +82,7 @@ class Services:
         )
         self.runner = open_runner(settings, self.database, self._task_environment, self.hint.set)
         self.queue = JobQueue(self.database, self.runner, settings)
-        self.sync = MetadataSync(
-            self.database, self.bucket, self.variant_uri, self.thumbnail_uri, f"{os.getpid()}-{secrets.token_hex(4)}"
-        )
+        self.sync = MetadataSync(self.database, self.bucket, self.paths, f"{os.getpid()}-{secrets.token_hex(4)}")
 
     def _task_environment(self) -> dict[str, str]:
         return {
@@ -91,26 +90,6 @@ class Services:
             "BACKEND_API_URL": self.backend_url,
             "BACKEND_AUTH_TOKEN": self.settings.processor_auth_token,
         }
-
-    def variant_uri(self, path: str, device_key: str, image_id: str) -> str:
-        """The address of a reported variant. Raises ValueError unless it is one of this device and image.
-
-        The model system's clients name their objects otherwise; for them `processed/` in our bucket is enough.
-        """
-        name = name_in(self.bucket, path)
-        if not name.startswith(object_names.PROCESSED):
-            raise ValueError(f"{name!r} does not lie under {object_names.PROCESSED}")
-        parsed = object_names.device_of_variant(name)
-        if parsed is not None and parsed != (device_key, image_id):
-            raise ValueError(f"{name!r} is a picture of another device or image")
-        return uri_of(self.bucket, name)
-
-    def thumbnail_uri(self, path: str) -> str:
-        """The address of a reported thumbnail. Raises ValueError unless it lies where thumbnails do."""
-        name = name_in(self.bucket, path)
-        if not name.startswith(object_names.THUMBNAILS):
-            raise ValueError(f"{name!r} does not lie under {object_names.THUMBNAILS}")
-        return uri_of(self.bucket, name)
 
     async def confirm(self) -> None:
         """Raise Unavailable unless this process may still acknowledge changes."""

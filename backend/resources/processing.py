@@ -114,7 +114,7 @@ class Results:
         services = self.services
         outcomes = [self._checked(outcome) for outcome in body.outcomes]
         stored, errors = await services.database.write(
-            results.record, body.images, outcomes, services.variant_uri, services.clock()
+            results.record, body.images, outcomes, services.paths.variant_uri, services.clock()
         )
         await services.records.keep([row.image_id for row in body.images] + [told.image_id for told in outcomes])
         services.metrics.results.labels("stored").inc(stored)
@@ -129,7 +129,7 @@ class Results:
         if outcome.thumbnail is None:
             return outcome
         try:
-            uri = self.services.thumbnail_uri(outcome.thumbnail.file_path)
+            uri = self.services.paths.thumbnail_uri(outcome.thumbnail.file_path)
         except ValueError as error:
             log.warning("thumbnail of %s refused: %s", outcome.image_id, error)
             return msgspec.structs.replace(outcome, thumbnail=None)

@@ -16,6 +16,7 @@ from core_library import HISTOGRAM, PALETTE, Library, image_id
 
 from backend.database import claims, devices, housekeeping, results
 from backend.metadata_sync import LOCK_SECONDS, SIDECAR_LIMIT_BYTES, MetadataSync, parse
+from backend.reported_paths import ReportedPaths
 from contract import object_names
 from contract.admin_messages import SyncReport
 from contract.bucket import Bucket, BucketDenied, name_in, uri_of
@@ -37,18 +38,7 @@ class Setting:
 
     def another(self, holder: str) -> MetadataSync:
         """The sync of another backend process."""
-        return MetadataSync(self.library.database, self.bucket, self.object_uri, self.thumbnail_uri, holder)
-
-    def object_uri(self, path: str, key: str, image: str) -> str:
-        """Takes paths of the bucket alone."""
-        return uri_of(self.bucket, name_in(self.bucket, path))
-
-    def thumbnail_uri(self, path: str) -> str:
-        """Takes paths of the bucket's thumbnails alone."""
-        name = name_in(self.bucket, path)
-        if not name.startswith(object_names.THUMBNAILS):
-            raise ValueError(f"{name!r} is no thumbnail")
-        return uri_of(self.bucket, name)
+        return MetadataSync(self.library.database, self.bucket, ReportedPaths(self.bucket), holder)
 
     def leave(self, image: str, content: Sidecar | bytes) -> None:
         """Put a sidecar where tasks put theirs, and before it the pictures that it tells of."""
@@ -306,7 +296,7 @@ def test_an_archive_that_refuses_loses_nothing(place: Setting, caplog: pytest.Lo
     (image,) = place.library.add(1)
     place.leave(image, sidecar(image))
     denied: Any = DeniesMoves(place.bucket)
-    sync = MetadataSync(place.library.database, denied, place.object_uri, place.thumbnail_uri, "x")
+    sync = MetadataSync(place.library.database, denied, ReportedPaths(place.bucket), "x")
     report = place.library.run(sync.run(500.0))
     assert (report.imported, report.archived, report.left) == (1, 0, 1)
     assert place.library.states()[image] == "complete"

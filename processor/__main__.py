@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("processor")
 
+HEAD_START_SECONDS = 0.03
+"""So long the first claim has the interpreter to itself: enough to be sent, and then it waits for its answer while
+rendering is loaded. Measured side by side: claimed after 0.30 s instead of 0.59, with the first result no later."""
+
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
     """Run one task as `environ` says; the exit code."""
@@ -76,7 +80,7 @@ async def _run(settings: Settings) -> tuple[int, bool]:
     renderer = Renderer(
         threads=settings.render_threads, shares=shares_of(settings.memory_limit), limits=settings.limits
     )
-    renderer.warm_up(_load_rendering)
+    _leave_out_httpx_command_line()
 
     import stamina.instrumentation
 
@@ -98,7 +102,9 @@ async def _run(settings: Settings) -> tuple[int, bool]:
         if asked_to_stop.is_set():
             task.stop()
         stopping = asyncio.create_task(_stop_when(asked_to_stop, task))
+        loading = asyncio.get_running_loop().call_later(HEAD_START_SECONDS, renderer.warm_up, _load_rendering)
         code = await task.run()
+        loading.cancel()
         stopping.cancel()
     renderer.close()
     return code, renderer.busy
@@ -107,6 +113,12 @@ async def _run(settings: Settings) -> tuple[int, bool]:
 async def _stop_when(asked: asyncio.Event, task: Task) -> None:
     await asked.wait()
     task.stop()
+
+
+def _leave_out_httpx_command_line() -> None:
+    """httpx looks for a command line of its own, which takes rich and click with it where these are installed: a
+    tenth of a second that the first claim would wait for, and nothing that a task uses."""
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it cannot be imported
 
 
 def _load_rendering() -> None:

@@ -62,8 +62,8 @@ def run(context: Context) -> CaseResult:
             f"Copies of {len(chosen)} photos of 11 to 13 MP, {found[PLAIN][0].sent_bytes / 1e6:.0f} MB in all, each "
             "another file; backend, tasks and uploader share the machine.",
             f"Imitated network: {NETWORK.latency_s * 1000:.0f} ms a round trip and "
-            f"{NETWORK.bytes_per_s / 1e6:.0f} MB/s a connection: from the uploader and the tasks to the backend, and to the "
-            "bucket.",
+            f"{NETWORK.bytes_per_s / 1e6:.0f} MB/s a connection: from uploader and tasks to the backend, and "
+            "to the bucket.",
         ),
         spans=waterfall(found[TIMED][-1]),
     )

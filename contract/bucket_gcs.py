@@ -71,7 +71,11 @@ class GcsBucket:
         blob = self._access.blob(name)
         blob.cache_control = cache
         blob.upload_from_string(
-            data, content_type=content_type, checksum="crc32c", if_generation_match=generation, **self._access.waits
+            data,
+            content_type=content_type,
+            checksum="crc32c",
+            if_generation_match=generation,
+            **self._access.waits_sending(len(data)),
         )
         return blob
 

@@ -31,6 +31,10 @@ os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "1")
 storage_blob._MAX_MULTIPART_SIZE = 1024 * 1024 * 1024
 
 
+SLOWEST_UPLOAD = 250_000
+"""Bytes a second; an upload that is slower is given up."""
+
+
 class Patience(Struct, frozen=True):
     """How long a call waits, in seconds: for a connection, for the next bytes, and with its retries."""
 
@@ -40,10 +44,13 @@ class Patience(Struct, frozen=True):
     first_pause: float = 0.5
     longest_pause: float = 8.0
 
-    @property
-    def timeout(self) -> tuple[float, float]:
-        """As the client takes it: (to connect, between two pieces of an answer)."""
-        return self.connect, self.read
+    def timeout(self, size: int = 0) -> tuple[float, float]:
+        """As the client takes it: (to connect, between two pieces of an answer), where `size` bytes are sent.
+
+        Both count for sending too, and for all of it at once: the first on a new connection, the second on a used one.
+        """
+        sending = size / SLOWEST_UPLOAD
+        return self.connect + sending, self.read + sending
 
     @property
     def retry(self) -> Retry:
@@ -58,11 +65,16 @@ class Access:
     def __init__(self, bucket_name: str, connections: int, patience: Patience) -> None:
         """Raises BucketDenied where there are no credentials."""
         self.bucket_name = bucket_name
-        self.waits: dict[str, Any] = {"timeout": patience.timeout, "retry": patience.retry}
+        self._patience = patience
+        self.waits: dict[str, Any] = self.waits_sending(0)
         """For each call of the client; none goes without."""
         with self.errors(""):
             self.client = make_client(connections)
         self.bucket = self.client.bucket(bucket_name)
+
+    def waits_sending(self, size: int) -> dict[str, Any]:
+        """For a call that sends `size` bytes."""
+        return {"timeout": self._patience.timeout(size), "retry": self._patience.retry}
 
     @contextmanager
     def errors(self, name: str) -> Iterator[None]:

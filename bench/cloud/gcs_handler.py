@@ -7,15 +7,13 @@ import re
 import socket
 import struct
 import time
-from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from msgspec import Struct
-
+from bench.cloud.gcs_bodies import Answer, Call, media, parts_of_upload
 from bench.cloud.gcs_faults import Fault
-from bench.cloud.gcs_objects import Refusal, StoredObject
+from bench.cloud.gcs_objects import Refusal
 
 if TYPE_CHECKING:
     from bench.cloud.gcs_server import GcsServer
@@ -47,24 +45,6 @@ _ROUTES: list[tuple[str, re.Pattern[str], str, set[str]]] = [
 ]
 
 
-class Call(Struct):
-    """One request, taken apart."""
-
-    operation: str
-    parts: list[str]
-    asked: dict[str, str]
-    body: bytes
-    headers: Message
-
-
-class Answer(Struct):
-    """What goes back."""
-
-    status: int
-    body: bytes = b""
-    headers: dict[str, str] = {}
-
-
 def _json(found: dict[str, Any]) -> Answer:
     return Answer(200, json.dumps(found).encode(), {"Content-Type": "application/json; charset=UTF-8"})
 
@@ -89,49 +69,6 @@ def routed(method: str, target: str) -> tuple[str, list[str], dict[str, str]]:
                 raise Refusal(400, "invalidParameter", "a parameter is given twice")
             return operation, [unquote(part, errors="strict") for part in match.groups()], asked
     raise Refusal(501, "notImplemented", f"{method} {split.path} is nothing that the programs should ask")
-
-
-def parts_of_upload(call: Call) -> tuple[dict[str, Any], bytes]:
-    """(metadata, content) of an upload in one request. Raises Refusal."""
-    kind = call.asked.get("uploadType")
-    content_type = str(call.headers.get("Content-Type", ""))
-    if kind == "media":
-        return {"name": call.asked.get("name", ""), "contentType": content_type}, call.body
-    match = re.fullmatch(r'multipart/related; boundary="?([^";]+)"?', content_type)
-    if kind != "multipart" or not match:
-        raise Refusal(501, "notImplemented", f"an upload goes in one request here, not by uploadType={kind}")
-    mark = b"--" + match[1].strip("'").encode()
-    head, _, rest = call.body.partition(mark + b"\r\n")
-    described, _, rest = rest.partition(b"\r\n" + mark + b"\r\n")
-    content, end, tail = rest.rpartition(b"\r\n" + mark + b"--")
-    if head or not end or tail.strip():
-        raise Refusal(400, "invalid", "Malformed multipart body.")
-    metadata = json.loads(described.partition(b"\r\n\r\n")[2])
-    headers, _, data = content.partition(b"\r\n\r\n")
-    sent_as = re.search(rb"content-type: *([^\r\n]+)", headers, re.IGNORECASE)
-    return {"contentType": sent_as[1].decode() if sent_as else "", **metadata}, data
-
-
-def media(found: StoredObject, wanted_range: str | None) -> Answer:
-    """An object's bytes, all of them or one range. Raises Refusal 416 for a range that lies outside."""
-    size = len(found.data)
-    headers = {
-        "Content-Type": found.content_type,
-        "X-Goog-Generation": str(found.generation),
-        "X-Goog-Metageneration": str(found.metageneration),
-        "X-Goog-Stored-Content-Length": str(size),
-        "X-Goog-Stored-Content-Encoding": "identity",
-        "Cache-Control": found.cache_control or "private, max-age=0",
-    }
-    if wanted_range is None:
-        return Answer(200, found.data, {**headers, "X-Goog-Hash": f"crc32c={found.crc32c}"})
-    match = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted_range)
-    first = int(match[1]) if match else size
-    last = min(int(match[2]), size - 1) if match and match[2] else size - 1
-    if first > last:
-        raise Refusal(416, "requestedRangeNotSatisfiable", f"Request range not satisfiable: {wanted_range}.")
-    # No checksum: that of the whole says nothing of a part.
-    return Answer(206, found.data[first : last + 1], {**headers, "Content-Range": f"bytes {first}-{last}/{size}"})
 
 
 def make_handler(server: GcsServer) -> type[BaseHTTPRequestHandler]:
@@ -184,8 +121,7 @@ def make_handler(server: GcsServer) -> type[BaseHTTPRequestHandler]:
             if length > LARGEST_BODY:
                 self._hang_up()
                 return
-            body = self.rfile.read(length)
-            server.link.carry("up", len(body))
+            body = self._received(length)
             server.link.wait_for_answer()
             fault = None
             try:
@@ -209,6 +145,13 @@ def make_handler(server: GcsServer) -> type[BaseHTTPRequestHandler]:
                 self._send(answer, fault)
 
         do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = answer
+
+        def _received(self, length: int) -> bytes:
+            pieces = []
+            for start in range(0, length, PIECE):
+                pieces.append(self.rfile.read(min(PIECE, length - start)))
+                server.link.carry("up", len(pieces[-1]))
+            return b"".join(pieces)
 
         def _send(self, answer: Answer, fault: Fault | None) -> None:
             body = answer.body

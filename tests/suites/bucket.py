@@ -15,6 +15,7 @@ import pytest
 
 from contract.bucket import (
     NO_OBJECT,
+    PIECE_BYTES,
     Bucket,
     BucketDenied,
     BucketError,
@@ -54,6 +55,19 @@ ESCAPING = [
 def names_of(found: Iterator[object]) -> list[str]:
     """The names of a listing, in its order."""
     return [entry.name for entry in found]  # type: ignore[attr-defined]
+
+
+class Pieces:
+    """Keeps the pieces of a download; raises `error` when it has the first."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.seen: list[bytes] = []
+        self._error = error
+
+    def write(self, data: bytes) -> None:
+        self.seen.append(data)
+        if self._error is not None:
+            raise self._error
 
 
 class BucketPromises:
@@ -112,6 +126,41 @@ class BucketPromises:
         assert not caught.value.temporary
         with pytest.raises(ObjectTooLarge):
             bucket.read("x", 0)
+
+    @pytest.mark.parametrize("size", [0, 5, PIECE_BYTES, 3 * PIECE_BYTES + 1])
+    def test_a_download_comes_in_bounded_pieces_and_in_order(self, bucket: Bucket, size: int) -> None:
+        data = bytes(number * 7 % 251 for number in range(size))
+        bucket.replace("x", data, TYPE)
+        pieces = Pieces()
+        bucket.download_to("x", pieces, size)
+        assert b"".join(pieces.seen) == data
+        assert all(0 < len(piece) <= PIECE_BYTES for piece in pieces.seen)
+
+    def test_a_download_that_is_refused_gives_no_piece(self, bucket: Bucket) -> None:
+        bucket.replace("folder/x", b"12345", TYPE)
+        pieces = Pieces()
+        with pytest.raises(ObjectTooLarge):
+            bucket.download_to("folder/x", pieces, 4)
+        for name in ("missing", "folder"):
+            with pytest.raises(ObjectNotFound):
+                bucket.download_to(name, pieces)
+        assert pieces.seen == []
+
+    @pytest.mark.parametrize("error", [OSError("full"), KeyError("stop"), BrokenPipeError("nobody reads")])
+    def test_what_the_taker_of_a_download_raises_comes_out(self, bucket: Bucket, error: Exception) -> None:
+        bucket.replace("x", bytes(3 * PIECE_BYTES), TYPE)
+        pieces = Pieces(error)
+        with pytest.raises(type(error)) as caught:
+            bucket.download_to("x", pieces)
+        assert caught.value is error
+        assert len(pieces.seen) == 1
+
+    def test_asking_for_an_age_keeps_what_is_young(self, bucket: Bucket) -> None:
+        for name in ("old/x", "old/y/z", "other"):
+            bucket.replace(name, b"x", TYPE)
+        bucket.expire("old/", 30)
+        assert bucket.expire("old/", 30) is False
+        assert names_of(bucket.list("", recursive=True)) == ["old/x", "old/y/z", "other"]
 
     def test_a_generation_is_written_over_once(self, bucket: Bucket) -> None:
         first = bucket.write_if("a/x", b"one", TYPE, NO_OBJECT)
@@ -271,6 +320,7 @@ class BucketPromises:
             lambda: bucket.create(name, b"x", TYPE),
             lambda: bucket.replace(name, b"x", TYPE),
             lambda: bucket.read_with_generation(name),
+            lambda: bucket.download_to(name, Pieces()),
             lambda: bucket.write_if(name, b"x", TYPE, NO_OBJECT),
             lambda: bucket.stat(name),
             lambda: bucket.move(name, "target"),

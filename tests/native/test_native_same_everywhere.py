@@ -71,6 +71,7 @@ def test_the_whole_suite_passes_without_compilation() -> None:
 
 
 SECOND_START = """
+import gc
 import time
 begin = time.perf_counter()
 import numpy as np
@@ -81,6 +82,8 @@ with event.install_recorder("numba:compile") as compiling:
     found = native.quantize(np.full((9, 3), 200, np.uint8))
     native.score(found)
 assert [kernel.name for kernel in native.jit.KERNELS if kernel.compiled] == []
+assert gc.isenabled()
+assert gc.get_freeze_count() == 0
 print(len(compiling.buffer), len(native.jit.KERNELS), time.perf_counter() - begin)
 """
 

@@ -190,7 +190,7 @@ class GcsBucket:
     def probe(self) -> None:
         with self._access.errors(""):
             listing = self._access.client.list_blobs(
-                self._access.bucket, max_results=1, fields="items(name)", **self._access.waits
+                self._access.bucket, max_results=1, fields="items(name)", **self._access.brief_waits
             )
             next(iter(listing), None)
 

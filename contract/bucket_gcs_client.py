@@ -35,6 +35,10 @@ SLOWEST_UPLOAD = 250_000
 """Bytes a second; an upload that is slower is given up."""
 
 
+BRIEF = 5.0
+"""Seconds that a probe waits for bytes, and goes on with its retries."""
+
+
 class Patience(Struct, frozen=True):
     """How long a call waits, in seconds: for a connection, for the next bytes, and with its retries."""
 
@@ -75,6 +79,14 @@ class Access:
     def waits_sending(self, size: int) -> dict[str, Any]:
         """For a call that sends `size` bytes."""
         return {"timeout": self._patience.timeout(size), "retry": self._patience.retry}
+
+    @property
+    def brief_waits(self) -> dict[str, Any]:
+        """For a call whose answer somebody waits for who asks whether we are well."""
+        return {
+            "timeout": (self._patience.connect, min(BRIEF, self._patience.read)),
+            "retry": self._patience.retry.with_timeout(min(BRIEF, self._patience.retries)),
+        }
 
     @contextmanager
     def errors(self, name: str) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import google_crc32c
@@ -159,6 +160,16 @@ def test_what_does_not_pass_has_an_end(server: GcsServer, fault: Fault) -> None:
             call()
 
 
+def test_a_probe_ends_long_before_anything_else(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contract.bucket_gcs_client.BRIEF", 0.3)
+    bucket = bucket_at(server.url, "photos", Patience(first_pause=0.02, longest_pause=0.05))
+    server.faults.draw(1.0, Fault("status", status=503))
+    began = time.monotonic()
+    with pytest.raises(BucketUnavailable):
+        bucket.probe()
+    assert time.monotonic() - began < 3
+
+
 def test_a_slow_way_up_is_no_fault(server: GcsServer) -> None:
     """The time to connect is none for sending all of an upload, though the client's sockets take it for that."""
     bucket = bucket_at(server.url, "photos", SHORT)
@@ -207,10 +218,19 @@ def test_a_permission_that_lacks_is_named_and_not_asked_for_again(
     assert server.requests[operation] == 1
 
 
-def test_no_call_waits_for_a_telemetry_thread(server: GcsServer, bucket: GcsBucket) -> None:
-    bucket.read("x")
-    bucket.stat("x")
-    assert server.requests["get bucket"] == 0
+def test_no_thread_asks_for_the_bucket_behind_our_back(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked() -> int:
+        bucket = bucket_at(server.url, "photos")
+        bucket.replace("x", DATA, TYPE)
+        bucket.stat("x")
+        deadline = time.monotonic() + 0.4
+        while not server.requests["get bucket"] and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return server.requests["get bucket"]
+
+    assert asked() == 0
+    monkeypatch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "false")
+    assert asked() == 1, "the client does so no more: our setting can go"
 
 
 def test_all_at_once_nothing_is_lost_or_mixed_up(server: GcsServer) -> None:

@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LEAST_RATIO = 1.5
+LEAST_RATIO = 1.25
 """A picture is cut from a halved copy if that still has so many pixels for each of its own, in both directions.
-The filter then leaves out what averaging has blurred."""
+The filter then leaves out most of what averaging has blurred. SSIM to a full decode and one Lanczos 3, over 28 photos
+of 8 MP and more: median 0.998 and worst 0.989 for what is cut from a half, where the whole base would give 0.9994
+and 0.9989 and cost three times as much; the largest screen, always cut from the base, has 0.997 and 0.988.
+Tried: 1.1 (worst 0.966); halving by (-1, 9, 9, -1) / 16, which blurs less and aliases more (worst 0.972)."""
 
 
 class Base:

@@ -52,15 +52,16 @@ def read_records(
 ) -> Iterator[list[ImageRecord]]:
     """The records that were written at `since` or later by the bucket's clock, in batches.
 
-    One that cannot be understood is named in the log and added to `unreadable`. Raises BucketError.
+    One that cannot be understood is added to `unreadable`, or else named in the log. Raises BucketError.
     """
 
     def one(entry: ObjectInfo) -> ImageRecord | None:
         try:
             return read_record(bucket, entry.name)
         except UnreadableRecord as error:
-            log.error("%s", error)
-            if unreadable is not None:
+            if unreadable is None:
+                log.error("%s", error)
+            else:
                 unreadable.append(entry.name)
             return None
 

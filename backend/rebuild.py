@@ -107,7 +107,7 @@ async def _adopt(
             continue
         if await database.read(tombstones.is_dead, image_id):
             await database.write(garbage.discard, [uri_of(bucket, entry.name)], now)
-        elif await _take_in(database, bucket, settings, entry, image_id):
+        elif await take_in(database, bucket, settings, entry, image_id):
             adopted += 1
             tell(f"{entry.name} has no record and is taken in")
         else:
@@ -115,8 +115,11 @@ async def _adopt(
     return adopted
 
 
-async def _take_in(database: Database, bucket: Bucket, settings: Settings, entry: ObjectInfo, image_id: str) -> bool:
-    """Make a pending image of an original; False if it is none, or not the one that its name says."""
+async def take_in(database: Database, bucket: Bucket, settings: Settings, entry: ObjectInfo, image_id: str) -> bool:
+    """Make a pending image of an original; False if it is none, or not the one that its name says.
+
+    Raises BucketError.
+    """
     data = await asyncio.to_thread(bucket.read, entry.name)
     file_hash = hashlib.sha256(data).hexdigest()
     if file_hash[:32] != image_id:

@@ -27,6 +27,12 @@ def bury(connection: Connection, image_id: str, now: float) -> bool:
     return True
 
 
+def outrank(connection: Connection, image_id: str) -> None:
+    """Raise the revision of a tombstone whose record says something else."""
+    of_image = tombstones.c.image_id == image_id
+    connection.execute(update(tombstones).where(of_image).values(revision=tombstones.c.revision + 1))
+
+
 def is_dead(connection: Connection, image_id: str) -> bool:
     """Whether this image was deleted, or is being deleted."""
     return bool(connection.scalar(select(sa.exists().where(tombstones.c.image_id == image_id))))

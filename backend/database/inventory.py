@@ -1,0 +1,52 @@
+"""All that the database says about objects and records, as one consistent view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from backend.database import recorded
+from backend.database.tables import devices, garbage, images, processed_images, tombstones
+from contract.records import DevicesRecord, ImageRecord
+
+AT_ONCE = 500
+
+
+class Inventory(Struct, kw_only=True):
+    """Records as they should be, by image; rows that name objects; what is on its way out."""
+
+    records: dict[str, ImageRecord]
+    states: dict[str, str]
+    variants: list[sa.Row[Any]]
+    devices: DevicesRecord
+    discarded: set[str]
+
+
+def take(connection: Connection, bucket_url: str) -> Inventory:
+    """Look at everything; names of objects, where they lie in our bucket."""
+    query = select(images.c.id, images.c.processing_status)
+    states = {row.id: row.processing_status for row in connection.execute(query)}
+    known = sorted({*states, *connection.scalars(select(tombstones.c.image_id))})
+    records: dict[str, ImageRecord] = {}
+    for first in range(0, len(known), AT_ONCE):
+        for record in recorded.read_records(connection, known[first : first + AT_ONCE], bucket_url):
+            records[record.image_id] = record
+    variants = select(
+        processed_images.c.id,
+        processed_images.c.image_id,
+        processed_images.c.device_size,
+        processed_images.c.file_path,
+        processed_images.c.recipe,
+        processed_images.c.width,
+        processed_images.c.height,
+    ).where(processed_images.c.device_size.in_(select(devices.c.key)))
+    return Inventory(
+        records=records,
+        states=states,
+        variants=list(connection.execute(variants.order_by(processed_images.c.id))),
+        devices=recorded.read_devices(connection),
+        discarded={recorded.short(uri, bucket_url) for uri in connection.scalars(select(garbage.c.object_name))},
+    )

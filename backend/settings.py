@@ -65,7 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = "cost"
     batch_size: Annotated[Count, Meta(description="pending images that start an execution at once")] = 50
     flush_delay_seconds: Annotated[Seconds, Meta(description="longest wait of a pending image before a start")] = 30.0
-    max_tasks: Annotated[Count, Meta(le=10_000, description="most tasks of one execution")] = 10
+    max_tasks: Annotated[Count, Meta(le=10_000, description="most tasks at a time")] = 10
     task_timeout_seconds: Annotated[Seconds, Meta(description="time of one attempt of a task")] = 900.0
     task_retries: Annotated[int, Meta(ge=0, le=10, description="retries of a failed task")] = 3
     lease_seconds: Annotated[Seconds, Meta(description="how long a claim holds without renewal")] = 60.0

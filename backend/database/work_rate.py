@@ -15,7 +15,8 @@ LEAST_PHOTOS = 20
 """Fewer say more about what else went on at the time than about the photos."""
 LEAST_PHOTOS_OF_A_TASK = 4
 """A task that renders several at once is measured only when it had several."""
-ASSUMED_MEGAPIXELS = 12.0
+ASSUMED = WorkRate(seconds_per_megapixel=SECONDS_PER_MEGAPIXEL, megapixels_per_photo=12.0)
+"""Until then."""
 
 
 def work_rate(connection: Connection) -> WorkRate:
@@ -54,5 +55,5 @@ def work_rate(connection: Connection) -> WorkRate:
             megapixels += sum(row.megapixels for row in rows)
             photos += len(rows)
     if photos < LEAST_PHOTOS or seconds <= 0 or megapixels <= 0:
-        return WorkRate(seconds_per_megapixel=SECONDS_PER_MEGAPIXEL, megapixels_per_photo=ASSUMED_MEGAPIXELS)
+        return ASSUMED
     return WorkRate(seconds_per_megapixel=seconds / megapixels, megapixels_per_photo=megapixels / photos, photos=photos)

@@ -14,13 +14,16 @@ from msgspec import Struct
 
 from backend.jobs.runner import RunnerProfile
 
-SECONDS_PER_MEGAPIXEL = 0.015
+SECONDS_PER_MEGAPIXEL = 0.02
 """Assumed seconds of one task of two CPUs per megapixel, until this installation has measured its own."""
 
 RESTART_BACKOFF_SECONDS = 5.0
 """Wait after a first failed execution; doubled for each further one."""
 
 LONGEST_BACKOFF_SECONDS = 300.0
+
+LAST_CLAIM_SECONDS = 45.0
+"""So long before its deadline a task claims no more."""
 
 
 class QueueFacts(Struct, frozen=True, kw_only=True):
@@ -59,7 +62,7 @@ def decide(
 
     Due is a full batch, a first pending image that has waited `flush_delay` seconds, or a flush.
     Work that running tasks will take before their deadline is left to them. As many tasks as
-    there is worthwhile work for, at most `profile.max_tasks`.
+    there is worthwhile work for; with those that run at most `profile.max_tasks`.
     """
     if facts.pending == 0 or facts.first_pending_at is None:
         return _none("nothing is pending")
@@ -83,11 +86,14 @@ def decide(
     uncovered = facts.pending_megapixels - coming
     if uncovered <= 0 and facts.running_task_seconds > 0:
         return _none(f"running tasks will take the {facts.pending} pending images")
+    room = profile.max_tasks - facts.live_tasks
+    if room <= 0:
+        return _none(f"{facts.live_tasks} tasks are running, as many as may")
     if not flush and fresh and _minute_is_paid(facts, now, profile, uncovered):
         return _none(f"{facts.pending} pending; a start is worth it when they have waited {flush_delay:.0f} s")
     share = 1.0 if facts.pending_megapixels <= 0 else min(1.0, uncovered / facts.pending_megapixels)
     images = max(1, math.ceil(facts.pending * share - 1e-9))
-    return Decision(tasks=min(_tasks_for(uncovered, facts, profile), images), images=images, reason=cause)
+    return Decision(tasks=min(_tasks_for(uncovered, facts, profile), images, room), images=images, reason=cause)
 
 
 def _none(reason: str) -> Decision:

@@ -17,14 +17,11 @@ from sqlalchemy import Connection
 
 from backend.database import Database, claims, executions, images
 from backend.database.work_rate import work_rate
-from backend.jobs.plan import Decision, QueueFacts, decide
+from backend.jobs.plan import LAST_CLAIM_SECONDS, Decision, QueueFacts, decide
 from backend.jobs.runner import Outcome, Runner, RunnerError
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
-
-LAST_CLAIM_SECONDS = 45.0
-"""So long before its deadline a task claims no more."""
 
 
 def gather_facts(connection: Connection, now: float, start_up_seconds: float) -> QueueFacts:

@@ -35,6 +35,20 @@ LONGEST_CALL_SECONDS = 90.0
 THREADS = 2
 
 
+def cloud_profile(
+    *, max_tasks: int = 10, timeout_seconds: float = 900.0, retries: int = 3, prefers_latency: bool = False
+) -> RunnerProfile:
+    """What a plan must know of Cloud Run."""
+    return RunnerProfile(
+        worthwhile_seconds=START_SECONDS if prefers_latency else BILLED_SECONDS,
+        max_tasks=max_tasks,
+        start_up_seconds=START_UP_SECONDS,
+        follow_limit_seconds=(retries + 1) * timeout_seconds + 600.0,
+        billed_seconds=BILLED_SECONDS,
+        prefers_latency=prefers_latency,
+    )
+
+
 class StartedExecution(Struct, frozen=True):
     """What Cloud Run calls an execution, and the operation that ends with it, both as full names."""
 
@@ -59,13 +73,8 @@ class CloudRunRunner:
 
         `timeout_seconds` and `retries` are those of the job: so long its executions may take.
         """
-        self.profile = RunnerProfile(
-            worthwhile_seconds=START_SECONDS if prefers_latency else BILLED_SECONDS,
-            max_tasks=max_tasks,
-            start_up_seconds=START_UP_SECONDS,
-            follow_limit_seconds=(retries + 1) * timeout_seconds + 600.0,
-            billed_seconds=BILLED_SECONDS,
-            prefers_latency=prefers_latency,
+        self.profile = cloud_profile(
+            max_tasks=max_tasks, timeout_seconds=timeout_seconds, retries=retries, prefers_latency=prefers_latency
         )
         self._database = database
         self._open_api = api

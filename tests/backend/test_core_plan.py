@@ -126,6 +126,13 @@ def test_running_tasks_get_what_they_can_still_take() -> None:
     assert (overdue.tasks, overdue.images) == (1, 60), "what is in work does not make work"
 
 
+@pytest.mark.parametrize(("live", "tasks"), [(0, 10), (3, 7), (9, 1), (10, 0), (12, 0)])
+def test_no_more_tasks_run_than_may(live: int, tasks: int) -> None:
+    decision = decided(50_000, 40, live_tasks=live, running_task_seconds=live * 800.0)
+    assert decision.tasks == tasks
+    assert tasks or decision.reason == f"{live} tasks are running, as many as may"
+
+
 @pytest.mark.parametrize(
     ("since", "pending", "waited", "due"),
     [
@@ -151,6 +158,7 @@ facts = st.builds(
     in_work_megapixels=st.floats(0, 1e6),
     first_pending_at=st.none() | st.floats(-1e6, 1e6).map(lambda ago: NOW - ago),
     running_task_seconds=st.floats(0, 1e6),
+    live_tasks=st.integers(0, 30),
     failures=st.integers(0, 10),
     last_failure_at=st.floats(-1e6, 1e6).map(lambda ago: NOW - ago),
     last_started_at=st.none() | st.floats(-1e6, 1e6).map(lambda ago: NOW - ago),
@@ -171,6 +179,9 @@ def test_every_decision_makes_sense(
 ) -> None:
     decision = decide(given_facts, NOW, batch_size=batch, flush_delay=delay, profile=profile, flush=flush)
     assert 0 <= decision.tasks <= min(profile.max_tasks, given_facts.pending)
+    assert decision.tasks == 0 or decision.tasks + given_facts.live_tasks <= max(
+        profile.max_tasks, 1 + given_facts.live_tasks
+    )
     assert decision.tasks <= decision.images <= given_facts.pending
     assert (decision.tasks == 0) == (decision.images == 0)
     assert decision.reason

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +44,29 @@ def call(backend: BackendProcess) -> object:
         return result
 
     return invoke
+
+
+def test_cost_goes_by_what_was_measured(call: object, backend: BackendProcess) -> None:
+    assert callable(call)
+    assert "assumed: no 20 photos were measured yet" in call("cost").stdout
+    columns = "id, file_path, file_hash, width, height, orientation, processing_status, ingested_at, queued_at, shard"
+    measured = "lease_owner, claimed_at, processed_at, render_seconds"
+    with contextlib.closing(sqlite3.connect(backend.data / "slideshow.db", timeout=10)) as database, database:
+        database.executemany(
+            f"INSERT INTO images ({columns}, {measured}) "
+            "VALUES (?, 'x', ?, 2000, 1000, 'landscape', 'complete', 0, 0, 0, 'measured/0', 0, ?, 9)",
+            [(f"cost-{number}", f"cost-{number}", number * 0.2) for number in range(1, 31)],
+        )
+    try:
+        shown = call("cost").stdout
+        found = json.loads(call("cost", "--json", "--memory", "2").stdout)
+    finally:
+        with contextlib.closing(sqlite3.connect(backend.data / "slideshow.db", timeout=10)) as database, database:
+            database.execute("DELETE FROM images WHERE id LIKE 'cost-%'")
+    assert "takes 100.0 ms for a megapixel (measured on the latest 30 photos), 0.20 s for a photo of 2.0 MP" in shown
+    assert found["work_rate"] == {"secondsPerMegapixel": pytest.approx(0.1), "megapixelsPerPhoto": 2.0, "photos": 30}
+    first = found["cases"][0]["forecast"]
+    assert first["dollars"] == pytest.approx(60 * (2 * 0.000018 + 2 * 0.000002))
 
 
 def test_devices_come_change_and_go(call: object) -> None:

@@ -63,14 +63,13 @@ def test_a_retried_task_says_so_and_never_shows_the_token(world: World) -> None:
     assert "a-token-that-is-wrong" not in said
 
 
-def test_a_bucket_of_a_kind_that_is_not_there_exits_with_2(world: World) -> None:
-    process = world.start_process(BUCKET_URL="gs://some-bucket")
+def test_a_bucket_in_the_cloud_without_credentials_exits_with_1(world: World) -> None:
+    process = world.start_process(BUCKET_URL="gs://some-bucket", GOOGLE_APPLICATION_CREDENTIALS="/nowhere/key.json")
     said = finish(process)
-    if process.returncode == 1:  # the kind is there: then it has to say that it cannot reach this one
-        assert "cannot be used" in said
-    else:
-        assert process.returncode == 2
-        assert "BUCKET_URL" in said
+    assert process.returncode == 1
+    assert "gs://some-bucket cannot be used" in said
+    assert "gcloud auth application-default login" in said
+    assert world.server.calls == []
 
 
 def test_an_unusable_bucket_exits_with_1(world: World, tmp_path: Path) -> None:

@@ -14,16 +14,14 @@ from sqlalchemy import Connection, select, update
 
 from backend.database.garbage import discard
 from backend.database.recorded import changed
-from backend.database.tables import devices, images, processed_images
+from backend.database.tables import devices, images
 from backend.database.tombstones import dead_of
-from backend.database.upsert import insert_into
+from backend.database.variants import current_variants, is_news, store_variants, variant_values
 from backend.database.work_set import LEGACY, missing_work
 from contract.messages import ImageOutcome, ProcessedImage, RowError
 
 MAX_STRIKES = 3
 LONGEST_ERROR = 2000
-REPLACED_GRACE_SECONDS = 24 * 3600.0
-"""A replaced object stays this long: a frame may still hold its address."""
 
 
 def _refusal(image: sa.Row[Any] | None, row: ProcessedImage, *, trusted: bool) -> str | None:
@@ -61,6 +59,8 @@ def record(
     known = {row.id: row for row in connection.execute(select(images).where(images.c.id.in_(ids)))}
     screens = {row.key: row for row in connection.execute(select(devices))}
     dead = dead_of(connection, ids - known.keys())
+    before = current_variants(connection, known)
+    fresh: list[dict[str, object]] = []
     stored = 0
     errors: list[RowError] = []
     touched: set[str] = set()
@@ -86,10 +86,17 @@ def record(
             errors.append(RowError(image_id=row.image_id, device_size=row.device_size, error=error))
             continue
         assert screen is not None
-        if _store_variant(connection, row, uri, screen.recipe, now):
+        place = (row.image_id, row.device_size)
+        if is_news(connection, row, uri, before.get(place), screen.recipe, now):
+            before[place] = (uri, row.recipe or LEGACY)
+            fresh.append(variant_values(row, uri, now))
             altered.add(row.image_id)
         touched.add(row.image_id)
         stored += 1
+    store_variants(connection, fresh)
+    _fill_palettes(
+        connection, [row for row in rows if row.image_id in altered and not known[row.image_id].color_palette]
+    )
     for outcome in outcomes:
         image = known.get(outcome.image_id)
         if image is None:
@@ -119,43 +126,14 @@ def _late_object(row: ProcessedImage, object_uri: Callable[[str, str, str], str]
         return []
 
 
-def _store_variant(connection: Connection, row: ProcessedImage, uri: str, todays: str, now: float) -> bool:
-    """Make this the current variant; False if it is that already, or a better one is."""
-    key = (processed_images.c.image_id == row.image_id) & (processed_images.c.device_size == row.device_size)
-    before = connection.execute(select(processed_images.c.file_path, processed_images.c.recipe).where(key)).first()
-    recipe = row.recipe or LEGACY
-    if before is not None:
-        same = before.file_path == uri and before.recipe == recipe
-        if same or (recipe == LEGACY and before.recipe == todays):  # ours is current: theirs adds nothing
-            return False
-        if before.file_path != uri:
-            discard(connection, [before.file_path], now + REPLACED_GRACE_SECONDS)
-    palette = row.color_palette
-    values = {
-        "image_id": row.image_id,
-        "device_size": row.device_size,
-        "width": row.width,
-        "height": row.height,
-        "file_path": uri,
-        "color_primary": palette.primary,
-        "color_secondary": palette.secondary,
-        "color_tertiary": palette.tertiary,
-        "color_source": palette.source_color,
-        "color_palette": list(palette.all_colors),
-        "processed_at": now,
-        "recipe": recipe,
-    }
-    connection.execute(
-        insert_into(connection, processed_images)
-        .values(values)
-        .on_conflict_do_update(index_elements=["image_id", "device_size"], set_=values)
-    )
-    connection.execute(
-        update(images)
-        .where(images.c.id == row.image_id, images.c.color_palette.is_(sa.null()))
-        .values(color_palette=msgspec.to_builtins(row.color_palette))
-    )
-    return True
+def _fill_palettes(connection: Connection, rows: Sequence[ProcessedImage]) -> None:
+    """Give images without a palette that of a variant: the legacy client reports no other."""
+    for image_id, palette in {row.image_id: row.color_palette for row in reversed(rows)}.items():
+        connection.execute(
+            update(images)
+            .where(images.c.id == image_id, images.c.color_palette.is_(sa.null()))
+            .values(color_palette=msgspec.to_builtins(palette))
+        )
 
 
 def _record_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row[Any], moment: float) -> bool:
@@ -181,23 +159,24 @@ def _record_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row
 def _finish(connection: Connection, touched: set[str], reported: set[str], now: float) -> None:
     """Complete the touched images that lack nothing; put the others that were reported back into the queue."""
     missing = missing_work(connection, sorted(touched))
+    complete = [image_id for image_id in sorted(touched) if not missing[image_id]]
+    if complete:
+        connection.execute(
+            update(images)
+            .where(images.c.id.in_(complete))
+            .values(
+                processing_status="complete",
+                processing_error=None,
+                rendered_at=sa.func.coalesce(images.c.rendered_at, now),
+                processed_at=sa.func.coalesce(images.c.processed_at, now),
+                attempt_open=False,
+                suspect=False,
+                strikes=0,
+            )
+        )
     for image_id in sorted(touched):
         of_image = images.c.id == image_id
-        if not missing[image_id]:
-            connection.execute(
-                update(images)
-                .where(of_image)
-                .values(
-                    processing_status="complete",
-                    processing_error=None,
-                    rendered_at=sa.func.coalesce(images.c.rendered_at, now),
-                    processed_at=sa.func.coalesce(images.c.processed_at, now),
-                    attempt_open=False,
-                    suspect=False,
-                    strikes=0,
-                )
-            )
-        elif image_id in reported:
+        if missing[image_id] and image_id in reported:
             claimed_at = connection.scalar(select(images.c.claimed_at).where(of_image)) or 0.0
             owed = [item.key for item in missing[image_id] if item.changed_at < claimed_at]
             values: dict[str, object] = {"processing_status": "pending", "queued_at": now}

@@ -122,7 +122,6 @@ class Results:
         if errors:
             log.warning("%d of %d result rows refused, the first: %s", len(errors), len(body.images), errors[0].error)
         answer(resp, ProcessedAnswer(inserted=stored, errors=tuple(errors)))
-        services.hint.set()
 
     def _checked(self, outcome: ImageOutcome) -> ImageOutcome:
         """The outcome with its thumbnail's address in stored form, or without one that lies elsewhere."""

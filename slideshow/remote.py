@@ -104,7 +104,8 @@ def status_lines(now: Status, address: str) -> list[str]:
         figures = f"{counted(run.tasks, 'task')}, {counted(run.images, 'photo')}"
         if run.finished_at is not None:
             figures += f", {run.finished_at - run.started_at:.1f} s"
-        lines.append(f"Execution   {run.name}: {run.state}, {figures}" + (f"; {run.error}" if run.error else ""))
+        name = f"{run.name} ({run.cloud_execution.rpartition('/')[2]})" if run.cloud_execution else run.name
+        lines.append(f"Execution   {name}: {run.state}, {figures}" + (f"; {run.error}" if run.error else ""))
     if now.last_error:
         lines.append(f"Last error  {now.last_error}")
     return lines

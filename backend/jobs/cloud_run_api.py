@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CALL_SECONDS = 15.0
+CALL_SECONDS = 10.0
 """The longest silence of one call."""
-RETRY_SECONDS = 30.0
+RETRY_SECONDS = 20.0
 """So long a start is tried again: an upload may be waiting for it."""
 SHOWN_EXECUTIONS = 100
 EXECUTION_NAME = "SLIDESHOW_EXECUTION"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -11,10 +12,14 @@ from pathlib import Path
 import pytest
 from cloud_world import JOB, CloudWorld
 from google.cloud import run_v2
+from runner import closing
 
 from backend.database import executions
 from backend.jobs.cloud_run_api import EXECUTION_NAME, CloudRunApi, outcome_of
 from backend.jobs.runner import Outcome, Runner, RunnerError
+from backend.jobs.runner_cloud_run import CloudRunRunner
+from backend.jobs.runners import open_runner
+from backend.settings import Settings
 from bench.cloud.jobs_model import LOST
 
 NAME = "job-20250101000000-abcdef"
@@ -142,6 +147,21 @@ def test_a_server_that_is_away_is_told(scheme: str) -> None:
         api.start(NAME, 1)
     assert time.monotonic() - began < 5
     api.close()
+
+
+def test_missing_credentials_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nowhere.json"))
+    world = CloudWorld(tmp_path)
+
+    async def act() -> None:
+        settings = Settings(gcp_project_id="a-project")
+        async with closing(open_runner(settings, world.database, dict, lambda: None)) as runner:
+            assert isinstance(runner, CloudRunRunner)
+            with pytest.raises(RunnerError, match=r"no credentials for Cloud Run.*nowhere\.json"):
+                await runner.start(NAME, 1)
+
+    asyncio.run(act())
+    world.database.close()
 
 
 def test_the_next_process_of_the_backend_goes_on(world: CloudWorld) -> None:

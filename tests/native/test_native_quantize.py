@@ -130,6 +130,7 @@ def test_a_large_picture_is_the_same_photo(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.long
+@pytest.mark.timeout(250)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_a_hundred_million_pixels() -> None:
     """Every colour there is, nearly: what is needed beside the 300 MB of pixels stays far below the pixels."""

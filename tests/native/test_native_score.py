@@ -54,6 +54,7 @@ def test_lists_equal_the_library() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_ten_thousand_lists_equal_the_library() -> None:
     compare(IN_LONG)
 

@@ -18,6 +18,7 @@ from gcs_buckets import bucket_at, emulator, new_name
 from bench.cloud.gcs_server import GcsServer
 from contract.bucket import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectNotFound, ObjectTooLarge
 from contract.bucket_gcs import GcsBucket
+from contract.bucket_gcs_client import Patience
 from contract.bucket_gcs_lifecycle import deletion_rule
 from contract.buckets import open_bucket
 
@@ -90,6 +91,18 @@ def test_a_url_chooses_the_form_and_bad_ones_are_refused(server: GcsServer, monk
     for url in ("gs://", "gs:///x", "gs://name/folder"):
         with pytest.raises(ValueError, match="not a bucket"):
             open_bucket(url)
+
+
+def test_a_proxy_that_the_environment_names_is_used(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.store.add_bucket("behind-a-proxy")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # where nobody listens
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("NO_PROXY", "")
+    hurried = Patience(connect=1.0, read=1.0, retries=0.1, first_pause=0.01)
+    with pytest.raises(BucketUnavailable, match="proxy"):
+        bucket_at(server.url, "behind-a-proxy", hurried).probe()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    bucket_at(server.url, "behind-a-proxy", hurried).probe()
 
 
 def test_without_credentials_it_says_what_to_do(tmp_path: Path) -> None:

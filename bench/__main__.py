@@ -43,6 +43,13 @@ def list_() -> None:
 @click.option("--contender", "contenders", multiple=True, metavar="NAME", help="Only these; may be repeated.")
 @click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--slow-down",
+    "planted",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Make ours slower on purpose by this share, such as 0.1, in the case image: does compare notice?",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole run as JSON.")
 @click.option("--out", type=FILE, help="Where the run is kept; default: bench/results, by date and commit.")
 def run(
@@ -51,6 +58,7 @@ def run(
     contenders: tuple[str, ...],
     rounds: int,
     seed: int,
+    planted: float,
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -79,6 +87,7 @@ def run(
         rounds=rounds,
         contenders=frozenset(contenders) or None,
         seed=seed,
+        planted=planted,
         say=say,
     )
     path = out or RESULTS / file_name(found)
@@ -101,6 +110,27 @@ def tune(cpus: int, memory: int, samples: Path | None, rounds: int) -> None:
     from bench.tune import tune_here
 
     click.echo("\n".join(tune_here(cpus, memory, samples, rounds, say)))
+
+
+@main.command()
+@click.argument("before", type=FILE)
+@click.argument("after", type=FILE)
+def compare(before: Path, after: Path) -> None:
+    """Say of two kept runs, per case and contender: faster, slower or within noise."""
+    from bench.comparing import compare as compared
+    from bench.comparing import not_comparable, sentence
+    from bench.results import UnreadableRun, load
+
+    try:
+        first, second = load(before), load(after)
+    except UnreadableRun as error:
+        raise click.ClickException(str(error)) from error
+    for warning in not_comparable(first, second):
+        say(f"careful: {warning}")
+    found = list(compared(first, second))
+    if not found:
+        raise click.ClickException("the two runs have no case with times in common")
+    click.echo("\n".join(map(sentence, found)))
 
 
 if __name__ == "__main__":

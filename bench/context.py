@@ -15,6 +15,7 @@ class Context:
 
     `photos`: the samples in the order of names, of any format. `contenders`: the names that were asked for, or
     None for all. `scratch`: an empty folder of the case's own. `say`: shows a line of progress to a person.
+    `planted`: how much slower, as a share, "ours" is made on purpose, to see whether `compare` notices.
     """
 
     photos: tuple[Photo, ...]
@@ -23,6 +24,7 @@ class Context:
     say: Callable[[str], None]
     contenders: frozenset[str] | None = None
     seed: int = 0
+    planted: float = 0.0
 
     def wants(self, contender: str) -> bool:
         """Whether this contender takes part."""

@@ -29,6 +29,7 @@ def run_cases(
     rounds: int,
     contenders: frozenset[str] | None,
     seed: int,
+    planted: float,
     say: Callable[[str], None],
 ) -> Run:
     """Run the named cases over `photos`; a case that fails says so in its result, and the next one begins."""
@@ -37,7 +38,7 @@ def run_cases(
     results = []
     for number, name in enumerate(names, 1):
         say(f"case {number} of {len(names)}: {name}")
-        results.append(_run_case(name, photos, rounds, contenders, seed, say))
+        results.append(_run_case(name, photos, rounds, contenders, seed, planted, say))
     versions = machine.versions()
     for result in results:
         versions |= result.versions
@@ -50,6 +51,7 @@ def run_cases(
         settings={
             "rounds": str(rounds),
             "seed": str(seed),
+            **({"planted slowdown of ours": f"{planted:.0%}"} if planted else {}),
             "contenders": "all" if contenders is None else ", ".join(sorted(contenders)),
         },
         samples=sample_set(photos, kind),
@@ -63,10 +65,19 @@ def _run_case(
     rounds: int,
     contenders: frozenset[str] | None,
     seed: int,
+    planted: float,
     say: Callable[[str], None],
 ) -> CaseResult:
     scratch = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
-    context = Context(photos=photos, rounds=rounds, scratch=scratch, say=say, contenders=contenders, seed=seed)
+    context = Context(
+        photos=photos,
+        rounds=rounds,
+        scratch=scratch,
+        say=say,
+        contenders=contenders,
+        seed=seed,
+        planted=planted,
+    )
     begin = time.monotonic()
     try:
         result = load_case(name).run(context)

@@ -1,0 +1,98 @@
+"""One image through everything: photo by photo, every contender in each round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from statistics import median
+
+from bench.contenders import CONTENDERS
+from bench.context import Context
+from bench.noise import paired_ratio
+from bench.results import CaseResult, Check, Sample
+from bench.roundrobin import Race, race, start
+from bench.samples import Photo
+
+NAME = "image"
+SUMMARY = "one image through everything: CPU, wall and memory, photo by photo, beside all contenders"
+
+COUNTED_MEGAPIXELS = 8.0
+"""The promises are about JPEG photos of this size and more, as phones and cameras make them."""
+
+MOST_OF_FLOOR = 1.5
+LEAST_OF_MODEL = 5.5
+LEAST_OF_TUNED = 3.2
+
+
+def run(context: Context) -> CaseResult:
+    """Race over all photos; the promises look at the JPEG photos of 8 megapixels and more."""
+    with ExitStack() as stack:
+        runners = start(stack, context)
+        found = race(context, runners, context.photos)
+    facts, checks, remarks = judged(found, context.photos)
+    notes = {contender.name: "" if contender.colours else "makes no palette" for contender in CONTENDERS}
+    return CaseResult(
+        case=NAME,
+        series=found.as_series(context.photos, notes),
+        facts=facts,
+        checks=checks,
+        missing=runners.missing,
+        remarks=(*remarks, *found.refusals),
+        versions=runners.versions,
+    )
+
+
+def counted(photos: Sequence[Photo]) -> list[Photo]:
+    """The photos that the promises are about."""
+    return [photo for photo in photos if photo.format == "jpeg" and photo.megapixels >= COUNTED_MEGAPIXELS]
+
+
+def judged(found: Race, photos: Sequence[Photo]) -> tuple[dict[str, float], tuple[Check, ...], list[str]]:
+    """Facts, checks and remarks. A ratio is the median over rounds of one photo, and then over photos. Pure."""
+    of = counted(photos)
+    facts: dict[str, float] = {"counted_photos": float(len(of))}
+    remarks = []
+    checks = []
+    for contender in dict.fromkeys(name for name, _ in found.series):
+        own = _cpu(found.series, contender, of)
+        if own:
+            facts[f"{contender}: CPU ms an image, median"] = 1000 * median(median(times) for times in own.values())
+    ours = _cpu(found.series, "ours", of)
+    for rival, name, limit, most in (
+        ("floor", "multiple of the floor", MOST_OF_FLOOR, True),
+        ("model", "times less CPU than the model's way", LEAST_OF_MODEL, False),
+        ("sharp-tuned", "times less CPU than sharp tuned", LEAST_OF_TUNED, False),
+        ("pillow", "times less CPU than Pillow", None, False),
+        ("imagemagick", "times less CPU than ImageMagick", None, False),
+    ):
+        theirs = _cpu(found.series, rival, of)
+        both = sorted(ours.keys() & theirs.keys())
+        if not both:
+            continue
+        ratios = {photo: paired_ratio(theirs[photo], ours[photo]) ** (-1 if most else 1) for photo in both}
+        value = median(ratios.values())
+        facts[name] = value
+        worst = max(both, key=lambda photo, r=ratios, sign=1 if most else -1: sign * r[photo])  # type: ignore[misc]
+        remarks.append(f"{name}: {value:.2f} in the median of {len(both)} photos, worst {ratios[worst]:.2f} ({worst})")
+        if limit is not None:
+            holds = value <= limit if most else value >= limit
+            checks.append(
+                Check(
+                    name=name,
+                    limit=f"at {'most' if most else 'least'} {limit}",
+                    value=value,
+                    unit="times",
+                    holds=holds,
+                )
+            )
+    return facts, tuple(checks), remarks
+
+
+def _cpu(
+    series: Mapping[tuple[str, str], Sequence[Sample]], contender: str, photos: Sequence[Photo]
+) -> dict[str, list[float]]:
+    return {
+        photo.name: [sample.cpu_s for sample in series[contender, photo.name]]
+        for photo in photos
+        if (contender, photo.name) in series
+    }

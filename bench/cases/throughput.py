@@ -1,0 +1,103 @@
+"""Images per second with one and with two in flight."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from statistics import median
+
+from bench.cases.image import counted
+from bench.context import Context
+from bench.measure import ContenderFailed, Refused
+from bench.results import CaseFailed, CaseResult, Check, Sample, Series
+from bench.roundrobin import start, wire_outputs
+
+NAME = "throughput"
+SUMMARY = "images per second with one and with two in flight: ours, the model's way, sharp tuned"
+
+AMONG = ("ours", "model", "sharp-tuned")
+IN_FLIGHT = (1, 2)
+MOST_PHOTOS = 12
+_SECONDS_A_PHOTO = 20.0
+LEAST_RATIO = 1.9
+LEAST_OF_MODEL = 5.0
+
+
+def run(context: Context) -> CaseResult:
+    """In each round every contender does all photos, at one and at two in flight."""
+    photos = counted(context.photos)[:MOST_PHOTOS]
+    if not photos:
+        raise CaseFailed("there is no JPEG photo of 8 megapixels or more among the samples")
+    request = {"do": "many", "paths": [str(photo.path.resolve()) for photo in photos], "outputs": wire_outputs()}
+    samples: dict[tuple[str, int], list[Sample]] = {}
+    with ExitStack() as stack:
+        runners = start(stack, context, AMONG)
+        names = list(runners.workers)
+        seconds = _SECONDS_A_PHOTO * len(photos)
+        try:
+            for name in names:
+                runners.workers[name].ask(request | {"in_flight": 2}, seconds)  # warm-up
+            for number in range(context.rounds):
+                first = number % len(names)
+                for name in (*names[first:], *names[:first]):
+                    for in_flight in IN_FLIGHT if number % 2 == 0 else reversed(IN_FLIGHT):
+                        answer = runners.workers[name].ask(request | {"in_flight": in_flight}, seconds)
+                        sample = Sample(
+                            cpu_s=answer["cpu_s"] / len(photos),
+                            wall_s=answer["wall_s"] / len(photos),
+                            peak_rss_mb=answer["peak_rss_mb"],
+                            extra={"images_per_s": len(photos) / answer["wall_s"]},
+                        )
+                        samples.setdefault((name, in_flight), []).append(sample)
+                context.say(f"  round {number + 1} of {context.rounds}: {len(photos)} photos, {', '.join(names)}")
+        except (ContenderFailed, Refused) as error:
+            raise CaseFailed(str(error)) from error
+    facts, checks = judged(samples)
+    return CaseResult(
+        case=NAME,
+        series=tuple(
+            Series(
+                contender=f"{name}, {in_flight} in flight",
+                subject=f"{len(photos)} photos",
+                samples=tuple(own),
+                notes="times are those of an image",
+            )
+            for (name, in_flight), own in samples.items()
+        ),
+        facts=facts,
+        checks=checks,
+        missing=runners.missing,
+        versions=runners.versions,
+        remarks=("Wall time needs all cores to be free: what else runs on the machine lowers the gain from two.",),
+    )
+
+
+def judged(samples: dict[tuple[str, int], list[Sample]]) -> tuple[dict[str, float], tuple[Check, ...]]:
+    """Medians of images per second, and the two promises about them. Pure."""
+    rates = {key: median(sample.extra["images_per_s"] for sample in own) for key, own in samples.items()}
+    facts = {f"{name}: images per second, {count} in flight": rate for (name, count), rate in rates.items()}
+    checks = []
+    if ("ours", 2) in rates:
+        gain = rates["ours", 2] / rates["ours", 1]
+        facts["ours: two in flight over one"] = gain
+        checks.append(
+            Check(
+                name="two in flight over one",
+                limit=f"at least {LEAST_RATIO}",
+                value=gain,
+                unit="times",
+                holds=gain >= LEAST_RATIO,
+            )
+        )
+    if ("ours", 2) in rates and ("model", 2) in rates:
+        multiple = rates["ours", 2] / rates["model", 2]
+        facts["images per second beside the model's, two in flight"] = multiple
+        checks.append(
+            Check(
+                name="images per second beside the model's, two in flight",
+                limit=f"at least {LEAST_OF_MODEL:g}",
+                value=multiple,
+                unit="times",
+                holds=multiple >= LEAST_OF_MODEL,
+            )
+        )
+    return facts, tuple(checks)

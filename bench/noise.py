@@ -1,0 +1,126 @@
+"""What is a difference, and what is noise. Pure; `compare` and the report share it.
+
+Times are compared as logarithms, so that ten percent are ten percent of every photo. Within a run a figure is the
+median over rounds. Between runs each subject (a photo, a setting) gives one difference, paired with itself; the
+verdict is about the median of these, and its band follows from their spread: 1.4826 times the median absolute
+deviation estimates sigma, and the standard error of a median of n is 1.2533 sigma / sqrt(n) (both for a normal
+distribution). Where there are few subjects, the spread over rounds is used instead, by the same formulas.
+
+Machines drift: the same program is some percent faster tomorrow. Where both runs hold a contender that is not ours
+and the same subjects, what it drifted is taken off; that is the control of the experiment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+SIGMA_PER_MAD = 1.4826
+MEDIAN_ERROR = 1.2533
+FEW_SUBJECTS = 5
+"""With fewer subjects their spread says little, and that over rounds is used."""
+
+STANDARD_ERRORS = 3.0
+"""A difference of so many standard errors is not chance: about one false alarm in 400 comparisons."""
+
+LEAST_DIFFERENCE = 0.03
+"""Differences below 3 % are called noise, however steady: placement of code and data alone makes as much."""
+
+Verdict = Literal["faster", "slower", "within noise", "too little measured"]
+Times = Mapping[str, Sequence[float]]
+"""By subject, the seconds of each round, all above 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`change`: 0.10 is ten percent slower. `band`: changes smaller than this are noise. `drift`: of the control."""
+
+    verdict: Verdict
+    change: float
+    band: float
+    drift: float = 0.0
+
+
+def spread(values: Sequence[float]) -> float:
+    """Sigma, estimated robustly: 1.4826 times the median absolute deviation. 0 for fewer than two values."""
+    if len(values) < 2:
+        return 0.0
+    middle = median(values)
+    return SIGMA_PER_MAD * median(abs(value - middle) for value in values)
+
+
+def noise_band(seconds: Sequence[float]) -> tuple[float, float]:
+    """(lowest, highest) value that the median could as well have had, from the rounds of one series."""
+    middle = median(seconds)
+    error = STANDARD_ERRORS * MEDIAN_ERROR * spread(seconds) / math.sqrt(len(seconds))
+    return max(0.0, middle - error), middle + error
+
+
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median over rounds of ours / theirs, each pair from one round; a round that one lacks is left out."""
+    return median(a / b for a, b in zip(ours, theirs, strict=False))
+
+
+def difference(before: Times, after: Times, control: tuple[Times, Times] | None = None) -> Difference:
+    """Whether `after` is slower than `before`, over the subjects that both have; `control` is a contender that is
+    the same program in both runs."""
+    change = _log_changes(before, after)
+    if not change.values:
+        return Difference("too little measured", 0.0, math.inf)
+    drift = 0.0
+    if control is not None:
+        theirs = _log_changes(*control)
+        if theirs.values:
+            drift = theirs.middle
+            change = _without_drift(change, theirs)
+    if not change.known:
+        return Difference("too little measured", math.expm1(change.middle), math.inf, math.expm1(drift))
+    band = max(math.log1p(LEAST_DIFFERENCE), STANDARD_ERRORS * change.error)
+    verdict: Verdict = "within noise" if abs(change.middle) <= band else "slower" if change.middle > 0 else "faster"
+    return Difference(verdict, math.expm1(change.middle), math.expm1(band), math.expm1(drift))
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """Logarithms of after / before by subject; `round_error` is the standard error that the rounds give."""
+
+    values: dict[str, float]
+    round_error: float
+    rounds_known: bool
+
+    @property
+    def middle(self) -> float:
+        return median(self.values.values())
+
+    @property
+    def error(self) -> float:
+        if len(self.values) < FEW_SUBJECTS:
+            return self.round_error
+        return MEDIAN_ERROR * spread(list(self.values.values())) / math.sqrt(len(self.values))
+
+    @property
+    def known(self) -> bool:
+        return len(self.values) >= FEW_SUBJECTS or self.rounds_known
+
+
+def _log_changes(before: Times, after: Times) -> _Changes:
+    values, variances, known = {}, [], True
+    for subject in before:
+        if not (before[subject] and after.get(subject)):
+            continue
+        first, second = ([math.log(value) for value in run[subject]] for run in (before, after))
+        values[subject] = median(second) - median(first)
+        known = known and min(len(first), len(second)) >= 3
+        variances.append(sum((MEDIAN_ERROR * spread(run)) ** 2 / len(run) for run in (first, second)))
+    error = math.sqrt(sum(variances)) / len(variances) if variances else 0.0
+    return _Changes(values, error, known)
+
+
+def _without_drift(change: _Changes, control: _Changes) -> _Changes:
+    """Each subject less the control's change on the same subject, where there is one; else less its middle."""
+    values = {subject: value - control.values.get(subject, control.middle) for subject, value in change.values.items()}
+    error = math.hypot(change.round_error, control.round_error)
+    return _Changes(values, error, change.rounds_known and control.rounds_known)

@@ -10,6 +10,7 @@ import base64
 import logging
 
 import google_crc32c
+from google.api_core.exceptions import NotFound
 from google.cloud import storage
 
 from contract.bucket import PIECE_BYTES, BucketUnavailable, ByteWriter, ObjectNotFound, ObjectTooLarge
@@ -51,7 +52,13 @@ def read_in_pieces(access: Access, name: str, writer: ByteWriter, limit: int | N
     blob, checked = access.blob(name), CheckedWriter(writer, name, limit)
     try:
         with access.errors(name), reading_at_most(name, limit):
-            blob.download_to_file(checked, raw_download=True, checksum=None, **access.waits)
+            try:
+                blob.download_to_file(checked, raw_download=True, checksum=None, **access.waits)
+            except NotFound:
+                if not checked.count:
+                    raise
+                # Where it broke off, the client asks for the rest of the very generation that it began with.
+                raise BucketUnavailable(name, "it was replaced or removed while it was read") from None
         checked.flush()
     except WriterFailed as failure:
         raise failure.reason from None
@@ -96,12 +103,12 @@ class CheckedWriter:
         self._limit = limit
         self._waiting = bytearray()
         self._crc32c = 0
-        self._count = 0
+        self.count = 0
 
     def write(self, data: bytes) -> int:
         """Take what the client read. Raises ObjectTooLarge past the limit, WriterFailed."""
-        self._count += len(data)
-        if self._limit is not None and self._count > self._limit:
+        self.count += len(data)
+        if self._limit is not None and self.count > self._limit:
             raise ObjectTooLarge(self._name, self._limit)
         self._crc32c = google_crc32c.extend(self._crc32c, data)
         self._waiting += data

@@ -87,6 +87,24 @@ def test_a_streamed_download_that_arrives_damaged_is_not_ended_well(
     assert b"".join(again.seen) == DATA
 
 
+def test_what_is_replaced_while_it_is_read_is_not_mixed(server: GcsServer, bucket: GcsBucket) -> None:
+    newer = os.urandom(len(DATA))
+
+    class Replacing(Pieces):
+        def write(self, data: bytes) -> None:
+            super().write(data)
+            bucket.replace("x", newer, TYPE)
+
+    server.link = Link(rate=4e6)  # so that what is sent arrives before the connection ends
+    server.faults.order("read", Fault("broken", after=600_000))
+    with pytest.raises(BucketUnavailable, match=r"replaced or removed|damaged"):
+        bucket.download_to("x", Replacing())
+    server.link = Link()
+    pieces = Pieces()
+    bucket.download_to("x", pieces)
+    assert b"".join(pieces.seen) == newer
+
+
 def test_what_always_arrives_damaged_is_given_up(server: GcsServer, bucket: GcsBucket) -> None:
     server.faults.order("read", *[Fault("corrupt")] * 3)
     with pytest.raises(BucketUnavailable, match="x: it arrived damaged 3 times"):
@@ -109,6 +127,27 @@ def test_a_writing_outlives_it(server: GcsServer, bucket: GcsBucket, write: str,
     assert bucket.create("new", DATA, TYPE) is False
     with pytest.raises(ObjectConflict):
         bucket.create("new", DATA[1:], TYPE)
+
+
+def test_a_name_that_comes_free_while_it_is_written_is_written(server: GcsServer, bucket: GcsBucket) -> None:
+    taken = Fault("status", status=412)
+    server.faults.order("write", taken)
+    assert bucket.create("new", DATA, TYPE) is True
+    server.faults.order("write", taken, taken, taken)
+    with pytest.raises(BucketUnavailable, match="comes and goes"):
+        bucket.create("newer", DATA, TYPE)
+
+
+def test_a_move_that_another_writing_crosses_is_made_again(server: GcsServer, bucket: GcsBucket) -> None:
+    changed = Fault("status", status=412)
+    server.faults.order("rewrite", changed)
+    server.faults.order("delete", changed)
+    bucket.move("x", "y")
+    assert names_of(bucket.list("")) == ["y"]
+    server.faults.order("rewrite", changed, changed, changed)
+    with pytest.raises(BucketUnavailable, match="written while it is moved"):
+        bucket.move("y", "z")
+    assert bucket.read("y") == DATA
 
 
 def test_bytes_that_change_on_their_way_up_are_refused(server: GcsServer, bucket: GcsBucket) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cloud_world import JOB, CloudWorld
+from google.api_core.exceptions import BadRequest
 from google.cloud import run_v2
 from runner import closing
 
@@ -20,7 +21,9 @@ from backend.jobs.runner import Outcome, Runner, RunnerError
 from backend.jobs.runner_cloud_run import CloudRunRunner
 from backend.jobs.runners import open_runner
 from backend.settings import Settings
+from bench.cloud.jobs_execution import JobDefinition
 from bench.cloud.jobs_model import LOST
+from bench.cloud.jobs_server import running_jobs_server
 
 NAME = "job-20250101000000-abcdef"
 MARK = "(folder / f'ran-{os.environ[\"CLOUD_RUN_EXECUTION\"]}').touch()"
@@ -202,6 +205,24 @@ def test_either_way_of_following_is_enough(grpc_world: CloudWorld) -> None:
 
     grpc_world.retries = 0
     grpc_world.run("sys.exit(4)", act)
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_the_imitation_shows_its_job_and_keeps_its_own_variables(transport: str, tmp_path: Path) -> None:
+    definition = JobDefinition(command=["true"], environment={"A": "b"}, secrets={"TOKEN": "hidden"})
+    with running_jobs_server(JOB, definition) as server:
+        api = CloudRunApi(*JOB.split("/")[1::2], server.grpc_url if transport == "grpc" else server.rest_url)
+        shown = api._jobs.get_job(name=JOB, timeout=5)
+        (container,) = shown.template.template.containers
+        assert [variable.name for variable in container.env] == ["A", "TOKEN"]
+        assert "hidden" not in str(shown)
+        override = run_v2.RunJobRequest.Overrides.ContainerOverride(
+            env=[run_v2.EnvVar(name="CLOUD_RUN_EXECUTION", value="mine")]
+        )
+        request = run_v2.RunJobRequest(name=JOB, overrides={"container_overrides": [override]})
+        with pytest.raises(BadRequest, match="set by Cloud Run"):
+            api._jobs.run_job(request=request, timeout=5)
+        api.close()
 
 
 def test_a_deleted_execution_is_lost(grpc_world: CloudWorld) -> None:

@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import server
 from cloud_world import JOB
-from ticks import TICK, at_once, until_done
+from ticks import TICK, WAIT_SECONDS, at_once, until_done
 
 from bench.cloud.jobs_execution import JobDefinition
 from bench.cloud.jobs_model import LOST, Fault
@@ -84,21 +85,25 @@ def test_ticks_by_hand_run_the_job_and_twice_at_once_is_harmless(data_folder: Pa
                 assert secret not in str(jobs.model.requests)
 
 
-def test_a_start_that_is_refused_is_told_and_tried_again(data_folder: Path, tmp_path: Path) -> None:
+def test_a_refused_start_is_told_and_a_doubled_one_harmless(data_folder: Path, tmp_path: Path) -> None:
     with cloud(data_folder, tmp_path / "tasks.log") as (jobs, settings, environment):
         jobs.model.faults.append(Fault("RunJob", "PERMISSION_DENIED"))
         with server.running(data_folder, **settings) as backend:
             deploy(environment, backend)
-            backend.upload_photos(1)
+            backend.add_device("wide", 80, 48)
+            backend.upload_photos(6)
             backend.sql("UPDATE images SET queued_at = 0")
             reason = backend.processor.post(TICK).json()["reason"]
             (shown,) = backend.admin.get("/api/admin/status").json()["executions"]
             assert shown["state"] == "failed"
             for told in (reason, shown["error"], backend.log_text()):
                 assert "roles/run.jobsExecutorWithOverrides" in told
-            assert backend.sql("SELECT processing_status FROM images") == [("pending",)]
+            assert set(backend.sql("SELECT processing_status FROM images")) == {("pending",)}
             backend.sql("UPDATE executions SET finished_at = finished_at - 100")  # its pause has passed
+            # Accepted, the answer lost, and it cannot be looked for: a second execution begins beside the first.
+            jobs.model.faults.extend([Fault("RunJob", LOST), Fault("ListExecutions", "PERMISSION_DENIED")])
             assert backend.processor.post(TICK).json()["started"]
+            assert len(jobs.model.executions) == 2
             jobs.model.faults.extend(
                 [Fault("GetOperation", "PERMISSION_DENIED"), Fault("GetExecution", "PERMISSION_DENIED")]
             )
@@ -106,6 +111,13 @@ def test_a_start_that_is_refused_is_told_and_tried_again(data_folder: Path, tmp_
             assert "roles/run.viewer" in error
             assert "roles/run.viewer" in backend.admin.get("/api/admin/status").json()["lastError"]
             until_done(backend, ticking=True)
+            deadline = time.monotonic() + WAIT_SECONDS
+            while not all(execution.done for execution in jobs.model.executions):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert [execution.failure for execution in jobs.model.executions] == [None, None]
+            assert set(backend.sql("SELECT processing_status, attempts, strikes FROM images")) == {("complete", 1, 0)}
+            assert backend.sql("SELECT count(*) FROM processed_images") == [(6,)]
 
 
 @pytest.mark.parametrize("endpoint", ["http://run.example.org", "grpc://10.0.0.1:80", "http://127.0.0.1/x", "nonsense"])

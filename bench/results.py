@@ -19,8 +19,9 @@ SCHEMA = 1
 class Sample(Struct, frozen=True, kw_only=True):
     """One round of one contender on one subject.
 
-    `cpu_s`: user and system time of all processes that took part. `extra`: what this case measures besides, each
-    figure with its unit in its name ("upload_s", "file_bytes", "ssim_before_jpeg").
+    `cpu_s`: user and system time of all processes that took part; it and `wall_s` are 0 where a case times nothing,
+    or nothing of that kind. `extra`: what this case measures besides, each figure with its unit in its name
+    ("upload_s", "file_bytes", "ssim_before_jpeg").
     """
 
     cpu_s: float

@@ -26,7 +26,8 @@ def _case(case: CaseResult) -> Iterator[str]:
     contenders = dict.fromkeys(series.contender for series in case.series)
     for contender in contenders:
         own = [series for series in case.series if series.contender == contender and series.samples]
-        if own:
+        # A case that times nothing says 0.
+        if any(sample.cpu_s > 0 or sample.wall_s > 0 for series in own for sample in series.samples):
             cpu = median(median(sample.cpu_s for sample in series.samples) for series in own)
             wall = median(median(sample.wall_s for sample in series.samples) for series in own)
             yield f"  {contender:<28} CPU {cpu * 1000:9.2f} ms   wall {wall * 1000:9.2f} ms   (median of {len(own)})"

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from bench.context import Context
 from bench.results import CaseResult
 
-ALL: tuple[str, ...] = ("image", "throughput", "start", "target", "memory", "growth")
+ALL: tuple[str, ...] = ("image", "throughput", "quality", "colours", "start", "target", "memory", "growth")
 """What `python -m bench run` runs without names."""
 
 APART: tuple[str, ...] = ()

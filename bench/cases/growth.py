@@ -46,7 +46,7 @@ def run(context: Context) -> CaseResult:
                     photos[:count],
                     DEVICES,
                     settings={"LOCAL_TASKS": str(tasks), "MAX_TASKS": str(tasks)},
-                    instruments=lambda folder: Instruments(folder=str(folder), queries=True),
+                    instruments=lambda folder: Instruments(folder=str(folder), queries=True, every_task=True),
                     held_back=True,
                     tell=lambda told, label=label: context.say(f"{label}: {told}"),  # type: ignore[misc]
                 )

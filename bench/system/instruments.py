@@ -17,7 +17,8 @@ class Instruments(Struct, frozen=True, kw_only=True):
     """`folder` takes what the processes find out. Every other field at its default changes nothing.
 
     `stages`: time the stages of each task. `queries`: time those of the backend's database. `network`: imitate
-    one between tasks, backend and bucket. `cpus`: CPUs for backend and tasks together (0: all).
+    one between tasks, backend and bucket. `cpus`: CPUs for backend and tasks together (0: all). `every_task`: start
+    as many tasks as there may be, however little the work.
     `task_environment`: variables that only tasks get. `render_threads`, `read_ahead`: images rendered at once, and
     claimed beyond these (0: as the processor chooses).
     """
@@ -27,6 +28,7 @@ class Instruments(Struct, frozen=True, kw_only=True):
     queries: bool = False
     network: Network | None = None
     cpus: int = 0
+    every_task: bool = False
     task_environment: dict[str, str] = {}
     render_threads: int = 0
     read_ahead: int = 0

@@ -66,13 +66,14 @@ class Proxy:
 
     async def serve(self, listen: int) -> None:
         """Listen on `listen` until cancelled; prints the port that it got as one line of JSON."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", listen, limit=CHUNK)
+        server = await asyncio.start_server(self.connected, "127.0.0.1", listen, limit=CHUNK)
         sys.stdout.write(json.dumps({"port": server.sockets[0].getsockname()[1]}) + "\n")
         sys.stdout.flush()
         async with server:
             await server.serve_forever()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection until either side ends it."""
         await asyncio.sleep(self._network.latency_s)
         try:
             upstream, towards = await asyncio.open_connection("127.0.0.1", self._port, limit=CHUNK)

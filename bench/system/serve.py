@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,7 +66,15 @@ def main() -> int:
     if given.queries:
         services.Database = _timed_database(services.Database, times)
     _change_bucket(services, given)
-    runners.LocalRunner = functools.partial(runners.LocalRunner, command=(sys.executable, "-m", "bench.system.task"))
+    local = runners.LocalRunner
+
+    def local_runner(*args: Any, **kwargs: Any) -> Any:
+        made = local(*args, **kwargs, command=(sys.executable, "-m", "bench.system.task"))
+        if given.every_task:
+            made.profile = msgspec.structs.replace(made.profile, worthwhile_seconds=1e-9)
+        return made
+
+    runners.LocalRunner = local_runner
     known = services.Services._task_environment
     services.Services._task_environment = lambda self: {**known(self), **given.task_environment}
     try:
@@ -78,12 +86,36 @@ def main() -> int:
 
 def _timed_database(kind: Any, times: QueryTimes) -> Any:
     class TimedDatabase(kind):  # type: ignore[misc]
-        def _run(self, engine: Any, query: Any) -> Any:
-            asked = query.args[0]
-            name = f"{getattr(asked, '__module__', '').rpartition('.')[2]}.{getattr(asked, '__name__', asked)}"
-            return times.timed(name, lambda: super(TimedDatabase, self)._run(engine, query))
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            for name in ("_read_threads", "_write_threads"):
+                setattr(self, name, _TimedThreads(getattr(self, name), times))
 
     return TimedDatabase
+
+
+class _TimedThreads:
+    """A pool of threads each of whose calls is timed under its query's name, its transaction included."""
+
+    def __init__(self, threads: Any, times: QueryTimes) -> None:
+        self._threads = threads
+        self._times = times
+
+    def submit(self, call: Callable[..., Any], *args: Any) -> Any:
+        query = _query_of((call, *args))
+        module, name = getattr(query, "__module__", ""), getattr(query, "__name__", "unknown")
+        return self._threads.submit(self._times.timed, f"{module.rpartition('.')[2]}.{name}", lambda: call(*args))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._threads, name)
+
+
+def _query_of(values: Iterable[Any]) -> Any:
+    """The query function that a call was bound to: the first argument of the innermost `partial`."""
+    for value in values:
+        if isinstance(value, functools.partial):
+            return _query_of(value.args) or value.args[0]
+    return None
 
 
 def _change_bucket(services: Any, given: Instruments) -> None:

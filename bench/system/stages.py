@@ -58,6 +58,17 @@ WAITING = ("claim", "attempt", "report", "fetch", "store")
 """Stages that wait for a disk, a bucket or the backend; what they take beside CPU is waiting."""
 
 
+def found(stage: str, module: str, path: str) -> tuple[Any, str]:
+    """What holds a stage's function, and its name there. Raises LookupError for one that is not there."""
+    owner: Any = importlib.import_module(module)
+    *holders, name = path.split(".")
+    for holder in holders:
+        owner = getattr(owner, holder, None)
+    if not hasattr(owner, name):
+        raise LookupError(f"{module} has no {path} any more: bench/system/stages.py has to name {stage} anew")
+    return owner, name
+
+
 class Recorder:
     """Gathers spans of one process; safe to use from several threads."""
 
@@ -98,12 +109,7 @@ class Recorder:
     def wrap(self, stages: Iterable[tuple[str, str, str]]) -> None:
         """Put each named function's timed form into its place. Raises LookupError for one that is not there."""
         for stage, module, path in stages:
-            owner: Any = importlib.import_module(module)
-            *holders, name = path.split(".")
-            for holder in holders:
-                owner = getattr(owner, holder, None)
-            if not hasattr(owner, name):
-                raise LookupError(f"{module} has no {path} any more: bench/system/stages.py has to name {stage} anew")
+            owner, name = found(stage, module, path)
             setattr(owner, name, self.timed(stage, getattr(owner, name)))
 
     def write(self, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 from typing import Any
 
 from bench.system.instruments import Instruments, from_environment
@@ -26,19 +27,30 @@ def main() -> int:
         _change_read_ahead(given.read_ahead)
     if given.stages:
         recorder.wrap(STAGES)
-        loading = program._load_rendering
-
-        def load_and_wrap() -> None:
-            loading()
-            recorder.wrap(RENDER_STAGES)
-
-        program._load_rendering = load_and_wrap
+        _wrap_rendering_when_it_is_there(recorder)
     try:
         code: int = program.main()
         return code
     finally:
         if given.stages:
             recorder.write(given.place)
+
+
+def _wrap_rendering_when_it_is_there(recorder: Recorder) -> None:
+    """Importing it any earlier would be what a task takes care not to do before its first claim."""
+    renderer: Any = importlib.import_module("processor.renderer")
+    rendering, lock = renderer._render, threading.Lock()
+    wrapped = False
+
+    def render(*args: Any, **kwargs: Any) -> Any:
+        nonlocal wrapped
+        with lock:
+            if not wrapped:
+                recorder.wrap(RENDER_STAGES)
+                wrapped = True
+        return rendering(*args, **kwargs)
+
+    renderer._render = render
 
 
 def _change_bucket(given: Instruments, recorder: Recorder) -> None:

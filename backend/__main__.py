@@ -115,6 +115,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
 
     from backend.app import create_app
     from backend.services import Services
+    from backend.takeover import take_over
     from backend.tick import loop as tick_loop
     from contract.bucket import BucketError
 
@@ -147,8 +148,11 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
         log.error("cannot start: %s: %s; look at BUCKET_URL and DATABASE_URL", type(error).__name__, reason)
         return 1 if isinstance(error, BucketError | DBAPIError) else 2
     timer: asyncio.Task[None] | None = None
+    loading: asyncio.Task[None] | None = None
     try:
         await services.start()
+        if not settings.durable:
+            loading = asyncio.create_task(take_over(services))
         if settings.tick_seconds:
             timer = asyncio.create_task(tick_loop(services, settings.tick_seconds))
         config = uvicorn.Config(
@@ -169,9 +173,10 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             log.warning("DEVICE_AUTH=open: whoever reaches this server may see every device's pictures")
         await Server(config).serve(sockets=[listener])
     finally:
-        if timer:
-            timer.cancel()
-            await asyncio.gather(timer, return_exceptions=True)
+        for task in (timer, loading):
+            if task:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await services.close()
     log.info("stopped")
     return 0

@@ -19,6 +19,7 @@ from backend.database import Database, housekeeping
 from backend.database import images as image_rows
 from backend.reported_paths import ReportedPaths
 from backend.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
+from backend.snapshot import Snapshots
 from contract import object_names
 from contract.admin_messages import SyncReport
 from contract.bucket import Bucket, BucketError, ObjectInfo, ObjectNotFound, name_in
@@ -57,12 +58,20 @@ class MetadataSync:
         bucket: Bucket,
         paths: ReportedPaths,
         holder: str,
+        snapshots: Snapshots | None = None,
     ) -> None:
-        """`holder` names this process among those that share the database."""
+        """`holder` names this process among those that share the database.
+
+        With `snapshots` the database does not outlive the process: a sidecar is archived only once a
+        snapshot holds its rows.
+        """
         self._database = database
         self._bucket = bucket
         self._paths = paths
         self._holder = holder
+        self._snapshots = snapshots
+        self._marks: dict[str, int] = {}
+        """Of sidecars whose rows are committed and await a snapshot: the moment when that was seen first."""
         self._told: set[str] = set()
         log.info("Metadata sync service initialized")
 
@@ -112,6 +121,8 @@ class MetadataSync:
             verdict, reason, new = await self._database.write(
                 import_sidecar, sidecar, self._paths.variant_uri, self._paths.thumbnail_uri, now
             )
+            if verdict == ARCHIVABLE and not self._is_durable(image_id):
+                return WAITS, new
             if verdict == ARCHIVABLE:
                 target = object_names.archived_sidecar(image_id, moment)
                 await asyncio.to_thread(self._archive, entry, sidecar, target)
@@ -128,6 +139,16 @@ class MetadataSync:
             if len(self._told) < 10_000:
                 self._told.add(entry.name)
         return verdict, new
+
+    def _is_durable(self, image_id: str) -> bool:
+        """Whether rows that are committed by now would survive the process."""
+        if self._snapshots is None:
+            return True
+        mark = self._marks.setdefault(image_id, self._snapshots.mark())
+        if not self._snapshots.holds(mark):
+            return False
+        del self._marks[image_id]
+        return True
 
     def _check_objects(self, sidecar: Sidecar) -> None:
         """Raise ObjectNotFound, naming the object, unless every picture that the sidecar tells of is there."""

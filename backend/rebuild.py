@@ -46,7 +46,7 @@ class RebuildReport(Struct, kw_only=True):
 
 
 async def rebuild(
-    database: Database, bucket: Bucket, sync: MetadataSync, settings: Settings, now: float, tell: Tell
+    database: Database, bucket: Bucket, sync: MetadataSync | None, settings: Settings, now: float, tell: Tell
 ) -> RebuildReport:
     """Fill an empty, migrated database. `tell` is given a sentence from time to time.
 
@@ -57,7 +57,7 @@ async def rebuild(
     present = await asyncio.to_thread(all_pictures, bucket)
     await restore(database, bucket, now, present=present, unreadable=report.unreadable, tell=tell)
     report.adopted = await _adopt(database, bucket, settings, report.unreadable, now, tell)
-    done = await sync.run(now)
+    done = await sync.run(now) if sync else None  # without it, sidecars wait for the timed work
     report.imported_sidecars = done.imported if done else 0
     report.images = sum((await database.read(images.counts)).values())
     report.variants = (await database.read(images.variant_counts, 0.0))[0]

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from backend.auth import Authority
-from backend.database import Database, housekeeping, images
+from backend.database import Database, claims, devices, housekeeping, images, recorded
+from backend.epoch import Epoch, EpochLost
 from backend.jobs.queue import JobQueue
 from backend.jobs.runner import Runner
 from backend.jobs.runners import open_runner
@@ -21,12 +22,29 @@ from backend.metrics import Metrics
 from backend.records import Records
 from backend.reported_paths import ReportedPaths
 from backend.settings import Settings
-from contract.bucket import Bucket
+from backend.snapshot import Snapshots
+from backend.standing import Standing
+from contract.bucket import Bucket, BucketError
 from contract.buckets import open_bucket
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+PASSING: frozenset[Callable[..., object]] = frozenset(
+    {
+        housekeeping.take_lock,
+        housekeeping.renew_lock,
+        housekeeping.free_lock,
+        housekeeping.set_fact,
+        claims.renew,
+        devices.show,
+        recorded.mark,
+    }
+)
+"""What changes all the time and would be no loss: no snapshot is taken for it alone."""
+LAST_SNAPSHOT_SECONDS = 8.0
+"""Cloud Run kills 10 s after it asked to end."""
 
 Clock = Callable[[], float]
 """Gives the time in seconds since the epoch."""
@@ -44,15 +62,26 @@ class Services:
         self.clock = clock
         self.hint = asyncio.Event()
         """Set when there may be something to do before the next tick."""
+        self.standing = Standing(durable=settings.durable)
         self.database = Database(settings.database)
+        if not settings.durable:
+            self.database.make_anew()  # what it holds is older or newer than the bucket; that decides
         self.database.migrate()
         threads = settings.uploads_at_once + 2
         self.bucket: Bucket = open_bucket(settings.bucket, connections=threads + 2)  # the sync has threads of its own
         self.bucket_threads = ThreadPoolExecutor(threads, "bucket")
         self.upload_slots = asyncio.Semaphore(settings.uploads_at_once)
+        self.database.passing = PASSING
         self.paths = ReportedPaths(self.bucket)
         self.metrics = Metrics()
         self.records = Records(self.database, self.bucket, self.in_bucket, self.confirm)
+        self.holder = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self.epoch: Epoch | None = None
+        self.snapshots: Snapshots | None = None
+        if not settings.durable:
+            self.epoch = Epoch(self.bucket, self.in_bucket, self.holder)
+            delay = settings.snapshot_delay_seconds
+            self.snapshots = Snapshots(self.database, self.bucket, self.in_bucket, self.epoch, delay)
         self.backend_url = settings.backend_api_url or own_url
         self.last_error: str | None = None
         self.authority: Authority
@@ -61,9 +90,16 @@ class Services:
         self.runner: Runner
 
     async def start(self) -> None:
-        """What needs the database: keys, a bucket that moved, the queue."""
+        """What needs the database, the queue, its runner and the sync."""
+        await self.read_database()
+        self.runner = open_runner(self.settings, self.database, self._task_environment, self.hint.set)
+        self.queue = JobQueue(self.database, self.runner, self.settings)
+        self.sync = MetadataSync(self.database, self.bucket, self.paths, self.holder, self.snapshots)
+
+    async def read_database(self) -> None:
+        """What follows from the database: keys, and a bucket that moved. Again after it was loaded."""
         settings = self.settings
-        if settings.embedded:  # the data folder's lock says that no other backend works here
+        if settings.embedded or not settings.durable:  # no other backend works on this database
             await self.database.write(housekeeping.free_all_locks)
         picture_key = await self.database.write(housekeeping.fact_or_make, "picture_key", secrets.token_hex(32))
         known_url = await self.database.write(housekeeping.fact_or_make, "bucket_url", self.bucket.url)
@@ -80,9 +116,6 @@ class Services:
             session_seconds=settings.session_hours * 3600,
             picture_key=picture_key,
         )
-        self.runner = open_runner(settings, self.database, self._task_environment, self.hint.set)
-        self.queue = JobQueue(self.database, self.runner, settings)
-        self.sync = MetadataSync(self.database, self.bucket, self.paths, f"{os.getpid()}-{secrets.token_hex(4)}")
 
     def _task_environment(self) -> dict[str, str]:
         return {
@@ -93,12 +126,29 @@ class Services:
 
     async def confirm(self) -> None:
         """Raise Unavailable unless this process may still acknowledge changes."""
+        if self.epoch is None:
+            return
+        try:
+            await self.epoch.confirm()
+        except EpochLost:
+            self.standing.lose()
+            raise self.standing.refusal() from None
 
     async def in_bucket(self, call: Callable[..., T], *args: object) -> T:
         """Run a blocking call of the bucket in a thread of its pool."""
         return await asyncio.get_running_loop().run_in_executor(self.bucket_threads, call, *args)
 
+    async def _last_snapshot(self, snapshots: Snapshots) -> None:
+        """What it could not say is in records and sidecars: nothing acknowledged depends on it."""
+        try:
+            async with asyncio.timeout(LAST_SNAPSHOT_SECONDS):
+                await snapshots.take()
+        except (BucketError, EpochLost, TimeoutError, OSError) as error:
+            log.error("no last snapshot of the database: %s; the next start reads more of the bucket", error or "late")
+
     async def close(self) -> None:
         await self.runner.close()
+        if self.snapshots is not None and self.standing.writing and not self.snapshots.holds(self.snapshots.mark()):
+            await self._last_snapshot(self.snapshots)
         self.bucket_threads.shutdown(wait=True)
         self.database.close()

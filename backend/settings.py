@@ -69,6 +69,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     task_timeout_seconds: Annotated[Seconds, Meta(description="time of one attempt of a task")] = 900.0
     task_retries: Annotated[int, Meta(ge=0, le=10, description="retries of a failed task")] = 3
     lease_seconds: Annotated[Seconds, Meta(description="how long a claim holds without renewal")] = 60.0
+    snapshot_delay_seconds: Annotated[
+        Seconds, Meta(description="time from a change to the snapshot of a database that does not outlive the process")
+    ] = 30.0
     sync_interval_seconds: Annotated[Seconds, Meta(description="time between two metadata syncs")] = 60.0
     tick_seconds: Annotated[float, Meta(ge=0, description="pace of the local timer; 0 turns it off")] = 1.0
     upload_limit_mib: Annotated[int, Meta(ge=1, le=1024, description="largest upload in MiB")] = 30
@@ -83,6 +86,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def embedded(self) -> bool:
         """Whether this is a laptop: no cloud bucket is named."""
         return not self.gcs_bucket_name and not self.bucket_url.startswith("gs://")
+
+    @property
+    def durable(self) -> bool:
+        """Whether the database outlives the process; if not, the bucket alone does."""
+        return self.database_durable is not False
 
     @property
     def data_folder(self) -> Path:
@@ -103,6 +111,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.database_url or URL.create("sqlite", database=str(self.data_folder / "slideshow.db"))
 
 
+SWITCHES = ("database_durable",)
+"""Yes or no; true and false, 1 and 0 are understood as well."""
 SECRETS = ("processor_auth_token", "processor_auth_token_previous", "admin_password", "metrics_token")
 
 
@@ -118,12 +128,19 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             text = text.strip()
         if text is None or text == "":
             continue
+        if field.name in SWITCHES:
+            text = {"yes": "true", "no": "false"}.get(text.strip().lower(), text)
         try:
             values[field.name] = msgspec.convert(text, hints[field.name], strict=False)
         except msgspec.ValidationError as error:
             shown = "its value" if field.name in SECRETS else repr(text)
             faults.append(f"{variable}: {shown} does not fit ({error}). Meaning: {describe(field.name)}.")
     settings = Settings(**values)  # type: ignore[arg-type]
+    is_sqlite = not settings.database_url or settings.database_url.startswith("sqlite")
+    if settings.database_durable is None and is_sqlite and "K_SERVICE" in environ:
+        settings = msgspec.structs.replace(settings, database_durable=False)  # the disk of Cloud Run is memory
+    elif not settings.durable and not is_sqlite:
+        faults.append("DATABASE_DURABLE: no is for SQLite; another database outlives the process by itself.")
     if settings.bucket_url and not settings.bucket_url.startswith(("gs://", "file:///")):
         faults.append(f"BUCKET_URL: {settings.bucket_url!r} should be gs://name or file:///folder.")
     if settings.cloud_run_endpoint and not _may_be_spoken_to(settings.cloud_run_endpoint):

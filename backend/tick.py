@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.archive_age import expire_if_due
 from backend.database import claims, housekeeping
 from backend.deletion import finish_deletions, remove_garbage
+from backend.epoch import EpochLost
 from backend.jobs.runner import RunnerError
 from backend.services import Services
 from contract.bucket import BucketError
@@ -51,6 +52,8 @@ async def tick(services: Services) -> TickReport:
 
     A part that fails is logged and does not keep the others from their work.
     """
+    if not services.standing.writing:
+        return TickReport(reason=f"this backend takes no changes: it is {services.standing.state}")
     now = services.clock()
     errors: list[str] = []
 
@@ -76,6 +79,8 @@ async def tick(services: Services) -> TickReport:
     recorded = await part("records", services.records.catch_up, 0)
     removed = await part("removing objects", lambda: remove_garbage(services, now), 0)
     await part("the age of archived sidecars", lambda: expire_if_due(services, now), False)
+    if services.snapshots is not None:
+        await part("the snapshot", lambda: _snapshot_if_due(services, now), False)
     services.last_error = errors[0] if errors else None
     return TickReport(
         freed_leases=freed,
@@ -98,6 +103,17 @@ async def _sync_if_due(services: Services, now: float) -> int:
     await services.database.write(housekeeping.set_fact, SYNC_MARK, str(now))
     report = await services.sync.run(now, within=SYNC_SECONDS)
     return report.archived if report else 0
+
+
+async def _snapshot_if_due(services: Services, now: float) -> bool:
+    assert services.epoch is not None
+    assert services.snapshots is not None
+    try:
+        await services.epoch.confirm()
+        return await services.snapshots.take_if_due(now)
+    except EpochLost:
+        services.standing.lose()
+        return False
 
 
 async def loop(services: Services, seconds: float) -> None:

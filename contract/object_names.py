@@ -14,6 +14,8 @@ ARCHIVE = "images/metadata/archive/"
 
 RECORDS = "images/records/"
 DEVICES = "state/devices.json"
+EPOCH = "state/epoch.json"
+SNAPSHOT = "state/snapshot.db.gz"
 
 MAX_NAME_BYTES = 1024
 """The longest object name that Google Cloud Storage accepts, in UTF-8 bytes."""

@@ -49,6 +49,12 @@ class Database:
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        self.file = Path(parsed.database) if self.is_sqlite and parsed.database else None
+        """The file of a SQLite database."""
+        self.changes = 0
+        """How many transactions of SQLite have changed rows, but for `passing` ones."""
+        self.passing: frozenset[Callable[..., Any]] = frozenset()
+        """Query functions whose changes are no loss if they are lost."""
         writers = 1 if self.is_sqlite else readers
         self._reader = sa.create_engine(url, pool_size=readers, max_overflow=0, pool_timeout=BUSY_SECONDS)
         self._writer = sa.create_engine(url, pool_size=writers, max_overflow=0, pool_timeout=BUSY_SECONDS)
@@ -70,9 +76,30 @@ class Database:
             with connection.begin():
                 command.upgrade(config, "head")
 
+    def make_anew(self) -> None:
+        """Put a SQLite database aside, and begin with an empty one; nobody may be using it."""
+        assert self.file is not None
+        self._reader.dispose()
+        self._writer.dispose()
+        for ending in ("", "-wal", "-shm"):
+            found = self.file.with_name(self.file.name + ending)
+            if found.exists():
+                found.replace(found.with_name(f"{self.file.name}.before{ending}"))
+        self.migrate()
+
     def _run(self, engine: Engine, query: Callable[[Connection], T]) -> T:
         with engine.begin() as connection:
             return query(connection)
+
+    def _run_counted(self, query: Callable[[Connection], T], *, passing: bool) -> T:
+        with self._writer.begin() as connection:
+            raw = connection.connection.driver_connection
+            before = raw.total_changes if self.is_sqlite and raw is not None else 0
+            answer = query(connection)
+            changed = self.is_sqlite and raw is not None and raw.total_changes != before
+        if changed and not passing:
+            self.changes += 1
+        return answer
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer of a query function that changes nothing, from one consistent view."""
@@ -82,7 +109,8 @@ class Database:
     async def write(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer of a query function, its changes committed before this returns."""
         bound = functools.partial(_late_connection, query, args, kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._write_threads, self._run, self._writer, bound)
+        run = functools.partial(self._run_counted, bound, passing=query in self.passing)
+        return await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
 
     def close(self) -> None:
         self._read_threads.shutdown(wait=True)

@@ -42,6 +42,7 @@ class Ready:
 
     @operation("Whether database and bucket answer", access=Access.PUBLIC, answers={200: Health, 503: Problem})
     async def on_get(self, req: Request, resp: Response) -> None:
+        self.services.standing.require_loaded()
         try:
             await self.services.database.read(images.waiting)
             await self.services.in_bucket(self.services.bucket.probe)

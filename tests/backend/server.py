@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
 from small_photos import PALETTE, jpeg, percent, photo
@@ -56,11 +57,12 @@ class BackendServer:
     log: Path
     url: str
     secrets: dict[str, Any]
+    shared_bucket: Path | None = None
     _open: list[httpx.Client] = field(default_factory=list)
 
     @property
     def bucket(self) -> Path:
-        return self.data / "bucket"
+        return self.shared_bucket or self.data / "bucket"
 
     @property
     def database(self) -> Path:
@@ -231,7 +233,8 @@ def start(data: Path, **settings: str) -> BackendServer:
         process.wait(STOP_SECONDS)
         raise
     secrets = json.loads((data / "secrets.json").read_bytes())
-    return BackendServer(process, data, log, url, secrets)
+    shared = Path(unquote(urlsplit(settings["BUCKET_URL"]).path)) if "BUCKET_URL" in settings else None
+    return BackendServer(process, data, log, url, secrets, shared)
 
 
 def _wait(process: subprocess.Popen[bytes], data: Path, log: Path) -> str:

@@ -4,10 +4,10 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint lock clean .venv
+.PHONY: help demo test check bench bench-rivals lint lock clean .venv
 
 help: ## say what there is
-	@awk -F':.*## ' '/^[a-z.]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z.-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv: .venv/.ready ## the environment: made once, from the lock file
 
@@ -27,10 +27,16 @@ demo: .venv/.ready ## run the whole system on sample photos, or on PHOTOS=~/Pict
 	@$(BIN)/slideshow demo $(PHOTOS) $(DEMO)
 
 test: .venv/.ready-dev ## the test suite, at most six minutes
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long" --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable -m "not long" --cov --cov-report=term --cov-fail-under=90
 
 check: .venv/.ready-dev ## the suite with its long forms, at most 45 minutes
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable --cov --cov-report=term --cov-fail-under=90
+
+bench: .venv/.ready-dev ## measure everything beside its rivals, over made pictures or SAMPLES=folder
+	$(BIN)/python -m bench run $(if $(SAMPLES),--samples "$(SAMPLES)") $(BENCH)
+
+bench-rivals: ## install the rivals that need Node.js (npm ci); without them `make bench` names them as missing
+	cd bench/contenders/node && npm ci --no-audit --no-fund
 
 lint: .venv/.ready-dev ## ruff and mypy
 	$(BIN)/ruff check .

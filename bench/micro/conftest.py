@@ -1,0 +1,66 @@
+"""What the micro cases share: one photo, small where nothing is timed, and what is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from slideshow.sample_photos import SAMPLES, sample_picture
+
+if TYPE_CHECKING:
+    from processor.base import Base
+    from processor.header import Header
+    from processor.render import RenderedImage
+
+Benchmark = Callable[..., Any]
+"""pytest-benchmark's fixture: calls a function, many times where it measures, and returns what it returned."""
+
+MEASURED_MEGAPIXELS = 12.0
+TRIED_MEGAPIXELS = 0.5
+
+
+@pytest.fixture(scope="session")
+def photo(request: pytest.FixtureRequest) -> bytes:
+    """A JPEG file as a phone writes it: 12 megapixels, or half a one where the bodies run as plain tests."""
+    tried = request.config.getoption("benchmark_disable")
+    picture = sample_picture(SAMPLES[0], TRIED_MEGAPIXELS if tried else MEASURED_MEGAPIXELS)
+    data: bytes = picture.jpegsave_buffer(Q=90, subsample_mode="on")
+    return data
+
+
+@pytest.fixture(scope="session")
+def header(photo: bytes) -> Header:
+    """The photo's header."""
+    from processor.header import read_header
+
+    return read_header(photo, "sky.jpg")
+
+
+@pytest.fixture
+def base(photo: bytes, header: Header) -> Base:
+    """The photo at half its size, with no halves made yet."""
+    from processor.decode import decode
+
+    return decode(photo, header, 2, "sky.jpg")
+
+
+@pytest.fixture(scope="session")
+def proxy(photo: bytes, header: Header) -> NDArray[np.uint8]:
+    """The pixels that the palette is made from."""
+    from processor.decode import decode
+    from processor.palette import proxy_pixels
+
+    return np.ascontiguousarray(proxy_pixels(decode(photo, header, 2, "sky.jpg")))
+
+
+@pytest.fixture(scope="session")
+def rendered(photo: bytes) -> RenderedImage:
+    """Everything that is made of the photo for the demo's screens."""
+    from processor.render import render_image
+    from slideshow.screens import DEFAULT_SCREENS
+
+    return render_image(photo, DEFAULT_SCREENS)

@@ -1,6 +1,7 @@
 """Compiled kernels: numpy in, numpy or plain values out.
 
-`quantize` and `score` find colours, `resize` and `halve` make pictures smaller; nothing else is called from outside.
+`quantize` and `score` find colours, `resize` and `halve` make pictures smaller, `recolour` applies a profile; nothing
+else is called from outside.
 All are deterministic: the same input gives the same answer on every run, thread, processor type, and without
 compilation. All release the interpreter's lock while they work.
 
@@ -16,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from native.pictures import halve, resize
+from native.pictures import halve, recolour, resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["halve", "quantize", "resize", "score"]
+__all__ = ["halve", "quantize", "recolour", "resize", "score"]
 
 OPAQUE = 0xFF000000
 GOOGLE_BLUE = 0xFF4285F4  # what material-color-utilities falls back to

@@ -75,6 +75,31 @@ def halve(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return out[:size].reshape(rows // 2, columns // 2, 3)
 
 
+def recolour(
+    picture: NDArray[np.uint8], curves: NDArray[np.int32], matrix: NDArray[np.int32], back: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Each pixel through the curve of its channel, the matrix, and the curve back: uint8 of the same shape.
+
+    `picture`: uint8 of shape (h, w, 3). `curves`: int32 (3, 256), light in 2^-15, at most 2^15. `matrix`: int32
+    (3, 3), in 2^-14, each row's absolute values summing to less than 4. `back`: uint8 (2^14 + 1,), the level
+    for light in 2^-14.
+    Raises TypeError for other types, ValueError for other shapes or larger numbers.
+    """
+    _check(picture)
+    if curves.dtype != np.int32 or matrix.dtype != np.int32 or back.dtype != np.uint8:
+        raise TypeError("curves and matrix must be int32, the way back uint8")
+    from native.recolouring import LIGHT_BITS, MATRIX_BITS, STEPS_BITS, recolour_into
+
+    if curves.shape != (3, 256) or matrix.shape != (3, 3) or back.shape != ((1 << STEPS_BITS) + 1,):
+        raise ValueError(f"curves of {curves.shape}, matrix of {matrix.shape}, way back of {back.shape} do not fit")
+    if curves.min() < 0 or curves.max() > 1 << LIGHT_BITS or np.abs(matrix).sum(1).max() >= 4 << MATRIX_BITS:
+        raise ValueError("curves or matrix hold numbers too large for exact sums")
+    out = np.empty(picture.shape, np.uint8)
+    tables = np.ascontiguousarray(curves), np.ascontiguousarray(matrix), np.ascontiguousarray(back)
+    recolour_into(np.ascontiguousarray(picture).reshape(-1), *tables, out.reshape(-1))
+    return out
+
+
 def _check(picture: NDArray[np.uint8]) -> None:
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
         kind = picture.dtype if isinstance(picture, np.ndarray) else type(picture).__name__

@@ -16,7 +16,7 @@ import numpy as np
 
 import native
 
-MODULES = ("histogram", "colour_table", "lab", "wu", "kmeans", "hct", "ranking")
+MODULES = ("histogram", "colour_table", "lab", "wu", "kmeans", "hct", "ranking", "resampler", "halving", "recolouring")
 _PURE_RED = 0xFFFF0000
 
 

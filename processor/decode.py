@@ -17,8 +17,9 @@ from processor.errors import BrokenPixels
 from processor.hdr import code_points, to_sdr
 from processor.header import PROFILE, RESEND, Header, condense, open_lazily, read_header
 from processor.heif import HeifTrouble, decode_heic
-from processor.icc_profile import is_srgb
+from processor.icc_profile import is_srgb, matrix_profile
 from processor.jpeg_decoder import decode_plain
+from processor.matrix_colours import by_matrix
 from processor.memory_estimate import estimate_bytes
 from processor.shrink import box_shrink, image_of, in_memory, pixels_of
 from processor.signatures import Container
@@ -52,9 +53,9 @@ def decode(data: bytes, header: Header, shrink: int, name: str) -> Base:
             return Base(_plain_colours(plain, header, name), None, 1 / shrink, 1 / shrink)
         image = _open(data, header, shrink)
         colour, alpha = split_alpha(image)
-        colour = _colours(colour, data, header, name)
         if alpha is None:
-            return _base(pixels_of(colour), None, image, header, shrink)
+            return _base(_pixels(colour, data, header, name), None, image, header, shrink)
+        colour = _colours(colour, data, header, name)
         # Colour and alpha hang on one pass over the file, so both are fetched in one.
         both = in_memory(colour.bandjoin(alpha))
         flat = both.copy(interpretation="srgb").flatten(background=list(BACKGROUND))
@@ -65,12 +66,26 @@ def decode(data: bytes, header: Header, shrink: int, name: str) -> Base:
 
 def _plain_colours(pixels: NDArray[np.uint8], header: Header, name: str) -> NDArray[np.uint8]:
     """To sRGB by the profile that the JPEG file had, if it had one and that is another."""
-    if not header.profile or is_srgb(header.profile):
+    if not header.profile or (header.bands == 3 and is_srgb(header.profile)):
         return pixels
+    by_kernel = by_matrix(pixels, header.profile) if header.bands == 3 else None
+    if by_kernel is not None:
+        return by_kernel
     # A profile for grey wants grey; its three colours are equal.
     image = image_of(pixels if header.bands == 3 else np.ascontiguousarray(pixels[:, :, :1]))
     image.set_type(pyvips.GValue.blob_type, PROFILE, header.profile)
     return pixels_of(to_srgb(image, name))
+
+
+def _pixels(image: pyvips.Image, data: bytes, header: Header, name: str) -> NDArray[np.uint8]:
+    """Run the pipeline; a matrix profile is applied to the result, which is quicker than in its middle."""
+    if image.format == "uchar" and image.bands == 3 and image.get_typeof(PROFILE) != 0:
+        profile = bytes(image.get(PROFILE))
+        if matrix_profile(profile) is not None and not is_srgb(profile):
+            converted = by_matrix(pixels_of(image), profile)
+            if converted is not None:
+                return converted
+    return pixels_of(_colours(image, data, header, name))
 
 
 def _colours(image: pyvips.Image, data: bytes, header: Header, name: str) -> pyvips.Image:

@@ -8,32 +8,35 @@ from collections.abc import Sequence
 from contract.messages import Device
 from processor.decode_plan import decode_steps
 from processor.header import Header
+from processor.icc_profile import is_srgb
 
-_SMALL_THINGS = 12_000_000
-"""Regions and line buffers of the pipelines, encoded results, and what the allocator rounds up."""
+_SMALL_THINGS = 7_000_000
+"""The resizer's tiles, encoded results, and what the allocator rounds up."""
 
-_PALETTE_BYTES = 8_000_000
-"""The proxy as lists of whole numbers, as the quantizer takes it."""
+_PIPELINE_BYTES = 8_000_000
+"""Regions and line buffers of libvips, where it decodes."""
 
-_BYTES_PER_RESULT_PIXEL = 6
-"""A picture before and after it was turned upright."""
+_BYTES_PER_RESULT_PIXEL = 3
 
 
 def estimate_bytes(header: Header, devices: Sequence[Device], data_size: int) -> int:
     """The peak of memory, in bytes, that rendering adds to a process which has its libraries loaded.
 
-    `data_size`: bytes of the file, which is counted twice: ours, and the copy that libvips is given.
+    `data_size`: bytes of the file, which is counted twice where libvips decodes it, for it is given a copy.
     Either decoding or cutting is the peak; the base is there in both. Measured on 43 pictures of all
-    formats up to 40 megapixels (growth of VmHWM in a process of its own, glibc): 0.9 to 1.4 of the
-    truth, and for pictures below a megapixel up to 25 MB more than it.
+    formats up to 40 megapixels (growth of VmHWM in a process of its own, glibc): 0.9 to 1.9 of the
+    truth, and for small pictures up to 20 MB more than it.
     """
     shrink = decode_steps(header, devices)[0].shrink  # one after the other: the finest is the largest
     base_pixels = math.ceil(header.width / shrink) * math.ceil(header.height / shrink)
     base = base_pixels * (8 if header.has_alpha else 3)
     decoder = _decoder_bytes(header, header.width * header.height, base_pixels)
     largest = max((device.width * device.height for device in devices), default=0)
-    cutting = _PALETTE_BYTES + _BYTES_PER_RESULT_PIXEL * largest + base * 2 // 5  # windows of the resizer
-    return 2 * data_size + base + max(decoder, cutting) + _SMALL_THINGS
+    cutting = _BYTES_PER_RESULT_PIXEL * largest + base // 3  # the base's halves
+    converting = base * 4 // 3 if header.profile and not is_srgb(header.profile) else 0
+    by_libvips = header.loader != "jpeg" or header.bands == 4
+    theirs = data_size + _PIPELINE_BYTES if by_libvips else 0
+    return data_size + theirs + base + max(decoder, cutting, converting) + _SMALL_THINGS
 
 
 def _decoder_bytes(header: Header, pixels: int, base_pixels: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from picture_measures import mean_delta_e, ssim
-from pictures import DEVICES, HALVES, ONE, encoded, encoded_image, pixels_of, scene, with_orientation
+from pictures import DEVICES, HALVES, ONE, encoded, encoded_image, pixels_of, scene, smooth, with_orientation
 from PIL import Image, ImageCms
 
 from contract.messages import Device
@@ -24,13 +24,6 @@ SAME_SIZE = (Device(name="same", width=320, height=200),)
 
 def shown(data: bytes, devices: tuple[Device, ...] = SAME_SIZE) -> np.ndarray:
     return pixels_of(render_image(data, devices, name="photo").variants[0].data)
-
-
-def smooth(width: int = 320, height: int = 200) -> np.ndarray:
-    """Colours all over the cube, no edges: JPEG and chroma subsampling hardly change it."""
-    y, x = np.mgrid[0:height, 0:width]
-    u, v = x / width, y / height
-    return np.stack([255 * u, 255 * v, 255 * (1 - u) * (0.3 + 0.7 * v)], axis=-1).astype(np.uint8)
 
 
 def vips_image(pixels: np.ndarray) -> pyvips.Image:

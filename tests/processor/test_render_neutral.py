@@ -81,3 +81,12 @@ def test_as_many_distinct_tones_as_the_photo_has(populations: Histogram) -> None
     assert len(found) == len(set(found)) == min(8, len(histogram))
     assert found[0] == next(iter(histogram))
     assert set(found) <= histogram.keys()
+
+
+def test_a_breath_of_colour_makes_no_scheme() -> None:
+    bluish = np.array([[161, 165, 168]] * 60 + [[90, 92, 95]] * 40, np.uint8)
+    with_a_spot = np.concatenate([np.repeat(bluish, 20, axis=0), np.full((60, 3), (200, 30, 30), np.uint8)])
+    assert find_colours(bluish)[0].neutral
+    assert set(find_colours(bluish)[0].all_colors) == {"#A1A5A8", "#5A5C5F"}
+    assert not find_colours(with_a_spot)[0].neutral  # a thirtieth of the photo: one sees it
+    assert not find_colours(np.full((100, 3), (120, 140, 160), np.uint8))[0].neutral

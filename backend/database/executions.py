@@ -53,8 +53,9 @@ def owner_of_tasks(row: sa.Row[Any]) -> str:
 
 
 def last_start(connection: Connection) -> float | None:
-    """When the newest execution was started, or None if there was none."""
-    found: float | None = connection.scalar(select(sa.func.max(executions.c.started_at)))
+    """When the newest execution was started, or None if there was none; failed ones, paid for or not, do not count."""
+    newest = select(sa.func.max(executions.c.started_at)).where(executions.c.state != "failed")
+    found: float | None = connection.scalar(newest)
     return found
 
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from core_library import Library
 
+from backend.database import executions
 from backend.database.tables import images
 from backend.database.work_rate import ASSUMED, LATEST_PHOTOS, work_rate
 from backend.jobs.queue import gather_facts
@@ -87,3 +88,12 @@ def test_the_plan_goes_by_what_was_measured_and_by_pixels(library: Library) -> N
     library.claim(at=10.0, limit=1)
     facts = library.read(gather_facts, 10.0, 60.0)
     assert facts.in_work_megapixels == pytest.approx(40 * 30 / 1e6)
+
+
+def test_a_start_that_failed_paid_for_no_minute(library: Library) -> None:
+    library.add(1, at=5.0)
+    library.write(executions.begin, "good", 1, 1, 100.0, 1000.0)
+    library.write(executions.finish, "good", "succeeded", 110.0)
+    library.write(executions.begin, "refused", 1, 1, 120.0, 1000.0)
+    library.write(executions.finish, "refused", "failed", 121.0)
+    assert library.read(gather_facts, 130.0, 60.0).last_started_at == 100.0

@@ -81,12 +81,17 @@ class Link:
         if self.latency:
             time.sleep(self.latency)
 
-    def carry(self, direction: Literal["up", "down"], size: int) -> None:
-        """Sleep until `size` bytes have gone through, behind all that others sent before."""
+    def carry(self, direction: Literal["up", "down"], size: int, before: float | None = None) -> float:
+        """Sleep until `size` bytes have gone through, behind all that others sent before; when that was.
+
+        `before` is what this gave for the piece before of the same body. A busy machine wakes this thread up
+        late, and the next piece makes up for it, as the buffers of a real network would.
+        """
+        now = time.monotonic()
         if not self.rate:
-            return
+            return now
         with self._lock:
-            now = time.monotonic()
-            ends = max(now, self._free_at[direction]) + size / self.rate
+            ends = max(now if before is None else before, self._free_at[direction]) + size / self.rate
             self._free_at[direction] = ends
-        time.sleep(ends - now)
+        time.sleep(max(0.0, ends - now))
+        return ends

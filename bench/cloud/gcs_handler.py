@@ -147,10 +147,10 @@ def make_handler(server: GcsServer) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = answer
 
         def _received(self, length: int) -> bytes:
-            pieces = []
+            pieces, passed = [], None
             for start in range(0, length, PIECE):
                 pieces.append(self.rfile.read(min(PIECE, length - start)))
-                server.link.carry("up", len(pieces[-1]))
+                passed = server.link.carry("up", len(pieces[-1]), passed)
             return b"".join(pieces)
 
         def _send(self, answer: Answer, fault: Fault | None) -> None:
@@ -166,11 +166,11 @@ def make_handler(server: GcsServer) -> type[BaseHTTPRequestHandler]:
             ends = [len(body)]
             if fault and fault.kind in ("stall", "broken"):
                 ends = [min(fault.after, len(body)), len(body)]
-            begin = 0
+            begin, passed = 0, None
             for end in ends:
                 for start in range(begin, end, PIECE):
                     piece = body[start : min(start + PIECE, end)]
-                    server.link.carry("down", len(piece))
+                    passed = server.link.carry("down", len(piece), passed)
                     self.wfile.write(piece)
                     server.count("bytes down", len(piece))
                 begin = end

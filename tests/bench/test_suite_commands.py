@@ -1,0 +1,172 @@
+"""`python -m bench`: cases and contenders by name, a run over a small folder, and two runs compared."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from bench import running
+from bench.__main__ import main
+from bench.cases import ALL, APART, load_case
+from bench.contenders import CONTENDERS
+from bench.results import Run, UnreadableRun, load, save
+from bench.samples import NoSamples, from_folder, sample_set
+
+
+def bench(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small photos, one of them lying on its side, and a file that is none."""
+    folder = tmp_path_factory.mktemp("samples")
+    random = np.random.default_rng(1)
+    for place, turn in enumerate((1, 6)):
+        coarse = random.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        picture = Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC)
+        picture.save(folder / f"photo-{place}.jpg", quality=90, exif=exif.tobytes())
+    (folder / "notes.txt").write_text("no photo")
+    return folder
+
+
+def test_every_case_says_what_it_is() -> None:
+    listed = bench("list")
+    assert listed.exit_code == 0, listed.output
+    for name in (*ALL, *APART):
+        case = load_case(name)
+        assert name == case.NAME
+        assert case.SUMMARY in listed.output
+        assert "\n" not in case.SUMMARY
+    for contender in CONTENDERS:
+        assert contender.summary in listed.output
+    with pytest.raises(KeyError):
+        load_case("image.py")
+
+
+def test_samples_of_a_folder_are_described_and_the_rest_is_named(folder: Path) -> None:
+    said: list[str] = []
+    photos = from_folder(folder, said.append)
+    assert [(photo.name, photo.format, photo.width, photo.turn) for photo in photos] == [
+        ("photo-0.jpg", "jpeg", 640, 1),
+        ("photo-1.jpg", "jpeg", 640, 6),
+    ]
+    assert photos[0].group == "JPEG, 0 MP"
+    assert len(said) == 1
+    assert "notes.txt" in said[0]
+    of = sample_set(photos, "folder")
+    assert (of.count, of.bytes) == (2, sum(path.stat().st_size for path in folder.glob("*.jpg")))
+    assert sample_set(photos[:1], "folder").digest != of.digest
+
+
+def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoSamples, match="no photo"):
+        from_folder(tmp_path, print)
+    found = bench("run", "image", "--samples", tmp_path)
+    assert found.exit_code == 2
+    assert "no photo" in found.output
+
+
+def test_unknown_names_are_wrong_use(folder: Path) -> None:
+    found = bench("run", "image", "--samples", folder, "--contender", "nobody")
+    assert found.exit_code == 2
+    assert "there is no contender nobody" in found.output
+    assert bench("run", "nothing").exit_code == 2
+
+
+def test_a_run_is_kept_and_compared_and_the_missing_are_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))  # neither Node nor ImageMagick
+    from bench.contenders import imagemagick
+
+    imagemagick.program.cache_clear()
+    kept = tmp_path / "run.json"
+    try:
+        ran = bench("run", "image", "--samples", folder, "--rounds", "3", "--out", kept)
+    finally:
+        imagemagick.program.cache_clear()
+    assert ran.exit_code == 0, ran.output
+    run = load(kept)
+    (case,) = run.cases
+    assert run.samples.count == 2
+    assert {missing.partition(":")[0] for missing in case.missing} == {"model", "sharp-tuned", "imagemagick"}
+    assert "apt-get install imagemagick" in "".join(case.missing)
+    found = {(series.contender, series.subject): series for series in case.series}
+    assert set(found) == {(name, f"photo-{n}.jpg") for name in ("ours", "floor", "pillow") for n in (0, 1)}
+    for series in found.values():
+        assert len(series.samples) == 3
+        for sample in series.samples:
+            assert sample.cpu_s > 0
+            assert sample.wall_s > 0
+            assert sample.extra["file_bytes"] > 10_000
+            assert sample.peak_rss_mb is not None
+            assert sample.peak_rss_mb > 20
+    assert "libvips (floor)" in run.versions
+
+    compared = bench("compare", kept, kept)
+    assert compared.exit_code == 0, compared.output
+    assert compared.output.count("within noise") == 3
+
+
+def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None:
+    """The case `quality` looks at large photos alone; these are small, so its parts are called as it calls them."""
+    from contextlib import ExitStack
+
+    from bench.cases import quality
+    from bench.context import Context
+    from bench.outputs import outputs
+    from bench.quality_judgement import judged
+    from bench.reference import references
+    from bench.roundrobin import start
+
+    turned = from_folder(folder, lambda line: None)[1]
+    looked_at = [place for place, output in enumerate(outputs()) if output.name in ("small-portrait", "thumbnail")]
+    wanted = frozenset({"ours", "floor", "pillow"})
+    context = Context(photos=(turned,), rounds=1, scratch=tmp_path, say=print, contenders=wanted)
+    held = references(turned.read(), outputs())
+    pictures = []
+    with ExitStack() as stack:
+        runners = start(stack, context)
+        for name, worker in runners.workers.items():
+            files, before = quality._made(worker, turned, tmp_path, runners.contenders[name].shows_pictures)
+            assert (before is None) == (name == "floor")
+            pictures += [quality._described(name, turned, place, held, files, before) for place in looked_at]
+    facts, checks, remarks = judged(pictures)
+    assert facts["ours: ssim_before_jpeg, worst"] > 0.99  # enlarged, but turned and cut like the reference
+    assert facts["pillow: ssim_before_jpeg, worst"] > 0.99
+    (equal,) = [check for check in checks if "floor" in check.name]
+    assert (equal.value, equal.holds) == (0, True)
+    assert any("pillow: all 2 pictures" in remark for remark in remarks)
+
+
+def test_runs_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text("{}")
+    later = tmp_path / "later.json"
+    for path, word in ((broken, "no run"), (tmp_path / "absent.json", "cannot be read")):
+        with pytest.raises(UnreadableRun, match=word):
+            load(path)
+        found = bench("compare", path, path)
+        assert found.exit_code == 1
+        assert path.name in found.output
+    run = running.run_cases(
+        (), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=io.StringIO().write
+    )
+    save(run, later)
+    assert load(later) == run
+    later.write_text(json.dumps(json.loads(later.read_text()) | {"schema": 99}))
+    with pytest.raises(UnreadableRun, match="later suite"):
+        load(later)
+    assert isinstance(run, Run)
+    assert bench("compare", tmp_path / "absent.json", later).exit_code == 1

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
+from backend.colour_families import families_text
 from backend.database import housekeeping, recorded
 from backend.database.images import shard_of
 from backend.database.tables import devices, images, metadata, processed_images, tombstones
@@ -107,6 +108,7 @@ def _image_row(record: ImageRecord, bucket_url: str, present: Container[str]) ->
         "strikes": record.strikes,
         "suspect": record.strikes > 0,
         "color_palette": msgspec.to_builtins(record.palette) if record.palette else None,
+        "colours": families_text(msgspec.to_builtins(record.palette) if record.palette else None),
         "histogram": record.histogram or None,
         "thumbnail_path": _address(thumbnail, bucket_url) if thumbnail else None,
         "processed_at": record.processed_at,

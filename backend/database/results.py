@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
+from backend.colour_families import families_text
 from backend.database.garbage import discard
 from backend.database.recorded import changed
 from backend.database.tables import devices, images
@@ -129,10 +130,11 @@ def _late_object(row: ProcessedImage, object_uri: Callable[[str, str, str], str]
 def _fill_palettes(connection: Connection, rows: Sequence[ProcessedImage]) -> None:
     """Give images without a palette that of a variant: the legacy client reports no other."""
     for image_id, palette in {row.image_id: row.color_palette for row in reversed(rows)}.items():
+        kept = msgspec.to_builtins(palette)
         connection.execute(
             update(images)
             .where(images.c.id == image_id, images.c.color_palette.is_(sa.null()))
-            .values(color_palette=msgspec.to_builtins(palette))
+            .values(color_palette=kept, colours=families_text(kept))
         )
 
 
@@ -152,6 +154,7 @@ def _record_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row
         values["thumbnail_path"] = outcome.thumbnail.file_path
     if all(getattr(image, name) == value for name, value in values.items()):
         return False
+    values["colours"] = families_text(msgspec.to_builtins(outcome.color_palette))
     connection.execute(update(images).where(images.c.id == outcome.image_id).values(**values))
     return True
 

@@ -55,6 +55,8 @@ images = Table(
     Column("color_palette", JSON(none_as_null=True)),
     Column("histogram", JSON(none_as_null=True)),
     Column("thumbnail_path", Text),
+    # The families of the palette's colours, by which people look for photos: `,blue,green,`.
+    Column("colours", Text, nullable=False, server_default=""),
     Column("processed_at", Float),
     Column("render_seconds", Float),
     # Raised by every change that the permanent record tells of, and the revision known to be in the bucket.
@@ -81,7 +83,16 @@ Index(
     sqlite_where=text("revision > recorded"),
     postgresql_where=text("revision > recorded"),
 )
-Index("ix_images_ingested", images.c.ingested_at, images.c.id)
+# The gallery's order, with all that it is filtered by: what a filter leaves out is never read.
+Index(
+    "ix_images_gallery",
+    images.c.ingested_at,
+    images.c.id,
+    images.c.processing_status,
+    images.c.orientation,
+    images.c.colours,
+    images.c.filename,
+)
 # What the rate of the tasks is measured from: the photos that they rendered last.
 Index("ix_images_processed", images.c.processed_at)
 

@@ -1,0 +1,122 @@
+"""What the pages read of many photos at once: filtered, newest first, page by page, in a fixed number of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Connection, select
+
+from backend.colour_families import Family
+from backend.database.tables import images
+from contract.messages import ImageState, Orientation, Palette
+
+MATCHES = 200
+"""No more photos are named in one statement."""
+
+
+class Filters(Struct, frozen=True, kw_only=True):
+    """What of the library is shown; each that is None or empty leaves nothing out."""
+
+    state: ImageState | None = None
+    orientation: Orientation | None = None
+    colour: Family | None = None
+    name: str = ""
+
+
+class Cursor(Struct, frozen=True):
+    """The place of a photo in the gallery. It holds although the photo be deleted."""
+
+    ingested_at: float
+    image_id: str
+
+
+class Tile(Struct, frozen=True, kw_only=True):
+    """A photo as the gallery shows it; `ingested_at` in seconds since the epoch."""
+
+    id: str
+    filename: str
+    width: int
+    height: int
+    orientation: Orientation
+    state: ImageState
+    ingested_at: float
+    error: str | None
+    palette: Palette | None
+    thumbnail_path: str | None
+
+
+_COLUMNS = (
+    images.c.id,
+    images.c.filename,
+    images.c.width,
+    images.c.height,
+    images.c.orientation,
+    images.c.processing_status,
+    images.c.ingested_at,
+    images.c.processing_error,
+    images.c.color_palette,
+    images.c.thumbnail_path,
+)
+
+
+def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filters.state is not None:
+        found.append(images.c.processing_status == filters.state)
+    if filters.orientation is not None:
+        found.append(images.c.orientation == filters.orientation)
+    if filters.colour is not None:
+        found.append(images.c.colours.contains(f",{filters.colour},", autoescape=True))
+    if filters.name:
+        found.append(images.c.filename.icontains(filters.name, autoescape=True))
+    return found
+
+
+def page(connection: Connection, filters: Filters, after: Cursor | None, limit: int) -> tuple[list[Tile], bool]:
+    """The photos that pass, newest first, from behind `after`; and whether more follow.
+
+    The first statement finds their ids in the index alone, the second reads the rows of this page.
+    """
+    query = select(images.c.id).where(*_conditions(filters))
+    if after is not None:
+        place = sa.tuple_(sa.literal(after.ingested_at), sa.literal(after.image_id))
+        query = query.where(sa.tuple_(images.c.ingested_at, images.c.id) < place)
+    ids = list(connection.scalars(query.order_by(images.c.ingested_at.desc(), images.c.id.desc()).limit(limit + 1)))
+    return these(connection, ids[:limit]), len(ids) > limit
+
+
+def these(connection: Connection, image_ids: Sequence[str]) -> list[Tile]:
+    """The photos of these ids, newest first; unknown ones are left out."""
+    query = select(*_COLUMNS).where(images.c.id.in_(image_ids[:MATCHES]))
+    return [_tile(row) for row in connection.execute(query.order_by(images.c.ingested_at.desc(), images.c.id.desc()))]
+
+
+def _tile(row: sa.Row[Any]) -> Tile:
+    return Tile(
+        id=row.id,
+        filename=row.filename,
+        width=row.width,
+        height=row.height,
+        orientation=row.orientation,
+        state=row.processing_status,
+        ingested_at=row.ingested_at,
+        error=row.processing_error,
+        palette=msgspec.convert(row.color_palette, Palette) if row.color_palette else None,
+        thumbnail_path=row.thumbnail_path,
+    )
+
+
+def newest_palette(connection: Connection) -> Palette | None:
+    """The palette of the newest photo that is complete, or None."""
+    query = (
+        select(images.c.color_palette)
+        .where(images.c.processing_status == "complete", images.c.rendered_at.is_not(None))
+        .order_by(images.c.ingested_at.desc(), images.c.id.desc())
+        .limit(1)
+    )
+    found = connection.scalar(query)
+    return msgspec.convert(found, Palette) if found else None

@@ -37,7 +37,11 @@ def run(context: Context) -> CaseResult:
         facts=facts,
         checks=checks,
         missing=runners.missing,
-        remarks=(*remarks, *found.refusals),
+        remarks=(
+            *remarks,
+            *(f"{contender.name}: {contender.summary}" for contender in runners.contenders.values()),
+            *found.refusals,
+        ),
         versions=runners.versions,
     )
 
@@ -60,6 +64,7 @@ def judged(found: Race, photos: Sequence[Photo]) -> tuple[dict[str, float], tupl
     ours = _cpu(found.series, "ours", of)
     for rival, name, limit, most in (
         ("floor", "multiple of the floor", MOST_OF_FLOOR, True),
+        ("floor-turbo", "multiple of the floor on libjpeg-turbo", None, True),
         ("model", "times less CPU than the model's way", LEAST_OF_MODEL, False),
         ("sharp-tuned", "times less CPU than sharp tuned", LEAST_OF_TUNED, False),
         ("pillow", "times less CPU than Pillow", None, False),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bench.contenders import floor, imagemagick, ours, pillow, sharp
+from bench.contenders import floor, floor_turbo, imagemagick, ours, pillow, sharp
 from bench.contenders.contender import Contender
 
 CONTENDERS: tuple[Contender, ...] = (
     ours.CONTENDER,
     floor.CONTENDER,
+    floor_turbo.CONTENDER,
     sharp.MODEL,
     sharp.TUNED,
     pillow.CONTENDER,

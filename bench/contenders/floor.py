@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CONTENDER = Contender(
     name="floor",
-    summary="pyvips: one decode at the needed factor and the same six encodes, nothing else",
+    summary="pyvips (libvips' codec): one decode at the needed factor and the same six encodes, nothing else",
     command=lambda: (sys.executable, "-m", "bench.contenders.worker", "floor"),
     missing=lambda: "",
     shows_pictures=False,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CONTENDER = Contender(
     name="ours",
-    summary="processor.render.render_image: one decode, native resize and colours",
+    summary="render_image: one decode (JPEG by libjpeg-turbo, else libvips), own resize, colours; libvips encodes",
     command=lambda: (sys.executable, "-m", "bench.contenders.worker", "ours"),
     missing=lambda: "",
     colours=True,

@@ -26,11 +26,6 @@ def discard_now(connection: Connection, image_id: str, now: float) -> None:
     connection.execute(update(garbage).where(of_image, garbage.c.delete_after > now).values(delete_after=now))
 
 
-def is_noted(connection: Connection, uri: str) -> bool:
-    """Whether this object is noted for removal, or is being removed at this moment."""
-    return bool(connection.scalar(select(exists().where(garbage.c.object_name == uri))))
-
-
 def due(connection: Connection, now: float, limit: int) -> list[str]:
     """URIs whose time has come, longest overdue first."""
     query = select(garbage.c.object_name).where(garbage.c.delete_after <= now).order_by(garbage.c.delete_after)

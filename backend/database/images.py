@@ -172,6 +172,14 @@ def state_of(connection: Connection, image_id: str) -> ImageState | None:
     return state
 
 
+def known(connection: Connection, image_id: str, uri: str) -> tuple[ImageState | None, bool]:
+    """The state of an image, None for an unknown one; and whether its original is on its way out."""
+    noted = sa.exists().where(garbage.c.object_name == uri)
+    state = select(images.c.processing_status).where(images.c.id == image_id).scalar_subquery()
+    row = connection.execute(select(state, noted)).one()
+    return row[0], bool(row[1])
+
+
 def move_bucket(connection: Connection, old_url: str, new_url: str) -> None:
     """Follow a bucket that has another address now, such as a data folder that was moved."""
     for column in (images.c.file_path, images.c.thumbnail_path, processed_images.c.file_path, garbage.c.object_name):

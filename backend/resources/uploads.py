@@ -14,12 +14,13 @@ from falcon.asgi.multipart import BodyPart, MultipartForm
 from falcon.media.multipart import MultipartParseError
 
 from backend.auth import Access
-from backend.database import garbage, images
+from backend.database import images
 from backend.errors import Invalid, NotAnImage, Refused, TooLarge, TooSlow, Unavailable
-from backend.image_header import read_upload_header
+from backend.image_header import UploadHeader, read_upload_header
 from backend.operations import answer, operation
 from backend.records import fresh_record
 from backend.services import Services
+from backend.settings import Settings
 from contract import object_names
 from contract.admin_messages import Problem, RetryRequest, UploadedImage, UploadResult, UploadResults
 from contract.bucket import uri_of
@@ -146,18 +147,11 @@ class Uploads:
         services, settings = self.services, self.services.settings
         if not data:
             raise NotAnImage(f"{filename}: the file is empty")
-        header = await asyncio.to_thread(
-            read_upload_header,
-            data,
-            filename,
-            max_pixels=settings.max_megapixels * 1_000_000,
-            max_progressive_pixels=settings.max_progressive_megapixels * 1_000_000,
-        )
-        file_hash = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        header, file_hash = await asyncio.to_thread(_looked_at, data, filename, settings)
         image_id = file_hash[:32]
-        state = await services.database.read(images.state_of, image_id)
         name = object_names.original(image_id, header.extension)
-        if state is None and await services.database.read(garbage.is_noted, uri_of(services.bucket, name)):
+        state, leaving = await services.database.read(images.known, image_id, uri_of(services.bucket, name))
+        if state is None and leaving:
             services.hint.set()
             raise Unavailable(f"{filename}: this photo was deleted, and its file is being removed; send it again soon")
         restored = await services.in_bucket(services.bucket.create, name, data, "application/octet-stream")
@@ -194,6 +188,17 @@ class Uploads:
             processing_status=state or "pending",
             duplicate=not revision,
         )
+
+
+def _looked_at(data: bytes, filename: str, settings: Settings) -> tuple[UploadHeader, str]:
+    """What the header says, and the SHA-256. Raises Refused."""
+    header = read_upload_header(
+        data,
+        filename,
+        max_pixels=settings.max_megapixels * 1_000_000,
+        max_progressive_pixels=settings.max_progressive_megapixels * 1_000_000,
+    )
+    return header, hashlib.sha256(data).hexdigest()
 
 
 def _lines(results: list[tuple[str, UploadedImage | Refused]]) -> UploadResults:

@@ -18,6 +18,7 @@ from bench.system.photos import small_photos
 from bench.system.rounds import Round, run_round
 from bench.system.whole import whole_system
 from contract.messages import Device
+from slideshow.words import counted
 
 NAME = "growth"
 SUMMARY = "time, CPU and memory per image for 50, 500 and 5,000 images, with 1, 2 and 4 tasks"
@@ -59,9 +60,9 @@ def run(context: Context) -> CaseResult:
         case=NAME,
         series=tuple(
             Series(
-                contender=f"ours, {tasks} tasks",
+                contender=f"ours, {counted(tasks, 'task')}",
                 subject=f"{count} images",
-                group=f"{tasks} tasks",
+                group=counted(tasks, "task"),
                 samples=tuple(sample_of(made, count) for made in rounds),
             )
             for (count, tasks), rounds in sorted(found.items())
@@ -77,7 +78,7 @@ def run(context: Context) -> CaseResult:
 
 def subject_of(count: int, tasks: int) -> str:
     """What a progress line calls a setting."""
-    return f"{count} images, {tasks} {'task' if tasks == 1 else 'tasks'}"
+    return f"{counted(count, 'image')}, {counted(tasks, 'task')}"
 
 
 def work_cpu(made: Round) -> float:
@@ -136,12 +137,12 @@ def facts_of(found: dict[tuple[int, int], list[Round]]) -> dict[str, float]:
     for tasks in TASKS:
         for what in ("CPU", "wall"):
             costs = _costs(found, tasks, what)
-            facts[f"{what.lower()}_start_up_s, {tasks} tasks"] = start_up(costs)
+            facts[f"{what.lower()}_start_up_s, {counted(tasks, 'task')}"] = start_up(costs)
             for count, cost in marginal(costs):
                 facts[f"marginal_{what.lower()}_ms, {subject_of(count, tasks)}"] = cost * 1000
         largest = found[max(COUNTS), tasks][0]
         for name, query in sorted(largest.queries.items(), key=lambda entry: -entry[1].cpu_s)[:6]:
-            facts[f"{name}_cpu_ms_per_image, {tasks} tasks"] = query.cpu_s * 1000 / max(COUNTS)
+            facts[f"{name}_cpu_ms_per_image, {counted(tasks, 'task')}"] = query.cpu_s * 1000 / max(COUNTS)
     return facts
 
 
@@ -152,7 +153,7 @@ def checks_of(found: dict[tuple[int, int], list[Round]]) -> tuple[Check, ...]:
         (_, before), (_, last) = marginal(_costs(found, tasks, "CPU"))[-2:]
         checks.append(
             Check(
-                name=f"marginal CPU an image at {COUNTS[-1]} over that at {COUNTS[-2]}, {subject_of(0, tasks)[10:]}",
+                name=f"marginal CPU an image at {COUNTS[-1]} over that at {COUNTS[-2]}, {counted(tasks, 'task')}",
                 limit=f"at most {1 + MOST_GROWTH:g}",
                 value=last / before,
                 unit="times",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from bench.system.serve import QueryTime, read_queries
 from bench.system.stages import Span, read_spans
 from contract.messages import Device
 from slideshow.errors import CommandFailed
+from slideshow.words import counted
 
 WARM_UP_SECONDS = 120.0
+TELL_SECONDS = 5.0
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +58,21 @@ def silent(_: str) -> None:
     """Tell nobody how far a round is."""
 
 
+def paced(
+    tell: Callable[[str], None], total: int, what: str, clock: Callable[[], float] = time.monotonic
+) -> Callable[[int], None]:
+    """Tells how many of `total` photos are `what`, every few seconds and at the end."""
+    told_at = clock()
+
+    def told(done: int) -> None:
+        nonlocal told_at
+        if done >= total or clock() - told_at >= TELL_SECONDS:
+            told_at = clock()
+            tell(f"{done} of {counted(total, 'photo')} {what}")
+
+    return told
+
+
 def warm_up() -> None:
     """Compile whatever kernel is not there yet, so that no measured task has to. Raises CommandFailed."""
     command = [sys.executable, "-m", "native.warm_up", "--quiet"]
@@ -89,16 +107,16 @@ def run_round(
             backend.add_devices(devices)
             before = backend.cpu_seconds()
             sampler = processes.Sampler(backend.pid, backend.complete)
-            sent = backend.upload(photos, lambda done: tell(f"{done} of {total} photos sent"))
+            sent = backend.upload(photos, paced(tell, total, "sent"))
             uploaded = backend.cpu_seconds()
             begin = sent.ended if held_back else sent.began
             if held_back or total < int((settings or {}).get("BATCH_SIZE", "50")):
                 backend.client.flush()
             if sample:
                 with sampler:
-                    backend.wait(total, lambda done: tell(f"{done} of {total} photos done"))
+                    backend.wait(total, paced(tell, total, "done"))
             else:
-                backend.wait(total, lambda done: tell(f"{done} of {total} photos done"))
+                backend.wait(total, paced(tell, total, "done"))
             found = _figures(backend, sent, begin, before, uploaded)
             found = msgspec.structs.replace(found, points=tuple(sampler.points))
         spans = read_spans(folder) if given and given.stages else {}

@@ -15,6 +15,7 @@ from bench.cases.start import slowest_packages
 from bench.samples import NoSamples, Photo
 from bench.system.photos import copies, nearest, small_photos, with_comment
 from bench.system.processes import Point
+from bench.system.rounds import paced
 from bench.tune import Measured, Setting, choose, table
 
 
@@ -90,6 +91,15 @@ def test_a_comment_makes_another_file_of_the_same_picture(tmp_path: Path) -> Non
         with_comment(b"\x89PNG", "no")
     with pytest.raises(NoSamples):
         copies([], 3, tmp_path)
+
+
+def test_progress_is_told_now_and_then_and_at_the_end() -> None:
+    told: list[str] = []
+    moments = iter([0.0, 1.0, 6.0, 6.0, 7.0, 7.5])
+    tell = paced(told.append, 40, "done", clock=lambda: next(moments))
+    for done in (5, 20, 30, 40):
+        tell(done)
+    assert told == ["20 of 40 photos done", "40 of 40 photos done"]
 
 
 def photo(name: str, width: int, height: int, kind: str = "jpeg") -> Photo:

@@ -1,0 +1,39 @@
+"""The start of a task against a real backend: what is told of it, and that no kernel is compiled on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.cases.start import import_times, load_kernels, start_task
+from bench.system import processes
+from bench.system.backend import HELD_BACK, MeasuredBackend
+from bench.system.photos import small_photos
+from bench.system.rounds import warm_up
+from slideshow.screens import DEFAULT_SCREENS
+
+pytestmark = pytest.mark.skipif(not processes.available(), reason=f"needs {processes.NEEDS}")
+
+
+def test_a_task_claims_long_before_its_first_result(tmp_path: Path) -> None:
+    with MeasuredBackend(tmp_path / "data", settings={**HELD_BACK, "TICK_SECONDS": "0"}) as backend:
+        backend.add_devices(DEFAULT_SCREENS[:1])
+        backend.upload(small_photos(1, tmp_path / "photos", seed=1))
+        start = start_task(backend, "a-start")
+        assert 0 < start.claimed_s < start.result_s < start.ended_s < 30
+        assert 0.1 < start.cpu_s < 30
+
+
+def test_kernels_are_loaded_and_not_compiled() -> None:
+    warm_up()
+    load = load_kernels()
+    assert load.compiled == 0
+    assert load.kernels
+    assert sum(load.kernels.values()) <= load.seconds
+
+
+def test_the_claim_waits_for_no_library_of_rendering() -> None:
+    imported = import_times("import processor.__main__, contract.buckets, processor.backend_client, processor.task")
+    assert "httpx" in imported
+    assert not {"numba", "pyvips", "numpy", "llvmlite", "pi_heif"} & imported.keys()

@@ -70,7 +70,7 @@ class GcsWorld:
         said = []
         for task in tasks:
             try:
-                said.append(task.communicate(timeout=90)[1])
+                said.append(task.communicate(timeout=300)[1])
             finally:
                 if task.poll() is None:
                     task.kill()

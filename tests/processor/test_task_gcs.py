@@ -39,6 +39,7 @@ def states(world: GcsWorld) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("count", [24, pytest.param(200, marks=pytest.mark.long)])
 def test_under_faults_all_is_complete_and_every_byte_right(tmp_path: Path, count: int) -> None:
     with gcs_world(tmp_path) as world:

@@ -67,7 +67,7 @@ def run(
 
     from bench.contenders import CONTENDERS
     from bench.results import save
-    from bench.running import RESULTS, file_name, run_cases
+    from bench.running import place_for, run_cases
     from bench.samples import NoSamples, from_folder, made
     from bench.summary import lines
 
@@ -90,7 +90,7 @@ def run(
         planted=planted,
         say=say,
     )
-    path = out or RESULTS / file_name(found)
+    path = out or place_for(found)
     save(found, path)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())

@@ -89,7 +89,11 @@ def _run_case(
     return msgspec.structs.replace(result, seconds=round(time.monotonic() - begin, 1))
 
 
-def file_name(run: Run) -> str:
-    """Where a run is kept in `RESULTS` unless told otherwise: by date and commit."""
-    day = run.started[:10]
-    return f"{day}-{run.commit}{'-changed' if run.dirty else ''}.json"
+def place_for(run: Run, folder: Path = RESULTS) -> Path:
+    """Where a run is kept unless told otherwise: by date and commit, and by a number where that is taken."""
+    name = f"{run.started[:10]}-{run.commit}{'-changed' if run.dirty else ''}"
+    path, number = folder / f"{name}.json", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}.json"
+    return path

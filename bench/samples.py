@@ -13,7 +13,7 @@ CACHE = Path(__file__).resolve().parents[1] / "build" / "bench-samples"
 """Where made pictures are kept from one run to the next."""
 
 QUALITY = 90
-_LARGE_MEGAPIXELS = 24.0
+MEGAPIXELS = 12.0
 _LARGE = ("leaves", "portrait", "lake")
 
 
@@ -72,26 +72,24 @@ def from_folder(folder: Path, say: Callable[[str], None]) -> tuple[Photo, ...]:
     return tuple(photos)
 
 
-def made(say: Callable[[str], None], folder: Path = CACHE) -> tuple[Photo, ...]:
-    """Seeded pictures that compress like photos: 12 megapixels and a few of 24, landscape, portrait, turned.
+def made(say: Callable[[str], None], folder: Path = CACHE, *, megapixels: float = MEGAPIXELS) -> tuple[Photo, ...]:
+    """Seeded pictures that compress like photos: 12 megapixels and twice that, landscape, portrait, turned.
 
     They are kept in `folder` and made only when they are not there.
     """
     from slideshow.sample_photos import SAMPLES, sample_picture
 
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = [(sample, 12.0) for sample in SAMPLES if not sample.grey]
-    wanted += [
-        (sample, _LARGE_MEGAPIXELS) for sample in SAMPLES if sample.scene.endswith(("leaves", "portrait", "lake"))
-    ]
+    wanted = [(sample, megapixels) for sample in SAMPLES if not sample.grey]
+    wanted += [(sample, 2 * megapixels) for sample in SAMPLES if sample.name in _LARGE]
     photos = []
-    for sample, megapixels in wanted:
-        path = folder / f"{sample.name}-{megapixels:.0f}mp.jpg"
+    for sample, size in wanted:
+        path = folder / f"{sample.name}-{size:g}mp.jpg"
         if not path.exists():
             say(f"painting {path.name}, once")
             unfinished = path.with_suffix(".part")
             # A phone's camera encodes like this: chroma at half the size, and about three bits a pixel.
-            picture = sample_picture(sample, megapixels)
+            picture = sample_picture(sample, size)
             unfinished.write_bytes(picture.jpegsave_buffer(Q=QUALITY, subsample_mode="on"))
             unfinished.replace(path)
         photo = _described(path, say)

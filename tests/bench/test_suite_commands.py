@@ -16,7 +16,7 @@ from bench.__main__ import main
 from bench.cases import ALL, APART, load_case
 from bench.contenders import CONTENDERS
 from bench.results import Run, UnreadableRun, load, save
-from bench.samples import NoSamples, from_folder, sample_set
+from bench.samples import NoSamples, from_folder, made, sample_set
 
 HERE = ("ours", "floor", "floor-turbo", "pillow")
 """Contenders that need nothing but Python."""
@@ -68,6 +68,20 @@ def test_samples_of_a_folder_are_described_and_the_rest_is_named(folder: Path) -
     of = sample_set(photos, "folder")
     assert (of.count, of.bytes) == (2, sum(path.stat().st_size for path in folder.glob("*.jpg")))
     assert sample_set(photos[:1], "folder").digest != of.digest
+
+
+def test_made_pictures_are_like_photos_and_made_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    photos = made(said.append, tmp_path, megapixels=0.06)
+    assert len(said) == len(photos) > 10
+    assert {photo.turn for photo in photos} >= {1, 3, 6, 8}
+    shapes = {(photo.width > photo.height, photo.megapixels > 0.1) for photo in photos}
+    assert shapes == {(True, False), (True, True), (False, False), (False, True)}
+    for photo in photos:
+        assert 1.2 < 8 * photo.file_bytes / (photo.width * photo.height) < 5  # bits a pixel, as cameras write
+    said.clear()
+    assert made(said.append, tmp_path, megapixels=0.06) == photos
+    assert said == []
 
 
 def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
@@ -151,6 +165,40 @@ def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None
     (equal,) = [check for check in checks if "floor" in check.name]
     assert (equal.value, equal.holds) == (0, True)
     assert any("pillow: all 2 pictures" in remark for remark in remarks)
+
+
+@pytest.mark.parametrize("name", ["model", "sharp-tuned", "imagemagick"])
+def test_a_rival_that_is_installed_makes_the_same_pictures(name: str, folder: Path, tmp_path: Path) -> None:
+    from bench.cases import quality
+    from bench.measure import Worker
+    from bench.outputs import outputs
+    from bench.quality_judgement import EQUAL
+    from bench.reference import references
+
+    (contender,) = [one for one in CONTENDERS if one.name == name]
+    if contender.missing():
+        pytest.skip(f"not installed: {contender.missing()}")
+    turned = from_folder(folder, lambda line: None)[1]
+    (place,) = [place for place, output in enumerate(outputs()) if output.name == "small-portrait"]
+    with Worker(name, contender.command(), tmp_path) as worker:
+        files, before = quality._made(worker, turned, tmp_path, shows=True)
+    picture = quality._described(name, turned, place, references(turned.read(), outputs()), files, before)
+    assert picture.figures["ssim_before_jpeg"] > 0.98
+    settings = picture.settings
+    assert (settings.size, settings.process, settings.sampling) == ((480, 800), "baseline", ((2, 2), (1, 1), (1, 1)))
+    assert name in EQUAL or name == "imagemagick"
+    with Image.open(io.BytesIO(files[place])) as opened:
+        assert "exif" not in opened.info
+        assert "icc_profile" not in opened.info
+
+
+def test_a_run_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    run = running.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=lambda line: None)
+    first = running.place_for(run, tmp_path)
+    save(run, first)
+    second = running.place_for(run, tmp_path)
+    assert second != first
+    assert second.name.startswith(first.stem)
 
 
 def test_runs_that_cannot_be_read_are_named(tmp_path: Path) -> None:

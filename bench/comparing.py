@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -55,8 +55,8 @@ def sentence(one: Compared) -> str:
 
 def _case(before: CaseResult, after: CaseResult) -> Iterator[Compared]:
     contenders = [name for name in _names(before) if name in _names(after)]
-    control = next((name for name in CONTROLS if name in contenders), None)
     for contender in contenders:
+        control = _control_of(contender, contenders)
         figure = "CPU"
         first, second = _times(before, contender, figure), _times(after, contender, figure)
         if not first or not second:
@@ -65,7 +65,7 @@ def _case(before: CaseResult, after: CaseResult) -> Iterator[Compared]:
         if not first or not second:
             continue  # a case without times, such as one that looks at quality
         steady = None
-        if control is not None and contender != control:
+        if control is not None:
             steady = (_times(before, control, figure), _times(after, control, figure))
         yield Compared(
             case=before.case,
@@ -74,6 +74,14 @@ def _case(before: CaseResult, after: CaseResult) -> Iterator[Compared]:
             subjects=len(first.keys() & second.keys()),
             difference=difference(first, second, steady),
         )
+
+
+def _control_of(contender: str, contenders: Sequence[str]) -> str | None:
+    """The best contender that is not ours, in the same form ("2 in flight"); None for that one itself."""
+    form = contender.partition(", ")[2]
+    same_form = [f"{name}, {form}" if form else name for name in CONTROLS]
+    best = next((name for name in same_form if name in contenders), None)
+    return None if best == contender else best
 
 
 def _names(case: CaseResult) -> list[str]:

@@ -106,6 +106,15 @@ def test_runs_are_compared_by_case_and_contender_against_the_floor() -> None:
     assert verdicts["ours"].subjects == PHOTOS
 
 
+def test_the_control_runs_in_the_same_form() -> None:
+    before = run_of(case_of(**{"ours, 2 in flight": times(1), "model, 1 in flight": times(2)}))
+    after = run_of(case_of(**{"ours, 2 in flight": times(3, 1.3), "model, 1 in flight": times(4, 1.3)}))
+    assert [one.difference.drift for one in compare(before, after)] == [0.0, 0.0]
+    of_two = {"ours, 2 in flight": times(1), "model, 2 in flight": times(2)}
+    after = run_of(case_of(**{"ours, 2 in flight": times(3, 1.3), "model, 2 in flight": times(4, 1.3)}))
+    assert next(compare(run_of(case_of(**of_two)), after)).difference.verdict == "within noise"
+
+
 def test_wall_time_counts_where_there_is_no_cpu_time_and_failed_cases_are_left_out() -> None:
     found = list(compare(run_of(case_of(cpu=False, ours=times(1))), run_of(case_of(cpu=False, ours=times(2)))))
     assert [(one.figure, one.difference.verdict) for one in found] == [("wall", "within noise")]

@@ -23,7 +23,7 @@ from contract.bucket import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged,
 log = logging.getLogger(__name__)
 
 COMPRESSION = 1
-"""Level 6 makes 10 % less of it and takes twice the time; what counts is the time that SIGTERM leaves."""
+"""Level 6 makes 10 % less of it and takes 2.5 times the time; what counts is the time that SIGTERM leaves."""
 BUSY_SHARE = 0.05
 """Of the time, for snapshots: one that took 3 s is followed by the next after a minute at the earliest."""
 NEAR_LIMIT_SECONDS = 3.0

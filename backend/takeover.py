@@ -13,14 +13,15 @@ import time
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.database import housekeeping, importing
+from backend.database import Database, housekeeping, importing
 from backend.epoch import EpochLost
 from backend.reading_records import UnreadableRecord
 from backend.rebuild import rebuild, restore
 from backend.services import Services
-from backend.snapshot import DamagedSnapshot, Snapshots, load_into
+from backend.settings import Settings
+from backend.snapshot import DamagedSnapshot, load_into
 from backend.tick import SYNC_MARK
-from contract.bucket import BucketError
+from contract.bucket import Bucket, BucketError, ObjectInfo
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ async def _load_and_take_over(services: Services) -> None:
     assert snapshots is not None
     assert epoch is not None
     began = time.monotonic()
-    since = await _load(services, snapshots)
+    found = await snapshots.read()
+    since = await load(services.database, services.bucket, services.settings, found, services.clock())
     await services.read_database()
     services.standing.state = "reading"
     number = await epoch.take(services.clock())
@@ -81,23 +83,27 @@ async def _load_and_take_over(services: Services) -> None:
     log.info("took over as epoch %d, %.1f s after the start of loading", number, time.monotonic() - began)
 
 
-async def _load(services: Services, snapshots: Snapshots) -> float:
-    """Load the snapshot, or everything out of the bucket; from which time on records may be newer."""
-    found = await snapshots.read()
+async def load(
+    database: Database, bucket: Bucket, settings: Settings, found: tuple[bytes, ObjectInfo] | None, now: float
+) -> float:
+    """Fill a database from a snapshot and newer records, or without one from the bucket alone.
+
+    From which time on records may be newer, by the bucket's clock. Raises BucketError, UnreadableRecord.
+    """
+    assert database.file is not None
     if found is not None:
         data, info = found
         try:
-            assert services.database.file is not None
-            await asyncio.to_thread(load_into, services.database.file, data)
-            await asyncio.to_thread(services.database.migrate)
+            await asyncio.to_thread(load_into, database.file, data)
+            await asyncio.to_thread(database.migrate)
             since = info.updated - MARGIN_SECONDS
-            await restore(services.database, services.bucket, services.clock(), since=since)
+            await restore(database, bucket, now, since=since)
             return since
         except (DamagedSnapshot, CommandError) as error:  # or one of a later version, whose tables we do not know
             log.error("the snapshot cannot be used (%s): everything is read from the bucket", error)
-            await asyncio.to_thread(services.database.make_anew)
+            await asyncio.to_thread(database.make_anew)
     else:
         log.info("there is no snapshot: everything is read from the bucket")
-    await services.database.write(importing.clear)
-    await rebuild(services.database, services.bucket, None, services.settings, services.clock(), log.debug)
+    await database.write(importing.clear)
+    await rebuild(database, bucket, None, settings, now, log.debug)
     return 0.0

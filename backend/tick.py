@@ -18,6 +18,7 @@ from backend.archive_age import expire_if_due
 from backend.database import claims, housekeeping
 from backend.deletion import finish_deletions, remove_garbage
 from backend.epoch import EpochLost
+from backend.errors import Unavailable
 from backend.jobs.runner import RunnerError
 from backend.services import Services
 from contract.bucket import BucketError
@@ -68,6 +69,8 @@ async def tick(services: Services) -> TickReport:
             log.exception("timed work, %s, failed and is tried again", name)
         return otherwise
 
+    if not await part("the epoch", lambda: _may_work(services), True):
+        return TickReport(reason=f"this backend takes no changes: it is {services.standing.state}")
     freed = await part("expired leases", lambda: services.database.write(claims.free_expired, now), 0)
     if freed:
         log.warning("[JobQueue] %d leases expired; their images are pending again", freed)
@@ -105,11 +108,17 @@ async def _sync_if_due(services: Services, now: float) -> int:
     return report.archived if report else 0
 
 
+async def _may_work(services: Services) -> bool:
+    try:
+        await services.confirm()
+    except Unavailable:
+        return False
+    return True
+
+
 async def _snapshot_if_due(services: Services, now: float) -> bool:
-    assert services.epoch is not None
     assert services.snapshots is not None
     try:
-        await services.epoch.confirm()
         return await services.snapshots.take_if_due(now)
     except EpochLost:
         services.standing.lose()

@@ -15,11 +15,12 @@ from msgspec import Struct
 from backend.database import Database, inventory
 from backend.database.inventory import Inventory
 from backend.database.recorded import short
-from backend.database.work_set import LEGACY
+from backend.database.work_set import AGAIN, LEGACY
 from backend.reading_records import read_devices_record, read_records
 from contract import object_names
 from contract.bucket import Bucket, ObjectInfo
-from contract.records import DevicesRecord, ImageRecord, RecordedDevice
+from contract.recipes import recipe
+from contract.records import DevicesRecord, ImageRecord
 
 Kind = Literal[
     "original missing",
@@ -122,8 +123,10 @@ def _pictures(sight: Sight, known: Inventory, living: dict[str, ImageRecord], bu
         if name not in sight.pictures:
             yield Difference("picture missing", name, f"for {row.device_size!r}", row.image_id)
         parsed = object_names.device_of_variant(name)
-        wrong = parsed != (row.device_size, row.image_id) or f"/{row.image_id}-{row.recipe}" not in name
-        if row.recipe != LEGACY and wrong:
+        chosen = living[row.image_id].focus if row.image_id in living else None
+        made_as = recipe(row.width, row.height, focus=chosen) if chosen else row.recipe
+        wrong = parsed != (row.device_size, row.image_id) or f"/{row.image_id}-{made_as}" not in name
+        if row.recipe not in (LEGACY, AGAIN) and wrong:
             told = f"the row is of {row.device_size!r}, recipe {row.recipe}"
             yield Difference("picture under a wrong name", name, told, row.image_id)
     for record in living.values():
@@ -152,13 +155,8 @@ def _records(sight: Sight, known: Inventory) -> Iterator[Difference]:
             yield Difference("record differs", name, _difference_of(found, record, keys), image_id)
     for image_id in sight.records.keys() - known.records.keys():
         yield Difference("record unknown", object_names.record(image_id), "there is no row for it", image_id)
-    if sight.devices is None or _lasting(sight.devices) != _lasting(known.devices):
+    if sight.devices is None or sight.devices.devices != known.devices.devices:
         yield Difference("devices differ", object_names.DEVICES, "it tells of other devices than the database")
-
-
-def _lasting(record: DevicesRecord) -> list[RecordedDevice]:
-    """The devices without what each shows at the moment, which only the database follows."""
-    return [msgspec.structs.replace(device, shown_image_id=None) for device in record.devices]
 
 
 def essence(record: ImageRecord, keys: set[str]) -> ImageRecord:

@@ -15,8 +15,8 @@ COMMANDS = {
     "upload": ("slideshow.remote", "upload", "Send photos to a backend."),
     "devices": ("slideshow.remote_devices", "devices", "List, add or remove screens of a backend."),
     "status": ("slideshow.remote", "status", "Show what a backend is at."),
-    "verify": ("slideshow.repair", "verify", "Compare bucket and database, and mend differences."),
-    "rebuild": ("slideshow.repair", "rebuild", "Make the database again out of the bucket alone."),
+    "verify": ("slideshow.verify", "verify", "Compare bucket and database, and mend differences."),
+    "rebuild": ("slideshow.rebuild", "rebuild", "Make the database again out of the bucket alone."),
     "cost": ("slideshow.cost", "cost", "Show what rendering costs on Google Cloud."),
     "retry": ("slideshow.remote", "retry", "Put failed or stuck photos back into the queue."),
 }

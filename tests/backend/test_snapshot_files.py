@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from core_library import PALETTE, Library, image_id
 
+from backend import snapshot
 from backend.epoch import Epoch, EpochLost
 from backend.metadata_sync import MetadataSync
 from backend.reported_paths import ReportedPaths
@@ -65,6 +66,21 @@ def test_when_a_snapshot_is_due(library: Library, bucket: Bucket) -> None:
     taken = [now for now in (1000.0, 1029.0, 1030.0, 1031.0, 1100.0) if library.run(made.take_if_due(now))]
     assert taken == [1030.0]
     assert made.holds(mark)
+
+
+def test_near_the_limit_the_log_says_what_to_do(
+    library: Library, bucket: Bucket, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epoch, made = snapshots(library, bucket)
+    library.add(1, 2)
+    library.run(epoch.take(0.0))
+    library.run(made.take())
+    assert caplog.records == []
+    monkeypatch.setattr(snapshot, "NEAR_LIMIT_SECONDS", 0.0)
+    library.run(made.take())
+    (line,) = caplog.messages
+    assert "set DATABASE_URL" in line
+    assert "for 2 photos" in line
 
 
 def test_the_backend_before_acknowledges_nothing_and_overwrites_nothing(library: Library, bucket: Bucket) -> None:

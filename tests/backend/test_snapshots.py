@@ -17,6 +17,7 @@ import server
 from library_state import fill, seen
 from server import problem
 from small_photos import photo
+from test_rebuild import slideshow
 
 from contract import object_names
 
@@ -106,6 +107,8 @@ def test_a_lost_database_comes_back_from_snapshot_and_records_or_from_the_bucket
     idle = snapshot.stat().st_mtime_ns
     time.sleep(1.0)  # ten ticks, five times the delay
     assert snapshot.stat().st_mtime_ns == idle, "a snapshot was taken although nothing had changed"
+    told = slideshow(backend.data, "verify", "--deep", BUCKET_URL=house.bucket.as_uri(), **FLEETING)
+    assert (told.returncode, told.stdout) == (0, "0 differences\n"), told.stdout + told.stderr
     house.kill(backend)
     snapshot.unlink()
 

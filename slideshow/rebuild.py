@@ -1,4 +1,4 @@
-"""`slideshow rebuild` and `verify`: database and bucket, on the machine where the database lies."""
+"""`slideshow rebuild`: the database made again out of the bucket, and what `verify` shares with it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from slideshow.errors import CommandFailed
-from slideshow.remote import print_json
 from slideshow.words import counted
 
 if TYPE_CHECKING:
     from backend.settings import Settings
-    from backend.verify import Difference
 
 # Neither is used by these commands: they talk to nobody but the bucket and the database.
 _UNUSED = {"PROCESSOR_AUTH_TOKEN": "unused", "ADMIN_PASSWORD": "unused"}
-SETTLED_SECONDS = 2.0
-"""So much later a difference must be there still."""
 
 
 def settings_of(data: str | None) -> Settings:
@@ -76,9 +72,15 @@ def rebuild(data: str | None, replace: bool) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from backend.reading_records import UnreadableRecord
+    from contract import object_names
     from contract.bucket import BucketError
 
     settings = settings_of(data)
+    if not settings.durable:
+        raise CommandFailed(
+            "this database lives and ends with its backend (DATABASE_DURABLE=no): stop that, remove "
+            f"{object_names.SNAPSHOT} from the bucket, and its next start makes the database again"
+        )
     with folder_held(settings, "the database is about to be replaced"):
         try:
             kept = _make_room(settings, replace=replace)
@@ -93,7 +95,8 @@ def rebuild(data: str | None, replace: bool) -> None:
         click.echo(line)
 
 
-def _file_of(settings: Settings) -> Path | None:
+def file_of(settings: Settings) -> Path | None:
+    """The file of a SQLite database, or None for another one."""
     from sqlalchemy.engine import make_url
 
     url = make_url(settings.database)
@@ -102,7 +105,7 @@ def _file_of(settings: Settings) -> Path | None:
 
 def _make_room(settings: Settings, *, replace: bool) -> Path | None:
     """Put a database file aside, since it may be damaged; where it is now."""
-    file = _file_of(settings)
+    file = file_of(settings)
     if file is None or not file.exists():
         return None
     if not replace:
@@ -144,70 +147,3 @@ async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
         lines.append(f"{counted(report.imported_sidecars, 'sidecar')} told of pictures that no record knew")
     lines += [f"left alone, since it cannot be understood: {name}" for name in report.unreadable]
     return lines
-
-
-@click.command()
-@click.option("--data", metavar="DIR", help="Data folder; wins over SLIDESHOW_DATA (.slideshow unless told).")
-@click.option("--repair", is_flag=True, help="Mend what can be mended; the backend must be stopped.")
-@click.option("--deep", is_flag=True, help="Read every original and picture, too, and look at its content.")
-@click.option("--json", "as_json", is_flag=True, help="Print the differences as one JSON object.")
-def verify(data: str | None, repair: bool, deep: bool, as_json: bool) -> None:
-    """Compare bucket and database both ways, and name each difference. Exit code 1 if there is any.
-
-    The backend may run meanwhile: a difference counts only if it is still there two seconds later. With --repair
-    it must be stopped: the newer of record and row wins, lost pictures are queued, objects that nothing names go.
-    """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from backend.reading_records import UnreadableRecord
-    from contract.bucket import BucketError
-
-    settings = settings_of(data)
-    file = _file_of(settings)
-    if file is not None and not file.exists():
-        raise CommandFailed(f'there is no database {file}; "slideshow rebuild" makes it out of the bucket')
-    with folder_held(settings, "--repair changes the database") if repair else contextlib.nullcontext():
-        try:
-            found, left = asyncio.run(_verify(settings, repair=repair, deep=deep))
-        except (BucketError, SQLAlchemyError, UnreadableRecord, OSError, ValueError) as error:
-            raise CommandFailed(f"bucket and database could not be compared: {error}") from error
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)
-    if as_json:
-        print_json({"differences": found, "left": left} if repair else {"differences": found})
-    else:
-        for difference in found:
-            mended = "" if not repair else " (left to you)" if difference in left else " (mended)"
-            detail = f": {difference.detail}" if difference.detail else ""
-            click.echo(f"{difference.kind}: {difference.subject}{detail}{mended}")
-        click.echo(f"{counted(len(found), 'difference')}" + (f", {len(found) - len(left)} mended" if repair else ""))
-    if left if repair else found:
-        sys.exit(1)
-
-
-async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list[Difference], list[Difference]]:
-    """What was found, and what of it could not be mended."""
-    from backend.database import Database
-    from backend.reading_records import THREADS
-    from backend.verify import look
-    from backend.verify_deep import look_inside
-    from backend.verify_repair import Repair
-    from contract.buckets import open_bucket
-
-    bucket = open_bucket(settings.bucket, connections=THREADS)
-    database = Database(settings.database)
-    try:
-        database.migrate()
-        found = await look(database, bucket)
-        if found and not repair:  # a running backend may have been in the middle of something
-            await asyncio.sleep(SETTLED_SECONDS)
-            again = set(await look(database, bucket))
-            found = [difference for difference in found if difference in again]
-        if deep:
-            found += await look_inside(database, bucket, tell)
-        if not repair:
-            return found, found
-        left = await Repair(database, bucket, settings, time.time()).mend(found)
-        return found, left
-    finally:
-        database.close()

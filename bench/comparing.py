@@ -77,11 +77,10 @@ def _case(before: CaseResult, after: CaseResult) -> Iterator[Compared]:
 
 
 def _control_of(contender: str, contenders: Sequence[str]) -> str | None:
-    """The best contender that is not ours, in the same form ("2 in flight"); None for that one itself."""
+    """The best other contender that is not ours, in the same form ("2 in flight"), or None."""
     form = contender.partition(", ")[2]
     same_form = [f"{name}, {form}" if form else name for name in CONTROLS]
-    best = next((name for name in same_form if name in contenders), None)
-    return None if best == contender else best
+    return next((name for name in same_form if name in contenders and name != contender), None)
 
 
 def _names(case: CaseResult) -> list[str]:

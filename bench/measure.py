@@ -28,6 +28,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bench.machine import ROOT
+
 START_SECONDS = 60.0
 RUN_SECONDS = 120.0
 _END_SECONDS = 5.0
@@ -51,7 +53,13 @@ class Worker:
         self._words = scratch / f"{name}.stderr"
         with self._words.open("wb") as errors:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0, start_new_session=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                bufsize=0,
+                cwd=ROOT,
+                start_new_session=True,
             )
         self._rest = b""
         self.versions: dict[str, str] = {}

@@ -101,7 +101,7 @@ def test_runs_are_compared_by_case_and_contender_against_the_floor() -> None:
     verdicts = {one.contender: one for one in compare(before, after)}
     assert verdicts["ours"].difference.verdict == "slower"
     assert verdicts["ours"].difference.change == pytest.approx(0.1, abs=0.05)
-    assert verdicts["floor"].difference.verdict == "slower"  # nothing steadies the control itself
+    assert verdicts["floor"].difference.verdict == "slower"  # a control of its own it has not
     assert "slower" in sentence(verdicts["ours"])
     assert verdicts["ours"].subjects == PHOTOS
 

@@ -67,7 +67,7 @@ def operation(
         @functools.wraps(responder)
         async def guarded(self: Resource, req: Request, resp: Response, **params: Any) -> None:
             services = self.services
-            services.standing.admit(req.method, access)
+            await services.standing.admit(req.method, access)
             await services.authority.require(access, req, params.get("device_id"), services.clock())
             if decoder is not None:
                 params["body"] = decode(decoder, await read_limited(req, JSON_LIMIT_BYTES))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Literal
 
 from backend.auth import Access
 from backend.errors import Unavailable
 
 State = Literal["loading", "reading", "writing", "lost"]
+
+WAIT_SECONDS = 3.0
+"""So long a request waits for a backend that is starting, before it hears that it has to come again."""
 
 _READS = ("GET", "HEAD")
 _REFUSALS: dict[State, str] = {
@@ -21,30 +26,54 @@ class Standing:
     """Where the database outlives the process this is `writing` from the first moment."""
 
     def __init__(self, *, durable: bool) -> None:
-        self.state: State = "writing" if durable else "loading"
+        self._state: State = "writing" if durable else "loading"
+        self._moved = asyncio.Event()
+
+    @property
+    def state(self) -> State:
+        """What the process is at."""
+        return self._state
 
     @property
     def writing(self) -> bool:
         """Whether changes are taken."""
-        return self.state == "writing"
+        return self._state == "writing"
+
+    def become(self, state: State) -> None:
+        """Go on to another state, and let those look who wait for it."""
+        self._state = state
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def lose(self) -> None:
         """Another backend has taken over."""
-        self.state = "lost"
+        self.become("lost")
 
-    def admit(self, method: str, access: Access) -> None:
-        """Let a request pass, or raise Unavailable: an unloaded database would give wrong answers."""
-        if self.state == "writing":
+    def _answers(self, method: str, access: Access) -> bool:
+        if method in _READS:
+            return access is Access.PUBLIC or self._state != "loading"
+        return self.writing
+
+    async def admit(self, method: str, access: Access) -> None:
+        """Let a request pass, or raise Unavailable: an unloaded database would give wrong answers.
+
+        A starting backend lets it wait a little: where a process has no CPU between requests, this is
+        what lets the loading go on.
+        """
+        if self.writing:
             return
-        if method in _READS and (self.state != "loading" or access is Access.PUBLIC):
-            return
-        raise self.refusal()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_SECONDS):
+                while self._state in ("loading", "reading") and not self._answers(method, access):
+                    await self._moved.wait()
+        if not self._answers(method, access):
+            raise self.refusal()
 
     def refusal(self) -> Unavailable:
         """What a request hears that this process may not answer."""
-        return Unavailable(_REFUSALS.get(self.state, _REFUSALS["lost"]))
+        return Unavailable(_REFUSALS.get(self._state, _REFUSALS["lost"]))
 
     def require_loaded(self) -> None:
         """Raise Unavailable while there is nothing to answer from."""
-        if self.state == "loading":
+        if self._state == "loading":
             raise self.refusal()

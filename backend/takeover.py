@@ -70,14 +70,14 @@ async def _load_and_take_over(services: Services) -> None:
     found = await snapshots.read()
     since = await load(services.database, services.bucket, services.settings, found, services.clock())
     await services.read_database()
-    services.standing.state = "reading"
+    services.standing.become("reading")
     number = await epoch.take(services.clock())
     # What was acknowledged until then is in the bucket; nothing is any more by anybody else.
     await restore(services.database, services.bucket, services.clock(), since=since)
     await services.read_database()
     await services.database.write(housekeeping.set_fact, SYNC_MARK, "0")  # sidecars are read at the next tick
     await snapshots.take()  # over the generation that was loaded: a late one of the predecessor finds it changed
-    services.standing.state = "writing"
+    services.standing.become("writing")
     services.last_error = None
     services.hint.set()
     log.info("took over as epoch %d, %.1f s after the start of loading", number, time.monotonic() - began)

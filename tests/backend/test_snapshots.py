@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -174,14 +175,17 @@ def test_a_starting_backend_answers_health_and_refuses_the_rest(house: House) ->
     backend = house.begin()
     until(lambda: "could not be loaded" in backend.log_text())
     assert backend.anonymous.get("/_health").status_code == 200
-    for answer in (
-        backend.anonymous.get("/_ready"),
-        backend.anonymous.get("/api/devices/kitchen/next"),
-        backend.anonymous.post("/login", json={"password": "x"}),
-    ):
-        assert "being loaded" in problem(answer, 503)
-        assert answer.headers["retry-after"]
-    assert backend.processor.post("/internal/tick").status_code == 503
+    client, processor = backend.anonymous, backend.processor
+    calls: list[Callable[[], httpx.Response]] = [
+        lambda: client.get("/_ready"),
+        lambda: client.get("/api/devices/kitchen/next"),
+        lambda: client.post("/login", json={"password": "x"}),
+        lambda: processor.post("/internal/tick"),
+    ]
+    with ThreadPoolExecutor(len(calls)) as threads:
+        for answer in threads.map(lambda call: call(), calls):
+            assert "being loaded" in problem(answer, 503)
+            assert answer.headers["retry-after"]
     (house.bucket / object_names.DEVICES).unlink()
     until(lambda: "took over as epoch" in backend.log_text())
     assert backend.anonymous.get("/_ready").status_code == 200

@@ -25,8 +25,11 @@ Colour = Annotated[str, Meta(pattern=r"^#[0-9A-F]{6}$(?!\n)", description="#RRGG
 RecipeId = Annotated[str, Meta(pattern=r"^[0-9a-f]{10}$(?!\n)")]
 # No control characters, no separators and no dots alone: such a name is nobody's device.
 DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+$(?!\n)")]
+# What results call `deviceSize`: a device's key, or that of its half (`contract/halves.py`).
+DeviceKey = Annotated[str, Meta(max_length=69, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+(/half)?$(?!\n)")]
 # The largest picture that a device may ask for: 8K in either direction.
 Side = Annotated[int, Meta(ge=1, le=8192)]
+Focus = tuple[Annotated[float, Meta(ge=0, le=1)], Annotated[float, Meta(ge=0, le=1)]]  # of the upright width, height
 LeaseToken = Annotated[str, Meta(max_length=96, pattern=r"^[0-9a-zA-Z._-]+$(?!\n)")]
 # What a database column of 32 bits holds; larger numbers mean nothing here.
 Whole = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -51,7 +54,7 @@ class Device(Struct, frozen=True, kw_only=True):
     height: Side
     id: DeviceName | None = None
     orientation: Orientation | None = None
-    key: DeviceName | None = None
+    key: DeviceKey | None = None
 
     def __post_init__(self) -> None:
         if self.id is None:
@@ -77,9 +80,6 @@ Histogram = dict[Colour, Annotated[int, Meta(ge=1)]]
 """Quantized colours and how many proxy pixels each stands for; at most 128 entries."""
 
 
-# --- The work: claims, leases, attempts -------------------------------------------------
-
-
 class ClaimRequest(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=False):
     """Ask for up to `limit` images. `owner` is execution and task, `attempt` the task's attempt.
 
@@ -98,14 +98,15 @@ class ClaimRequest(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 class WorkItem(Struct, frozen=True, kw_only=True, rename="camel"):
     """One picture to be made of one image: the device's key and today's recipe for it."""
 
-    device: DeviceName
+    device: DeviceKey
     recipe: RecipeId
 
 
 class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
     """An image under lease, and the pictures it lacks.
 
-    A `suspect` began an attempt that never reported: it is rendered in a child process.
+    A `suspect` began an attempt that never reported: it is rendered in a child process. `focus` is the point that its
+    owner chose; without one the renderer finds it.
     """
 
     id: ImageId
@@ -119,6 +120,7 @@ class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
     attempt: int = 0
     suspect: bool = False
     work: tuple[WorkItem, ...] = ()
+    focus: Focus | None = None
 
 
 class ClaimAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -177,9 +179,6 @@ class PendingImage(Struct, frozen=True, kw_only=True):
     orientation: Orientation
 
 
-# --- The results ---------------------------------------------------------------------------
-
-
 class Thumbnail(Struct, frozen=True, kw_only=True, rename="camel"):
     """The small square picture of an image, which no device shows."""
 
@@ -192,7 +191,7 @@ class ProcessedImage(Struct, frozen=True, kw_only=True, rename="camel"):
     """One variant. Lease, recipe, histogram, thumbnail are absent from a legacy client."""
 
     image_id: ImageId
-    device_size: DeviceName
+    device_size: DeviceKey
     width: Side
     height: Side
     file_path: Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -211,6 +210,7 @@ class ImageOutcome(Struct, frozen=True, kw_only=True, rename="camel"):
     thumbnail: Thumbnail | None = None
     seconds: Annotated[float, Meta(ge=0)] = 0.0
     processed_at: float = 0.0
+    found_focus: Focus | None = None
 
 
 class ProcessedImages(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from contract.messages import Histogram, ImageId, Orientation, Palette, Side
+from contract.frame_messages import FrameFilters
+from contract.messages import Focus, Histogram, ImageId, Orientation, Palette, Side
 
 SCHEMA_VERSION = 1
 
@@ -46,6 +47,7 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     height: int = 0
     orientation: Orientation = "square"
     ingested_at: float = 0.0
+    captured_at: float | None = None
     rendered_at: float | None = None
     processed_at: float | None = None
     render_seconds: float | None = None
@@ -55,6 +57,8 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     palette: Palette | None = None
     histogram: Annotated[Histogram, Meta(max_length=128)] = field(default_factory=dict)
     thumbnail_path: str | None = None
+    focus: Focus | None = None
+    found_focus: Focus | None = None
     results: tuple[RecordedResult, ...] = ()
     deleted_at: float | None = None
     schema_version: int = SCHEMA_VERSION
@@ -73,7 +77,11 @@ class RecordedDevice(Struct, frozen=True, kw_only=True, rename="camel", omit_def
     created_at: float
     changed_at: float
     token_hash: str | None = None
-    shown_image_id: str | None = None
+    interval_seconds: int = 0
+    gap: int = 0
+    pairing: bool = False
+    half_recipe: str | None = None
+    filters: FrameFilters | None = None
 
 
 class DevicesRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from contract.messages import Colour, DeviceName, Histogram, ImageId, RecipeId, Side, Thumbnail
+from contract.messages import Colour, DeviceKey, Focus, Histogram, ImageId, RecipeId, Side, Thumbnail
 
 
 class SidecarResult(Struct, frozen=True, kw_only=True, rename="camel"):
     """One variant as a sidecar tells it; `colors` are all of its palette."""
 
-    device_size: DeviceName
+    device_size: DeviceKey
     width: Side
     height: Side
     file_path: str
@@ -26,7 +26,8 @@ class SidecarResult(Struct, frozen=True, kw_only=True, rename="camel"):
 class Sidecar(Struct, frozen=True, kw_only=True, rename="camel"):
     """The sidecar of one image, `processedAt` in ISO 8601, UTC.
 
-    Everything after `results` is this project's; the model system's sidecars lack it.
+    Everything after `results` is this project's; the model system's sidecars lack it. `focus` is the owner's choice
+    that the pictures were made with, `found_focus` what the renderer would have taken.
     """
 
     image_id: ImageId
@@ -38,4 +39,6 @@ class Sidecar(Struct, frozen=True, kw_only=True, rename="camel"):
     owner: str = ""
     seconds: float = 0.0
     neutral: bool = False
+    focus: Focus | None = None
+    found_focus: Focus | None = None
     schema_version: int = 1

@@ -7,10 +7,13 @@ file holds it; the *upright* one is as a person sees it, after the EXIF orientat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SHRINKS = (8, 4, 2, 1)
 """The factors at which JPEG decoders can leave out detail (DCT scaling), largest first."""
+
+LARGEST_CUT = 0.5
+"""The share of a photo that framing by focus cuts off at most; what would lose more is fitted whole."""
 
 PROXY_SIDE = 256
 """Longest side, in pixels, of the small copy that colours are taken from."""
@@ -24,6 +27,20 @@ class Box:
     top: float
     width: float
     height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """`box` of the upright photo is shown at (`left`, `top`) of the screen, `width` x `height` pixels large.
+
+    What it leaves free of the screen is background.
+    """
+
+    box: Box
+    left: int
+    top: int
+    width: int
+    height: int
 
 
 def swaps_sides(orientation: int) -> bool:
@@ -84,3 +101,32 @@ def scale_box(box: Box, factor_x: float, factor_y: float) -> Box:
 def shrink_for(scale: float) -> int:
     """The largest of `SHRINKS` that still leaves at least as many pixels as `scale` asks for."""
     return next((shrink for shrink in SHRINKS if 1 / shrink >= scale), 1)
+
+
+def crop_around(width: int, height: int, target_width: int, target_height: int, focus: tuple[float, float]) -> Box:
+    """The largest box of the target's aspect ratio, its middle as near to `focus` (fractions of a side) as can be."""
+    box = cover_crop(width, height, target_width, target_height)
+    left = min(max(focus[0] * width - box.width / 2, 0.0), width - box.width)
+    top = min(max(focus[1] * height - box.height / 2, 0.0), height - box.height)
+    return Box(left, top, box.width, box.height)
+
+
+def place(
+    width: int, height: int, target_width: int, target_height: int, focus: tuple[float, float] | None
+) -> Placement:
+    """How a photo of `width` x `height` upright pixels is shown on a screen of the target's size.
+
+    Without a focus: the middle, cut to the screen's shape. With one: cut around it, unless that would
+    lose more than `LARGEST_CUT` of the photo, which is then shown whole.
+    """
+    whole = Placement(Box(0.0, 0.0, float(width), float(height)), 0, 0, target_width, target_height)
+    if focus is None:
+        return replace(whole, box=cover_crop(width, height, target_width, target_height))
+    box = crop_around(width, height, target_width, target_height, focus)
+    if box.width * box.height >= (1 - LARGEST_CUT) * width * height:
+        return replace(whole, box=box)
+    scale = min(target_width / width, target_height / height)
+    shown_width = min(max(round(width * scale), 1), target_width)
+    shown_height = min(max(round(height * scale), 1), target_height)
+    left, top = (target_width - shown_width) // 2, (target_height - shown_height) // 2
+    return Placement(whole.box, left, top, shown_width, shown_height)

@@ -175,7 +175,9 @@ class ImageWork:
                 self._still_ours(image)
                 await self._client.start(image.id, AttemptStart(attempt=image.attempt, lease=image.lease))
 
-            return await self._renderer.render(data, devices, name, suspect=image.suspect, begin=begin)
+            return await self._renderer.render(
+                data, devices, name, focus=image.focus, suspect=image.suspect, begin=begin
+            )
         finally:
             grant.release()
 

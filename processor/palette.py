@@ -18,7 +18,7 @@ import native
 from contract.messages import Histogram, Palette
 from contract.palettes import PALETTE_COLOURS, palette_of
 from processor.base import Base
-from processor.framing import PROXY_SIDE
+from processor.framing import PROXY_SIDE, upright_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,16 +33,31 @@ def proxy_scale(width: int, height: int) -> float:
     return min(1.0, PROXY_SIDE / max(width, height))
 
 
-def proxy_pixels(base: Base) -> NDArray[np.uint8]:
+def small_picture(base: Base, orientation: int = 1) -> NDArray[np.uint8]:
+    """The proxy: the upright photo with a longest side of at most `PROXY_SIDE`, uint8 of shape (h, w, 3).
+
+    `orientation` is the EXIF value of how the base lies.
+    """
+    height, width = base.pixels.shape[:2]
+    scale = proxy_scale(width, height)
+    if scale == 1 and orientation == 1:
+        return base.pixels
+    pixels, _ = base.for_ratio(1 / scale)
+    small = upright_size(max(1, round(width * scale)), max(1, round(height * scale)), orientation)
+    return native.resize(pixels, *small, orientation=orientation)
+
+
+def proxy_pixels(base: Base, small: NDArray[np.uint8] | None = None, orientation: int = 1) -> NDArray[np.uint8]:
     """The pixels that count, as an array of shape (n, 3), uint8, sRGB; n is at least 1.
 
-    Where the photo has transparency only its opaque pixels count, unless there are none at all.
+    Where the photo has transparency only its opaque pixels count, unless there are none at all. `small` is
+    `small_picture(base, orientation)`, where somebody has it already.
     """
-    colours = _small(base).reshape(-1, 3)
+    colours = (small_picture(base, orientation) if small is None else small).reshape(-1, 3)
     if base.alpha is None:
         return colours
     grey = Base(np.repeat(base.alpha[:, :, np.newaxis], 3, axis=2), None, base.scale_x, base.scale_y)
-    opaque = _small(grey)[:, :, 0].reshape(-1) == 255
+    opaque = small_picture(grey, orientation)[:, :, 0].reshape(-1) == 255
     return colours[opaque] if opaque.any() else colours
 
 
@@ -61,6 +76,7 @@ def find_colours(pixels: NDArray[np.uint8]) -> tuple[Palette, Histogram]:
 def load_kernels() -> None:
     """Load the compiled kernels now rather than with the first photo: half a second and 100 MB, once."""
     score(quantize(np.zeros((1, 3), np.uint8), 1), 1)
+    native.resize(native.halve(np.zeros((4, 4, 3), np.uint8)), 1, 1)
 
 
 def quantize(pixels: NDArray[np.uint8], most: int) -> dict[Rgb, int]:
@@ -73,15 +89,6 @@ def score(populations: Mapping[Rgb, int], desired: int) -> list[Rgb]:
     no_choice = 0  # transparent black, which is no quantized colour
     argb = {0xFF000000 | red << 16 | green << 8 | blue: n for (red, green, blue), n in populations.items()}
     return [_rgb(colour) for colour in native.score(argb, desired, no_choice) if colour != no_choice]
-
-
-def _small(base: Base) -> NDArray[np.uint8]:
-    height, width = base.pixels.shape[:2]
-    scale = proxy_scale(width, height)
-    if scale == 1:
-        return base.pixels
-    pixels, _ = base.for_ratio(1 / scale)
-    return native.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
 def _rgb(argb: int) -> Rgb:

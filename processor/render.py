@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contract.messages import Device, Histogram, Orientation, Palette, orientation_of
-from contract.recipes import DEFAULT_FRAMING, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
-from processor import jpeg_profiles
-from processor.decode import Base, decode, read_header
+from contract.backgrounds import background_of
+from contract.messages import Device, Focus, Histogram, Orientation, Palette, orientation_of
+from contract.recipes import CENTRE, FOCUS, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
+from processor.decode import decode, read_header
 from processor.decode_plan import decode_steps
-from processor.errors import BrokenPixels
-from processor.header import RESEND, Header, condense
+from processor.focus import find_focus
+from processor.jpeg_profiles import DEVICE, THUMBNAIL
 from processor.limits import DEFAULT_LIMITS, Limits
-from processor.palette import find_colours, proxy_pixels
+from processor.palette import find_colours, proxy_pixels, small_picture
 from processor.variants import cut
-from processor.vips_setup import pyvips
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,8 @@ class RenderedImage:
     """Everything made of one photo. `width`, `height` and `orientation` are the upright photo's own.
 
     `thumbnail` is a JPEG file of 200 x 200 pixels; `histogram` maps `#RRGGBB` to the number of
-    proxy pixels it stands for, most frequent first, at most 128.
+    proxy pixels it stands for, most frequent first, at most 128. `focus` is the point that was asked for,
+    `found_focus` the one that was found, both as fractions of the upright width and height.
     """
 
     variants: tuple[Variant, ...]
@@ -43,37 +43,49 @@ class RenderedImage:
     width: int
     height: int
     orientation: Orientation
+    focus: Focus | None = None
+    found_focus: Focus | None = None
 
 
 def render_image(
     data: bytes,
     devices: Sequence[Device],
     *,
-    framing: str = DEFAULT_FRAMING,
+    framing: str = CENTRE,
+    focus: Focus | None = None,
     name: str = "the image",
     limits: Limits = DEFAULT_LIMITS,
 ) -> RenderedImage:
     """Render the photo in `data` for each of `devices`, which may be none, with thumbnail and colours.
 
-    `framing`: only "centre" so far, ValueError for anything else. `name` is what error messages call
-    the file. Raises NotAnImage, NotAllowed, TooManyPixels or BrokenPixels (all RenderError). Safe to
-    call from several threads at once; the same input gives the same bytes.
+    `framing`: "centre", or "focus": around `focus` (fractions of the upright width and height) or, without one,
+    the point that is found; a photo that would lose too much is then fitted on a background of its own colours.
+    `name` is what error messages call the file. Raises NotAnImage, NotAllowed, TooManyPixels or
+    BrokenPixels (all RenderError), ValueError for another framing, or a focus without the framing for it. Safe to call
+    from several threads at once; the same input gives the same bytes.
     """
-    if framing != DEFAULT_FRAMING:
-        raise ValueError(f"the framing {framing!r} is unknown; there is {DEFAULT_FRAMING!r}")
+    if framing not in (CENTRE, FOCUS):
+        raise ValueError(f"the framing {framing!r} is unknown; there are {CENTRE!r} and {FOCUS!r}")
+    if focus is not None and (framing != FOCUS or not all(0 <= share <= 1 for share in focus)):
+        raise ValueError(
+            f"a focus is two numbers from 0 to 1, with the framing {FOCUS!r}; this is {focus}, {framing!r}"
+        )
     header = read_header(data, name, limits)
     *finer, standard = decode_steps(header, devices)
-    made: dict[int, Variant] = {}
-    for step in finer:
-        made |= _pictures(decode(data, header, step.shrink, name), header, devices, step.places, name)
     base = decode(data, header, standard.shrink, name)
-    made |= _pictures(base, header, devices, standard.places, name)
-    try:
-        thumbnail = jpeg_profiles.THUMBNAIL.encode(cut(base, header, THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT))
-        pixels = proxy_pixels(base)
-    except pyvips.Error as error:
-        raise _cannot_resize(name, error) from error
-    palette, histogram = find_colours(pixels)
+    small = small_picture(base, header.orientation)
+    palette, histogram = find_colours(proxy_pixels(base, small, header.orientation))
+    found = find_focus(small) if framing == FOCUS else None
+    point, background = focus or found, background_of(palette) if framing == FOCUS else None
+    thumbnail = THUMBNAIL.encode(cut(base, header, THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT, point))
+    made: dict[int, Variant] = {}
+    for step in (standard, *finer):
+        if step is not standard:
+            base = decode(data, header, step.shrink, name)
+        for place in step.places:
+            device = devices[place]
+            picture = cut(base, header, device.width, device.height, point, background)
+            made[place] = Variant(device, DEVICE.encode(picture), device.width, device.height)
     return RenderedImage(
         variants=tuple(made[place] for place in range(len(devices))),
         thumbnail=thumbnail,
@@ -82,23 +94,6 @@ def render_image(
         width=header.upright_width,
         height=header.upright_height,
         orientation=orientation_of(header.upright_width, header.upright_height),
+        focus=focus,
+        found_focus=found,
     )
-
-
-def _pictures(
-    base: Base, header: Header, devices: Sequence[Device], places: Sequence[int], name: str
-) -> dict[int, Variant]:
-    """The pictures of the devices at `places`, all cut from one decode."""
-    made = {}
-    try:
-        for place in places:
-            device = devices[place]
-            picture = jpeg_profiles.DEVICE.encode(cut(base, header, device.width, device.height))
-            made[place] = Variant(device, picture, device.width, device.height)
-    except pyvips.Error as error:
-        raise _cannot_resize(name, error) from error
-    return made
-
-
-def _cannot_resize(name: str, error: Exception) -> BrokenPixels:
-    return BrokenPixels(name, f"cannot be resized ({condense(error)})", RESEND)

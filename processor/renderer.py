@@ -13,7 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from contract.bucket import BucketUnavailable
-from contract.messages import Device
+from contract.messages import Device, Focus
+from contract.recipes import DEFAULT_FRAMING
 from processor.errors import RenderOverdue, printable_name
 from processor.limits import DEFAULT_LIMITS, Limits
 from processor.memory_budget import BeyondBudget, Grant, MemoryBudget, Shares
@@ -90,6 +91,7 @@ class Renderer:
         devices: tuple[Device, ...],
         name: str,
         *,
+        focus: Focus | None,
         suspect: bool,
         begin: Callable[[], Awaitable[None]],
     ) -> RenderedImage:
@@ -112,12 +114,14 @@ class Renderer:
                 raise
             if suspect:
                 try:
-                    return await render_in_child(data, devices, name, self._child)
+                    return await render_in_child(data, devices, name, self._child, focus)
                 finally:
                     grant.release()
-            return await self._in_thread(grant, data, devices, name)
+            return await self._in_thread(grant, data, devices, name, focus)
 
-    async def _in_thread(self, grant: Grant, data: bytes, devices: tuple[Device, ...], name: str) -> RenderedImage:
+    async def _in_thread(
+        self, grant: Grant, data: bytes, devices: tuple[Device, ...], name: str, focus: Focus | None
+    ) -> RenderedImage:
         """Render on a thread. The time limit begins when a thread takes the picture up: waiting for one that
         is at work on another picture says nothing of this one, and ends when that one is overdue."""
         loop = asyncio.get_running_loop()
@@ -131,7 +135,7 @@ class Renderer:
                 def render() -> RenderedImage:
                     if not loop.is_closed():
                         loop.call_soon_threadsafe(taken_up)
-                    return _render(data, devices, name, self._limits)
+                    return _render(data, devices, name, focus, self._limits)
 
                 return await self._in_pool(self._render_pool, render, grant.release)
         except TimeoutError as error:
@@ -177,7 +181,7 @@ class Renderer:
         self._io_pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _render(data: bytes, devices: tuple[Device, ...], name: str, limits: Limits) -> RenderedImage:
+def _render(data: bytes, devices: tuple[Device, ...], name: str, focus: Focus | None, limits: Limits) -> RenderedImage:
     from processor.render import render_image
 
-    return render_image(data, devices, name=name, limits=limits)
+    return render_image(data, devices, framing=DEFAULT_FRAMING, focus=focus, name=name, limits=limits)

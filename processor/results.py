@@ -77,6 +77,7 @@ def result_of(
         thumbnail=_thumbnail(stored),
         seconds=seconds,
         processed_at=processed_at,
+        found_focus=rendered.found_focus,
     )
     return Result(rows, outcome)
 
@@ -109,4 +110,6 @@ def sidecar_of(
         thumbnail=_thumbnail(stored),
         owner=owner,
         seconds=seconds,
+        focus=rendered.focus,
+        found_focus=rendered.found_focus,
     )

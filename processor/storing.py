@@ -27,7 +27,7 @@ async def store(bucket: Bucket, renderer: Renderer, image_id: str, rendered: Ren
     keys, saving = [], []
     for variant in rendered.variants:
         device = variant.device
-        key, asked = str(device.key), recipe(device.width, device.height)
+        key, asked = str(device.key), recipe(device.width, device.height, focus=rendered.focus)
         keys.append(key)
 
         def variant_name(suffix: str, key: str = key, asked: str = asked) -> str:
@@ -36,7 +36,7 @@ async def store(bucket: Bucket, renderer: Renderer, image_id: str, rendered: Ren
         saving.append(_save(bucket, renderer, variant_name, variant.data))
 
     def thumbnail_name(suffix: str) -> str:
-        return object_names.thumbnail(image_id, thumbnail_recipe(), suffix)
+        return object_names.thumbnail(image_id, thumbnail_recipe(rendered.focus), suffix)
 
     saving.append(_save(bucket, renderer, thumbnail_name, rendered.thumbnail))
     uris = [uri_of(bucket, name) for name in await _all_or_first_error(saving)]

@@ -18,12 +18,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from contract.messages import Device
+from contract.messages import Device, Focus
+from contract.recipes import DEFAULT_FRAMING
 from processor.errors import ChildDied, RenderError, TooMuchMemory, printable_name
 from processor.limits import DEFAULT_LIMITS, Limits
 from processor.settings import MEBIBYTE
@@ -60,6 +62,7 @@ class ChildRequest(Struct, frozen=True, kw_only=True):
     memory_bytes: int
     parent_pid: int
     limits: Limits = DEFAULT_LIMITS
+    focus: Focus | None = None
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
@@ -82,6 +85,7 @@ async def render_in_child(
     devices: tuple[Device, ...],
     name: str,
     child: ChildSettings,
+    focus: Focus | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> RenderedImage:
     """Render one image in a process of its own.
@@ -98,6 +102,7 @@ async def render_in_child(
         memory_bytes=max(child.memory_bytes, LEAST_CHILD_MEMORY),
         parent_pid=os.getpid(),
         limits=child.limits,
+        focus=focus,
     )
     process = await asyncio.create_subprocess_exec(
         *child.command,
@@ -209,7 +214,8 @@ def answer_to(request: ChildRequest) -> ChildAnswer:
         needed = estimate_bytes(header, request.devices, len(request.data))
         if needed > request.memory_bytes:
             raise too_much_memory(request.name, needed, request.memory_bytes)
-        rendered = render_image(request.data, request.devices, name=request.name, limits=request.limits)
+        render = partial(render_image, framing=DEFAULT_FRAMING, focus=request.focus)
+        rendered = render(request.data, request.devices, name=request.name, limits=request.limits)
     except RenderError as error:
         return ChildAnswer(refusal=Refusal(kind=type(error).__name__, reason=error.reason, advice=error.advice))
     return ChildAnswer(rendered=msgspec.msgpack.encode(rendered))

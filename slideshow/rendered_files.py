@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from contract.messages import Device, Palette
+from contract.recipes import DEFAULT_FRAMING
 
 THUMBNAILS = "thumbnails"
 PALETTES = "palettes"
@@ -79,7 +80,7 @@ def render_file(file: Path, name: str, out: Path, devices: Sequence[Device]) -> 
     except OSError as error:
         return RenderedFile(file=shown, error=f"{shown}: cannot be read: {error.strerror or error}")
     try:
-        image = render_image(data, devices, name=file.name)
+        image = render_image(data, devices, framing=DEFAULT_FRAMING, name=file.name)
     except RenderError as error:
         return RenderedFile(file=shown, error=str(error))
     variants = {

@@ -14,7 +14,7 @@ import pytest
 from claims_server import ClaimsServer
 from task_world import DEVICES, World, jpeg
 
-from contract.recipes import recipe
+from contract.recipes import DEFAULT_FRAMING, recipe
 from processor import suspect as suspect_module
 from processor.errors import ChildDied, NotAnImage, TooMuchMemory
 from processor.one_image import Outcome
@@ -40,7 +40,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_a_good_picture_comes_back_as_if_rendered_here() -> None:
     data = jpeg(1)
-    assert render(data, ChildSettings()) == render_image(data, DEVICES, name="odd.jpg")
+    assert render(data, ChildSettings()) == render_image(data, DEVICES, framing=DEFAULT_FRAMING, name="odd.jpg")
 
 
 def test_a_refusal_in_the_child_is_the_same_refusal_here() -> None:

@@ -36,8 +36,8 @@ def judged(pictures: Sequence[Picture]) -> tuple[dict[str, float], tuple[Check, 
     facts: dict[str, float] = {}
     remarks = [
         "SSIM: Wang et al. 2004 on luma, Gaussian window. Reference: full decode, profile to sRGB (relative "
-        "colorimetric, black point compensation), one Lanczos 3 resize of the exact crop. A contender that rounds its "
-        "crop to whole pixels is shifted by up to half a pixel against it."
+        "colorimetric, black point compensation), one Lanczos 3 resize of the exact crop; for the others than ours "
+        "of that crop or of one shifted by half a pixel, whichever is nearer, since they crop whole pixels."
     ]
     for contender in dict.fromkeys(picture.contender for picture in pictures):
         own = [picture for picture in pictures if picture.contender == contender]

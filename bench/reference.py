@@ -18,11 +18,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def references(data: bytes, outputs: Sequence[Output]) -> list[NDArray[np.uint8]]:
-    """The reference of each output, (height, width, 3), sRGB. Raises pyvips.Error for what is no readable picture."""
+SHIFTS = (0.0, -0.5, 0.5)
+"""In pixels of the output, along the side that is cropped: where the middle lies between two pixels, a contender that
+crops whole pixels has to decide for one of them. That is no loss of quality, but cost a photo of fur a fifth of its SSIM."""
+
+
+def references(
+    data: bytes, outputs: Sequence[Output], shifts: Sequence[float] = (0.0,)
+) -> list[list[NDArray[np.uint8]]]:
+    """Of each output the reference at each shift, (height, width, 3), sRGB.
+
+    Raises pyvips.Error for what is no readable picture.
+    """
     whole = Image.fromarray(_upright_srgb(data))
     return [
-        np.asarray(whole.resize((output.width, output.height), Image.Resampling.LANCZOS, box=_crop(whole.size, output)))
+        [
+            np.asarray(
+                whole.resize(
+                    (output.width, output.height), Image.Resampling.LANCZOS, box=_crop(whole.size, output, shift)
+                )
+            )
+            for shift in shifts
+        ]
         for output in outputs
     ]
 
@@ -42,10 +59,13 @@ def _upright_srgb(data: bytes) -> NDArray[np.uint8]:
     return pixels.reshape(image.height, image.width, 3)
 
 
-def _crop(size: tuple[int, int], output: Output) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) of the centre with the output's aspect ratio."""
+def _crop(size: tuple[int, int], output: Output, shift: float) -> tuple[float, float, float, float]:
+    """(left, top, right, bottom) of the centre with the output's aspect ratio, shifted as far as there is room."""
     width, height = size
     scale = max(output.width / width, output.height / height)
-    across, down = output.width / scale, output.height / scale
-    left, top = max(0.0, (width - across) / 2), max(0.0, (height - down) / 2)
+    across, down = min(float(width), output.width / scale), min(float(height), output.height / scale)
+    room_across, room_down = (width - across) / 2, (height - down) / 2
+    by = shift / scale
+    left = room_across + max(-room_across, min(room_across, by))
+    top = room_down + max(-room_down, min(room_down, by))
     return left, top, min(float(width), left + across), min(float(height), top + down)

@@ -144,14 +144,14 @@ def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None
     from bench.context import Context
     from bench.outputs import outputs
     from bench.quality_judgement import judged
-    from bench.reference import references
+    from bench.reference import SHIFTS, references
     from bench.roundrobin import start
 
     turned = from_folder(folder, lambda line: None)[1]
     looked_at = [place for place, output in enumerate(outputs()) if output.name in ("small-portrait", "thumbnail")]
     wanted = frozenset({"ours", "floor", "pillow"})
     context = Context(photos=(turned,), rounds=1, scratch=tmp_path, say=print, contenders=wanted)
-    held = references(turned.read(), outputs())
+    held = references(turned.read(), outputs(), SHIFTS)
     pictures = []
     with ExitStack() as stack:
         runners = start(stack, context)
@@ -173,7 +173,7 @@ def test_a_rival_that_is_installed_makes_the_same_pictures(name: str, folder: Pa
     from bench.measure import Worker
     from bench.outputs import outputs
     from bench.quality_judgement import EQUAL
-    from bench.reference import references
+    from bench.reference import SHIFTS, references
 
     (contender,) = [one for one in CONTENDERS if one.name == name]
     if contender.missing():
@@ -182,7 +182,7 @@ def test_a_rival_that_is_installed_makes_the_same_pictures(name: str, folder: Pa
     (place,) = [place for place, output in enumerate(outputs()) if output.name == "small-portrait"]
     with Worker(name, contender.command(), tmp_path) as worker:
         files, before = quality._made(worker, turned, tmp_path, shows=True)
-    picture = quality._described(name, turned, place, references(turned.read(), outputs()), files, before)
+    picture = quality._described(name, turned, place, references(turned.read(), outputs(), SHIFTS), files, before)
     assert picture.figures["ssim_before_jpeg"] > 0.98
     settings = picture.settings
     assert (settings.size, settings.process, settings.sampling) == ((480, 800), "baseline", ((2, 2), (1, 1), (1, 1)))

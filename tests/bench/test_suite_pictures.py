@@ -11,7 +11,7 @@ from PIL import Image
 from bench.jpeg_markers import NotJpeg, differing, read_settings
 from bench.likeness import psnr, ssim
 from bench.outputs import Output
-from bench.reference import references
+from bench.reference import SHIFTS, references
 
 
 def picture(seed: int, height: int = 40, width: int = 50) -> np.ndarray:
@@ -104,10 +104,20 @@ def test_the_reference_is_upright_and_cut_from_the_centre() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = jpeg(np.ascontiguousarray(np.rot90(upright)), quality=100, subsampling="4:4:4", exif=exif.tobytes())
-    wide, square = references(data, [Output("wide", 40, 20, 90), Output("square", 20, 20, 90)])
+    (wide,), (square,) = references(data, [Output("wide", 40, 20, 90), Output("square", 20, 20, 90)])
     assert wide.shape == (20, 40, 3)
     assert square.shape == (20, 20, 3)
     for made in (wide, square):
         half = made.shape[1] // 2
         assert (made[:, : half - 3, 0] > 180).all()
         assert (made[:, half + 3 :, 2] > 180).all()
+
+
+def test_a_shifted_reference_looks_further_along_the_cropped_side() -> None:
+    ramp = np.repeat(np.arange(0, 240, 3, dtype=np.uint8)[None, :, None], 40, axis=0).repeat(3, axis=2)
+    data = jpeg(np.ascontiguousarray(ramp), quality=100, subsampling="4:4:4")
+    ((exact, before, after),) = references(data, [Output("square", 20, 20, 90)], SHIFTS)
+    steps = [float((made.astype(float) - exact).mean()) for made in (before, after)]
+    assert steps == pytest.approx([-3, 3], abs=0.5)  # half a pixel of the output is one of the photo, a step of 3
+    ((same, moved),) = references(data, [Output("whole", 80, 40, 90)], (0.0, 0.5))
+    assert (same == moved).all()  # nothing is cropped, so there is no room

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SHIFTS = (0.0, -0.5, 0.5)
 """In pixels of the output, along the side that is cropped: where the middle lies between two pixels, a contender that
-crops whole pixels has to decide for one of them. That is no loss of quality, but cost a photo of fur a fifth of its SSIM."""
+crops whole pixels has to decide for one. That is no loss of quality, but cost a photo of fur a fifth of its SSIM."""
 
 
 def references(

@@ -54,6 +54,17 @@ def folder_held(settings: Settings, why: str) -> Iterator[None]:
         raise CommandFailed(f"a backend works in {settings.data_folder}; stop it first: {why}") from None
 
 
+def backend_works(settings: Settings) -> bool:
+    """Whether a backend may be at work on this database at this moment; where nobody can tell, it may."""
+    if not settings.embedded:
+        return True
+    try:
+        with folder_held(settings, "nothing is changed"):
+            return False
+    except CommandFailed:
+        return True
+
+
 def tell(sentence: str) -> None:
     """Show progress, where somebody looks."""
     if sys.stderr.isatty():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slideshow.errors import CommandFailed
-from slideshow.rebuild import file_of, folder_held, settings_of, tell
+from slideshow.rebuild import backend_works, file_of, folder_held, settings_of, tell
 from slideshow.remote import print_json
 from slideshow.words import counted
 
@@ -36,7 +36,7 @@ def verify(data: str | None, repair: bool, deep: bool, as_json: bool) -> None:
 
     Set up by the same environment variables as "slideshow serve"; a database that lives and ends with its
     backend is read from its snapshot and the newer records. The backend may run meanwhile: a difference counts
-    only if it is still there two seconds later. With --repair it must be stopped: the newer of record and row
+    then only if it is still there two seconds later. With --repair it must be stopped: the newer of record and row
     wins, lost pictures are queued, objects that nothing names go.
     """
     from sqlalchemy.exc import SQLAlchemyError
@@ -97,7 +97,7 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
         if not settings.durable:
             since = await load(database, bucket, settings, await asyncio.to_thread(_snapshot, bucket), time.time())
         found = await look(database, bucket)
-        if found and not repair:  # a running backend may have been in the middle of something
+        if found and not repair and backend_works(settings):  # it may have been in the middle of something
             await asyncio.sleep(SETTLED_SECONDS)
             if not settings.durable:
                 await restore(database, bucket, time.time(), since=since)

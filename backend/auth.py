@@ -5,11 +5,13 @@ Secrets are compared by their SHA-256 in constant time, so neither content nor l
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from falcon.asgi import Request
@@ -17,6 +19,9 @@ from falcon.asgi import Request
 from backend.database import Database, devices, housekeeping
 from backend.errors import Forbidden, Unauthorized
 from contract import logs
+
+if TYPE_CHECKING:
+    from backend.scheduler_identity import SchedulerIdentity
 
 COOKIE = "session_id"
 
@@ -26,6 +31,7 @@ class Access(enum.Enum):
 
     PUBLIC = "anyone"
     PROCESSOR = "the processor's bearer token"
+    TICK = "the processor's bearer token, or a token of Google's that names the scheduler's account"
     ADMIN = "an admin's session cookie"
     DEVICE = "the device's bearer token, or an admin's session cookie"
     METRICS = "an admin's session cookie, or the metrics token"
@@ -65,6 +71,7 @@ class Authority:
         device_auth: str,
         session_seconds: float,
         picture_key: str,
+        scheduler: SchedulerIdentity | None = None,
     ) -> None:
         if not any(processor_tokens) or not admin_password:
             raise ValueError("the processor's token and the admin's password must not be empty")
@@ -75,6 +82,7 @@ class Authority:
         self.device_auth = device_auth
         self.session_seconds = session_seconds
         self._picture_key = picture_key.encode()
+        self._scheduler = scheduler
         for secret in (*processor_tokens, admin_password, metrics_token):
             logs.redact(secret)
 
@@ -85,6 +93,8 @@ class Authority:
                 return
             case Access.PROCESSOR:
                 self._require_processor(req)
+            case Access.TICK:
+                await self._require_timer(req)
             case Access.ADMIN:
                 await self._require_session(req, now)
             case Access.DEVICE:
@@ -105,6 +115,13 @@ class Authority:
             raise Unauthorized("send the processor's token as 'Authorization: Bearer ...'")
         if not matches(token, self._processor_tokens):
             raise Forbidden("this is not the processor's token (PROCESSOR_AUTH_TOKEN of the backend)")
+
+    async def _require_timer(self, req: Request) -> None:
+        token = bearer(req)
+        if token is None or self._scheduler is None or matches(token, self._processor_tokens):
+            self._require_processor(req)
+        else:
+            await asyncio.to_thread(self._scheduler.check, token)
 
     async def _require_session(self, req: Request, now: float) -> None:
         values = req.get_cookie_values(COOKIE) or [""]

@@ -20,6 +20,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 _SCHEMES: dict[Access, list[dict[str, list[str]]]] = {
     Access.PUBLIC: [],
     Access.PROCESSOR: [{"processor": []}],
+    Access.TICK: [{"processor": []}, {"scheduler": []}],
     Access.ADMIN: [{"session": []}],
     Access.DEVICE: [{"device": []}, {"session": []}],
     Access.METRICS: [{"metrics": []}, {"session": []}],
@@ -69,6 +70,7 @@ def document(routes: Mapping[str, object]) -> dict[str, Any]:
             "schemas": components,
             "securitySchemes": {
                 "processor": {"type": "http", "scheme": "bearer"},
+                "scheduler": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "device": {"type": "http", "scheme": "bearer"},
                 "metrics": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from backend.auth import Authority
 from backend.database import Database, claims, devices, housekeeping, images, recorded
@@ -19,6 +19,7 @@ from backend.jobs.runner import Runner
 from backend.jobs.runners import open_runner
 from backend.metadata_sync import MetadataSync
 from backend.metrics import Metrics
+from backend.queue_watch import QueueWatch
 from backend.records import Records
 from backend.reported_paths import ReportedPaths
 from backend.settings import Settings
@@ -26,6 +27,9 @@ from backend.snapshot import Snapshots
 from backend.standing import Standing
 from contract.bucket import Bucket, BucketError
 from contract.buckets import open_bucket
+
+if TYPE_CHECKING:
+    from backend.scheduler_identity import SchedulerIdentity
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +90,7 @@ class Services:
         self.last_error: str | None = None
         self.authority: Authority
         self.queue: JobQueue
+        self.watch: QueueWatch
         self.sync: MetadataSync
         self.runner: Runner
 
@@ -93,6 +98,7 @@ class Services:
         """What needs the database, the queue, its runner and the sync."""
         await self.read_database()
         self.runner = open_runner(self.settings, self.database, self._task_environment, self.hint.set)
+        self.watch = QueueWatch(self.database)
         self.queue = JobQueue(self.database, self.runner, self.settings)
         self.sync = MetadataSync(self.database, self.bucket, self.paths, self.holder, self.snapshots)
 
@@ -115,7 +121,16 @@ class Services:
             device_auth=settings.device_auth,
             session_seconds=settings.session_hours * 3600,
             picture_key=picture_key,
+            scheduler=self._scheduler(),
         )
+
+    def _scheduler(self) -> SchedulerIdentity | None:
+        account = self.settings.tick_service_account
+        if not account:
+            return None
+        from backend.scheduler_identity import SchedulerIdentity
+
+        return SchedulerIdentity(account, self.settings.tick_audience)
 
     def _task_environment(self) -> dict[str, str]:
         return {

@@ -74,6 +74,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 30.0
     sync_interval_seconds: Annotated[Seconds, Meta(description="time between two metadata syncs")] = 60.0
     tick_seconds: Annotated[float, Meta(ge=0, description="pace of the local timer; 0 turns it off")] = 1.0
+    tick_service_account: Annotated[
+        str, Meta(description="e-mail address of the account that Cloud Scheduler ticks as; none: the token alone")
+    ] = ""
+    tick_audience: Annotated[str, Meta(description="for whom the scheduler's tokens are made; needed with it")] = ""
     upload_limit_mib: Annotated[int, Meta(ge=1, le=1024, description="largest upload in MiB")] = 30
     upload_seconds: Annotated[Seconds, Meta(description="longest time that an upload may take")] = 300.0
     uploads_at_once: Annotated[Count, Meta(description="uploads in memory at a time")] = 4
@@ -143,6 +147,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         faults.append("DATABASE_DURABLE: no is for SQLite; another database outlives the process by itself.")
     if settings.bucket_url and not settings.bucket_url.startswith(("gs://", "file:///")):
         faults.append(f"BUCKET_URL: {settings.bucket_url!r} should be gs://name or file:///folder.")
+    if settings.tick_service_account and not settings.tick_audience:
+        faults.append("TICK_AUDIENCE: missing. It must be set where TICK_SERVICE_ACCOUNT is: this service's address.")
     if settings.cloud_run_endpoint and not _may_be_spoken_to(settings.cloud_run_endpoint):
         faults.append(
             f"CLOUD_RUN_ENDPOINT: {settings.cloud_run_endpoint!r} should be https://host, or on this machine "

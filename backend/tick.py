@@ -82,6 +82,7 @@ async def tick(services: Services) -> TickReport:
     recorded = await part("records", services.records.catch_up, 0)
     removed = await part("removing objects", lambda: remove_garbage(services, now), 0)
     await part("the age of archived sidecars", lambda: expire_if_due(services, now), False)
+    await part("the age of the queue", lambda: services.watch.tell(now), False)
     if services.snapshots is not None:
         await part("the snapshot", lambda: _snapshot_if_due(services, now), False)
     services.last_error = errors[0] if errors else None

@@ -109,6 +109,6 @@ class Tick:
     def __init__(self, services: Services) -> None:
         self.services = services
 
-    @operation("Do the timed work that is due", access=Access.PROCESSOR, answers={200: TickReport})
+    @operation("Do the timed work that is due", access=Access.TICK, answers={200: TickReport})
     async def on_post(self, req: Request, resp: Response) -> None:
         answer(resp, await tick(self.services))

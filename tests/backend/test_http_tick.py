@@ -164,3 +164,15 @@ def test_one_sync_at_a_time(backend: server.BackendServer) -> None:
         assert backend.admin.post("/api/admin/sync").status_code == 200
     finally:
         backend.sql("DELETE FROM work_locks")
+
+
+def test_whoever_is_not_the_scheduler_may_not_tick(data_folder: Path) -> None:
+    """With the scheduler's account set, the processor's token still does, and what looks like Google's is examined."""
+    scheduler = {"TICK_SERVICE_ACCOUNT": "tick@my-photos.iam.gserviceaccount.com", "TICK_AUDIENCE": "https://photos"}
+    with server.running(data_folder, **scheduler) as backend:
+        assert backend.processor.post(TICK).status_code == 200
+        assert problem(backend.anonymous.post(TICK), 401)
+        forged = "eyJhbGciOiJub25lIn0.eyJlbWFpbCI6InRpY2sifQ."
+        refusal = problem(backend.client(Authorization=f"Bearer {forged}").post(TICK), 403)
+        assert "TICK_AUDIENCE" in refusal
+        assert forged not in refusal

@@ -50,10 +50,10 @@ lock: .venv/.ready-dev ## renew the lock files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --extra processor --extra backend --extra cli --extra build --extra dev \
 	  --constraint requirements/app.lock pyproject.toml --output-file requirements/dev.lock
-	for program in processor backend; do \
+	for part in processor backend wheels; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	    --custom-compile-command "make lock" --extra $$program \
-	    --constraint requirements/app.lock pyproject.toml --output-file requirements/$$program.lock || exit 1; \
+	    --custom-compile-command "make lock" --extra $$part \
+	    --constraint requirements/app.lock pyproject.toml --output-file requirements/$$part.lock || exit 1; \
 	done
 
 clean: ## remove the environment and everything made; photos and data folders stay

@@ -26,12 +26,12 @@ def seen(backend: server.BackendServer) -> dict[str, Any]:
 
 
 def fill(backend: server.BackendServer, first: int = 0) -> str:
-    """Photos in every state: complete, failed, deleted, pending; two devices, of which one knows no token.
+    """Photos in every state: complete, failed, deleted, pending; and two devices.
 
     The id of the deleted one.
     """
     backend.add_device("kitchen")
-    backend.add_device("hall", 60, 100)
+    backend.add_device("hall", 60, 60)  # square: no halves for pairs
     gone, failed, *good = backend.upload_photos(5, first)
     backend.upload_photos(1, first + 5)
     claimed = {work["id"]: work for work in backend.claim("x/0", 5)}

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-rivals lint lock clean .venv
+.PHONY: help demo demo-cloud test check bench bench-rivals lint lock clean .venv
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z.-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ help: ## say what there is
 
 demo: .venv/.ready ## run the whole system on sample photos, or on PHOTOS=~/Pictures
 	@$(BIN)/slideshow demo $(PHOTOS) $(DEMO)
+
+demo-cloud: .venv/.ready ## the same over an imitated Google Cloud and over the disk, and whether both made the same
+	@$(BIN)/python -m bench.cloud.demo $(PHOTOS)
 
 test: .venv/.ready-dev ## the test suite, at most six minutes
 	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable -m "not long" --cov --cov-report=term --cov-fail-under=90

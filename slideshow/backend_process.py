@@ -110,9 +110,13 @@ def _lock(descriptor: int) -> bool:
 class BackendProcess:
     """`python -m backend` on a data folder, with its log in `backend.log` there."""
 
-    def __init__(self, data: Path, environ: Mapping[str, str]) -> None:
-        """Start it and wait until it answers. Raises BackendEnded or CommandFailed; then nothing is left running."""
+    def __init__(self, data: Path, environ: Mapping[str, str], settings: Mapping[str, str] | None = None) -> None:
+        """Start it and wait until it answers. Raises BackendEnded or CommandFailed; then nothing is left running.
+
+        `settings` are given to it as they are. One that is not embedded announces itself nowhere: they name its PORT.
+        """
         self.data = data
+        self._port = (settings or {}).get("PORT")
         self.log = data / "backend.log"
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(data / "backend.log.1")
@@ -123,7 +127,7 @@ class BackendProcess:
                 [sys.executable, "-m", "backend"],
                 # The folder that holds our packages: whatever lies where we were called is not the backend.
                 cwd=Path(__file__).resolve().parents[1],
-                env={"LEASE_SECONDS": "3", **kept, "SLIDESHOW_DATA": str(data.absolute())},
+                env={"LEASE_SECONDS": "3", **kept, "SLIDESHOW_DATA": str(data.absolute()), **(settings or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -143,13 +147,20 @@ class BackendProcess:
     def _wait_until_it_answers(self, deadline: float) -> str:
         while time.monotonic() < deadline:
             self.check()
-            told = announcement(self.data)
-            if told is not None and told.pid == self.pid:
-                with Client(told.url) as client:
+            url = self._address()
+            if url is not None:
+                with Client(url) as client:
                     if client.is_healthy():
-                        return told.url
+                        return url
             time.sleep(0.02)
         raise CommandFailed(f"the backend did not answer within {START_SECONDS:.0f} s; see {self.log}")
+
+    def _address(self) -> str | None:
+        """Where it listens, or will; None while it has not said."""
+        if self._port:
+            return f"http://127.0.0.1:{self._port}"
+        told = announcement(self.data)
+        return told.url if told is not None and told.pid == self.pid else None
 
     def check(self) -> None:
         """Raises BackendEnded, with the end of its log, if it runs no more."""

@@ -7,7 +7,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -32,7 +32,7 @@ PIPED_WIDTH = 140
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _Stopped(KeyboardInterrupt):
+class Stopped(KeyboardInterrupt):
     """A signal asked us to end."""
 
     def __init__(self, number: int) -> None:
@@ -60,19 +60,21 @@ def demo(paths: tuple[Path, ...], data: Path, as_json: bool, stay: bool, recurse
     PATH is a folder, which is searched through, or a photo. Without any, twelve sample pictures are made.
     Everything happens on this machine, in the data folder; your photos are only read.
     """
-    with _ending_on_signals():
+    with ending_on_signals():
         try:
             code = _demo(paths, data, as_json=as_json, stay=stay, recurse=recurse)
-        except _Stopped as stopped:
+        except Stopped as stopped:
             click.echo("stopped; what was done is kept, and the same command goes on from there", err=True)
             code = 128 + stopped.number
     sys.exit(code)
 
 
 @contextmanager
-def _ending_on_signals() -> Iterator[None]:
+def ending_on_signals() -> Iterator[None]:
+    """Within, a signal that asks us to end raises Stopped, so that whatever was started is ended in order."""
+
     def stop(number: int, _: FrameType | None) -> None:
-        raise _Stopped(number)
+        raise Stopped(number)
 
     before = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
     try:
@@ -85,16 +87,16 @@ def _ending_on_signals() -> Iterator[None]:
 def _demo(paths: tuple[Path, ...], data: Path, *, as_json: bool, stay: bool, recurse: bool) -> int:
     from rich.console import Console
 
-    from slideshow.backend_process import BackendProcess, only_demo
+    from slideshow.backend_process import BackendProcess, kept_password, only_demo
 
     told = Console(stderr=True, highlight=False)
     with only_demo(data):
-        found = _photos(paths, data, recurse, told)
+        found = photos_meant(paths, data, recurse, told)
         began, used_before = time.monotonic(), _cpu_used()
         told.print(f"{counted(len(found.files), 'photo')}; the backend starts in {data}", markup=False)
         backend = BackendProcess(data, os.environ)
         try:
-            sent, lines, status = _work(backend, found, told)
+            sent, lines, status = main_job(backend, kept_password(data), found.files, told)
             wall = time.monotonic() - began
             if stay:
                 running = backend.cpu_seconds() or sum(run.cpu_seconds for run in status.executions)
@@ -116,7 +118,7 @@ def _demo(paths: tuple[Path, ...], data: Path, *, as_json: bool, stay: bool, rec
     return 0
 
 
-def _photos(paths: tuple[Path, ...], data: Path, recurse: bool, told: Console) -> FoundPhotos:
+def photos_meant(paths: tuple[Path, ...], data: Path, recurse: bool, told: Console) -> FoundPhotos:
     """The files meant by `paths`, or the samples. Raises click.UsageError if there are none."""
     from slideshow.photo_files import FoundPhotos, find_photos, no_photos_sentence
 
@@ -137,24 +139,23 @@ def _photos(paths: tuple[Path, ...], data: Path, recurse: bool, told: Console) -
     return found
 
 
-def _work(
-    backend: BackendProcess, found: FoundPhotos, told: Console
+def main_job(
+    backend: BackendProcess, password: str, files: Sequence[Path], told: Console
 ) -> tuple[list[SentPhoto], list[PhotoLine], Status]:
     """Upload, render, sync: what was sent, what became of each photo, and the backend's last status."""
     from slideshow import demo_run
-    from slideshow.backend_process import kept_password
     from slideshow.client import Client
     from slideshow.demo_progress import display
     from slideshow.demo_report import line_of
 
     since = time.time()
     with demo_run.explained(backend), Client(backend.url) as client:
-        client.log_in(kept_password(backend.data))
+        client.log_in(password)
         demo_run.register_screens(client)
-        total = len(found.files)
+        total = len(files)
         with display(told, total, client.status(since)) as shown:
             sent = demo_run.send_all(
-                client, found.files, lambda number, refused: shown.sent(number, total, refused), backend.check
+                client, files, lambda number, refused: shown.sent(number, total, refused), backend.check
             )
             client.flush()
             status = demo_run.wait_until_rendered(client, backend, since, shown.rendering)
@@ -206,7 +207,7 @@ def _stay(backend: BackendProcess, told: Console) -> None:
     try:
         while not backend.wait(0.5):
             pass
-    except _Stopped:
+    except Stopped:
         backend.stop()
         told.print("stopped")
         return

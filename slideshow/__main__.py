@@ -12,12 +12,15 @@ COMMANDS = {
     "serve": ("slideshow.serve", "serve", "Run the backend alone, set up by the environment."),
     "render": ("slideshow.render", "render", "Make pictures for screens, without a backend."),
     "colours": ("slideshow.colours", "colours", "Show palettes and Material schemes of photos, without a backend."),
+    "framing": ("slideshow.framing", "framing", "Show what screens of every shape get of each photo."),
     "upload": ("slideshow.remote", "upload", "Send photos to a backend."),
     "devices": ("slideshow.remote_devices", "devices", "List, add or remove screens of a backend."),
     "status": ("slideshow.remote", "status", "Show what a backend is at."),
     "verify": ("slideshow.verify", "verify", "Compare bucket and database, and mend differences."),
     "rebuild": ("slideshow.rebuild", "rebuild", "Make the database again out of the bucket alone."),
     "cost": ("slideshow.cost", "cost", "Show what rendering costs on Google Cloud."),
+    "doctor": ("slideshow.doctor", "doctor", "Check a deployment from inside, and say what mends it."),
+    "import-model": ("slideshow.import_model", "import_model", "Take over the model system's database."),
     "retry": ("slideshow.remote", "retry", "Put failed or stuck photos back into the queue."),
 }
 

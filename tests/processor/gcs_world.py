@@ -30,7 +30,7 @@ class GcsWorld:
         self.log = log
 
     def add_device(self, device: Device) -> None:
-        body = {"name": device.name, "width": device.width, "height": device.height}
+        body = {"name": device.name, "width": device.width, "height": device.height, "pairing": False}
         self.client.post("/api/devices", json=body).raise_for_status()
 
     def upload(self, data: bytes, filename: str) -> str:

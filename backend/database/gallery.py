@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from backend.colour_families import Family
 from backend.database.tables import images
-from contract.messages import ImageState, Orientation, Palette
+from contract.messages import Histogram, ImageState, Orientation, Palette
 
 MATCHES = 200
 """No more photos are named in one statement."""
@@ -35,7 +35,7 @@ class Cursor(Struct, frozen=True):
 
 
 class Tile(Struct, frozen=True, kw_only=True):
-    """A photo as the gallery shows it; `ingested_at` in seconds since the epoch."""
+    """A photo as the gallery shows it; `ingested_at` in seconds since the epoch, `dominant` as `#RRGGBB`."""
 
     id: str
     filename: str
@@ -47,6 +47,7 @@ class Tile(Struct, frozen=True, kw_only=True):
     error: str | None
     palette: Palette | None
     thumbnail_path: str | None
+    dominant: str | None
 
 
 _COLUMNS = (
@@ -60,6 +61,7 @@ _COLUMNS = (
     images.c.processing_error,
     images.c.color_palette,
     images.c.thumbnail_path,
+    images.c.histogram,
 )
 
 
@@ -95,7 +97,7 @@ def these(connection: Connection, image_ids: Sequence[str]) -> list[Tile]:
     return [_tile(row) for row in connection.execute(query.order_by(images.c.ingested_at.desc(), images.c.id.desc()))]
 
 
-def _tile(row: sa.Row[Any]) -> Tile:
+def _tile(row: sa.Row[*tuple[Any, ...]]) -> Tile:
     return Tile(
         id=row.id,
         filename=row.filename,
@@ -107,7 +109,13 @@ def _tile(row: sa.Row[Any]) -> Tile:
         error=row.processing_error,
         palette=msgspec.convert(row.color_palette, Palette) if row.color_palette else None,
         thumbnail_path=row.thumbnail_path,
+        dominant=dominant(row.histogram),
     )
+
+
+def dominant(histogram: Histogram | None) -> str | None:
+    """The colour that most of a photo has, or None while that is not known."""
+    return max(histogram, key=lambda colour: histogram[colour]) if histogram else None
 
 
 def newest_palette(connection: Connection) -> Palette | None:

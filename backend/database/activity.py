@@ -1,0 +1,156 @@
+"""What is going on, as a person asks: tasks and what they hold, how long photos take, why some fail, what was paid."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from backend.database.tables import executions, images
+
+MEASURED = 500
+"""As many of the photos that were processed last are measured."""
+FAILURES = 1000
+REASONS = 10
+IN_FLIGHT = 500
+
+
+class ImageInFlight(Struct, frozen=True, kw_only=True):
+    """A photo under a lease; `attempt_open` says that it is being decoded or later."""
+
+    id: str
+    filename: str
+    claimed_at: float
+    attempt_open: bool
+    suspect: bool
+
+
+class TaskInFlight(Struct, frozen=True, kw_only=True):
+    """A task and the photos that it holds; without a name it is the model system's own."""
+
+    name: str
+    images: tuple[ImageInFlight, ...]
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """How long a part of a photo's way takes: half of them within `median` seconds, nine in ten within `most`."""
+
+    name: str
+    median: float
+    most: float
+
+
+class FailureReason(Struct, frozen=True, kw_only=True):
+    """A reason, how many photos it has befallen, and one of them."""
+
+    reason: str
+    photos: int
+    image_id: str
+    filename: str
+
+
+def in_flight(connection: Connection) -> tuple[TaskInFlight, ...]:
+    """The tasks that hold photos, by name."""
+    query = (
+        select(
+            images.c.id,
+            images.c.filename,
+            images.c.lease_owner,
+            images.c.claimed_at,
+            images.c.attempt_open,
+            images.c.suspect,
+        )
+        .where(images.c.processing_status == "processing")
+        .order_by(images.c.claimed_at, images.c.id)
+        .limit(IN_FLIGHT)
+    )
+    held: dict[str, list[ImageInFlight]] = defaultdict(list)
+    for row in connection.execute(query):
+        held[row.lease_owner or ""].append(
+            ImageInFlight(
+                id=row.id,
+                filename=row.filename,
+                claimed_at=row.claimed_at or 0.0,
+                attempt_open=row.attempt_open,
+                suspect=row.suspect,
+            )
+        )
+    return tuple(TaskInFlight(name=name, images=tuple(held[name])) for name in sorted(held))
+
+
+def stages(connection: Connection) -> tuple[int, tuple[Stage, ...]]:
+    """How many photos were measured, and the stages of their way in order."""
+    query = (
+        select(
+            images.c.ingested_at,
+            images.c.queued_at,
+            images.c.claimed_at,
+            images.c.processed_at,
+            images.c.render_seconds,
+        )
+        .where(images.c.processed_at.is_not(None), images.c.claimed_at.is_not(None), images.c.render_seconds > 0)
+        .order_by(images.c.processed_at.desc())
+        .limit(MEASURED)
+    )
+    rows = connection.execute(query).all()
+    parts = {
+        "Waiting in the queue": [row.claimed_at - row.queued_at for row in rows],
+        "Waiting in the task": [row.processed_at - row.claimed_at - row.render_seconds for row in rows],
+        "Fetching, rendering, storing": [row.render_seconds for row in rows],
+        "From the queue to the frames": [row.processed_at - row.queued_at for row in rows],
+    }
+    return len(rows), tuple(_stage(name, seconds) for name, seconds in parts.items() if seconds)
+
+
+def _stage(name: str, seconds: Iterable[float]) -> Stage:
+    ordered = sorted(max(0.0, value) for value in seconds)
+    most = min(len(ordered) - 1, round(0.9 * len(ordered)))
+    return Stage(name=name, median=ordered[len(ordered) // 2], most=ordered[most])
+
+
+def failures(connection: Connection) -> tuple[FailureReason, ...]:
+    """The reasons of the failed photos, the most frequent first."""
+    query = (
+        select(images.c.id, images.c.filename, images.c.processing_error)
+        .where(images.c.processing_status == "failed")
+        .order_by(images.c.ingested_at.desc())
+        .limit(FAILURES)
+    )
+    return grouped((row.id, row.filename, row.processing_error or "") for row in connection.execute(query))
+
+
+def grouped(failed: Iterable[tuple[str, str, str]]) -> tuple[FailureReason, ...]:
+    """(image id, file name, sentence) of failed photos by what the sentences have in common."""
+    count: Counter[str] = Counter()
+    first: dict[str, tuple[str, str]] = {}
+    for image_id, filename, sentence in failed:
+        reason = reason_of(sentence, filename)
+        count[reason] += 1
+        first.setdefault(reason, (image_id, filename))
+    return tuple(
+        FailureReason(reason=reason, photos=photos, image_id=first[reason][0], filename=first[reason][1])
+        for reason, photos in count.most_common(REASONS)
+    )
+
+
+def reason_of(sentence: str, filename: str) -> str:
+    """A failure's sentence without what differs from photo to photo: its name, addresses, long numbers."""
+    text = sentence.replace(filename, "…") if filename else sentence
+    text = re.sub(r"[a-z]+://\S+|\b[0-9a-f]{16,}\b", "…", text)
+    text = re.sub(r"\d[\d,.]*\d{2,}", "…", text)
+    text = re.sub(r"^[…\s:]+", "", text).strip()
+    return text[:200] or "The reason is not known"
+
+
+def ended_since(connection: Connection, since: float) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    """(tasks, started_at, finished_at, state, cloud_execution) of the executions that began at `since` or later."""
+    columns = executions.c
+    query = select(
+        columns.tasks, columns.started_at, columns.finished_at, columns.state, columns.cloud_execution
+    ).where(columns.started_at >= since)
+    return connection.execute(query).all()

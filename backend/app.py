@@ -11,10 +11,14 @@ from falcon.asgi import Request, Response
 from falcon.media.multipart import MultipartFormHandler
 from sqlalchemy.exc import OperationalError
 
+from backend import headers
 from backend.errors import Refused, handle_refused, serialize_http_error, write_problem
 from backend.openapi import operations
-from backend.resources import control, devices, frames, health, library, processing, session, uploads
+from backend.resources import control, devices, frames, health, library, pictures, processing, uploads
 from backend.services import Services
+from backend.web import activity, files, gallery, login, photo, static_files, upload
+from backend.web import devices as device_pages
+from backend.web.site import Site
 from contract.bucket import BucketError
 
 log = logging.getLogger(__name__)
@@ -26,6 +30,8 @@ MOST_FILES_IN_A_FORM = 500
 def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
     """The ASGI app over opened services. Raises TypeError for a responder that says not who may call it."""
     openapi = health.OpenApi(services)
+    site = Site(services)
+    watch = activity.Watch(site)
     routes: dict[str, object] = {
         # given calls of the processor, and ours beside them
         "/api/processing/pending": processing.Pending(services),
@@ -36,8 +42,8 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         "/api/processing/claims/renew": processing.Renewals(services),
         "/api/processing/claims/release": processing.Releases(services),
         # people
-        "/login": session.LoginResource(services),
-        "/logout": session.LogoutResource(services),
+        "/login": login.LoginPage(site),
+        "/logout": login.LogoutPage(site),
         "/api/admin/upload": uploads.Uploads(services),
         "/api/admin/status": control.StatusResource(services),
         "/api/admin/flush": control.Flush(services),
@@ -45,14 +51,26 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         "/api/admin/retry": control.Retry(services),
         "/api/images": library.Images(services),
         "/api/images/{image_id}": library.OneImage(services),
+        "/api/images/{image_id}/focus": library.ImageFocus(services),
         "/api/images/{image_id}/scheme": library.ImageScheme(services),
+        # their pages
+        "/": gallery.GalleryPage(site),
+        "/upload": upload.UploadPage(site),
+        "/photos/{image_id}": photo.PhotoPage(site),
+        "/devices": device_pages.DevicesPage(site),
+        "/devices/{device_id}/frame": device_pages.FramePage(site),
+        "/activity": activity.ActivityPage(site, watch),
+        "/activity/events": activity.ActivityEvents(site, watch),
+        "/thumbnails/{file}": files.ThumbnailFile(site),
+        "/originals/{image_id}": files.OriginalFile(site),
+        "/static/{version}/{name}": static_files.StaticResource(site, site.static),
         # devices
         "/api/devices": devices.Devices(services),
         "/api/devices/{device_id}": devices.OneDevice(services),
         "/api/devices/{device_id}/slideshow": frames.DeviceSlideshow(services),
         "/api/devices/{device_id}/next": frames.DeviceNext(services),
         "/api/devices/{device_id}/images/{image_id}": frames.DeviceImage(services),
-        "/pictures/{folder}/{file}": frames.Picture(services),
+        "/pictures/{folder}/{file}": pictures.Picture(services),
         # machines
         "/_health": health.HealthResource(services),
         "/_ready": health.Ready(services),
@@ -82,14 +100,13 @@ class _Timing:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._origins = frozenset(services.settings.cors_origins.split())
 
     async def process_request(self, req: Request, resp: Response) -> None:
         req.context.began = time.perf_counter()
 
     async def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
-        resp.set_header("X-Content-Type-Options", "nosniff")
-        if "Cache-Control" not in resp.headers and "cache-control" not in resp.headers:
-            resp.set_header("Cache-Control", "no-store")
+        headers.complete(req, resp, self._origins)
         elapsed = time.perf_counter() - req.context.began
         self._services.metrics.requests.labels(req.method, resp.status_code).observe(elapsed)
 

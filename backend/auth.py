@@ -1,29 +1,36 @@
 """Who may what. Everything that is not explicitly public is refused without credentials.
 
-Secrets are compared by their SHA-256 in constant time, so neither content nor length leaks.
+Tokens are compared by their SHA-256 in constant time, so neither content nor length leaks; the password by Argon2.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import enum
 import hashlib
 import hmac
 import secrets
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from falcon.asgi import Request
 
-from backend.database import Database, devices, housekeeping
-from backend.errors import Forbidden, Unauthorized
+from backend.database import Database, housekeeping
+from backend.errors import Forbidden, TooOften, Unauthorized
+from backend.known_devices import KnownDevices
+from backend.login_pace import LoginPace
+from backend.passwords import Password
 from contract import logs
 
 if TYPE_CHECKING:
     from backend.scheduler_identity import SchedulerIdentity
 
 COOKIE = "session_id"
+SIGNATURE_BYTES = 12
+"""Of a picture's address: 96 bits, which nobody guesses over a network, in 16 characters for small memories."""
 
 
 class Access(enum.Enum):
@@ -40,7 +47,7 @@ class Access(enum.Enum):
 
 def digest(secret: str) -> str:
     """The SHA-256 of a secret in hex; what the database keeps of tokens that were random."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def matches(given: str, expected: Sequence[str]) -> bool:
@@ -64,6 +71,7 @@ class Authority:
     def __init__(
         self,
         database: Database,
+        known_devices: KnownDevices,
         *,
         processor_tokens: Sequence[str],
         admin_password: str,
@@ -76,14 +84,16 @@ class Authority:
         if not any(processor_tokens) or not admin_password:
             raise ValueError("the processor's token and the admin's password must not be empty")
         self._database = database
+        self._devices = known_devices
         self._processor_tokens = tuple(processor_tokens)
-        self._password = admin_password
+        self._password = Password(admin_password)
+        self._pace = LoginPace()
         self._metrics_token = metrics_token
         self.device_auth = device_auth
         self.session_seconds = session_seconds
         self._picture_key = picture_key.encode()
         self._scheduler = scheduler
-        for secret in (*processor_tokens, admin_password, metrics_token):
+        for secret in (*processor_tokens, admin_password, metrics_token, picture_key):
             logs.redact(secret)
 
     async def require(self, access: Access, req: Request, device_id: str | None, now: float) -> None:
@@ -137,15 +147,23 @@ class Authority:
         if token is None:
             await self._require_session(req, now)
             return
-        owner = await self._database.read(devices.of_token, digest(token))
-        wanted = await self._database.read(devices.one, device_id) if device_id else None
-        if owner is None or wanted is None or wanted.id != owner:
+        owner = await self._devices.of_token(digest(token))
+        wanted = await self._devices.find(device_id) if device_id else None
+        if owner is None or wanted is None or wanted.id != owner.id:
             raise Forbidden("this token is not that of the device")
 
-    async def log_in(self, password: str, now: float) -> str | None:
-        """A new session's id if the password is right, else None. Only its hash is kept."""
-        if not matches(password, [self._password]):
+    async def log_in(self, password: str, address: str, now: float) -> str | None:
+        """A new session's id if the password is right, else None. Only its hash is kept.
+
+        Raises TooOften for an address that has to wait.
+        """
+        moment = time.monotonic()
+        if (left := self._pace.wait(address, moment)) > 0:
+            raise TooOften("too many wrong passwords; wait a little before the next try", left)
+        self._pace.tries(address, moment)
+        if not await self._password.is_right(password):
             return None
+        self._pace.succeeded(address)
         session = secrets.token_urlsafe(32)
         await self._database.write(housekeeping.open_session, digest(session), now, now + self.session_seconds)
         return session
@@ -157,7 +175,8 @@ class Authority:
 
     def signature(self, path: str) -> str:
         """The signature that lets whoever holds it fetch the picture at this path, and nothing else."""
-        return hmac.new(self._picture_key, path.encode(), hashlib.sha256).hexdigest()[:32]
+        made = hmac.digest(self._picture_key, path.encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(made[:SIGNATURE_BYTES]).decode()
 
     def signature_holds(self, path: str, signature: str) -> bool:
         return hmac.compare_digest(self.signature(path).encode(), signature.encode())
@@ -166,8 +185,16 @@ class Authority:
 def refuse_foreign(req: Request) -> None:
     """Raise Forbidden for a change that another site's page asks for; tools without these headers pass."""
     site = req.get_header("Sec-Fetch-Site")
-    if site is not None and site not in ("same-origin", "none"):
-        raise Forbidden("changes are only taken from this site's own pages")
     origin = req.get_header("Origin")
-    if origin is not None and urlsplit(origin).netloc != req.netloc and origin != f"{req.scheme}://{req.netloc}":
-        raise Forbidden("changes are only taken from this site's own pages")
+    if (site is None or site in ("same-origin", "none")) and (origin is None or _host_of(origin) == req.netloc.lower()):
+        return
+    raise Forbidden("changes are only taken from this site's own pages")
+
+
+def _host_of(origin: str) -> str | None:
+    """The host, with its port, of an Origin; None for what is none."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return None
+    return parts.netloc.lower() if parts.scheme in ("http", "https") and parts.netloc else None

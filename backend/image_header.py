@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from datetime import UTC, datetime
 
 import pi_heif
 from msgspec import Struct
@@ -33,17 +34,21 @@ Image.MAX_IMAGE_PIXELS = None
 
 
 class UploadHeader(Struct, frozen=True):
-    """Extension with its dot, and the size and orientation of the upright picture in pixels."""
+    """Extension with its dot, and the size and orientation of the upright picture in pixels.
+
+    `captured_at`: when it was taken, by the camera's own clock, in seconds since the epoch as if that showed UTC.
+    """
 
     extension: str
     width: int
     height: int
     orientation: Orientation
+    captured_at: float | None = None
 
 
 def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progressive_pixels: int) -> UploadHeader:
     """What the upload is. Raises NotAnImage (415) or, for too many pixels, Invalid (422)."""
-    kind, width, height, turned, progressive = _header(data, filename)
+    kind, width, height, turned, progressive, captured_at = _header(data, filename)
     if width < 1 or height < 1:
         raise NotAnImage(f"{filename}: its header says {width}x{height} pixels, so there is no picture in it")
     limit = max_progressive_pixels if progressive else max_pixels
@@ -55,18 +60,19 @@ def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progr
         )
     if turned:
         width, height = height, width
-    return UploadHeader(EXTENSIONS[kind], width, height, orientation_of(width, height))
+    return UploadHeader(EXTENSIONS[kind], width, height, orientation_of(width, height), captured_at)
 
 
-def _header(data: bytes, filename: str) -> tuple[str, int, int, bool, bool]:
-    """(kind, stored width, stored height, whether upright swaps them, whether it is a progressive JPEG)."""
+def _header(data: bytes, filename: str) -> tuple[str, int, int, bool, bool, float | None]:
+    """(kind, stored width, stored height, whether upright swaps them, whether a progressive JPEG, when taken)."""
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avif" not in data[8:64]:
         try:
             # The size is that of the upright picture: the container's own turns are part of it.
-            width, height = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False).size
+            found = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+            width, height = found.size
         except Exception as error:  # pi-heif names no errors of its own
             raise NotAnImage(f"{filename}: it begins like a HEIC picture but cannot be read: {error}") from error
-        return "HEIF", width, height, False, False
+        return "HEIF", width, height, False, False, captured_at(found.info.get("exif"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -74,7 +80,9 @@ def _header(data: bytes, filename: str) -> tuple[str, int, int, bool, bool]:
                 kind = image.format or ""
                 # The size that Pillow gives of a TIFF is that of the upright picture.
                 turned = kind != "TIFF" and _exif_orientation(image) >= 5
-                return kind, image.width, image.height, turned, kind == "JPEG" and "progressive" in image.info
+                progressive = kind == "JPEG" and "progressive" in image.info
+                taken = captured_at(image.info.get("exif"))
+                return kind, image.width, image.height, turned, progressive, taken
     except UnidentifiedImageError:
         raise NotAnImage(f"{filename}: this is not a {KINDS} picture") from None
     except Exception as error:  # hostile headers raise nearly anything in a parser
@@ -94,3 +102,18 @@ def _exif_orientation(image: Image.Image) -> int:
     except Exception:  # noqa: BLE001 - broken EXIF data are no reason to refuse a photo
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def captured_at(exif_data: bytes | None) -> float | None:
+    """DateTimeOriginal (EXIF 2.32, tag 0x9003), which has no zone, as if it were UTC; None where there is none.
+
+    Neither are times before photography and after the year 2200, which cameras without a set clock write.
+    """
+    try:
+        exif = Image.Exif()
+        exif.load(exif_data or b"")
+        text = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+        moment = datetime.strptime(str(text).strip("\x00 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+    except Exception:  # noqa: BLE001 - broken EXIF data are no reason to refuse a photo
+        return None
+    return moment.timestamp() if 1826 <= moment.year <= 2200 else None

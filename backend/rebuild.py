@@ -147,5 +147,6 @@ async def take_in(database: Database, bucket: Bucket, settings: Settings, entry:
         "height": header.height,
         "orientation": header.orientation,
         "ingested_at": entry.updated,
+        "captured_at": header.captured_at,
     }
     return bool(await database.write(images.add, row))

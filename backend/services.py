@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from backend.auth import Authority
-from backend.database import Database, claims, devices, housekeeping, images, recorded
+from backend.database import Database, bags, claims, devices, housekeeping, images, recorded
 from backend.epoch import Epoch, EpochLost
+from backend.frames import Frames, open_frames
 from backend.jobs.queue import JobQueue
 from backend.jobs.runner import Runner
 from backend.jobs.runners import open_runner
+from backend.known_devices import KnownDevices
 from backend.metadata_sync import MetadataSync
 from backend.metrics import Metrics
 from backend.queue_watch import QueueWatch
@@ -42,7 +44,8 @@ PASSING: frozenset[Callable[..., object]] = frozenset(
         housekeeping.free_lock,
         housekeeping.set_fact,
         claims.renew,
-        devices.show,
+        devices.seen,
+        bags.move,
         recorded.mark,
     }
 )
@@ -66,6 +69,8 @@ class Services:
         self.clock = clock
         self.hint = asyncio.Event()
         """Set when there may be something to do before the next tick."""
+        self.ending = asyncio.Event()
+        """Set when the server is asked to end: what streams must stop."""
         self.standing = Standing(durable=settings.durable)
         self.database = Database(settings.database)
         if not settings.durable:
@@ -76,6 +81,7 @@ class Services:
         self.bucket_threads = ThreadPoolExecutor(threads, "bucket")
         self.upload_slots = asyncio.Semaphore(settings.uploads_at_once)
         self.database.passing = PASSING
+        self.known_devices = KnownDevices(self.database)
         self.paths = ReportedPaths(self.bucket)
         self.metrics = Metrics()
         self.records = Records(self.database, self.bucket, self.in_bucket, self.confirm)
@@ -89,6 +95,7 @@ class Services:
         self.backend_url = settings.backend_api_url or own_url
         self.last_error: str | None = None
         self.authority: Authority
+        self.frames: Frames
         self.queue: JobQueue
         self.watch: QueueWatch
         self.sync: MetadataSync
@@ -115,6 +122,7 @@ class Services:
             await self.database.write(housekeeping.set_fact, "bucket_url", self.bucket.url)
         self.authority = Authority(
             self.database,
+            self.known_devices,
             processor_tokens=[settings.processor_auth_token, settings.processor_auth_token_previous],
             admin_password=settings.admin_password,
             metrics_token=settings.metrics_token,
@@ -123,6 +131,7 @@ class Services:
             picture_key=picture_key,
             scheduler=self._scheduler(),
         )
+        self.frames = open_frames(self.database, self.bucket, self.authority.signature, self.clock, self.standing)
 
     def _scheduler(self) -> SchedulerIdentity | None:
         account = self.settings.tick_service_account

@@ -19,6 +19,7 @@ from backend.database.work_set import AGAIN, LEGACY
 from backend.reading_records import read_devices_record, read_records
 from contract import object_names
 from contract.bucket import Bucket, ObjectInfo
+from contract.halves import half_key
 from contract.recipes import recipe
 from contract.records import DevicesRecord, ImageRecord
 
@@ -142,7 +143,7 @@ def _pictures(sight: Sight, known: Inventory, living: dict[str, ImageRecord], bu
 
 
 def _records(sight: Sight, known: Inventory) -> Iterator[Difference]:
-    keys = {device.key for device in known.devices.devices}
+    keys = {key for device in known.devices.devices for key in (device.key, half_key(device.key))}
     for name in sight.unreadable:
         yield Difference("record unreadable", name, image_id=object_names.image_of(name) or "")
     for image_id, record in known.records.items():

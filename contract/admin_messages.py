@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from contract.frame_messages import FrameFilters, Gap, Interval
 from contract.messages import (
     Colour,
     DeviceName,
+    Focus,
     Histogram,
     ImageId,
     ImageState,
@@ -85,6 +87,15 @@ class ImageInfo(Struct, frozen=True, kw_only=True, rename="camel"):
     suspect: bool = False
     variants: tuple[VariantInfo, ...] = ()
     histogram: Histogram = field(default_factory=dict)
+    focus: Focus | None = None
+    found_focus: Focus | None = None
+
+
+class FocusBody(Struct, frozen=True, kw_only=True):
+    """The point that a photo's pictures are framed around, as fractions of its upright width and height."""
+
+    x: Annotated[float, Meta(ge=0, le=1)]
+    y: Annotated[float, Meta(ge=0, le=1)]
 
 
 class ImageList(Struct, frozen=True, kw_only=True):
@@ -113,13 +124,21 @@ class ColourSchemes(Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 
 
 class DeviceBody(Struct, frozen=True, kw_only=True):
-    """A device to be created or changed; id defaults to name, orientation to that of the size."""
+    """A device to be created or changed; id defaults to name, orientation to that of the size.
+
+    What is left out of the last four stays as it is. A new device has no interval, no gap and no filters, and pairs
+    photos of the other orientation if its shape suits.
+    """
 
     name: DeviceName
     width: Side
     height: Side
     id: DeviceName | None = None
     orientation: Orientation | None = None
+    interval: Interval | None = None
+    gap: Gap | None = None
+    pairing: bool | None = None
+    filters: FrameFilters | None = None
 
 
 class DeviceSaved(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -131,7 +150,11 @@ class DeviceSaved(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
 
 
 class DeviceInfo(Struct, frozen=True, kw_only=True):
-    """`ready` counts the photos that have today's picture for this device."""
+    """`ready` counts the photos that have today's picture for this device.
+
+    `interval` in seconds, `gap` in pixels; `pairs` says whether it has halves, which takes pairing and a shape that
+    suits. `seen_at`, to the minute and in seconds since the epoch, is when it last asked.
+    """
 
     id: str
     name: str
@@ -140,6 +163,12 @@ class DeviceInfo(Struct, frozen=True, kw_only=True):
     height: int
     orientation: Orientation
     ready: int = 0
+    interval: int = 0
+    gap: int = 0
+    pairing: bool = False
+    pairs: bool = False
+    filters: FrameFilters = FrameFilters()
+    seen_at: float | None = None
 
 
 class DeviceList(Struct, frozen=True, kw_only=True):

@@ -67,7 +67,8 @@ def register_screens(client: Client) -> int:
     if client.devices().devices:
         return 0
     for device in DEFAULT_SCREENS:
-        client.save_device(DeviceBody(name=device.name, width=device.width, height=device.height))
+        body = DeviceBody(name=device.name, width=device.width, height=device.height, pairing=False)
+        client.save_device(body)
     return len(DEFAULT_SCREENS)
 
 

@@ -17,6 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
+from backend.database.watch import Watch
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -61,6 +63,7 @@ class Database:
         if self.is_sqlite:
             _tune_sqlite(self._reader, "BEGIN")
             _tune_sqlite(self._writer, "BEGIN IMMEDIATE")
+        self._watch = Watch(self.file)
         self._read_threads = ThreadPoolExecutor(readers, "database-read")
         self._write_threads = ThreadPoolExecutor(writers, "database-write")
 
@@ -79,6 +82,7 @@ class Database:
     def make_anew(self) -> None:
         """Put a SQLite database aside, and begin with an empty one; nobody may be using it."""
         assert self.file is not None
+        self._watch.close()
         self._reader.dispose()
         self._writer.dispose()
         for ending in ("", "-wal", "-shm"):
@@ -110,9 +114,20 @@ class Database:
         """The answer of a query function, its changes committed before this returns."""
         bound = functools.partial(_late_connection, query, args, kwargs)
         run = functools.partial(self._run_counted, bound, passing=query in self.passing)
-        return await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
+        answer = await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
+        if query in self.passing:
+            self._watch.look_past(self.changes)
+        return answer
+
+    def stamp(self) -> int:
+        """Another number after any commit of anybody; `passing` changes of our own may count as none for a second.
+
+        To be asked from one thread only. A SQLite database answers at once; of another one every second is a change.
+        """
+        return self._watch.stamp(self.changes)
 
     def close(self) -> None:
+        self._watch.close()
         self._read_threads.shutdown(wait=True)
         self._write_threads.shutdown(wait=True)
         self._reader.dispose()

@@ -13,6 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
+from backend.database.focus import focus_of
+from backend.database.half_set import half_devices, missing_halves
 from backend.database.tables import devices, images
 from backend.database.work_set import missing_work
 from contract.messages import ClaimAnswer, ClaimedImage, ClaimRequest, Device, WorkItem
@@ -106,7 +108,11 @@ def claim(
             )
         )
     rows = connection.execute(select(images).where(held).order_by(images.c.ingested_at, images.c.id)).all()
-    work = missing_work(connection, [row.id for row in rows])
+    missing, halves = missing_work(connection, ids := [row.id for row in rows]), missing_halves(connection, ids)
+    work = {
+        image_id: (*(WorkItem(device=item.key, recipe=item.recipe) for item in items), *halves.get(image_id, ()))
+        for image_id, items in missing.items()
+    }
     done = [row.id for row in rows if not work[row.id] and row.rendered_at is not None]
     if done:  # nothing is lacking any more, for instance since a device was removed
         connection.execute(
@@ -114,13 +120,13 @@ def claim(
         )
     return ClaimAnswer(
         images=tuple(_claimed(row, work[row.id]) for row in rows if row.id not in done),
-        devices=all_devices(connection),
+        devices=all_devices(connection) + half_devices(connection),
         lease_seconds=lease_seconds,
         renew_seconds=lease_seconds / 3,
     )
 
 
-def _claimed(row: sa.Row[Any], work: list[sa.Row[Any]]) -> ClaimedImage:
+def _claimed(row: sa.Row[Any], work: tuple[WorkItem, ...]) -> ClaimedImage:
     return ClaimedImage(
         id=row.id,
         file_path=row.file_path,
@@ -132,7 +138,8 @@ def _claimed(row: sa.Row[Any], work: list[sa.Row[Any]]) -> ClaimedImage:
         filename=row.filename,
         attempt=row.attempts,
         suspect=row.suspect,
-        work=tuple(WorkItem(device=item.key, recipe=item.recipe) for item in work),
+        work=work,
+        focus=focus_of(row.focus),
     )
 
 
@@ -178,12 +185,19 @@ def working_owners(connection: Connection) -> list[str]:
     return list(connection.scalars(select(images.c.lease_owner).where(in_work).distinct()))
 
 
-def free_expired(connection: Connection, now: float) -> int:
-    """Show expired leases as what they are: pending again."""
+def free_expired(connection: Connection, now: float, lease_seconds: float) -> int:
+    """Show expired leases as what they are: pending again; how many these were.
+
+    A lease cannot end later than one that is given now: where the clock was set back it is shortened to that, or
+    the images of a task that died would wait until the clock is where it was. A live owner renews it in time.
+    """
+    longest = sa.case((images.c.lease_owner.is_(None), LEGACY_LEASE_SECONDS), else_=lease_seconds)
+    in_work = images.c.processing_status == "processing"
+    connection.execute(
+        update(images).where(in_work, images.c.lease_until > now + 2 * longest).values(lease_until=now + longest)
+    )
     return connection.execute(
-        update(images)
-        .where(images.c.processing_status == "processing", images.c.lease_until < now)
-        .values(processing_status="pending")
+        update(images).where(in_work, images.c.lease_until < now).values(processing_status="pending")
     ).rowcount
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from backend.database import bags
 from backend.database.garbage import discard, spare
+from backend.database.half_set import drop_halves, queue_halves
 from backend.database.recorded import devices_changed
-from backend.database.tables import devices, images, processed_images
+from backend.database.tables import devices, processed_images
 from backend.database.work_set import settle
 from contract.admin_messages import DeviceBody
+from contract.halves import half_key, half_size
 from contract.messages import orientation_of
 from contract.object_names import device_folder
 from contract.recipes import recipe
@@ -21,17 +25,20 @@ def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: s
     """Create a device or change it; True if it is new and `token_hash` is now its token's.
 
     A rename changes the label only; the key stays the name at creation. Another size is another
-    recipe, and the pictures of the new one are queued behind new photos.
-    Raises ValueError if another device was created under this name.
+    recipe, and the pictures of the new one are queued behind new photos; so are half pictures that it has use for.
+    What the body leaves out of interval, gap, pairing and filters stays as it is; a new device pairs if its shape
+    suits. Raises ValueError if another device was created under this name.
     """
+    before = connection.execute(select(devices).where(devices.c.id == device_id)).first()
+    key = body.name if before is None else before.key
     values = {
         "name": body.name,
         "width": body.width,
         "height": body.height,
         "orientation": body.orientation or orientation_of(body.width, body.height),
         "recipe": recipe(body.width, body.height),
+        **_showing(before, body, key),
     }
-    before = connection.execute(select(devices).where(devices.c.id == device_id)).first()
     devices_changed(connection)
     if before is None:
         if connection.scalar(select(sa.exists().where(devices.c.key == body.name))):
@@ -46,10 +53,33 @@ def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: s
             values["changed_at"] = now
         connection.execute(update(devices).where(devices.c.id == device_id).values(**values))
     if before is None or before.recipe != values["recipe"]:
-        key = body.name if before is None else before.key
         spare(connection, device_folder(key), recipe(body.width, body.height))
+    if values["half_recipe"]:
+        spare(connection, device_folder(half_key(key)), values["half_recipe"])
+    if before is None or (before.recipe, before.half_recipe) != (values["recipe"], values["half_recipe"]):
         settle(connection, now)
+        if values["half_recipe"]:
+            queue_halves(connection, key, now)
+        else:
+            drop_halves(connection, key, now)
     return before is None
+
+
+def _showing(before: sa.Row[Any] | None, body: DeviceBody, key: str) -> dict[str, Any]:
+    """How the device shows its photos: the fields that a body may leave out, and what follows from them."""
+    showing: dict[str, Any] = {"interval_seconds": 0, "gap": 0, "pairing": True, "filters": None}
+    if before is not None:
+        showing = {name: getattr(before, name) for name in showing}
+    told = {"interval_seconds": body.interval, "gap": body.gap, "pairing": body.pairing}
+    showing |= {name: value for name, value in told.items() if value is not None}
+    if body.filters is not None:
+        showing["filters"] = msgspec.to_builtins(body.filters) or None
+    half = half_size(body.width, body.height, showing["gap"]) if showing["pairing"] else None
+    try:
+        device_folder(half_key(key))
+    except ValueError:  # the name fits a folder's, but not with what follows it for a half
+        half = None
+    return {**showing, "half_recipe": recipe(*half) if half else None}
 
 
 def remove(connection: Connection, device_id: str, now: float) -> bool:
@@ -57,10 +87,11 @@ def remove(connection: Connection, device_id: str, now: float) -> bool:
     key = connection.scalar(select(devices.c.key).where(devices.c.id == device_id))
     if key is None:
         return False
-    of_device = processed_images.c.device_size == key
+    of_device = processed_images.c.device_size.in_((key, half_key(key)))
     discard(connection, list(connection.scalars(select(processed_images.c.file_path).where(of_device))), now)
     connection.execute(delete(processed_images).where(of_device))
     connection.execute(delete(devices).where(devices.c.id == device_id))
+    bags.forget(connection, device_id)
     devices_changed(connection)
     settle(connection, now)
     return True
@@ -71,40 +102,9 @@ def rows(connection: Connection) -> list[sa.Row[Any]]:
     return list(connection.execute(select(devices).order_by(devices.c.created_at, devices.c.id)))
 
 
-def one(connection: Connection, device_id: str) -> sa.Row[Any] | None:
-    """The device of this id, or else the one of this name, as `/next` of older frames is called by."""
-    found = connection.execute(select(devices).where(devices.c.id == device_id)).first()
-    if found is None:
-        found = connection.execute(select(devices).where(devices.c.name == device_id).limit(1)).first()
-    return found
-
-
-def of_token(connection: Connection, token_hash: str) -> str | None:
-    """The id of the device whose token hashes to this, or None."""
-    found: str | None = connection.scalar(select(devices.c.id).where(devices.c.token_hash == token_hash))
-    return found
-
-
-def pictures(connection: Connection, key: str) -> list[sa.Row[Any]]:
-    """(image_id, file_path, width, height, color_palette of the image) of every photo ready for a device."""
-    query = (
-        select(
-            processed_images.c.image_id,
-            processed_images.c.file_path,
-            processed_images.c.width,
-            processed_images.c.height,
-            images.c.color_palette,
-        )
-        .join(images, images.c.id == processed_images.c.image_id)
-        .where(processed_images.c.device_size == key)
-        .order_by(images.c.ingested_at, images.c.id)
-    )
-    return list(connection.execute(query))
-
-
-def show(connection: Connection, device_id: str, image_id: str) -> None:
-    """Remember what the device shows, so that it goes on from there after a restart."""
-    connection.execute(update(devices).where(devices.c.id == device_id).values(shown_image_id=image_id))
+def seen(connection: Connection, device_id: str, now: float) -> None:
+    """Note that the device has asked."""
+    connection.execute(update(devices).where(devices.c.id == device_id).values(seen_at=now))
 
 
 def count(connection: Connection) -> int:

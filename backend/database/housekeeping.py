@@ -8,11 +8,15 @@ from sqlalchemy import Connection, delete, insert, select, update
 from backend.database.tables import facts, sessions, work_locks
 from backend.database.upsert import insert_into
 
+FIRST_LOGIN = "first_login"
+"""The fact that tells when somebody logged in for the first time."""
+
 
 def open_session(connection: Connection, token_hash: str, now: float, expires_at: float) -> None:
     """Remember a login; sessions past their end go on the way."""
     connection.execute(delete(sessions).where(sessions.c.expires_at < now))
     connection.execute(insert(sessions).values(token_hash=token_hash, created_at=now, expires_at=expires_at))
+    fact_or_make(connection, FIRST_LOGIN, str(now))
 
 
 def session_is_open(connection: Connection, token_hash: str, now: float) -> bool:

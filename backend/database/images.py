@@ -9,9 +9,12 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, func, select, update
 
+from backend.database.focus import focus_of
 from backend.database.tables import devices, garbage, images, processed_images, tombstones
 from backend.database.upsert import insert_into
+from backend.database.work_set import AGAIN
 from contract.admin_messages import ImageInfo, RetryRequest, VariantInfo
+from contract.halves import HALF
 from contract.messages import ImageState, Palette, PendingImage
 
 
@@ -47,9 +50,10 @@ def counts(connection: Connection) -> dict[ImageState, int]:
 
 
 def variant_counts(connection: Connection, since: float) -> tuple[int, int]:
-    """(all current variants, those made at `since` or later)."""
+    """(all current variants, those made at `since` or later); half pictures do not count."""
     newer = func.count(processed_images.c.id).filter(processed_images.c.processed_at >= since)
-    total, recent = connection.execute(select(func.count(processed_images.c.id), newer)).one()
+    whole = ~processed_images.c.device_size.endswith(HALF)
+    total, recent = connection.execute(select(func.count(processed_images.c.id), newer).where(whole)).one()
     return total, recent
 
 
@@ -87,6 +91,8 @@ def _info(row: sa.Row[Any], variants: Sequence[VariantInfo] = (), *, whole: bool
         suspect=row.suspect,
         variants=tuple(variants),
         histogram=(row.histogram or {}) if whole else {},
+        focus=focus_of(row.focus),
+        found_focus=focus_of(row.found_focus),
     )
 
 
@@ -127,7 +133,10 @@ def one(connection: Connection, image_id: str) -> ImageInfo | None:
 
 
 def retry(connection: Connection, request: RetryRequest, now: float) -> list[str]:
-    """Put images back into the queue; their ids. Their leases, if any, are void."""
+    """Put images back into the queue; their ids. Their leases, if any, are void.
+
+    A named one that is complete is rendered again, all of its pictures.
+    """
     if request.which == "failed":
         where = images.c.processing_status == "failed"
     elif request.which == "stuck":
@@ -144,7 +153,15 @@ def retry(connection: Connection, request: RetryRequest, now: float) -> list[str
         "lease_token": None,
         "revision": images.c.revision + 1,
     }
+    if request.which == "named":
+        _make_again(connection, request.ids)
     return list(connection.scalars(update(images).where(where).values(**values).returning(images.c.id)))
+
+
+def _make_again(connection: Connection, image_ids: Sequence[str]) -> None:
+    """Let complete images lack all their pictures; the present ones are shown until the new ones are there."""
+    complete = select(images.c.id).where(images.c.id.in_(image_ids), images.c.processing_status == "complete")
+    connection.execute(update(processed_images).where(processed_images.c.image_id.in_(complete)).values(recipe=AGAIN))
 
 
 class Waiting(NamedTuple):

@@ -17,23 +17,29 @@ from backend.database.images import shard_of
 from backend.database.tables import devices, images, metadata, processed_images, tombstones
 from backend.database.tombstones import remove_rows
 from backend.database.upsert import insert_into
-from contract.records import DevicesRecord, ImageRecord
+from contract.halves import half_key
+from contract.records import DevicesRecord, ImageRecord, RecordedDevice
 
 
 def import_devices(connection: Connection, record: DevicesRecord) -> bool:
     """Make the devices those of the record if it is newer; whether it was."""
     if record.revision <= recorded.devices_revision(connection):
         return False
-    keys = [device.key for device in record.devices]
+    keys = [key for device in record.devices for key in (device.key, half_key(device.key))]
     connection.execute(delete(processed_images).where(processed_images.c.device_size.not_in(keys)))
     connection.execute(delete(devices))
     if record.devices:
-        connection.execute(insert(devices), [msgspec.structs.asdict(device) for device in record.devices])
+        connection.execute(insert(devices), [_device_row(device) for device in record.devices])
     for key in (recorded.DEVICES_REVISION, recorded.DEVICES_RECORDED):
         housekeeping.set_fact(connection, key, str(record.revision))
     if record.picture_key:
         housekeeping.set_fact(connection, recorded.PICTURE_KEY, record.picture_key)
     return True
+
+
+def _device_row(device: RecordedDevice) -> dict[str, Any]:
+    filters = msgspec.to_builtins(device.filters) if device.filters else None
+    return {**msgspec.structs.asdict(device), "filters": filters}
 
 
 def import_images(
@@ -64,7 +70,7 @@ def import_images(
     statement = insert_into(connection, images)
     updated = {name: statement.excluded[name] for name in rows[0] if name != "id"}
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=updated), rows)
-    keys = set(connection.scalars(select(devices.c.key)))
+    keys = {key for own in connection.scalars(select(devices.c.key)) for key in (own, half_key(own))}
     variants = [row for record in living for row in _variant_rows(record, bucket_url, present, keys)]
     if variants:
         connection.execute(insert(processed_images), variants)
@@ -101,6 +107,7 @@ def _image_row(record: ImageRecord, bucket_url: str, present: Container[str]) ->
         "processing_status": "pending" if record.error is None else "failed",
         "processing_error": record.error,
         "ingested_at": record.ingested_at,
+        "captured_at": record.captured_at,
         "queued_at": record.ingested_at,
         "shard": shard_of(record.image_id),
         "rendered_at": record.rendered_at,
@@ -111,6 +118,8 @@ def _image_row(record: ImageRecord, bucket_url: str, present: Container[str]) ->
         "colours": families_text(msgspec.to_builtins(record.palette) if record.palette else None),
         "histogram": record.histogram or None,
         "thumbnail_path": _address(thumbnail, bucket_url) if thumbnail else None,
+        "focus": list(record.focus) if record.focus else None,
+        "found_focus": list(record.found_focus) if record.found_focus else None,
         "processed_at": record.processed_at,
         "render_seconds": record.render_seconds,
         "revision": record.revision,

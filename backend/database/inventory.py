@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from backend.database import recorded
 from backend.database.tables import devices, garbage, images, processed_images, tombstones
+from contract.halves import HALF
 from contract.records import DevicesRecord, ImageRecord
 
 AT_ONCE = 500
@@ -42,7 +43,10 @@ def take(connection: Connection, bucket_url: str) -> Inventory:
         processed_images.c.recipe,
         processed_images.c.width,
         processed_images.c.height,
-    ).where(processed_images.c.device_size.in_(select(devices.c.key)))
+    ).where(
+        processed_images.c.device_size.in_(select(devices.c.key))
+        | processed_images.c.device_size.in_(select(devices.c.key.concat(HALF)))
+    )
     return Inventory(
         records=records,
         states=states,

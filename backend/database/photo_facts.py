@@ -55,13 +55,3 @@ def device_pictures(connection: Connection, image_id: str) -> list[DevicePicture
         )
         for row in connection.execute(query)
     ]
-
-
-def shown_now(connection: Connection) -> dict[str, sa.Row[*tuple[Any, ...]]]:
-    """(image_id, file_path) of the picture that each device was given last, by the device's id."""
-    of_device = sa.and_(
-        processed_images.c.device_size == devices.c.key, processed_images.c.image_id == devices.c.shown_image_id
-    )
-    query = select(devices.c.id, processed_images.c.image_id, processed_images.c.file_path)
-    rows = connection.execute(query.select_from(devices.join(processed_images, of_device)))
-    return {row.id: row for row in rows}

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
 from backend.database import housekeeping
+from backend.database.focus import focus_of
 from backend.database.tables import devices, images, processed_images, tombstones
+from contract.frame_messages import FrameFilters
 from contract.messages import Palette
 from contract.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
 
@@ -95,6 +97,7 @@ def _image(row: sa.Row[Any], results: Sequence[sa.Row[Any]], bucket_url: str) ->
         height=row.height,
         orientation=row.orientation,
         ingested_at=row.ingested_at,
+        captured_at=row.captured_at,
         rendered_at=row.rendered_at,
         processed_at=row.processed_at,
         render_seconds=row.render_seconds,
@@ -104,6 +107,8 @@ def _image(row: sa.Row[Any], results: Sequence[sa.Row[Any]], bucket_url: str) ->
         palette=palette,
         histogram=row.histogram or {},
         thumbnail_path=short(row.thumbnail_path, bucket_url) if row.thumbnail_path else None,
+        focus=focus_of(row.focus),
+        found_focus=focus_of(row.found_focus),
         results=tuple(_result(result, palette, bucket_url) for result in results),
     )
 
@@ -134,7 +139,10 @@ def read_devices(connection: Connection) -> DevicesRecord:
         revision=devices_revision(connection),
         picture_key=housekeeping.get_fact(connection, PICTURE_KEY) or "",
         devices=tuple(
-            RecordedDevice(**{name: getattr(row, name) for name in RecordedDevice.__struct_fields__})
+            RecordedDevice(
+                **{name: getattr(row, name) for name in RecordedDevice.__struct_fields__ if name != "filters"},
+                filters=msgspec.convert(row.filters, FrameFilters) if row.filters else None,
+            )
             for row in connection.execute(select(devices).order_by(devices.c.created_at, devices.c.id))
         ),
     )

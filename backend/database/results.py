@@ -6,7 +6,7 @@ Every function may be repeated with the same words and changes nothing the secon
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, update
 
 from backend.colour_families import families_text
 from backend.database.garbage import discard
+from backend.database.half_set import half_of
 from backend.database.recorded import changed
 from backend.database.tables import devices, images
 from backend.database.tombstones import dead_of
@@ -41,6 +42,23 @@ def _refusal(image: sa.Row[Any] | None, row: ProcessedImage, *, trusted: bool) -
     return None
 
 
+class _Screen(NamedTuple):
+    """What a reported picture has to fit: a device, or the half of one. `todays` is the recipe that it asks for."""
+
+    width: int
+    height: int
+    todays: str
+
+
+def _screens(connection: Connection) -> dict[str, _Screen]:
+    found = {}
+    for row in connection.execute(select(devices)):
+        found[row.key] = _Screen(row.width, row.height, row.recipe)
+        if (half := half_of(row)) is not None:
+            found[str(half.key)] = _Screen(half.width, half.height, row.half_recipe)
+    return found
+
+
 def record(
     connection: Connection,
     rows: Sequence[ProcessedImage],
@@ -58,7 +76,7 @@ def record(
     """
     ids = {row.image_id for row in rows} | {outcome.image_id for outcome in outcomes}
     known = {row.id: row for row in connection.execute(select(images).where(images.c.id.in_(ids)))}
-    screens = {row.key: row for row in connection.execute(select(devices))}
+    screens = _screens(connection)
     dead = dead_of(connection, ids - known.keys())
     before = current_variants(connection, known)
     fresh: list[dict[str, object]] = []
@@ -88,7 +106,7 @@ def record(
             continue
         assert screen is not None
         place = (row.image_id, row.device_size)
-        if is_news(connection, row, uri, before.get(place), screen.recipe, now):
+        if is_news(connection, row, uri, before.get(place), screen.todays, now):
             before[place] = (uri, row.recipe or LEGACY)
             fresh.append(variant_values(row, uri, now))
             altered.add(row.image_id)
@@ -152,6 +170,8 @@ def _record_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row
     }
     if outcome.thumbnail is not None:
         values["thumbnail_path"] = outcome.thumbnail.file_path
+    if outcome.found_focus is not None:
+        values["found_focus"] = list(outcome.found_focus)
     if all(getattr(image, name) == value for name, value in values.items()):
         return False
     values["colours"] = families_text(msgspec.to_builtins(outcome.color_palette))

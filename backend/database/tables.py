@@ -36,6 +36,8 @@ images = Table(
     Column("processing_status", String(10), nullable=False, server_default="pending"),
     Column("processing_error", Text),
     Column("ingested_at", Float, nullable=False),
+    # When the photo was taken, by the camera's own clock, as if that showed UTC.
+    Column("captured_at", Float),
     # When the image last became pending; an update by hand leaves it, which makes it due at once.
     Column("queued_at", Float, nullable=False),
     # A stable hash of the id, so that a task finds its own shard without reading others.
@@ -55,6 +57,9 @@ images = Table(
     Column("color_palette", JSON(none_as_null=True)),
     Column("histogram", JSON(none_as_null=True)),
     Column("thumbnail_path", Text),
+    # [x, y], fractions of the upright width and height: what the owner chose, and what the renderer found.
+    Column("focus", JSON(none_as_null=True)),
+    Column("found_focus", JSON(none_as_null=True)),
     # The families of the palette's colours, by which people look for photos: `,blue,green,`.
     Column("colours", Text, nullable=False, server_default=""),
     Column("processed_at", Float),
@@ -134,8 +139,17 @@ devices = Table(
     Column("created_at", Float, nullable=False),
     # When its pictures last changed shape: a task that claimed before that owes no such picture.
     Column("changed_at", Float, nullable=False),
-    # The image that `next` gave last.
-    Column("shown_image_id", String(32)),
+    # Seconds that each picture stays; 0: `next` moves on at each call.
+    Column("interval_seconds", Integer, nullable=False, server_default="0"),
+    # Pixels between two photos that share the screen.
+    Column("gap", Integer, nullable=False, server_default="0"),
+    Column("pairing", Boolean, nullable=False, server_default=false()),
+    # That of its half pictures; without pairing there are none.
+    Column("half_recipe", String(10)),
+    # Which photos it shows; none: all.
+    Column("filters", JSON(none_as_null=True)),
+    # When it last asked, to the minute.
+    Column("seen_at", Float),
 )
 
 executions = Table(

@@ -12,10 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, exists, select, update
 
+from backend.database.half_set import lacks_halves
 from backend.database.tables import devices, images, processed_images
 
 LEGACY = "legacy"
 """The recipe of rows made by the model system's own processor."""
+AGAIN = ""
+"""The recipe of rows whose pictures are to be made again; no device asks for it."""
 
 
 def covered() -> ColumnElement[bool]:
@@ -67,6 +70,7 @@ def settle(connection: Connection, now: float) -> None:
     )
     connection.execute(
         update(images)
-        .where(images.c.processing_status == "pending", images.c.rendered_at.is_not(None), ~lacks_variants())
+        .where(images.c.processing_status == "pending", images.c.rendered_at.is_not(None))
+        .where(~lacks_variants(), ~lacks_halves())
         .values(processing_status="complete", attempt_open=False, suspect=False)
     )

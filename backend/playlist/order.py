@@ -1,25 +1,22 @@
-"""The order in which a device shows its photos. Pure."""
+"""An order that looks random and is always the same for the same round. Pure."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 
-def shuffled(image_ids: Sequence[str], device_key: str) -> list[str]:
-    """The ids in an order that looks random, differs between devices and stays when photos are added.
+def shuffled(image_ids: Iterable[str], seed: str, epoch: int) -> list[str]:
+    """The ids in the order of this seed and round, however they come.
 
-    Each id's place is its hash together with the device, so a new photo slips in somewhere
-    without moving the others.
+    Each one's place is its hash together with seed and round, so that a photo that is added or goes moves no other.
     """
-    return sorted(image_ids, key=lambda image_id: hashlib.sha256(f"{device_key}/{image_id}".encode()).digest())
+    salt = f"{seed}/{epoch}/".encode()
+    return sorted(image_ids, key=lambda image_id: hashlib.blake2b(salt + image_id.encode(), digest_size=16).digest())
 
 
-def position_after(order: Sequence[str], shown: str | None, device_key: str) -> int:
-    """The index to show after `shown`: 0 at first and after the last; a removed photo counts as where it stood."""
-    if shown is None or not order:
-        return 0
-    if shown in order:
-        return (order.index(shown) + 1) % len(order)
-    place = shuffled([*order, shown], device_key).index(shown)
-    return place % len(order)
+def woven(new: list[tuple[str, ...]], others: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """New entries come soon: they take every second place from the first on, until all have one."""
+    shared = min(len(new), len(others))
+    mixed = [entry for both in zip(new, others, strict=False) for entry in both]
+    return mixed + new[shared:] + others[shared:]

@@ -16,12 +16,13 @@ from backend.operations import answer, operation
 from backend.services import Services
 from contract import object_names
 from contract.admin_messages import DeviceBody, DeviceInfo, DeviceList, DeviceSaved, Problem
+from contract.frame_messages import FrameFilters
 from contract.messages import DeviceName, Success
 
 
 async def known_device(services: Services, device_id: str) -> sa.Row[Any]:
     """The device of this id or name. Raises NotFound; a name that can be nobody's is unknown as well."""
-    found = await services.database.read(devices.one, device_id)
+    found = await services.known_devices.find(device_id)
     if found is None:
         raise NotFound(f"there is no device {device_id[:64]!r}")
     return found
@@ -52,6 +53,12 @@ def _info(row: sa.Row[Any], ready: dict[str, int]) -> DeviceInfo:
         height=row.height,
         orientation=row.orientation,
         ready=ready.get(row.key, 0),
+        interval=row.interval_seconds,
+        gap=row.gap,
+        pairing=row.pairing,
+        pairs=row.half_recipe is not None,
+        filters=msgspec.convert(row.filters, FrameFilters) if row.filters else FrameFilters(),
+        seen_at=row.seen_at,
     )
 
 

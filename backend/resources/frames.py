@@ -1,150 +1,207 @@
-"""What frames ask: what to show, in which order, and the pictures themselves."""
+"""What frames ask: what to show, in which order, with which colours."""
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote, unquote
+from typing import NamedTuple
 
 import msgspec
-import sqlalchemy as sa
 from falcon.asgi import Request, Response
 
-from backend.auth import Access
-from backend.database import devices
-from backend.errors import NotFound
-from backend.operations import Query, answer, operation, query_int
-from backend.playlist.order import position_after, shuffled
+from backend.auth import Access, bearer
+from backend.errors import Invalid, NotFound
+from backend.frame_entries import REPLY_BYTES, compacted, within, without_captions
+from backend.frames import MOST_AFTER
+from backend.known_devices import DeviceRow
+from backend.operations import Query, operation, query_int
 from backend.resources.devices import known_device
 from backend.services import Services
-from contract import object_names
+from backend.shows import Show, half_of
 from contract.admin_messages import Problem
-from contract.bucket import ObjectNotFound, name_in
-from contract.frame_messages import QueueEntry, Slideshow
-from contract.messages import Palette
+from contract.frame_messages import CompactQueue, NextEntry, QueueEntry, Slideshow
 
-PICTURE_LIMIT_BYTES = 64 * 1024 * 1024
-IMMUTABLE = "public, max-age=31536000, immutable"
-"""True for names that never change their content (RFC 8246)."""
+MOST_BODIES = 64
+"""Answers kept in memory for each device, until its slot ends or its photos change."""
+ASK_AGAIN = "private, no-cache"
+"""May be kept, and is asked for again with its ETag."""
 
-
-class Pictures:
-    """What a device may show, in its order."""
-
-    def __init__(self, services: Services, device: sa.Row[Any], rows: list[sa.Row[Any]]) -> None:
-        self._services = services
-        self.device = device
-        self._rows = {row.image_id: row for row in rows}
-        self.order = shuffled(list(self._rows), device.key)
-
-    @property
-    def next_index(self) -> int:
-        return position_after(self.order, self.device.shown_image_id, self.device.key)
-
-    def entry(self, image_id: str) -> QueueEntry:
-        """One picture as frames read it. Raises KeyError if it is not ready for this device."""
-        row = self._rows[image_id]
-        return QueueEntry(
-            image_id=image_id,
-            file_path=row.file_path,
-            color_palette=msgspec.convert(row.color_palette, Palette),
-            url=self._address(row.file_path),
-            width=row.width,
-            height=row.height,
-        )
-
-    def _address(self, file_path: str) -> str:
-        path = "/pictures/" + quote(name_in(self._services.bucket, file_path).removeprefix(object_names.PROCESSED))
-        # Signed is what the server will see: the path with its percent signs decoded once.
-        return f"{path}?s={self._services.authority.signature(unquote(path))}"
+_AFTER = Query("after", str, "an `entry`: answers what comes behind it, and nothing moves on")
+_COMPACT = Query("compact", bool, "1: the form for small memories, below 4 KB")
+_CAPTIONS = Query("captions", bool, "1: with what may be written under each photo")
 
 
-async def _pictures(services: Services, device_id: str) -> Pictures:
-    device = await known_device(services, device_id)
-    return Pictures(services, device, await services.database.read(devices.pictures, device.key))
+class Asked(NamedTuple):
+    """How a frame wants its answer."""
+
+    after: str | None
+    compact: bool
+    captions: bool
 
 
-class DeviceSlideshow:
+class Body(NamedTuple):
+    """An answer and its ETag."""
+
+    data: bytes
+    etag: str
+
+
+class _FrameResource:
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    async def device(self, req: Request, device_id: str) -> DeviceRow:
+        """The device that asks, which is noted as seen."""
+        found = await known_device(self.services, device_id)
+        is_a_frame = bearer(req) is not None or self.services.authority.device_auth == "open"
+        if is_a_frame and self.services.standing.writing:
+            self.services.known_devices.note_seen(found, self.services.clock())
+        return found
+
+    def compact(self, show: Show, entries: list[QueueEntry]) -> Body:
+        device = show.device
+        until = self.services.frames.until(show)
+        data = compacted(entries, (device.width, device.height), half_of(device), device.gap, until)
+        return Body(data, etag_of(data))
+
+
+class DeviceSlideshow(_FrameResource):
     """`GET /api/devices/{device_id}/slideshow`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
     @operation(
-        "The device's queue, from the picture that comes next",
+        "The device's queue, from the entry that comes next; no photo twice, and no longer than 64 KB",
         access=Access.DEVICE,
-        answers={200: Slideshow, 404: Problem},
-        query=(Query("count", int, "how many entries, 1 to 100; 50 unless told"),),
+        answers={200: (Slideshow, CompactQueue), 304: None, 404: Problem},
+        query=(Query("count", int, "how many entries, 1 to 100; 50 unless told"), _AFTER, _COMPACT, _CAPTIONS),
     )
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
-        count = query_int(req, "count", 50, 1, 100)
-        pictures = await _pictures(self.services, device_id)
-        first = pictures.next_index
-        order = pictures.order[first:] + pictures.order[:first]
+        asked, count = _asked(req), query_int(req, "count", 50, 1, 100)
+        device = await self.device(req, device_id)
+        frames = self.services.frames
+        show = await frames.show(device)
+        found = await frames.entries(show, await frames.upcoming(show, asked.after, count))
+        if asked.compact:
+            send(req, resp, self.compact(show, found))
+            return
+        shown = within(found if asked.captions else [without_captions(entry) for entry in found], REPLY_BYTES)
         moment = datetime.fromtimestamp(self.services.clock(), UTC)
-        answer(
-            resp,
-            Slideshow(
-                device_id=device_id,
-                queue=tuple(pictures.entry(image_id) for image_id in order[:count]),
-                current_index=0,
-                generated_at=moment.isoformat().replace("+00:00", "Z"),
-            ),
+        told = Slideshow(
+            device_id=device_id,
+            queue=tuple(shown),
+            current_index=0,
+            generated_at="",
+            until=frames.until(show),
+            gap=device.gap,
+            showing=frames.showing(show),
         )
+        etag = etag_of(msgspec.json.encode(told))  # of everything but the moment of this answer
+        told = msgspec.structs.replace(told, generated_at=moment.isoformat().replace("+00:00", "Z"))
+        send(req, resp, Body(msgspec.json.encode(told), etag))
 
 
-class DeviceNext:
-    """`GET /api/devices/{device_id}/next`: one picture, and the position moves on."""
+class DeviceNext(_FrameResource):
+    """`GET /api/devices/{device_id}/next`: without an interval a call moves on."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("The next picture of the device", access=Access.DEVICE, answers={200: QueueEntry, 404: Problem})
+    @operation(
+        "The entry to show now; for a device without an interval the next one, and the position moves on",
+        access=Access.DEVICE,
+        answers={200: (NextEntry, CompactQueue), 304: None, 404: Problem},
+        query=(_AFTER, _COMPACT, _CAPTIONS),
+    )
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
-        pictures = await _pictures(self.services, device_id)
-        if not pictures.order:
-            raise NotFound(f"no picture is ready for {device_id[:64]!r} yet")
-        image_id = pictures.order[pictures.next_index]
-        await self.services.database.write(devices.show, pictures.device.id, image_id)
-        answer(resp, pictures.entry(image_id))
+        asked = _asked(req)
+        device = await self.device(req, device_id)
+        if not device.interval_seconds and asked.after is None:
+            taken = await self.services.frames.take(device)
+            body = None if taken is None else self._body(*taken, asked)
+        else:
+            body = await self._due(device, asked)
+        if body is None:
+            raise NotFound(f"no picture is ready for {device_id[:64]!r} yet, or none passes its filters")
+        send(req, resp, body)
+
+    async def _due(self, device: DeviceRow, asked: Asked) -> Body | None:
+        frames = self.services.frames
+        show = await frames.show(device)
+        slot = show.slot(self.services.clock())
+        if show.bodies_slot != slot or len(show.bodies) >= MOST_BODIES:
+            show.bodies_slot = slot
+            show.bodies.clear()
+        body: Body | None = show.bodies.get(asked)
+        if body is None:
+            found = await frames.due(device, asked.after)
+            if found is None:
+                return None
+            body = self._body(*found, asked)
+            if found[0].slot(self.services.clock()) == found[0].bodies_slot:
+                found[0].bodies[asked] = body
+        return body
+
+    def _body(self, show: Show, entry: QueueEntry, asked: Asked) -> Body:
+        if asked.compact:
+            return self.compact(show, [entry])
+        shown = entry if asked.captions else without_captions(entry)
+        told = NextEntry(**msgspec.structs.asdict(shown), until=self.services.frames.until(show), gap=show.device.gap)
+        data = msgspec.json.encode(told)
+        return Body(data, etag_of(data))
 
 
-class DeviceImage:
+class DeviceImage(_FrameResource):
     """`GET /api/devices/{device_id}/images/{image_id}`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("One photo as this device shows it", access=Access.DEVICE, answers={200: QueueEntry, 404: Problem})
-    async def on_get(self, req: Request, resp: Response, device_id: str, image_id: str) -> None:
-        pictures = await _pictures(self.services, device_id)
-        try:
-            answer(resp, pictures.entry(image_id))
-        except KeyError:
-            raise NotFound(f"there is no picture of {image_id[:64]!r} for this device") from None
-
-
-class Picture:
-    """`GET /pictures/{folder}/{file}`: the JPEG; the address carries its own permission.
-
-    `folder` is the one of the object's name as it is, in which a device's key stands percent-encoded.
-    """
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
     @operation(
-        "A picture, by the address that the API gave",
-        access=Access.PICTURE,
-        answers={200: None, 404: Problem},
-        query=(Query("s", str, "the signature of the address"),),
+        "One photo as this device shows it by itself",
+        access=Access.DEVICE,
+        answers={200: (QueueEntry, CompactQueue), 304: None, 404: Problem},
+        query=(_COMPACT, _CAPTIONS),
     )
-    async def on_get(self, req: Request, resp: Response, folder: str, file: str) -> None:
-        try:
-            name = object_names.check(f"{object_names.PROCESSED}{folder}/{file}")
-            data = await self.services.in_bucket(self.services.bucket.read, name, PICTURE_LIMIT_BYTES)
-        except (ValueError, ObjectNotFound):
-            raise NotFound("there is no such picture") from None
-        resp.content_type = "image/jpeg"
-        resp.set_header("Cache-Control", IMMUTABLE)
-        resp.data = data
+    async def on_get(self, req: Request, resp: Response, device_id: str, image_id: str) -> None:
+        asked = _asked(req)
+        device = await self.device(req, device_id)
+        frames = self.services.frames
+        show = await frames.show(device)
+        found = await frames.entries(show, [(show.bag.epoch, (image_id,))])
+        if not found:
+            raise NotFound(f"there is no picture of {image_id[:64]!r} for this device")
+        if asked.compact:
+            send(req, resp, self.compact(show, found))
+            return
+        data = msgspec.json.encode(found[0] if asked.captions else without_captions(found[0]))
+        send(req, resp, Body(data, etag_of(data)))
+
+
+def _asked(req: Request) -> Asked:
+    if not req.query_string:
+        return _PLAIN
+    after = req.get_param("after") or None
+    if after is not None and len(after) > MOST_AFTER:
+        raise Invalid(f"after: expected the `entry` of an earlier answer, at most {MOST_AFTER} characters")
+    return Asked(after, _switch(req, "compact"), _switch(req, "captions"))
+
+
+_PLAIN = Asked(None, False, False)
+
+
+def _switch(req: Request, name: str) -> bool:
+    text = (req.get_param(name) or "0").lower()
+    if text not in ("0", "1", "true", "false"):
+        raise Invalid(f"{name}: expected 1 or 0")
+    return text in ("1", "true")
+
+
+def etag_of(data: bytes) -> str:
+    """A strong ETag (RFC 9110, section 8.8.3) of an answer."""
+    return f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
+
+
+def send(req: Request, resp: Response, body: Body) -> None:
+    """Answer, or say that what the frame has is right (304)."""
+    resp.set_header("ETag", body.etag)
+    resp.set_header("Cache-Control", ASK_AGAIN)
+    known = req.get_header("If-None-Match")
+    if known is not None and (known == "*" or body.etag in known):
+        resp.status = 304
+        return
+    resp.status = 200
+    resp.content_type = "application/json"
+    resp.data = body.data

@@ -9,15 +9,23 @@ import msgspec
 from falcon.asgi import Request, Response
 
 from backend.auth import Access
-from backend.database import images
+from backend.database import focus, images
 from backend.deletion import delete_image
 from backend.errors import Invalid, NotFound
 from backend.operations import Query, answer, operation, query_int
 from backend.pair_colours import palette_of_pair
 from backend.schemes import default_variant, schemes_of
 from backend.services import Services
-from contract.admin_messages import ColourSchemes, ImageInfo, ImageList, Problem, SchemeContrast, SchemeVariant
-from contract.messages import ImageId, ImageState, Palette, Success
+from contract.admin_messages import (
+    ColourSchemes,
+    FocusBody,
+    ImageInfo,
+    ImageList,
+    Problem,
+    SchemeContrast,
+    SchemeVariant,
+)
+from contract.messages import Focus, ImageId, ImageState, Palette, Success
 
 
 class Images:
@@ -67,6 +75,39 @@ class OneImage:
     async def on_delete(self, req: Request, resp: Response, image_id: str) -> None:
         if not await delete_image(self.services, image_id):
             raise NotFound(f"there is no image {image_id[:64]!r}")
+        self.services.hint.set()
+        answer(resp, Success())
+
+
+class ImageFocus:
+    """`/api/images/{image_id}/focus`: the point that the photo's pictures are framed around."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation(
+        "Frame a photo's pictures around this point; they are made anew",
+        access=Access.ADMIN,
+        body=FocusBody,
+        answers={200: Success, 404: Problem},
+    )
+    async def on_put(self, req: Request, resp: Response, image_id: str, body: FocusBody) -> None:
+        # Object names carry four digits of it.
+        await self._frame(resp, image_id, (round(body.x, 4), round(body.y, 4)))
+
+    @operation(
+        "Frame a photo's pictures around the point that the renderer finds",
+        access=Access.ADMIN,
+        answers={200: Success, 404: Problem},
+    )
+    async def on_delete(self, req: Request, resp: Response, image_id: str) -> None:
+        await self._frame(resp, image_id, None)
+
+    async def _frame(self, resp: Response, image_id: str, point: Focus | None) -> None:
+        changed = await self.services.database.write(focus.set_focus, image_id, point, self.services.clock())
+        if changed is None:
+            raise NotFound(f"there is no image {image_id[:64]!r}")
+        await self.services.records.keep([image_id])
         self.services.hint.set()
         answer(resp, Success())
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import unicodedata
+from collections.abc import AsyncIterator
 from typing import Any
 
 from falcon import MediaNotFoundError
@@ -30,6 +32,9 @@ log = logging.getLogger(__name__)
 FIELDS = ("file", "files")
 # What is read and thrown away past the limit, so that a client that sends on hears the refusal.
 DRAINED_BYTES = 64 * 1024 * 1024
+
+PLACE_SECONDS = 60.0
+"""So long an upload waits for those before it; its sender then tries again."""
 
 
 def tidy_name(filename: str | None) -> str:
@@ -63,7 +68,7 @@ class Uploads:
         if not (req.content_type or "").lower().startswith("multipart/form-data"):
             raise NotAnImage("send the photos as multipart/form-data, each in a field 'file'")
         results: list[tuple[str, UploadedImage | Refused]] = []
-        async with self.services.upload_slots:
+        async with self._place():
             try:
                 # A phone that leaves the network says nothing: without an end it would keep its place for ever.
                 async with asyncio.timeout(self.services.settings.upload_seconds):
@@ -90,6 +95,19 @@ class Uploads:
         if not self.services.settings.tick_seconds:
             # Nobody follows the hint: where no timer runs, the upload that fills a batch starts its execution.
             await self.services.queue.flush_if_due(self.services.clock())
+
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the few places for uploads. Raises Unavailable if none gets free in time."""
+        slots = self.services.upload_slots
+        try:
+            await asyncio.wait_for(slots.acquire(), PLACE_SECONDS)
+        except TimeoutError:
+            raise Unavailable("as many uploads as may are under way already; try again soon") from None
+        try:
+            yield
+        finally:
+            slots.release()
 
     async def _take_all(self, form: MultipartForm, results: list[tuple[str, UploadedImage | Refused]]) -> None:
         """Add to `results` what became of each file. Raises MultipartParseError if the form breaks off."""
@@ -173,6 +191,7 @@ class Uploads:
                 "height": header.height,
                 "orientation": header.orientation,
                 "ingested_at": services.clock(),
+                "captured_at": header.captured_at,
             }
             revision = await services.database.write(images.add, row)
             if revision:

@@ -7,9 +7,8 @@ from typing import Any
 from falcon.asgi import Request, Response
 
 from backend.auth import Access
-from backend.database import devices, images, photo_facts
+from backend.database import devices, images
 from backend.resources.devices import known_device
-from backend.web.files import picture_address
 from backend.web.guard import page
 from backend.web.site import PageResource
 from contract.messages import orientation_of
@@ -34,8 +33,8 @@ class DevicesPage(PageResource):
         database = self.services.database
         rows = await database.read(devices.rows)
         ready = await database.read(images.ready_counts)
-        now = await database.read(photo_facts.shown_now)
         total = sum((await database.read(images.counts)).values())
+        shown = {row.id: await self.services.frames.now_and_next(row) for row in rows}
         return [
             {
                 "id": row.id,
@@ -46,14 +45,10 @@ class DevicesPage(PageResource):
                 "shape": orientation_of(row.width, row.height),
                 "ready": ready.get(row.key, 0),
                 "total": total,
-                "now": (
-                    {
-                        "image_id": now[row.id].image_id,
-                        "address": picture_address(self.services.bucket, now[row.id].file_path),
-                    }
-                    if row.id in now
-                    else None
-                ),
+                **{
+                    name: None if entry is None else {"image_id": entry.image_id, "address": entry.url}
+                    for name, entry in zip(("now", "next"), shown[row.id], strict=True)
+                },
             }
             for row in rows
         ]

@@ -144,7 +144,8 @@ class MeasuredBackend:
 
     def add_devices(self, devices: Sequence[Device]) -> None:
         for device in devices:
-            self.client.save_device(DeviceBody(name=device.name, width=device.width, height=device.height))
+            body = DeviceBody(name=device.name, width=device.width, height=device.height, pairing=False)
+            self.client.save_device(body)
 
     def upload(self, photos: Sequence[Path], told: Callable[[int], None] = lambda _: None) -> Sent:
         """Send every photo, four at a time as the command line does; `told` hears how many are there."""

@@ -100,9 +100,12 @@ class Library:
             assert self.write(images.add, values)
         return [image_id(number) for number in numbers]
 
-    def device(self, name: str, width: int = 800, height: int = 480, *, at: float = 0.0) -> bool:
+    def device(
+        self, name: str, width: int = 800, height: int = 480, *, at: float = 0.0, pairing: bool = False, gap: int = 0
+    ) -> bool:
         """Create or change a device; True if it is new."""
-        return self.write(devices.save, name, DeviceBody(name=name, width=width, height=height), "hash", at)
+        body = DeviceBody(name=name, width=width, height=height, pairing=pairing, gap=gap)
+        return self.write(devices.save, name, body, "hash", at)
 
     def claim(
         self,

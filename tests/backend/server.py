@@ -117,6 +117,7 @@ class BackendServer:
                 "executions",
                 "garbage",
                 "tombstones",
+                "bags",
             ):
                 connection.execute(f"DELETE FROM {table}")
 
@@ -145,7 +146,9 @@ class BackendServer:
         return [self.upload(photo(first + index), f"photo-{first + index}.jpg")["id"] for index in range(number)]
 
     def add_device(self, name: str, width: int = 80, height: int = 48, **more: str) -> dict[str, Any]:
-        answer = self.admin.post("/api/devices", json={"name": name, "width": width, "height": height, **more})
+        answer = self.admin.post(
+            "/api/devices", json={"name": name, "width": width, "height": height, "pairing": False, **more}
+        )
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found

@@ -28,6 +28,12 @@ def test_create_list_change_remove(backend: server.BackendServer) -> None:
         "height": 48,
         "orientation": "landscape",
         "ready": 0,
+        "interval": 0,
+        "gap": 0,
+        "pairing": True,
+        "pairs": True,
+        "filters": {},
+        "seen_at": None,
     }
     assert (hall["id"], hall["name"], hall["key"], hall["orientation"]) == ("frame-7", "Hall", "Hall", "portrait")
     assert backend.admin.get("/api/devices/frame-7").json() == hall

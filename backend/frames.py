@@ -1,0 +1,188 @@
+"""What frames ask of their bags: what is due, what follows, and to be moved on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from backend.database import Database, bags
+from backend.frame_entries import EntryMaker
+from backend.known_devices import DeviceRow
+from backend.playlist import bag as bag_rules
+from backend.playlist.bag import Bag
+from backend.shows import ATTEMPTS, Place, Show, Shows
+from backend.standing import Standing
+from contract.bucket import Bucket
+from contract.frame_messages import QueueEntry
+
+ENTRIES_KEPT = 512
+"""Entries kept in memory for each device, 2 KB each."""
+MOST_ENTRIES_AHEAD = 50_000
+"""So far ahead of time `after` may step."""
+MOST_AFTER = 64
+"""Characters."""
+
+
+class Frames:
+    """Answers for all devices."""
+
+    def __init__(
+        self,
+        database: Database,
+        shows: Shows,
+        maker: EntryMaker,
+        clock: Callable[[], float],
+        *,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`clock` gives seconds since the epoch; `may_write` says whether positions may be kept."""
+        self._database = database
+        self._shows = shows
+        self._maker = maker
+        self._clock = clock
+        self._may_write = may_write
+
+    async def show(self, device: DeviceRow) -> Show:
+        """What the device shows now."""
+        return await self._shows.show(device)
+
+    async def due(self, device: DeviceRow, after: str | None) -> tuple[Show, QueueEntry] | None:
+        """The entry that is due, or the one behind `after`, without moving on; None without photos."""
+        for _ in range(ATTEMPTS):
+            show = await self.show(device)
+            places = await self.upcoming(show, after, 1)
+            if not places:
+                return None
+            if found := await self.entries(show, places):
+                return show, found[0]
+            show.doubt()  # its picture has gone
+        return None
+
+    async def upcoming(self, show: Show, after: str | None, count: int) -> list[Place]:
+        """Up to `count` entries from the one that is due, or behind `after`; no photo twice."""
+        bag, place = await self._start(show, after)
+        found: list[Place] = [(bag.epoch, entry) for entry in bag.entries[place : place + count]]
+        seen = {photo for _, entry in found for photo in entry}
+        if len(found) < count and len(seen) < len(show.photos.photos):
+            following = await self._round(show, bag.epoch + 1)
+            found += [(following.epoch, entry) for entry in following.entries if seen.isdisjoint(entry)]
+        return found[:count]
+
+    async def _start(self, show: Show, after: str | None) -> tuple[Bag, int]:
+        """The round and the place behind the entry `after`; where that is unknown, what is due."""
+        due = show.bag, bag_rules.position(show.bag, self._clock())
+        if after is None:
+            return due
+        epoch, _, image = after.rpartition(".")
+        number = int(epoch) if epoch.isascii() and epoch.isdigit() and len(epoch) < 10 else show.bag.epoch
+        far = 2 + MOST_ENTRIES_AHEAD // max(1, len(show.photos.photos))
+        if not image or not show.bag.epoch <= number <= show.bag.epoch + far:
+            return due
+        bag = await self._round(show, number)
+        for place, entry in enumerate(bag.entries):
+            if any(photo.startswith(image) for photo in entry):
+                return (bag, place + 1) if place + 1 < len(bag.entries) else (await self._round(show, number + 1), 0)
+        return due
+
+    async def _round(self, show: Show, epoch: int) -> Bag:
+        """A round that is under way or has not begun yet."""
+        if epoch == show.bag.epoch:
+            return show.bag
+        if show.library is None:
+            show.library = await self._shows.library(show.photos, show.photos.halves)
+        library = show.library
+        while len(show.ahead) < epoch - show.bag.epoch:
+            last = show.ahead[-1] if show.ahead else show.bag
+            show.ahead.append(await asyncio.to_thread(bag_rules.following_round, last, library))
+        return show.ahead[epoch - show.bag.epoch - 1]
+
+    async def entries(self, show: Show, places: Sequence[Place]) -> list[QueueEntry]:
+        """The entries at these places; without those whose pictures have gone at this very moment."""
+        lacking = [place for place in places if place not in show.made]
+        if lacking:
+            photos = [photo for _, entry in lacking for photo in entry]
+            rows = await self._database.read(bags.pictures, show.device.key, photos)
+            made = await asyncio.to_thread(self._make, show.device.key, lacking, rows)
+            if len(show.made) + len(made) > ENTRIES_KEPT:
+                show.made = {place: show.made[place] for place in places if place in show.made}
+            show.made |= made
+        return [show.made[place] for place in places if place in show.made]
+
+    def _make(
+        self, key: str, places: Sequence[Place], rows: dict[tuple[str, str], sa.Row[*tuple[Any, ...]]]
+    ) -> dict[Place, QueueEntry]:
+        made = ((place, self._maker.entry(key, *place, rows)) for place in places)
+        return {place: entry for place, entry in made if entry is not None}
+
+    async def take(self, device: DeviceRow) -> tuple[Show, QueueEntry] | None:
+        """The next entry of a device without interval, which moves on; None without photos. Kept when this returns."""
+        for _ in range(ATTEMPTS + 1):
+            show = await self.show(device)
+            if show.bag.shown >= len(show.bag.entries):
+                if not show.bag.entries:
+                    return None
+                continue  # others took the last ones meanwhile, and a new round begins
+            place = show.bag.epoch, show.bag.entries[show.bag.shown]
+            show.bag = msgspec.structs.replace(show.bag, shown=show.bag.shown + 1)
+            await self._keep_shown(show, show.bag.shown)
+            found = await self.entries(show, [place])
+            if found:
+                return show, found[0]
+            show.doubt()
+        return None
+
+    async def _keep_shown(self, show: Show, shown: int) -> None:
+        """Return once it is durable how many entries were given; calls that come together share one writing."""
+        while show.kept_shown < shown and self._may_write():
+            if show.keeping is None:
+                show.keeping = asyncio.create_task(self._write_shown(show))
+            await asyncio.shield(show.keeping)
+
+    async def _write_shown(self, show: Show) -> None:
+        shown = show.bag.shown
+        try:
+            await self._database.write(bags.move, show.device.id, show.bag.version, shown)
+            show.kept_shown = shown
+        finally:
+            show.keeping = None
+
+    async def now_and_next(self, device: DeviceRow) -> tuple[QueueEntry | None, QueueEntry | None]:
+        """What the device shows now, as far as is known here, and what comes then; moves nothing on."""
+        show = await self.show(device)
+        places: list[Place] = await self.upcoming(show, None, 2)
+        if not show.bag.interval:
+            given = show.bag.entries[show.bag.shown - 1 : show.bag.shown] if show.bag.shown else ()
+            places = [*((show.bag.epoch, entry) for entry in given), *places[:1]]
+        made = {place: entry for place in places for entry in await self.entries(show, [place])}
+        if not show.bag.interval and not show.bag.shown:
+            return None, next(iter(made.values()), None)
+        now, following = [*places, None, None][:2]
+        return (made.get(now) if now else None), (made.get(following) if following else None)
+
+    def showing(self, show: Show) -> str | None:
+        """The photo that is on the screen, as far as is known here: of a pair the first."""
+        place = bag_rules.position(show.bag, self._clock())
+        if not show.bag.interval:
+            place -= 1
+        return show.bag.entries[place][0] if 0 <= place < len(show.bag.entries) else None
+
+    def until(self, show: Show) -> float:
+        """When the next entry follows, in seconds since the epoch; 0 without an interval."""
+        interval = show.bag.interval
+        return float((bag_rules.slot_at(interval, self._clock()) + 1) * interval) if interval else 0.0
+
+
+def open_frames(
+    database: Database, bucket: Bucket, sign: Callable[[str], str], clock: Callable[[], float], standing: Standing
+) -> Frames:
+    """Frames over an opened database; `sign` as for `EntryMaker`."""
+
+    def may_write() -> bool:
+        return standing.writing
+
+    shows = Shows(database, clock, may_write=may_write)
+    return Frames(database, shows, EntryMaker(bucket, sign), clock, may_write=may_write)

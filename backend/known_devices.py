@@ -1,0 +1,66 @@
+"""The devices, kept in memory for as long as nothing in the database has changed: frames ask often."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.database import Database, devices
+
+log = logging.getLogger(__name__)
+
+DeviceRow = sa.Row[Any]
+
+SEEN_SECONDS = 60
+"""A device is noted as seen at most once in this time."""
+
+
+class KnownDevices:
+    """Answers from memory after one look at the database's stamp."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stamp = -1
+        self._by_id: dict[str, DeviceRow] = {}
+        self._by_name: dict[str, DeviceRow] = {}
+        self._by_token: dict[str, DeviceRow] = {}
+        self._seen: dict[str, float] = {}
+        self._noting: set[asyncio.Task[None]] = set()
+
+    async def find(self, id_or_name: str) -> DeviceRow | None:
+        """The device of this id, or else the first of this name, as older frames call `next`."""
+        await self._refresh()
+        return self._by_id.get(id_or_name) or self._by_name.get(id_or_name)
+
+    async def of_token(self, token_hash: str) -> DeviceRow | None:
+        """The device whose token hashes to this, or None."""
+        await self._refresh()
+        return self._by_token.get(token_hash)
+
+    async def _refresh(self) -> None:
+        stamp = self._database.stamp()
+        if stamp == self._stamp:
+            return
+        rows = await self._database.read(devices.rows)
+        self._by_id = {row.id: row for row in rows}
+        self._by_name = {row.name: row for row in reversed(rows)}
+        self._by_token = {row.token_hash: row for row in rows if row.token_hash}
+        self._stamp = stamp  # taken before the reading: what was changed meanwhile is read again
+
+    def note_seen(self, device: DeviceRow, now: float) -> None:
+        """Note that the device has asked, beside its answer; if that fails, the log says so."""
+        last = self._seen.get(device.id)
+        if last is not None and last <= now < last + SEEN_SECONDS:
+            return
+        self._seen[device.id] = now
+        noting = asyncio.create_task(self._database.write(devices.seen, device.id, now))
+        self._noting.add(noting)
+        noting.add_done_callback(self._noted)
+
+    def _noted(self, noting: asyncio.Task[None]) -> None:
+        self._noting.discard(noting)
+        if not noting.cancelled() and (error := noting.exception()) is not None:
+            log.warning("it could not be noted that a device has asked: %s", error)

@@ -211,9 +211,9 @@ def test_a_probe_ends_long_before_anything_else(server: GcsServer, monkeypatch: 
 
 def test_a_slow_way_up_is_no_fault(server: GcsServer) -> None:
     """The time to connect is none for sending all of an upload, though the client's sockets take it for that."""
-    bucket = bucket_at(server.url, "photos", SHORT)
+    bucket = bucket_at(server.url, "photos", Patience(connect=0.3, read=0.3, retries=2.0, first_pause=0.01))
     server.link = Link(rate=10e6)
-    data = os.urandom(14_000_000)
+    data = os.urandom(5_000_000)
     for name in ("on a new connection", "on a used one"):
         bucket.create(name, data, TYPE)
     assert server.requests["write"] == 2

@@ -43,6 +43,8 @@ def operations(routes: Mapping[str, object]) -> Iterator[tuple[str, str, Operati
             responder = getattr(resource, f"on_{method}", None)
             if responder is None:
                 continue
+            if getattr(responder, "is_page", False):  # for people: guarded by web.guard, and no part of the API
+                continue
             described = getattr(responder, "operation", None)
             if not isinstance(described, Operation):
                 raise TypeError(f"{method.upper()} {path} says nothing about who may call it")

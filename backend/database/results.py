@@ -18,7 +18,7 @@ from backend.database.half_set import half_of
 from backend.database.recorded import changed
 from backend.database.tables import devices, images
 from backend.database.tombstones import dead_of
-from backend.database.variants import current_variants, is_news, store_variants, variant_values
+from backend.database.variants import REPLACED_GRACE_SECONDS, current_variants, is_news, store_variants, variant_values
 from backend.database.work_set import LEGACY, missing_work
 from contract.messages import ImageOutcome, ProcessedImage, RowError
 
@@ -128,6 +128,8 @@ def record(
         if trusted or holds:
             if _record_outcome(connection, outcome, image, (image.processed_at if told_before else None) or now):
                 altered.add(outcome.image_id)
+                if outcome.thumbnail and image.thumbnail_path not in (None, outcome.thumbnail.file_path):
+                    discard(connection, [image.thumbnail_path], now + REPLACED_GRACE_SECONDS)
             touched.add(outcome.image_id)
     reported = set() if trusted else {outcome.image_id for outcome in outcomes}
     _finish(connection, touched, reported, now)

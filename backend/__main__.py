@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contract import logs
 
@@ -24,6 +24,8 @@ log = logging.getLogger("backend")
 
 DRAIN_SECONDS = 10
 BACKLOG = 512
+MOST_CONNECTIONS = 1000
+"""More are answered with 503: each costs memory."""
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
@@ -114,6 +116,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     from backend.app import create_app
+    from backend.behind_platform import behind_platform
     from backend.services import Services
     from backend.takeover import take_over
     from backend.tick import loop as tick_loop
@@ -135,6 +138,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             if self._ending is not None:
                 self.handle_exit(number, None)
                 return
+            services.ending.set()
             if timer:
                 timer.cancel()
             self._ending = asyncio.create_task(services.runner.close())
@@ -155,8 +159,9 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             loading = asyncio.create_task(take_over(services))
         if settings.tick_seconds:
             timer = asyncio.create_task(tick_loop(services, settings.tick_seconds))
+        app: Any = create_app(services)
         config = uvicorn.Config(
-            create_app(services),
+            behind_platform(app) if "K_SERVICE" in os.environ else app,
             http="httptools",
             ws="none",
             lifespan="off",
@@ -164,9 +169,8 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
-            # Who talks to us over TLS is only known from the platform's own header.
-            proxy_headers="K_SERVICE" in os.environ,
-            forwarded_allow_ips="*" if "K_SERVICE" in os.environ else None,
+            proxy_headers=False,
+            limit_concurrency=MOST_CONNECTIONS,
         )
         log.info("listening on %s (bucket %s)", url, services.bucket.url)
         if settings.device_auth == "open":

@@ -8,11 +8,14 @@ Refused                    any answer that is not a success
 ├── Conflict      409      the caller's view is out of date
 ├── TooLarge      413      more bytes than the limit
 ├── NotAnImage    415      a kind of file that is not taken
-└── Invalid       422      a field is wrong; the sentence names it
+├── Invalid       422      a field is wrong; the sentence names it
+├── TooOften      429      wait, and try again then
+└── Unavailable   503      something does not answer, or is busy; try again soon
 """
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 
 import falcon
@@ -83,6 +86,16 @@ class Invalid(Refused):
     status = 422
 
 
+class TooOften(Refused):
+    """429: the caller has to wait, `seconds` from now."""
+
+    status = 429
+
+    def __init__(self, detail: str, seconds: float) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
 class Unavailable(Refused):
     """503: something this depends on does not answer; try again soon."""
 
@@ -105,6 +118,8 @@ def write_problem(resp: Response, status: int, detail: str, members: dict[str, o
 async def handle_refused(req: Request, resp: Response, error: Refused, params: dict[str, object]) -> None:
     """Falcon's handler for our own errors."""
     write_problem(resp, error.status, error.detail, error.members)
+    if isinstance(error, TooOften):
+        resp.set_header("Retry-After", str(math.ceil(error.seconds)))
 
 
 def serialize_http_error(req: Request, resp: Response, error: falcon.HTTPError) -> None:

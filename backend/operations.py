@@ -7,6 +7,7 @@ a resource with a responder that lacks it: access fails closed.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
@@ -16,11 +17,14 @@ from falcon.asgi import Request, Response
 from msgspec import Struct
 
 from backend.auth import Access
-from backend.errors import Invalid, TooLarge
+from backend.errors import Invalid, TooLarge, TooSlow
 from backend.services import Services
 
 JSON_LIMIT_BYTES = 8 * 1024 * 1024
 """Larger than any batch that a task sends; more is not read."""
+
+BODY_SECONDS = 60.0
+"""A task's largest batch needs a second; whoever sends a byte now and then does not hold memory for ever."""
 
 Responder = Callable[..., Awaitable[None]]
 
@@ -80,12 +84,16 @@ def operation(
 
 
 async def read_limited(req: Request, limit: int) -> bytes:
-    """The whole body. Raises TooLarge once it is longer than `limit` bytes."""
+    """The whole body. Raises TooLarge once it is longer than `limit` bytes, TooSlow if it does not come in time."""
     data = bytearray()
-    async for chunk in req.stream:
-        data += chunk
-        if len(data) > limit:
-            raise TooLarge(f"the body is larger than {limit:,} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in req.stream:
+                data += chunk
+                if len(data) > limit:
+                    raise TooLarge(f"the body is larger than {limit:,} bytes")
+    except TimeoutError:
+        raise TooSlow(f"the body did not arrive within {BODY_SECONDS:g} s") from None
     return bytes(data)
 
 

@@ -43,12 +43,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     backend_api_url: Annotated[str, Meta(description="base URL that tasks call; default: this server's own")] = ""
     processor_auth_token: Annotated[str, Meta(description="bearer token of the tasks")] = ""
     processor_auth_token_previous: Annotated[str, Meta(description="accepted beside it while one is rotated")] = ""
-    admin_password: Annotated[str, Meta(description="for the login")] = ""
+    admin_password: Annotated[str, Meta(description="for the login, or its Argon2 hash (`$argon2id$...`)")] = ""
     metrics_token: Annotated[str, Meta(description="bearer token that may read /metrics")] = ""
     device_auth: Annotated[
         Literal["required", "open"],
         Meta(description="whether frames must send their token: required or open"),
     ] = "required"
+    cors_origins: Annotated[
+        str,
+        Meta(description="origins (https://host) whose pages may call with a token, parted by spaces; none: no page"),
+    ] = ""
     host: Annotated[str, Meta(description="address to listen on; default 127.0.0.1 embedded, else 0.0.0.0")] = ""
     port: Annotated[
         int, Meta(ge=0, le=65535, description="port to listen on; 0: 8080, or embedded the one kept in the data folder")
@@ -149,6 +153,18 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         faults.append(f"BUCKET_URL: {settings.bucket_url!r} should be gs://name or file:///folder.")
     if settings.tick_service_account and not settings.tick_audience:
         faults.append("TICK_AUDIENCE: missing. It must be set where TICK_SERVICE_ACCOUNT is: this service's address.")
+    faults += [
+        f"CORS_ORIGINS: {origin!r} should be https://host or http://host, with nothing behind it."
+        for origin in settings.cors_origins.split()
+        if not _is_origin(origin)
+    ]
+    if settings.admin_password.startswith("$"):  # a hash, and nothing else needs the library for them here
+        from backend.passwords import is_hash
+
+        try:
+            is_hash(settings.admin_password)
+        except ValueError as error:
+            faults.append(f"ADMIN_PASSWORD: {error}.")
     if settings.cloud_run_endpoint and not _may_be_spoken_to(settings.cloud_run_endpoint):
         faults.append(
             f"CLOUD_RUN_ENDPOINT: {settings.cloud_run_endpoint!r} should be https://host, or on this machine "
@@ -163,6 +179,15 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+def _is_origin(text: str) -> bool:
+    """Whether this is what a browser sends as `Origin`."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}"
+    except ValueError:
+        return False
 
 
 def _may_be_spoken_to(endpoint: str) -> bool:

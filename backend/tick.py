@@ -71,7 +71,8 @@ async def tick(services: Services) -> TickReport:
 
     if not await part("the epoch", lambda: _may_work(services), True):
         return TickReport(reason=f"this backend takes no changes: it is {services.standing.state}")
-    freed = await part("expired leases", lambda: services.database.write(claims.free_expired, now), 0)
+    seconds = services.settings.lease_seconds
+    freed = await part("expired leases", lambda: services.database.write(claims.free_expired, now, seconds), 0)
     if freed:
         log.warning("[JobQueue] %d leases expired; their images are pending again", freed)
     ended = await part("following executions", lambda: services.queue.follow(now), 0)

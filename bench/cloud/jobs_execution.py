@@ -93,6 +93,11 @@ class RunningExecution:
         for thread in self._threads:
             thread.join(self._definition.term_grace_seconds + 10.0)
 
+    def running(self) -> list[subprocess.Popen[bytes]]:
+        """The processes of its tasks that have not ended yet."""
+        with self._lock:
+            return [process for process in self._processes.values() if process.returncode is None]
+
     @property
     def failure(self) -> str | None:
         """Why it failed, once it has."""

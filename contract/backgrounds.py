@@ -9,11 +9,17 @@ BACKGROUND_LIGHT = 0.0357
 
 
 def background_of(palette: Palette) -> tuple[int, int, int]:
-    """(red, green, blue), 0 to 255: the source colour, dimmed to at most `BACKGROUND_LIGHT` with its hue kept."""
+    """(red, green, blue), 0 to 255: the source colour, dimmed to at most `BACKGROUND_LIGHT` and muted, its hue kept."""
     red, green, blue = (_light(int(palette.source_color[place : place + 2], 16) / 255) for place in (1, 3, 5))
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue  # IEC 61966-2-1
     factor = min(1.0, BACKGROUND_LIGHT / luminance) if luminance > 0 else 1.0
-    return _level(red * factor), _level(green * factor), _level(blue * factor)
+    grey = luminance * factor
+    return _level(_mean(red * factor, grey)), _level(_mean(green * factor, grey)), _level(_mean(blue * factor, grey))
+
+
+def _mean(light: float, grey: float) -> float:
+    """Half way to grey: beside a photo a pure colour draws the eye."""
+    return (light + grey) / 2
 
 
 def _light(value: float) -> float:

@@ -24,22 +24,9 @@ if TYPE_CHECKING or not COMPILES:
         zero,
     )
 else:
-    from native.vectors_llvm import (
-        BYTES,
-        LANES,
-        halve_four,
-        load,
-        load_bytes,
-        multiply_add,
-        round_scaled,
-        splat,
-        store,
-        store_bytes,
-        store_pixels,
-        transpose_bytes,
-        transpose_floats,
-        zero,
-    )
+    from native.vector_type import BYTES, LANES
+    from native.vectors_llvm import load, multiply_add, round_scaled, splat, store, transpose_floats, zero
+    from native.vectors_llvm_bytes import halve_four, load_bytes, store_bytes, store_pixels, transpose_bytes
 
 __all__ = [
     "BYTES",

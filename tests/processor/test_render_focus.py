@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import encoded, pixels_of, with_orientation
 from pictures import scene as photo
@@ -70,6 +70,7 @@ def test_where_nothing_stands_out_it_is_the_middle(picture: np.ndarray) -> None:
     assert find_focus(picture) == (0.5, 0.5)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 9))
 def test_a_point_is_always_inside(height: int, width: int, seed: int) -> None:
     x, y = find_focus(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))

@@ -11,7 +11,6 @@ from msgspec import Meta, Struct, field
 
 from contract.frame_messages import FrameFilters, Gap, Interval
 from contract.messages import (
-    Colour,
     DeviceName,
     Focus,
     Histogram,
@@ -103,24 +102,6 @@ class ImageList(Struct, frozen=True, kw_only=True):
 
     images: tuple[ImageInfo, ...]
     next: str | None = None
-
-
-SchemeVariant = Literal["tonal_spot", "vibrant", "neutral", "fidelity"]
-SchemeContrast = Annotated[float, Meta(ge=-1, le=1)]
-
-
-class ColourSchemes(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Two Material 3 schemes from one source colour: each role's colour by its name, such as `onPrimary`.
-
-    `color_palette` is there for two photos together: the palette of both, whose source colour this is.
-    """
-
-    source_color: Colour
-    variant: SchemeVariant
-    contrast: SchemeContrast
-    light: dict[str, Colour]
-    dark: dict[str, Colour]
-    color_palette: Palette | None = None
 
 
 class DeviceBody(Struct, frozen=True, kw_only=True):

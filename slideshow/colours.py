@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
-from contract.admin_messages import SchemeVariant
+from contract.scheme_messages import SchemeVariant
 from slideshow.errors import CommandFailed
 from slideshow.words import counted
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from contract.admin_messages import ColourSchemes, SchemeVariant
 from contract.messages import Device, Histogram, Palette
+from contract.scheme_messages import ColourSchemes, SchemeVariant
 from slideshow.rendered_files import LARGEST_FILE_MIB
 
 PREVIEW_SIDE = 320

@@ -11,9 +11,9 @@ from materialyoucolor.dynamiccolor.variant import Variant
 from materialyoucolor.hct import Hct
 
 from backend.schemes import KEPT_SCHEMES, _schemes, default_variant, schemes_of
-from contract.admin_messages import SchemeVariant
 from contract.histogram import lab_of
 from contract.messages import Palette
+from contract.scheme_messages import SchemeVariant
 
 BLUE = "#0000FF"
 

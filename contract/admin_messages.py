@@ -9,16 +9,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from contract.frame_messages import FrameFilters, Gap, Interval
 from contract.messages import (
-    DeviceName,
     Focus,
     Histogram,
     ImageId,
     ImageState,
     Orientation,
     Palette,
-    Side,
 )
 
 
@@ -102,60 +99,6 @@ class ImageList(Struct, frozen=True, kw_only=True):
 
     images: tuple[ImageInfo, ...]
     next: str | None = None
-
-
-class DeviceBody(Struct, frozen=True, kw_only=True):
-    """A device to be created or changed; id defaults to name, orientation to that of the size.
-
-    What is left out of the last four stays as it is. A new device has no interval, no gap and no filters, and pairs
-    photos of the other orientation if its shape suits.
-    """
-
-    name: DeviceName
-    width: Side
-    height: Side
-    id: DeviceName | None = None
-    orientation: Orientation | None = None
-    interval: Interval | None = None
-    gap: Gap | None = None
-    pairing: bool | None = None
-    filters: FrameFilters | None = None
-
-
-class DeviceSaved(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """`token` is there once: when the device is new. It cannot be shown again."""
-
-    success: bool
-    device_id: str
-    token: str | None = None
-
-
-class DeviceInfo(Struct, frozen=True, kw_only=True):
-    """`ready` counts the photos that have today's picture for this device.
-
-    `interval` in seconds, `gap` in pixels; `pairs` says whether it has halves, which takes pairing and a shape that
-    suits. `seen_at`, to the minute and in seconds since the epoch, is when it last asked.
-    """
-
-    id: str
-    name: str
-    key: str
-    width: int
-    height: int
-    orientation: Orientation
-    ready: int = 0
-    interval: int = 0
-    gap: int = 0
-    pairing: bool = False
-    pairs: bool = False
-    filters: FrameFilters = FrameFilters()
-    seen_at: float | None = None
-
-
-class DeviceList(Struct, frozen=True, kw_only=True):
-    """All devices, in the order of their creation."""
-
-    devices: tuple[DeviceInfo, ...]
 
 
 ExecutionState = Literal["starting", "running", "succeeded", "failed", "lost"]

@@ -13,9 +13,6 @@ import httpx
 import msgspec
 
 from contract.admin_messages import (
-    DeviceBody,
-    DeviceList,
-    DeviceSaved,
     FlushAnswer,
     ImageInfo,
     ImageList,
@@ -27,6 +24,7 @@ from contract.admin_messages import (
     SyncReport,
     UploadedImage,
 )
+from contract.device_messages import DeviceBody, DeviceList, DeviceSaved
 from slideshow.errors import Refused, Unreachable
 
 T = TypeVar("T")

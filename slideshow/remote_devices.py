@@ -44,7 +44,7 @@ def add_device(name: str, size: str, as_json: bool, access: Access) -> None:
     The pictures for it are made by themselves. A new device has a token, which its frame sends; it is
     shown once.
     """
-    from contract.admin_messages import DeviceBody
+    from contract.device_messages import DeviceBody
     from slideshow.screens import screen
 
     try:

@@ -14,7 +14,7 @@ from backend.database.half_set import drop_halves, queue_halves
 from backend.database.recorded import devices_changed
 from backend.database.tables import devices, processed_images
 from backend.database.work_set import settle
-from contract.admin_messages import DeviceBody
+from contract.device_messages import DeviceBody
 from contract.halves import half_key, half_size
 from contract.messages import orientation_of
 from contract.object_names import device_folder

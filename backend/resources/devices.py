@@ -15,7 +15,8 @@ from backend.errors import Conflict, Invalid, NotFound
 from backend.operations import answer, operation
 from backend.services import Services
 from contract import object_names
-from contract.admin_messages import DeviceBody, DeviceInfo, DeviceList, DeviceSaved, Problem
+from contract.admin_messages import Problem
+from contract.device_messages import DeviceBody, DeviceInfo, DeviceList, DeviceSaved
 from contract.frame_messages import FrameFilters
 from contract.messages import DeviceName, Success
 

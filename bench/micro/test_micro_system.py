@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from backend.database import Database, claims, devices, images
-from contract.admin_messages import DeviceBody
 from contract.bucket_disk import DiskBucket
+from contract.device_messages import DeviceBody
 from contract.messages import ClaimedImage, ClaimRequest, ProcessedImages
 from contract.sidecars import Sidecar
 from processor.results import Stored, result_of, sidecar_of

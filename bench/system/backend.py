@@ -25,7 +25,7 @@ from msgspec import Struct
 from bench.system import processes
 from bench.system.instruments import Instruments
 from bench.system.network import Network
-from contract.admin_messages import DeviceBody
+from contract.device_messages import DeviceBody
 from contract.messages import Device
 from slideshow.backend_process import START_SECONDS, STOP_SECONDS, announcement, kept_password
 from slideshow.client import Client

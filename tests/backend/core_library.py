@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from backend.database import Database, claims, devices, images, results
 from backend.database.tables import images as image_table
 from backend.database.tables import processed_images
-from contract.admin_messages import DeviceBody
+from contract.device_messages import DeviceBody
 from contract.messages import (
     ClaimAnswer,
     ClaimedImage,

@@ -23,8 +23,8 @@ from backend.services import Services
 from backend.settings import Settings
 from backend.tick import TickReport, loop, tick
 from contract import object_names
-from contract.admin_messages import DeviceBody
 from contract.bucket import ObjectNotFound, uri_of
+from contract.device_messages import DeviceBody
 from contract.messages import ClaimRequest
 from contract.recipes import recipe
 from contract.sidecars import Sidecar, SidecarResult

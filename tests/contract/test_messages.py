@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract import admin_messages, messages, sidecars
+from contract import admin_messages, device_messages, messages, sidecars
 from contract.messages import Device, DeviceName, orientation_of
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -74,12 +74,12 @@ GIVEN: list[tuple[type, dict[str, Any]]] = [
             ],
         },
     ),
-    (admin_messages.DeviceBody, {"name": "small", "width": 800, "height": 480}),
+    (device_messages.DeviceBody, {"name": "small", "width": 800, "height": 480}),
     (
-        admin_messages.DeviceBody,
+        device_messages.DeviceBody,
         {"id": "1", "name": "small", "width": 800, "height": 480, "orientation": "landscape"},
     ),
-    (admin_messages.DeviceSaved, {"success": True, "deviceId": "1"}),
+    (device_messages.DeviceSaved, {"success": True, "deviceId": "1"}),
     (
         admin_messages.Slideshow,
         {
@@ -187,11 +187,11 @@ def test_every_message_is_frozen_and_takes_unknown_fields() -> None:
         (messages.Palette, {**PALETTE, "primary": "#abcdef"}, "primary"),
         (messages.Palette, {**PALETTE, "allColors": []}, "allColors"),
         (messages.Palette, {**PALETTE, "allColors": ["#000000"] * 9}, "allColors"),
-        (admin_messages.DeviceBody, {"name": "a", "width": 0, "height": 1}, "width"),
-        (admin_messages.DeviceBody, {"name": "a", "width": 1, "height": 8193}, "height"),
-        (admin_messages.DeviceBody, {"name": "..", "width": 1, "height": 1}, "name"),
-        (admin_messages.DeviceBody, {"name": "a/b", "width": 1, "height": 1}, "name"),
-        (admin_messages.DeviceBody, {"name": "a", "id": "x\n", "width": 1, "height": 1}, "id"),
+        (device_messages.DeviceBody, {"name": "a", "width": 0, "height": 1}, "width"),
+        (device_messages.DeviceBody, {"name": "a", "width": 1, "height": 8193}, "height"),
+        (device_messages.DeviceBody, {"name": "..", "width": 1, "height": 1}, "name"),
+        (device_messages.DeviceBody, {"name": "a/b", "width": 1, "height": 1}, "name"),
+        (device_messages.DeviceBody, {"name": "a", "id": "x\n", "width": 1, "height": 1}, "id"),
     ],
 )
 def test_a_wrong_field_is_named(kind: type, body: dict[str, Any], field: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m bench`: list, run, compare. The modules behind a command are imported when it is asked for."""
+"""`python -m bench`: list, run, compare, report. The modules behind a command are imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def list_() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the whole run as JSON.")
 @click.option("--out", type=FILE, help="Where the run is kept; default: bench/results, by date and commit.")
+@click.option("--report", "reported", is_flag=True, help="End with the page that `report` makes of the run.")
 def run(
     cases: tuple[str, ...],
     samples: Path | None,
@@ -61,6 +62,7 @@ def run(
     planted: float,
     as_json: bool,
     out: Path | None,
+    reported: bool,
 ) -> None:
     """Run the cases, or all of them, and keep what they found."""
     import msgspec
@@ -97,6 +99,11 @@ def run(
     else:
         click.echo("\n".join(lines(found)))
     say(f"kept in {path}")
+    if reported:
+        from bench.report import page_for, write_page
+
+        write_page(found, page_for(path))
+        say(f"report: {page_for(path)}")
     sys.exit(1 if any(case.failed for case in found.cases) else 0)
 
 
@@ -131,6 +138,33 @@ def compare(before: Path, after: Path) -> None:
     if not found:
         raise click.ClickException("the two runs have no case with times in common")
     click.echo("\n".join(map(sentence, found)))
+
+
+@main.command()
+@click.argument("run_file", type=FILE, required=False, metavar="[RUN.json]")
+@click.option("--out", type=FILE, help="Where the page is written; default: build/bench-report, by the run's name.")
+@click.option("--picture", type=FILE, metavar="FILE.png", help="Draw the summary of the case image instead of a page.")
+def report(run_file: Path | None, out: Path | None, picture: Path | None) -> None:
+    """Make one HTML page of a kept run; without a name, of the latest in bench/results."""
+    from bench.report import newest, page_for, write_page
+    from bench.report.picture import NothingToDraw, write_picture
+    from bench.results import UnreadableRun, load
+    from bench.running import RESULTS
+
+    try:
+        chosen = run_file or newest(RESULTS)
+        found = load(chosen)
+        if picture is not None:
+            write_picture(found, picture)
+            click.echo(picture)
+        if picture is None or out is not None:
+            path = out or page_for(chosen)
+            write_page(found, path)
+            click.echo(path)
+    except (UnreadableRun, NothingToDraw) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from collections import deque
 from typing import IO
 
 from google.cloud import run_v2
+from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2
 from msgspec import Struct
 
@@ -52,6 +53,8 @@ class CloudRunModel:
         self.definition = definition
         self.requests: list[run_v2.RunJobRequest] = []
         self.faults: deque[Fault] = deque()
+        self.missing: set[str] = set()
+        """Permissions on the job that whoever asks does not have; told, not enforced."""
         self.executions: list[RunningExecution] = []
         self._output = output
         self._start_seconds = start_seconds
@@ -138,13 +141,27 @@ class CloudRunModel:
         newest = self.executions[::-1][: request.page_size or 100]
         return run_v2.ListExecutionsResponse(executions=[execution.seen() for execution in newest])
 
+    def test_iam_permissions(
+        self, request: iam_policy_pb2.TestIamPermissionsRequest
+    ) -> iam_policy_pb2.TestIamPermissionsResponse:
+        """Those of the permissions asked for that are not in `missing`."""
+        self._meet_fault("TestIamPermissions")
+        if request.resource != self.job:
+            raise CallRefused("NOT_FOUND", f"Resource {request.resource!r} does not exist")
+        granted = [permission for permission in request.permissions if permission not in self.missing]
+        return iam_policy_pb2.TestIamPermissionsResponse(permissions=granted)
+
     def get_job(self, request: run_v2.GetJobRequest) -> run_v2.Job:
         """The job as it is deployed."""
         self._meet_fault("GetJob")
         if request.name != self.job:
             raise CallRefused("NOT_FOUND", f"Resource {request.name!r} does not exist")
         container = run_v2.Container(image="local", env=self.definition.shown_environment())
-        template = run_v2.TaskTemplate(containers=[container], max_retries=self.definition.retries)
+        template = run_v2.TaskTemplate(
+            containers=[container],
+            max_retries=self.definition.retries,
+            timeout=duration_pb2.Duration(seconds=round(self.definition.timeout_seconds)),
+        )
         return run_v2.Job(
             name=self.job,
             template=run_v2.ExecutionTemplate(template=template, task_count=1),

@@ -1,7 +1,7 @@
 """An imitated Cloud Run on 127.0.0.1, over gRPC and REST, that really starts the tasks of one job.
 
-It knows google.cloud.run.v2 Jobs (RunJob, GetJob), Executions (GetExecution, ListExecutions) and
-google.longrunning Operations (GetOperation), so that Google's own client talks to it.
+It knows google.cloud.run.v2 Jobs (RunJob, GetJob; TestIamPermissions over gRPC alone), Executions (GetExecution,
+ListExecutions) and google.longrunning Operations (GetOperation), so that Google's own client talks to it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import grpc
 from google.cloud import run_v2
+from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import json_format
 
@@ -93,6 +94,11 @@ def _handlers(model: CloudRunModel) -> tuple[Any, ...]:
         f"{v2}.Jobs": {
             "RunJob": unary(model.run_job, run_v2.RunJobRequest.deserialize, to_operation),
             "GetJob": unary(model.get_job, run_v2.GetJobRequest.deserialize, run_v2.Job.serialize),
+            "TestIamPermissions": unary(
+                model.test_iam_permissions,
+                iam_policy_pb2.TestIamPermissionsRequest.FromString,
+                iam_policy_pb2.TestIamPermissionsResponse.SerializeToString,
+            ),
         },
         f"{v2}.Executions": {
             "GetExecution": unary(

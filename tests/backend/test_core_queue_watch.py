@@ -15,7 +15,7 @@ START = 1_700_000_000.0
 
 def test_the_queue_is_told_of_while_photos_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "backend.queue_watch")
-    library = Library(f"sqlite:///{tmp_path}/library.db")
+    library = Library(tmp_path / "library.db")
     watch = QueueWatch(library.database)
 
     def told(at: float) -> list[str]:

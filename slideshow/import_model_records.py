@@ -1,0 +1,265 @@
+"""Makes permanent records of the model system's rows, and writes those that the bucket does not have yet.
+
+Every original is read once: its bytes say what its id is here and how it is upright. The model system took no notice
+of EXIF orientation, so the pictures that it made of a turned photo are left to be made anew; all others are shown as
+they are. Nothing of the model system's is changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct, field
+
+from contract import object_names
+from contract.bucket import NO_OBJECT, Bucket, BucketError, ObjectChanged, ObjectNotFound, name_in
+from contract.messages import Palette, orientation_of
+from contract.recipes import recipe
+from contract.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
+from slideshow.import_model_reading import Model, Row, colours, moment
+
+if TYPE_CHECKING:
+    from backend.image_header import UploadHeader
+
+JSON = "application/json"
+LEGACY = "legacy"
+ORIGINAL_LIMIT_BYTES = 256 * 1024 * 1024
+MOST_PIXELS = 1_000_000_000
+"""The processor has its own limit, and says which photo is beyond it."""
+AT_ONCE = 8
+"""Originals in memory at a time."""
+_ORIENTATION, _UPRIGHT = 0x0112, 1
+"""The EXIF tag, and its value for a photo that was not turned (EXIF 2.32, 4.6.4 A)."""
+
+
+class ImportReport(Struct):
+    """How many were taken over, and a sentence for each row that was left out; `known` are photos and devices."""
+
+    devices: int = 0
+    images: int = 0
+    pictures: int = 0
+    known: int = 0
+    copied: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+
+class _LeftOut(Exception):
+    """A row cannot be taken over; the message says which and why."""
+
+
+class _Taken(Struct, frozen=True):
+    """What became of one photo: its pictures, None if it was known; and whether its original was copied."""
+
+    pictures: int | None
+    copied: bool = False
+
+
+def write_records(
+    bucket: Bucket, model: Model, now: float, tell: Callable[[str], None], *, dry_run: bool = False
+) -> ImportReport:
+    """Write what is missing. Raises BucketError if the bucket fails, UnreadableRecord for a damaged one of devices."""
+    report = ImportReport()
+    keys = _take_devices(bucket, model.devices, now, report, dry_run=dry_run)
+    take = partial(_take_image, bucket, model, keys, now, dry_run)
+    with ThreadPoolExecutor(AT_ONCE, "import") as threads:
+        for number, taken in enumerate(threads.map(take, model.images), 1):
+            if isinstance(taken, str):
+                report.left_out.append(taken)
+            elif taken.pictures is None:
+                report.known += 1
+            else:
+                report.images += 1
+                report.pictures += taken.pictures
+                report.copied += taken.copied
+            tell(f"{number} of {len(model.images)} photos looked at")
+    return report
+
+
+def _take_devices(bucket: Bucket, rows: list[Row], now: float, report: ImportReport, *, dry_run: bool) -> set[str]:
+    """Add the devices that are not known; the keys of all that are then there."""
+    from backend.reading_records import read_devices_record
+
+    there = read_devices_record(bucket)
+    try:
+        generation = bucket.stat(object_names.DEVICES).generation
+    except ObjectNotFound:
+        generation = NO_OBJECT
+    known = there.devices if there else ()
+    taken = {device.id for device in known} | {device.key for device in known}
+    new = []
+    for row in rows:
+        if {str(row["id"]), str(row["name"])} & taken:
+            report.known += 1
+            continue
+        try:
+            device = _device(row, now)
+        except _LeftOut as fault:
+            report.left_out.append(str(fault))
+            continue
+        new.append(device)
+        taken |= {device.id, device.key}
+    if new and not dry_run:
+        record = DevicesRecord(
+            revision=(there.revision if there else 0) + 1,
+            devices=(*known, *new),
+            picture_key=(there.picture_key if there else "") or secrets.token_hex(32),
+        )
+        bucket.write_if(object_names.DEVICES, msgspec.json.encode(record), JSON, generation)
+    report.devices = len(new)
+    return {device.key for device in (*known, *new)}
+
+
+def _device(row: Row, now: float) -> RecordedDevice:
+    try:
+        width, height = int(row["width"]), int(row["height"])
+        made = RecordedDevice(
+            id=str(row["id"]),
+            name=str(row["name"]),
+            key=str(row["name"]),
+            width=width,
+            height=height,
+            orientation=row["orientation"] or orientation_of(width, height),
+            recipe=recipe(width, height),
+            created_at=now,
+            changed_at=now,
+        )
+        object_names.device_folder(made.key)
+        return msgspec.json.decode(msgspec.json.encode(made), type=RecordedDevice)  # checks what was put in
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise _LeftOut(f"device {row['id']!r}: {error}") from error
+
+
+def _take_image(bucket: Bucket, model: Model, keys: set[str], now: float, dry_run: bool, row: Row) -> _Taken | str:
+    """Write one photo's record; a sentence if it is left out. Raises BucketError if the bucket itself fails."""
+    try:
+        name = _original(bucket, row)
+        image_id = object_names.image_of(name)
+        if image_id is not None and _has_record(bucket, image_id):
+            return _Taken(None)  # without reading the original again
+        try:
+            data = bucket.read(name, ORIGINAL_LIMIT_BYTES)
+        except ObjectNotFound:
+            raise _LeftOut(f"photo {row['id']!r}: its original {name} is not in the bucket") from None
+        record = _record(bucket, row, name, data, model.pictures.get(str(row["id"]), []), keys, now)
+        if _has_record(bucket, record.image_id):
+            return _Taken(None)
+        copied = record.file_path != name
+        if not dry_run:
+            if copied:
+                bucket.create(record.file_path, data, "application/octet-stream")
+            bucket.write_if(object_names.record(record.image_id), msgspec.json.encode(record), JSON, NO_OBJECT)
+        return _Taken(len(record.results), copied)
+    except ObjectChanged:
+        return _Taken(None)  # another run, or the model's database has the same photo twice
+    except _LeftOut as fault:
+        return str(fault)
+    except BucketError as error:
+        if error.temporary:
+            raise
+        return f"photo {row['id']!r}: {error}"
+
+
+def _original(bucket: Bucket, row: Row) -> str:
+    try:
+        return name_in(bucket, str(row["file_path"]))
+    except ValueError as error:
+        raise _LeftOut(f"photo {row['id']!r}: {error}") from error
+
+
+def _has_record(bucket: Bucket, image_id: str) -> bool:
+    try:
+        bucket.stat(object_names.record(image_id))
+    except ObjectNotFound:
+        return False
+    return True
+
+
+def _record(
+    bucket: Bucket, row: Row, name: str, data: bytes, pictures: list[Row], keys: set[str], now: float
+) -> ImageRecord:
+    from backend.errors import Refused
+    from backend.image_header import read_upload_header
+
+    filename = name.rpartition("/")[2]
+    try:
+        header: UploadHeader = read_upload_header(
+            data, filename, max_pixels=MOST_PIXELS, max_progressive_pixels=MOST_PIXELS
+        )
+    except Refused as refusal:
+        raise _LeftOut(f"photo {row['id']!r}: {refusal.detail}") from refusal
+    file_hash = hashlib.sha256(data).hexdigest()
+    image_id = file_hash[:32]
+    own_name = object_names.original(image_id, header.extension)
+    results = [] if turned(data) else _results(bucket, pictures, keys, now)
+    return ImageRecord(
+        image_id=image_id,
+        revision=1,
+        # Where the model system's name is ours too, the original is shared; else it gets a copy under its own name.
+        file_path=name if object_names.image_of(name) == image_id else own_name,
+        file_hash=file_hash,
+        filename=filename,
+        byte_size=len(data),
+        width=header.width,
+        height=header.height,
+        orientation=header.orientation,
+        ingested_at=moment(row["ingested_at"]) or now,
+        captured_at=header.captured_at,
+        rendered_at=max((result.processed_at for result in results), default=None),
+        processed_at=max((result.processed_at for result in results), default=None),
+        palette=results[0].palette if results else None,
+        results=tuple(results),
+    )
+
+
+def turned(data: bytes) -> bool:
+    """Whether a photo is to be shown turned or mirrored, which the model system did not know; so is what it could
+    not read at all.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return bool(picture.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return True
+
+
+def _results(bucket: Bucket, rows: list[Row], keys: set[str], now: float) -> list[RecordedResult]:
+    """The pictures that are there, in our words; one that cannot be understood is made anew instead."""
+    found = []
+    for row in rows:
+        if row["device_size"] not in keys:
+            continue
+        try:
+            name = name_in(bucket, str(row["file_path"]))
+            bucket.stat(name)
+            found.append(
+                RecordedResult(
+                    device=row["device_size"],
+                    width=int(row["width"]),
+                    height=int(row["height"]),
+                    file_path=name,
+                    recipe=LEGACY,
+                    processed_at=moment(row["processed_at"]) or now,
+                    palette=_palette(row),
+                )
+            )
+        except (ObjectNotFound, ValueError, TypeError):
+            continue
+    return found
+
+
+def _palette(row: dict[str, Any]) -> Palette:
+    """Raises ValueError for what are no colours."""
+    three = [str(row[f"color_{part}"]).upper() for part in ("primary", "secondary", "tertiary")]
+    source = str(row["color_source"] or three[0]).upper()
+    every = (colours(row["color_palette"]) or three)[:8]
+    told = {"primary": three[0], "secondary": three[1], "tertiary": three[2], "sourceColor": source, "allColors": every}
+    return msgspec.convert(told, Palette)

@@ -97,7 +97,7 @@ def noise_words(rows: Sequence[Bar]) -> str:
 
 
 def _bold(words: str) -> float:
-    return text_width(words) * 1.12
+    return text_width(words) * 1.2
 
 
 def _end(row: Bar) -> float:

@@ -244,3 +244,17 @@ def test_the_picture_is_drawn_from_the_case_image(run: Run, tmp_path: Path) -> N
     refused = CliRunner().invoke(main, ["report", str(kept), "--picture", str(drawn)])
     assert refused.exit_code == 1
     assert "did not measure the case image" in refused.output
+
+
+def test_a_run_can_end_with_the_path_of_its_report(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (40, 30)).save(photos / "a.jpg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(running, "run_cases", lambda *_, **__: run)  # what it measures is not the subject here
+    ended = CliRunner().invoke(main, ["run", "--report", "--samples", str(photos), "--out", "kept.json"])
+    assert ended.exit_code == 0, ended.output
+    assert ended.output.splitlines()[-1] == "report: build/bench-report/kept.html"
+    assert (tmp_path / "build/bench-report/kept.html").read_text() == page(run)

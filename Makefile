@@ -36,7 +36,7 @@ check: .venv/.ready-dev ## the suite with its long forms, at most 45 minutes
 	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable --cov --cov-report=term --cov-fail-under=90
 
 bench: .venv/.ready-dev ## measure everything beside its rivals, over made pictures or SAMPLES=folder
-	$(BIN)/python -m bench run $(if $(SAMPLES),--samples "$(SAMPLES)") $(BENCH)
+	$(BIN)/python -m bench run --report $(if $(SAMPLES),--samples "$(SAMPLES)") $(BENCH)
 
 bench-rivals: ## install the rivals that need Node.js (npm ci); without them `make bench` names them as missing
 	cd bench/contenders/node && npm ci --no-audit --no-fund

@@ -24,9 +24,10 @@ from backend.playlist.pairs import Entry, HalfFacts
 from contract.frame_messages import FrameFilters, QueueEntry
 from contract.halves import half_size
 
-QUICK_SECONDS = 0.05
+SMALL_LIBRARY = 2000
+"""Photos; such a library is read whenever it has changed."""
 BUSY_SHARE = 0.05
-"""Of the time, for reading a library that takes longer than `QUICK_SECONDS`: it is read again that much later."""
+"""Of the time, for reading a larger one while photos are added to it; a photo that goes is noticed at once."""
 ATTEMPTS = 4
 _NOTHING_KNOWN = HalfFacts()
 
@@ -45,6 +46,7 @@ class Show:
         self.hour = hour
         self.stamp = -1
         self.rest_until = 0.0
+        self.behind = False
         self.ahead: list[Bag] = []
         self.library: Library | None = None
         self.made: dict[Place, QueueEntry] = {}
@@ -56,6 +58,7 @@ class Show:
     def doubt(self) -> None:
         """Have the database asked again at the next question."""
         self.stamp, self.rest_until = -1, 0.0
+        self.mark = self.mark._replace(version=-1)
 
     def slot(self, now: float) -> int:
         """What differs between two entries that are due."""
@@ -114,7 +117,7 @@ class Shows:
         now = self._clock()
         if show.is_over(now) or (show.device is not device and _shape(show.device) != _shape(device)):
             return False
-        return show.stamp == stamp or time.monotonic() < show.rest_until
+        return show.stamp == stamp and not (show.behind and time.monotonic() >= show.rest_until)
 
     async def _bring_level(self, show: Show | None, device: DeviceRow) -> Show:
         filters = msgspec.convert(device.filters, FrameFilters) if device.filters else None
@@ -122,9 +125,11 @@ class Shows:
             now = self._clock()
             hour = hour_of(filters, now)
             mark = await self._database.read(bags.mark, device.id, device.key)
-            if show is not None and (show.mark, show.hour, _shape(show.device)) == (mark, hour, _shape(device)):
-                show.device = device
-                if not show.is_over(now):
+            if show is not None and _shape(show.device) == _shape(device) and not show.is_over(now):
+                same = (show.mark, show.hour) == (mark, hour)
+                grown = show.mark.version == mark.version and show.mark.pictures[0] <= mark.pictures[0]
+                if same or (grown and time.monotonic() < show.rest_until):
+                    show.device, show.behind = device, not same
                     return show
             began = time.monotonic()
             photos = await self._database.read(bags.photos, device.key, half_of(device), filters, now)
@@ -138,7 +143,7 @@ class Shows:
                 mark = mark._replace(version=fresh.version)
             made = Show(device, photos, mark, fresh, hour)
             seconds = time.monotonic() - began
-            if seconds > QUICK_SECONDS:
+            if len(photos.photos) > SMALL_LIBRARY:
                 made.rest_until = time.monotonic() + seconds / BUSY_SHARE
             return made
         raise Unavailable("another backend changes what this device shows; try again")

@@ -145,7 +145,7 @@ class BackendServer:
         """Upload photos number `first` and following; their ids in this order."""
         return [self.upload(photo(first + index), f"photo-{first + index}.jpg")["id"] for index in range(number)]
 
-    def add_device(self, name: str, width: int = 80, height: int = 48, **more: str) -> dict[str, Any]:
+    def add_device(self, name: str, width: int = 80, height: int = 48, **more: object) -> dict[str, Any]:
         answer = self.admin.post(
             "/api/devices", json={"name": name, "width": width, "height": height, "pairing": False, **more}
         )

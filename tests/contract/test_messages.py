@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract import admin_messages, device_messages, messages, sidecars
+from contract import admin_messages, device_messages, frame_messages, messages, sidecars
 from contract.messages import Device, DeviceName, orientation_of
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -81,7 +81,7 @@ GIVEN: list[tuple[type, dict[str, Any]]] = [
     ),
     (device_messages.DeviceSaved, {"success": True, "deviceId": "1"}),
     (
-        admin_messages.Slideshow,
+        frame_messages.Slideshow,
         {
             "deviceId": "1",
             "queue": [
@@ -165,7 +165,7 @@ def test_our_own_messages_ask_for_no_more_than_they_did(name: str, required: set
 
 def test_every_message_is_frozen_and_takes_unknown_fields() -> None:
     seen = 0
-    for module in (messages, admin_messages, sidecars):
+    for module in (messages, admin_messages, device_messages, frame_messages, sidecars):
         for name, kind in inspect.getmembers(module, inspect.isclass):
             if issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__:
                 assert kind.__struct_config__.frozen, name

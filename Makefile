@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cloud test check bench bench-rivals lint lock clean .venv
+.PHONY: help demo demo-cloud test check bench bench-rivals lint lock images clean .venv
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z.-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,14 @@ bench: .venv/.ready-dev ## measure everything beside its rivals, over made pictu
 
 bench-rivals: ## install the rivals that need Node.js (npm ci); without them `make bench` names them as missing
 	cd bench/contenders/node && npm ci --no-audit --no-fund
+
+# Without Docker: make images IMAGE_BUILD="buildah bud --isolation chroot --network host" SLIDESHOW_IMAGES=buildah
+IMAGE_BUILD ?= docker build
+images: .venv/.ready-dev ## build the images, and look inside; with SLIDESHOW_IMAGES=buildah run them too
+	$(IMAGE_BUILD) -f Dockerfile.processor -t slideshow-processor .
+	$(IMAGE_BUILD) -f Dockerfile.backend -t slideshow-backend .
+	$(IMAGE_BUILD) -f Dockerfile.backend --target with-workers -t slideshow-backend-with-workers .
+	$(BIN)/python -m pytest -s tests/deploy/test_images.py
 
 lint: .venv/.ready-dev ## ruff and mypy
 	$(BIN)/ruff check .

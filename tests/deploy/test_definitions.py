@@ -1,0 +1,272 @@
+"""What is deployed, by the tools and types that know its shape: builds, job, service, roles, metrics and alerts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from google.cloud import run_v2
+from google.protobuf import duration_pb2
+from ruamel.yaml import YAML
+
+from backend.jobs import bill
+from backend.settings import Settings, read_settings
+from processor.settings import from_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+GIVEN = {"_GCS_BUCKET_NAME", "_BACKEND_API_URL", "_BACKEND_AUTH_SECRET", "_SERVICE_ACCOUNT"}
+PROJECT = {"PROJECT_ID": "my-photos-1"}
+ASKED_FOR = {"_GCS_BUCKET_NAME": "our-photos", "_BACKEND_API_URL": "https://backend.example", "_TAG": "v1"}
+
+
+def load(path: Path) -> Any:
+    return YAML(typ="safe").load(path.read_text())
+
+
+def filled(build: dict[str, Any]) -> dict[str, str]:
+    """The substitutions with what deploy.sh gives, and each other's values put in as Cloud Build does."""
+    values = {**build["substitutions"], **ASKED_FOR, **PROJECT}
+    for _ in range(3):
+        values = {name: put_in(str(value), values) for name, value in values.items()}
+    return values
+
+
+def put_in(text: str, values: dict[str, str]) -> str:
+    return re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text)
+
+
+def flags_of(build: str, step: str) -> tuple[list[str], dict[str, str]]:
+    """The words and the flags of a step that runs gcloud."""
+    told = load(DEPLOY / f"cloudbuild.{build}.yaml")
+    values = filled(told)
+    (found,) = [entry for entry in told["steps"] if entry["id"] == step]
+    words = [put_in(word, values) for word in found["args"]]
+    flags = dict(word.removeprefix("--").partition("=")[::2] for word in words if word.startswith("--"))
+    return [word for word in words if not word.startswith("--")], flags
+
+
+def pairs(text: str) -> Iterator[tuple[str, str]]:
+    for entry in filter(None, text.split(",")):
+        name, _, value = entry.partition("=")
+        yield name, value
+
+
+def container_of(flags: dict[str, str]) -> run_v2.Container:
+    """The container that the flags describe; those that were used are taken out."""
+    variables = [run_v2.EnvVar(name=name, value=value) for name, value in pairs(flags.pop("set-env-vars"))]
+    for name, reference in pairs(flags.pop("set-secrets")):
+        secret, _, version = reference.partition(":")
+        source = run_v2.EnvVarSource(secret_key_ref=run_v2.SecretKeySelector(secret=secret, version=version))
+        variables.append(run_v2.EnvVar(name=name, value_source=source))
+    limits = {"cpu": flags.pop("cpu"), "memory": flags.pop("memory")}
+    made = run_v2.Container(
+        image=flags.pop("image"), env=variables, resources=run_v2.ResourceRequirements(limits=limits)
+    )
+    if "command" in flags:
+        made.command, made.args = [flags.pop("command")], flags.pop("args").split(",")
+    return made
+
+
+def seconds(text: str) -> duration_pb2.Duration:
+    number, unit = re.fullmatch(r"(\d+)([sm]?)", text).groups()  # type: ignore[union-attr]
+    return duration_pb2.Duration(seconds=int(number) * (60 if unit == "m" else 1))
+
+
+def job_of(flags: dict[str, str]) -> run_v2.Job:
+    """Raises for a value that the type refuses, fails for a flag that is none of a job."""
+    task = run_v2.TaskTemplate(
+        containers=[container_of(flags)],
+        max_retries=int(flags.pop("max-retries")),
+        timeout=seconds(flags.pop("task-timeout")),
+        service_account=flags.pop("service-account"),
+    )
+    template = run_v2.ExecutionTemplate(template=task, task_count=int(flags.pop("tasks")))
+    if "parallelism" in flags:
+        template.parallelism = int(flags.pop("parallelism"))
+    for placed in ("project", "region", "quiet"):
+        flags.pop(placed)
+    assert flags == {}, "a flag that this test does not know"
+    return run_v2.Job(template=template)
+
+
+def service_of(flags: dict[str, str]) -> run_v2.Service:
+    container = container_of(flags)
+    container.ports = [run_v2.ContainerPort(container_port=int(flags.pop("port")))]
+    container.resources.cpu_idle = flags.pop("cpu-throttling") == ""
+    container.resources.startup_cpu_boost = flags.pop("cpu-boost") == ""
+    probe = dict(pairs(flags.pop("startup-probe")))
+    container.startup_probe = run_v2.Probe(
+        http_get=run_v2.HTTPGetAction(path=probe.pop("httpGet.path"), port=int(probe.pop("httpGet.port"))),
+        period_seconds=int(probe.pop("periodSeconds")),
+        timeout_seconds=int(probe.pop("timeoutSeconds")),
+        failure_threshold=int(probe.pop("failureThreshold")),
+    )
+    assert probe == {}
+    scaling = run_v2.RevisionScaling(
+        min_instance_count=int(flags.pop("min-instances")), max_instance_count=int(flags.pop("max-instances"))
+    )
+    template = run_v2.RevisionTemplate(
+        containers=[container],
+        scaling=scaling,
+        service_account=flags.pop("service-account"),
+        timeout=seconds(flags.pop("timeout")),
+        max_instance_request_concurrency=int(flags.pop("concurrency")),
+    )
+    ingress = run_v2.IngressTraffic[f"INGRESS_TRAFFIC_{flags.pop('ingress').upper()}"]
+    for placed in ("project", "region", "quiet"):
+        flags.pop(placed)
+    assert flags == {}, "a flag that this test does not know"
+    return run_v2.Service(template=template, ingress=ingress)
+
+
+def environment(container: run_v2.Container) -> dict[str, str]:
+    return {variable.name: variable.value or "a-secret-of-the-deployment" for variable in container.env}
+
+
+def test_the_builds_fit_their_published_schema() -> None:
+    files = sorted(str(path) for path in DEPLOY.glob("cloudbuild.*.yaml"))
+    assert len(files) == 2
+    command = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.cloudbuild", *files]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("build", ["processor", "backend"])
+def test_each_substitution_is_given_and_used(build: str) -> None:
+    text = (DEPLOY / f"cloudbuild.{build}.yaml").read_text()
+    told = load(DEPLOY / f"cloudbuild.{build}.yaml")
+    assert set(told["substitutions"]) >= GIVEN
+    used = set(re.findall(r"\$\{(_\w+)\}", text))
+    assert used == set(told["substitutions"])  # Cloud Build refuses one that is not used
+    script = (DEPLOY / "deploy.sh").read_text()
+    told_by_script = set(re.findall(r"(_[A-Z_]+)=", script.partition(f"build {build} ")[2].partition("\n  say ")[0]))
+    assert told_by_script | {"_REGION", "_REPOSITORY", "_TAG"} <= set(told["substitutions"])
+    for step in told["steps"]:
+        if "--file" in step["args"]:
+            assert (ROOT / step["args"][step["args"].index("--file") + 1]).is_file()
+
+
+def test_the_job_is_what_the_backend_reckons_with() -> None:
+    words, flags = flags_of("processor", "deploy")
+    job = job_of(flags)
+    task = job.template.template
+    (container,) = task.containers
+    assert words == ["run", "jobs", "deploy", "slideshow-processor"]
+    assert job.template.task_count == Settings().max_tasks == 10
+    assert task.max_retries == Settings().task_retries == 3
+    assert task.timeout.total_seconds() == Settings().task_timeout_seconds == 900
+    assert dict(container.resources.limits) == {"cpu": "2", "memory": "1Gi"}
+    assert task.service_account == "slideshow-processor@my-photos-1.iam.gserviceaccount.com"
+    (token,) = [variable for variable in container.env if variable.name == "BACKEND_AUTH_TOKEN"]
+    assert not token.value
+    assert token.value_source.secret_key_ref.secret == "slideshow-processor-token"
+    read = from_environment(environment(container))
+    assert (read.bucket_url, read.backend_url, read.timeout_seconds) == (
+        "gs://our-photos",
+        "https://backend.example",
+        900,
+    )
+    run_v2.Job.deserialize(run_v2.Job.serialize(job))
+
+
+def test_the_service_has_one_instance_and_settings_that_the_backend_takes() -> None:
+    words, flags = flags_of("backend", "deploy")
+    service = service_of(flags)
+    (container,) = service.template.containers
+    assert words == ["run", "deploy", "slideshow-backend"]
+    assert service.ingress == run_v2.IngressTraffic.INGRESS_TRAFFIC_ALL
+    assert service.template.scaling.max_instance_count == 1
+    assert container.resources.cpu_idle
+    assert container.startup_probe.http_get.path == "/_ready"
+    assert container.startup_probe.period_seconds * container.startup_probe.failure_threshold <= 240  # Cloud Run's most
+    limits = dict(container.resources.limits)
+    assert (float(limits["cpu"]), limits["memory"]) == (bill.SERVICE.cpus, f"{bill.SERVICE.memory_gib * 1024:.0f}Mi")
+    told = environment(container)
+    assert all(name in {field.name.upper() for field in msgspec.structs.fields(Settings)} for name in told)
+    read = read_settings({**told, "K_SERVICE": "slideshow-backend"})
+    assert not read.embedded
+    assert not read.durable
+    assert read.tick_seconds == 0
+    assert read.tick_audience == read.backend_api_url == "https://backend.example"
+    assert {variable.name for variable in container.env if variable.value_source.secret_key_ref.secret} == {
+        "PROCESSOR_AUTH_TOKEN",
+        "ADMIN_PASSWORD",
+    }
+
+
+def test_the_check_sees_what_the_service_sees() -> None:
+    job = job_of(flags_of("backend", "deploy-doctor")[1])
+    (container,) = job.template.template.containers
+    service = service_of(flags_of("backend", "deploy")[1])
+    same = environment(service.template.containers[0])
+    for name in ("TICK_SECONDS", "TICK_SERVICE_ACCOUNT", "TICK_AUDIENCE"):
+        same.pop(name)
+    assert environment(container) == same
+    assert job.template.template.service_account == service.template.service_account
+    assert [*container.command, *container.args] == ["python", "-m", "slideshow", "doctor"]
+
+
+def test_roles_of_ours_grant_these_and_nothing_else() -> None:
+    granted = {path.stem: load(path)["includedPermissions"] for path in (DEPLOY / "roles").glob("*.yaml")}
+    assert granted == {
+        "slideshowFollower": ["run.operations.get"],
+        "slideshowBucketRules": ["storage.buckets.get", "storage.buckets.update"],
+    }
+
+
+LINES = {
+    "slideshow_failed_executions": [
+        "[JobQueue] slideshow-processor-20261124-a1b2c3 failed after 61.2 s, 3 retries: 1 of 2 tasks failed",
+        "[JobQueue] slideshow-processor-20261124-a1b2c3 lost after 61.2 s, 0 retries",
+        "[JobQueue] slideshow-processor-20261124-a1b2c3 could not be started, its images stay pending: refused",
+    ],
+    "slideshow_stuck_images": ["[JobQueue] images stuck: 2 photos wait, and for 16 min none was completed"],
+    "slideshow_queue_age": ["[JobQueue] queue age: the oldest of 2 photos has waited 10 s"],
+}
+"""As the backend writes them: `%s %s after` and `could not be started` in jobs/queue.py, the others in queue_watch.py,
+whose own test has the same words."""
+
+
+def pattern_of(metric: dict[str, Any]) -> str:
+    return str(re.search(r'jsonPayload\.message=~"(.*)"', metric["filter"])[1])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_metric_counts_its_own_lines_and_no_others(name: str) -> None:
+    metric = load(DEPLOY / f"metrics/{name}.yaml")
+    assert metric["name"] == name
+    counted = [line for lines in LINES.values() for line in lines if re.search(pattern_of(metric), line)]
+    assert counted == LINES[name]
+    assert not re.search(pattern_of(metric), "[JobQueue] slideshow-processor-1 succeeded after 61.2 s, 0 retries")
+    if metric["metricDescriptor"]["valueType"] == "DISTRIBUTION":
+        assert '"queue_age_seconds"' in (ROOT / "backend/queue_watch.py").read_text()
+        assert metric["valueExtractor"] == "EXTRACT(jsonPayload.queue_age_seconds)"
+
+
+def test_the_words_of_the_metrics_are_those_of_the_backend() -> None:
+    queue, watch = ((ROOT / "backend" / name).read_text() for name in ("jobs/queue.py", "queue_watch.py"))
+    for words in ('"[JobQueue] %s %s after', '"[JobQueue] %s could not be started, its images stay pending: %s"'):
+        assert words in queue
+    for words in ('"[JobQueue] queue age: the oldest', '"[JobQueue] images stuck: %d photos'):
+        assert words in watch
+
+
+def test_each_alert_watches_a_metric_of_ours_and_says_where_help_is() -> None:
+    operations = (ROOT / "docs/operations.md").read_text()
+    watched = set()
+    for path in (DEPLOY / "alerts").glob("*.yaml"):
+        policy = load(path)
+        text = path.read_text()
+        (condition,) = policy["conditions"]
+        watched |= set(re.findall(r"logging\.googleapis\.com/user/(\w+)", condition["conditionThreshold"]["filter"]))
+        assert re.match(r'displayName: ".+"\n', text), "deploy.sh finds a policy by this line"
+        (place,) = re.findall(r'docs/operations\.md,\s+"([^"]+)"', policy["documentation"]["content"])
+        assert re.search(rf"^#+ {re.escape(place)}$", operations, re.MULTILINE)
+    assert watched == set(LINES)

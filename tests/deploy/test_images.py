@@ -1,0 +1,238 @@
+"""The images as they run: a real task and a real backend out of their containers, against an imitated bucket.
+
+Built by `make images`; asked for by SLIDESHOW_IMAGES, which names the tool that runs them (buildah).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/backend"))
+
+from small_photos import photo  # noqa: E402
+
+from bench.cloud.gcs_server import GcsServer  # noqa: E402
+
+TOOL = os.environ.get("SLIDESHOW_IMAGES", "")
+BASE = os.environ.get("SLIDESHOW_BASE", "docker.io/library/python:3.11-slim-bookworm")
+LIMIT_MB = {"slideshow-processor": 420, "slideshow-backend": 220}
+FIRST_CLAIM_SECONDS = 1.5
+TOKEN, PASSWORD = "token-of-the-image-tests", "password-of-the-image-tests"
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(TOOL != "buildah", reason="SLIDESHOW_IMAGES=buildah runs this, after make images"),
+]
+
+
+def buildah(*arguments: str) -> str:
+    return subprocess.run(["buildah", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Container:
+    """A container of an image of ours, and where its files lie."""
+
+    def __init__(self, image: str) -> None:
+        self.name = buildah("from", "--pull-never", image)
+        self.files = Path(buildah("mount", self.name))
+        config = json.loads(buildah("inspect", self.name))["OCIv1"]["config"]
+        self.entry: list[str] = config.get("Entrypoint", [])
+        self.user: str = config.get("User", "")
+
+    def start(self, log: Path, environ: dict[str, str], *command: str) -> subprocess.Popen[bytes]:
+        """Run the entry point, or a command, with this environment; everything that it prints goes into `log`."""
+        told = [part for name, value in environ.items() for part in ("--env", f"{name}={value}")]
+        run = ["buildah", "run", "--isolation", "chroot", "--network", "host", *told, self.name, "--"]
+        with log.open("wb") as output:
+            return subprocess.Popen([*run, *(command or self.entry)], stdout=output, stderr=subprocess.STDOUT)
+
+    def process(self, module: str) -> int:
+        """The id of the Python process that runs in this container, as the machine knows it."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for folder in Path("/proc").glob("[0-9]*"):
+                with contextlib.suppress(OSError):
+                    words = (folder / "cmdline").read_bytes().split(b"\0")
+                    inside = os.readlink(folder / "root") == str(self.files) or self.files.samefile(folder / "root")
+                    if inside and words[0].endswith(b"python") and words[-3:] == [b"-m", module.encode(), b""]:
+                        return int(folder.name)
+            time.sleep(0.05)
+        raise AssertionError(f"{module} does not run in {self.name}")
+
+    def size(self) -> int:
+        return int(subprocess.check_output(["du", "-sb", "--one-file-system", str(self.files)], text=True).split()[0])
+
+    def remove(self) -> None:
+        buildah("umount", self.name)
+        buildah("rm", self.name)
+
+
+@contextlib.contextmanager
+def container(image: str) -> Iterator[Container]:
+    made = Container(image)
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+@contextlib.contextmanager
+def backend_of(made: Container, folder: Path, bucket: GcsServer, **changes: str) -> Iterator[httpx.Client]:
+    """The image's backend, ready, with an admin logged in."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    environ = {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "GCS_BUCKET_NAME": "photos",
+        "STORAGE_EMULATOR_HOST": bucket.url,
+        "PROCESSOR_AUTH_TOKEN": TOKEN,
+        "ADMIN_PASSWORD": PASSWORD,
+        "BACKEND_API_URL": url,
+        **changes,
+    }
+    log = folder / "backend.log"
+    process = made.start(log, environ)
+    try:
+        with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+            wait_for(lambda: ready(client), 40, log)
+            client.post("/login", json={"password": PASSWORD}).raise_for_status()
+            yield client
+        os.kill(made.process("backend"), signal.SIGTERM)
+        assert process.wait(20) == 0, log.read_text()
+        assert "stopped" in log.read_text()
+    finally:
+        if process.poll() is None:
+            with contextlib.suppress(AssertionError):
+                os.kill(made.process("backend"), signal.SIGKILL)
+            process.wait(20)
+
+
+def ready(client: httpx.Client) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return client.get("/_ready").status_code == 200
+    return False
+
+
+def wait_for(done: Any, seconds: float, log: Path) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
+def upload_five(client: httpx.Client) -> list[str]:
+    client.post("/api/devices", json={"name": "kitchen", "width": 160, "height": 96}).raise_for_status()
+    answers = [
+        client.post("/api/admin/upload", files={"file": (f"{number}.jpg", photo(number))}) for number in range(5)
+    ]
+    return [answer.raise_for_status().json()["id"] for answer in answers]
+
+
+@pytest.mark.parametrize("image", LIMIT_MB)
+def test_an_image_adds_no_more_than_its_program_needs(image: str, record_property: Any) -> None:
+    with container(f"localhost/{image}") as made, container(BASE) as base:
+        added = (made.size() - base.size()) / 1e6
+        print(f"{image} adds {added:.1f} MB to its base")  # noqa: T201
+        assert added < LIMIT_MB[image]
+        assert made.user.split(":")[0] not in ("", "0", "root")
+        assert "runs as user" in (made.files / "app/CHECKED").read_text()
+        assert not [path for path in (made.files / "app").iterdir() if path.name in ("tests", "bench", "docs", ".git")]
+
+
+def test_a_task_and_the_backend_work_out_of_their_images(tmp_path: Path) -> None:
+    with (
+        GcsServer("photos") as bucket,
+        container("localhost/slideshow-backend") as backend,
+        container("localhost/slideshow-processor") as processor,
+        backend_of(backend, tmp_path, bucket, TICK_SECONDS="0") as client,
+    ):
+        uploaded = upload_five(client)
+        log = tmp_path / "task.log"
+        environ = {
+            "GCS_BUCKET_NAME": "photos",
+            "STORAGE_EMULATOR_HOST": bucket.url,
+            "BACKEND_API_URL": str(client.base_url),
+            "BACKEND_AUTH_TOKEN": TOKEN,
+            "CLOUD_RUN_EXECUTION": "of-the-image",
+            "NUMBA_DEBUG_CACHE": "1",
+        }
+        begin = "import os, sys, time; print('began', time.time(), flush=True); os.execvp('python', sys.argv[1:])"
+        task = processor.start(log, environ, "python", "-c", begin, *processor.entry)
+        assert task.wait(60) == 0, log.read_text()
+        text = log.read_text()
+        assert "[cache] data loaded" in text
+        assert "saved" not in text  # nothing was compiled
+        began = float(next(line for line in text.splitlines() if line.startswith("began")).split()[1])
+        with sqlite3.connect(f"file:{backend.files}/data/slideshow.db?mode=ro", uri=True) as database:
+            states = dict(database.execute("SELECT id, processing_status FROM images"))
+            (first,) = database.execute("SELECT min(claimed_at) FROM images").fetchone()
+        assert states == dict.fromkeys(uploaded, "complete")
+        print(f"first claimed {first - began:.2f} s after the start")  # noqa: T201
+        assert first - began < FIRST_CLAIM_SECONDS
+        names = [entry["name"] for entry in bucket.store.page("photos", {"prefix": "processed/kitchen/"})["items"]]
+        assert len(names) == 5
+
+
+def test_the_image_with_workers_renders_by_itself(tmp_path: Path) -> None:
+    with (
+        GcsServer("photos") as bucket,
+        container("localhost/slideshow-backend-with-workers") as backend,
+        backend_of(
+            backend, tmp_path, bucket, TICK_SECONDS="0.2", BATCH_SIZE="5", LOCAL_TASKS="1", BACKEND_API_URL=""
+        ) as client,
+    ):
+        uploaded = upload_five(client)
+
+        def done() -> bool:
+            counts = client.get("/api/admin/status").json()["images"]
+            return bool(counts.get("complete", 0) == len(uploaded))
+
+        wait_for(done, 60, tmp_path / "backend.log")
+
+
+def test_a_task_that_is_asked_to_stop_does(tmp_path: Path) -> None:
+    """SIGTERM reaches the program itself: it hands back what it holds, and ends in order."""
+    with GcsServer("photos") as bucket, container("localhost/slideshow-processor") as processor:
+        log = tmp_path / "task.log"
+        with socket.socket() as silent:  # a backend that takes calls and never answers
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            environ = {
+                "GCS_BUCKET_NAME": "photos",
+                "STORAGE_EMULATOR_HOST": bucket.url,
+                "BACKEND_API_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+                "BACKEND_AUTH_TOKEN": TOKEN,
+            }
+            task = processor.start(log, environ)
+            pid = processor.process("processor")
+            wait_for(lambda: "Task 0 of 1" in log.read_text(), 20, log)
+            time.sleep(1.0)
+            asked = time.monotonic()
+            os.kill(pid, signal.SIGTERM)
+            code = task.wait(20)
+            assert time.monotonic() - asked < 10, log.read_text()
+            assert code in (0, 1), log.read_text()
+
+
+def test_the_tool_is_there() -> None:
+    assert shutil.which(TOOL)

@@ -101,7 +101,7 @@ def _bytes(case: CaseResult) -> Iterator[Markup]:
         cells = [output]
         for contender in shown:
             own = values(case, contender, output, "file_bytes")
-            cells.append(number(fmean(own) / 1000) if own else "")
+            cells.append(f"{fmean(own) / 1000:.1f}" if own else "")
         if rival is not None:
             beside = case.facts.get(f"{output}: bytes beside {rival}'s, percent")
             cells.append("" if beside is None else f"{beside:+.1f} %")

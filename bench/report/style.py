@@ -89,12 +89,14 @@ table { border-collapse: collapse; width: 100%; font-size: 14px }
 th, td { text-align: left; padding: 5px 14px 5px 0; vertical-align: top; border-bottom: 1px solid }
 th { font-weight: 600; font-size: 13px; vertical-align: bottom }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+th.n { white-space: normal }
 td:last-child, th:last-child { padding-right: 0 }
+ul.plain { margin: 6px 0; padding-left: 20px; font-size: 14px }
 table.few { width: auto }
 table.checks td:nth-child(2) { white-space: nowrap }
 figure { margin: 8px 0 4px }
 figcaption { font-size: 13px; max-width: 76ch; margin-top: 2px }
-svg { display: block; height: auto; overflow: visible }
+svg { display: block; max-width: 100%; height: auto; overflow: visible }
 svg.narrow { display: none }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 13px; margin: 4px 0 8px }
 .legend svg { display: inline-block; margin-right: 6px }
@@ -107,6 +109,9 @@ details li { margin: 3px 0; overflow-wrap: anywhere }
   h1 { font-size: 24px }
   .tiles { grid-template-columns: repeat(2, 1fr); gap: 8px }
   .tile b { font-size: 22px }
+  table { font-size: 13px }
+  th, td { padding-right: 9px }
+  th { font-size: 12px }
   .pair { grid-template-columns: 1fr }
   svg.wide { display: none }
   svg.narrow { display: block }

@@ -17,10 +17,18 @@ import pytest
 from core_library import LEASE_SECONDS, PALETTE, Library, image_id, rows_of, stored_path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from backend.database import claims, devices, images, results
+from backend.database import claims, devices, images, results, tombstones
 from backend.database.claims import LEGACY_LEASE_SECONDS
+from backend.database.focus import set_focus
 from backend.database.results import MAX_STRIKES
 from backend.sidecar_import import import_sidecar
 from contract.admin_messages import RetryRequest
@@ -38,7 +46,10 @@ IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 @dataclass
 class Photo:
-    """What the model knows of one image; `rows` maps a device's key to the size of its current row."""
+    """What the model knows of one image; `rows` maps a device's key to the size of its current row.
+
+    Those `again` are to be replaced although they fit. One that was deleted is `gone`.
+    """
 
     state: str = "pending"
     lease: str | None = None
@@ -52,6 +63,13 @@ class Photo:
     strikes: int = 0
     rendered: bool = False
     rows: dict[str, tuple[int, int]] = field(default_factory=dict)
+    again: set[str] = field(default_factory=set)
+    focus: tuple[float, float] | None = None
+
+    def has(self, key: str, size: tuple[int, int]) -> None:
+        """Its picture for a device is this one now."""
+        self.rows[key] = size
+        self.again.discard(key)
 
 
 @dataclass
@@ -90,7 +108,11 @@ class ImageLife(RuleBasedStateMachine):
     # --- the model's own words ------------------------------------------------------------------
 
     def missing(self, photo: Photo) -> list[str]:
-        return [key for key, screen in sorted(self.screens.items()) if photo.rows.get(key) != screen.size]
+        return [
+            key
+            for key, screen in sorted(self.screens.items())
+            if photo.rows.get(key) != screen.size or key in photo.again
+        ]
 
     def holds(self, claimed: ClaimedImage) -> bool:
         photo = self.photos[claimed.id]
@@ -135,6 +157,7 @@ class ImageLife(RuleBasedStateMachine):
         if self.screens.pop(name, None):
             for photo in self.photos.values():
                 photo.rows.pop(name, None)
+                photo.again.discard(name)
             self.settle()
 
     @rule(owner=st.sampled_from(OWNERS), attempt=st.integers(0, 2), limit=st.integers(1, PHOTOS))
@@ -162,7 +185,7 @@ class ImageLife(RuleBasedStateMachine):
         got = {claimed.id for claimed in answer.images}
         assert got <= free
         assert len(got) + len(done) == min(limit, len(free))
-        assert all(after[image] == before[image] for image in self.photos if image not in got | done)
+        assert all(after[image] == before[image] for image in after if image not in got | done)
         for claimed in answer.images:
             photo = self.photos[claimed.id]
             photo.suspect = photo.suspect or photo.begun
@@ -208,7 +231,7 @@ class ImageLife(RuleBasedStateMachine):
         stored, errors = self.library.report(claimed, answer, at=self.now, skip=skip, outcome=whole)
         assert (stored, len(errors)) == (len(fitting), len(rows) - len(fitting))
         for row in fitting:
-            photo.rows[row.device_size] = (row.width, row.height)
+            photo.has(row.device_size, (row.width, row.height))
         if not (fitting or whole):
             return
         missing = self.missing(photo)
@@ -265,9 +288,43 @@ class ImageLife(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
         ended = [photo for photo in self.photos.values() if photo.state == "processing" and photo.until < self.now]
-        assert self.library.write(claims.free_expired, self.now) == len(ended)
+        assert self.library.write(claims.free_expired, self.now, LEASE_SECONDS) == len(ended)
         for photo in ended:
             photo.state = "pending"
+
+    @rule(seconds=st.sampled_from([5.0, 3600.0]))
+    def clock_is_set_back(self, seconds: float) -> None:
+        self.now -= seconds
+        assert self.library.write(claims.free_expired, self.now, LEASE_SECONDS) == 0
+        for photo in self.photos.values():
+            longest = LEGACY_LEASE_SECONDS if photo.owner is None else LEASE_SECONDS
+            if photo.state == "processing" and photo.until > self.now + 2 * longest:
+                photo.until = self.now + longest
+
+    @rule(number=st.integers(0, PHOTOS - 1))
+    def photo_is_deleted(self, number: int) -> None:
+        image = image_id(number)
+        photo = self.photos[image]
+        assert self.library.write(tombstones.bury, image, self.now) == (photo.state != "gone")
+        self.library.write(tombstones.remove_rows, image, "file:///bucket", self.now)
+        self.photos[image] = Photo(state="gone")
+
+    @rule(number=st.integers(0, PHOTOS - 1))
+    def photo_is_uploaded_again(self, number: int) -> None:
+        image = image_id(number)
+        if self.photos[image].state == "gone":
+            self.library.add(number, at=self.now)
+            self.photos[image] = Photo()
+
+    @rule(number=st.integers(0, PHOTOS - 1), focus=st.sampled_from([None, (0.25, 0.75), (0.5, 0.5)]))
+    def focus_is_chosen(self, number: int, focus: tuple[float, float] | None) -> None:
+        self.now += 1
+        photo = self.photos[image_id(number)]
+        changed = self.library.write(set_focus, image_id(number), focus, self.now)
+        assert changed == (None if photo.state == "gone" else focus != photo.focus)
+        if changed:
+            photo.focus, photo.again, photo.lease, photo.begun = focus, set(photo.rows), None, False
+            photo.state = "failed" if photo.state == "failed" else "pending"
 
     @rule()
     def person_repairs_by_hand(self) -> None:
@@ -289,6 +346,8 @@ class ImageLife(RuleBasedStateMachine):
         request = RetryRequest(which=which, ids=ids)  # type: ignore[arg-type]
         assert len(self.library.write(images.retry, request, self.now)) == len(chosen)
         for photo in chosen:
+            if which == "named" and photo.state == "complete":
+                photo.again = set(photo.rows)
             photo.state, photo.lease, photo.strikes = "pending", None, 0
             photo.suspect = photo.begun = False
 
@@ -343,11 +402,13 @@ class ImageLife(RuleBasedStateMachine):
             assert verdict == "archivable"
         elif photo.state == "failed":
             assert verdict == "refused"
-        elif photo.state == "processing" and photo.until >= self.now:
+        elif photo.state == "gone":
+            assert verdict == "dead"
+        elif (photo.state == "processing" and photo.until >= self.now) or photo.focus is not None:
             assert verdict == "waits"
         elif name in self.screens and self.screens[name].size == size:
             assert (verdict, new) == ("archivable", True), reason
-            photo.rows[name] = size
+            photo.has(name, size)
             if not self.missing(photo):
                 self.complete(photo)
             return
@@ -363,7 +424,9 @@ class ImageLife(RuleBasedStateMachine):
     @invariant()
     def database_and_model_agree(self) -> None:
         self.rows = self.library.everything()
-        for row in self.rows[: len(self.photos)]:
+        living = {image for image, photo in self.photos.items() if photo.state != "gone"}
+        assert {row["id"] for row in self.rows[: len(living)]} == living
+        for row in self.rows[: len(living)]:
             photo = self.photos[row["id"]]
             assert row["processing_status"] == photo.state
             assert row["attempts"] == photo.attempts
@@ -373,7 +436,7 @@ class ImageLife(RuleBasedStateMachine):
             assert (row["rendered_at"] is not None) == photo.rendered
             assert (row["processing_error"] is not None) == (photo.state == "failed")
         # One current row for each image and device, and it is the one that was reported last.
-        rows = self.rows[len(self.photos) :]
+        rows = self.rows[len(living) :]
         found = {(row["image_id"], row["device_size"]): (row["width"], row["height"]) for row in rows}
         assert len(found) == len(rows)
         wanted = {(i, key): size for i, photo in self.photos.items() for key, size in photo.rows.items()}
@@ -382,7 +445,8 @@ class ImageLife(RuleBasedStateMachine):
             assert photo.state != "complete" or not self.missing(photo), "complete, and something is lacking"
 
     def _no_image_is_stuck(self) -> None:
-        self.now += LEGACY_LEASE_SECONDS + LEASE_SECONDS + 1
+        self.library.write(claims.free_expired, self.now, LEASE_SECONDS)  # as every tick does
+        self.now += 2 * LEGACY_LEASE_SECONDS + 1
         answer = self.library.claim("last/0", at=self.now)
         for claimed in answer.images:
             stored, errors = self.library.report(claimed, answer, at=self.now + 1)
@@ -399,10 +463,18 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> None:
     ImageLife.template = file
 
 
-TestImageLife = ImageLife.TestCase
-TestImageLife.settings = settings(
-    max_examples=50,
+SHORT = settings(
+    max_examples=25,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+
+TestImageLife = ImageLife.TestCase
+TestImageLife.settings = SHORT
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_many_longer_lives() -> None:
+    run_state_machine_as_test(ImageLife, settings=settings(SHORT, max_examples=300, stateful_step_count=60))

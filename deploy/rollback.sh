@@ -58,14 +58,14 @@ case $WHERE in
   to-workers)
     say "The image with workers: its CPU is always there, its tasks are processes beside it and call it directly"
     run gcloud run services update "$SERVICE" --project "$PROJECT_ID" --region "$REGION" \
-      --image "$IMAGES/backend-with-workers:$TAG" --cpu 2 --memory 2Gi --no-cpu-throttling --min-instances 1 \
-      --remove-env-vars GCP_PROJECT_ID,BACKEND_API_URL --update-env-vars TICK_SECONDS=1,LOCAL_TASKS=1
+      --image "$IMAGES/backend-with-workers:$TAG" --cpu 2 --memory 1536Mi --no-cpu-throttling --min-instances 1 \
+      --remove-env-vars GCP_PROJECT_ID,BACKEND_API_URL --update-env-vars TICK_SECONDS=1,LOCAL_TASKS=1,MEMORY_LIMIT_MIB=1024
     ;;
   to-jobs)
     say "The image without workers: the job renders, the scheduler ticks, and there is CPU only while it answers"
     run gcloud run services update "$SERVICE" --project "$PROJECT_ID" --region "$REGION" \
       --image "$IMAGES/backend:$TAG" --cpu 1 --memory 512Mi --cpu-throttling --min-instances 0 \
-      --remove-env-vars LOCAL_TASKS \
+      --remove-env-vars LOCAL_TASKS,MEMORY_LIMIT_MIB \
       --update-env-vars "GCP_PROJECT_ID=$PROJECT_ID,BACKEND_API_URL=$BACKEND_URL,TICK_SECONDS=0"
     ;;
 esac

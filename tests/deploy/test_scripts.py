@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.jobs import bill
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 DEPLOY = ["deploy/deploy.sh", "--project", "my-photos-1", "--bucket", "our-photos", "--tag", "v1"]
@@ -127,6 +129,20 @@ def test_going_back_takes_the_tag_of_what_runs(stub: Path, tmp_path: Path) -> No
         line for line in commands(run(stub, tmp_path / "dry", [*TO_WORKERS, "--dry-run"]).stdout) if "update" in line
     ]
     assert update[update.index("--image") + 1].endswith("/slideshow/backend-with-workers:v7")
+
+
+@pytest.mark.parametrize(
+    ("command", "size"),
+    [(TO_WORKERS, bill.SERVICE_WITH_WORKERS), (TO_JOBS, bill.SERVICE)],
+    ids=["to-workers", "to-jobs"],
+)
+def test_going_back_takes_the_size_that_the_bill_reckons_with(
+    stub: Path, tmp_path: Path, command: list[str], size: bill.Size
+) -> None:
+    found = commands(run(stub, tmp_path / "dry", [*command, "--dry-run"]).stdout)
+    (update,) = [line for line in found if "update" in line]
+    assert float(update[update.index("--cpu") + 1]) == size.cpus
+    assert update[update.index("--memory") + 1] == f"{size.memory_gib * 1024:.0f}Mi"
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ SWATCHES: Mapping[Family, str] = {
     "green": "#4D9A3F",
     "teal": "#1F9C97",
     "blue": "#2F6FC4",
-    "purple": "#6A46C8",
+    "purple": "#7A3FC0",
     "pink": "#D4629B",
     "grey": "#8A8A8A",
 }

@@ -140,11 +140,15 @@ def grouped(failed: Iterable[tuple[str, str, str]]) -> tuple[FailureReason, ...]
 
 def reason_of(sentence: str, filename: str) -> str:
     """A failure's sentence without what differs from photo to photo: its name, addresses, long numbers."""
-    text = sentence.replace(filename, "…") if filename else sentence
+    text = sentence
+    if filename:
+        after = text.removeprefix(filename)
+        text = (after.lstrip(": ") if after.startswith(":") else f"It{after}") if after != text else text
+        text = text.replace(filename, "…")
     text = re.sub(r"[a-z]+://\S+|\b[0-9a-f]{16,}\b", "…", text)
     text = re.sub(r"\d[\d,.]*\d{2,}", "…", text)
-    text = re.sub(r"^[…\s:]+", "", text).strip()
-    return text[:200] or "The reason is not known"
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:200]}" or "The reason is not known"
 
 
 def ended_since(connection: Connection, since: float) -> Sequence[sa.Row[*tuple[Any, ...]]]:

@@ -45,7 +45,8 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
     return DeviceSaved(success=True, device_id=device_id, token=token if new else None)
 
 
-def _info(row: sa.Row[Any], ready: dict[str, int]) -> DeviceInfo:
+def device_info(row: sa.Row[Any], ready: dict[str, int]) -> DeviceInfo:
+    """What is told of a device; `ready` by key."""
     return DeviceInfo(
         id=row.id,
         name=row.name,
@@ -73,7 +74,7 @@ class Devices:
     async def on_get(self, req: Request, resp: Response) -> None:
         rows = await self.services.database.read(devices.rows)
         ready = await self.services.database.read(images.ready_counts)
-        answer(resp, DeviceList(devices=tuple(_info(row, ready) for row in rows)))
+        answer(resp, DeviceList(devices=tuple(device_info(row, ready) for row in rows)))
 
     @operation(
         "Create or change a device; the id defaults to the name",
@@ -94,7 +95,7 @@ class OneDevice:
     @operation("One device", access=Access.ADMIN, answers={200: DeviceInfo, 404: Problem})
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
         row = await known_device(self.services, device_id)
-        answer(resp, _info(row, await self.services.database.read(images.ready_counts)))
+        answer(resp, device_info(row, await self.services.database.read(images.ready_counts)))
 
     @operation(
         "Create or change the device of this id",

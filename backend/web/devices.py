@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+import sqlalchemy as sa
 from falcon.asgi import Request, Response
 
 from backend.auth import Access
 from backend.database import devices, images
-from backend.resources.devices import known_device
+from backend.resources.devices import device_info, known_device
 from backend.web.guard import page
 from backend.web.site import PageResource
-from contract.messages import orientation_of
+from contract.device_messages import DeviceInfo
 
 PRESETS = ((800, 480), (1024, 600), (1280, 800), (1920, 1080), (480, 800), (600, 1024))
 """Screens that picture frames are often built with."""
+INTERVALS = (
+    (0, "at each call"),
+    (60, "each minute"),
+    (300, "every 5 minutes"),
+    (900, "every 15 minutes"),
+    (3600, "each hour"),
+    (21_600, "every 6 hours"),
+    (86_400, "each day"),
+)
 
 
 class DevicesPage(PageResource):
@@ -27,31 +38,28 @@ class DevicesPage(PageResource):
             self.site.show_part(resp, "_devices.html", devices=shown)
             return
         is_open = self.services.settings.device_auth == "open"
-        await self.site.show(req, resp, "devices.html", devices=shown, presets=PRESETS, open=is_open)
+        await self.site.show(
+            req, resp, "devices.html", devices=shown, presets=PRESETS, intervals=INTERVALS, open=is_open
+        )
 
     async def _devices(self) -> list[dict[str, Any]]:
         database = self.services.database
         rows = await database.read(devices.rows)
         ready = await database.read(images.ready_counts)
         total = sum((await database.read(images.counts)).values())
-        shown = {row.id: await self.services.frames.now_and_next(row) for row in rows}
-        return [
-            {
-                "id": row.id,
-                "name": row.name,
-                "width": row.width,
-                "height": row.height,
-                "orientation": row.orientation,
-                "shape": orientation_of(row.width, row.height),
-                "ready": ready.get(row.key, 0),
-                "total": total,
-                **{
-                    name: None if entry is None else {"image_id": entry.image_id, "address": entry.url}
-                    for name, entry in zip(("now", "next"), shown[row.id], strict=True)
-                },
-            }
-            for row in rows
-        ]
+        return [await self._shown(row, device_info(row, ready), total) for row in rows]
+
+    async def _shown(self, row: sa.Row[Any], device: DeviceInfo, total: int) -> dict[str, Any]:
+        now, following = await self.services.frames.now_and_next(row)
+        settings = {
+            name: getattr(device, name) for name in ("name", "width", "height", "interval", "gap", "pairing", "filters")
+        }
+        return {
+            "info": device,
+            "settings": msgspec.json.encode(settings).decode(),
+            "total": total,
+            "screens": (("Now", now), ("Next", following)),
+        }
 
 
 class FramePage(PageResource):

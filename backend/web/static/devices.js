@@ -1,39 +1,67 @@
-// The page of the frames: add, change, remove; what each shows next.
-import { byId, call, confirmed, eachOf, follow, part, say } from "./tools.js";
+// The page of the frames: add, change, remove, and keep up with what each shows.
+import { byId, call, confirmed, follow, part, say } from "./tools.js";
 
 const dialog = byId("edit");
 const form = byId("edit-form");
+const NEW = { name: "", width: 800, height: 480, interval: 0, gap: 0, pairing: true, filters: {} };
 let changed = null; // the id of the frame that is being changed, or null for a new one
-shownNext();
+let filters = {}; // its filters; those that this page does not show are kept
 
-byId("add").addEventListener("click", () => edit(null, "", 800, 480));
+byId("add").addEventListener("click", () => edit(null, NEW));
 byId("devices").addEventListener("click", (event) => {
   const device = event.target.closest(".device")?.dataset;
   if (!device) return;
-  if (event.target.closest(".change")) edit(device.id, device.name, device.width, device.height);
+  if (event.target.closest(".change")) edit(device.id, JSON.parse(device.settings));
   if (event.target.closest(".remove")) remove(device);
 });
 
-function edit(id, name, width, height) {
+function edit(id, settings) {
   changed = id;
-  byId("edit-title").textContent = id === null ? "Add a frame" : `Change ${name}`;
+  filters = settings.filters;
+  byId("edit-title").textContent = id === null ? "Add a frame" : `Change ${settings.name}`;
   byId("edit-save").textContent = id === null ? "Add" : "Save";
   byId("edit-detail").textContent = id === null
     ? "Every photo gets a picture of this size; that begins at once, the newest first."
     : "Another size makes all of its pictures anew; the old ones are shown until then.";
-  byId("edit-name").value = name;
-  size(width, height);
+  form.elements.name.value = settings.name;
+  size(settings.width, settings.height);
+  const interval = form.elements.interval;
+  if (![...interval.options].some((option) => Number(option.value) === settings.interval)) {
+    interval.add(new Option(`every ${settings.interval} seconds`, settings.interval));
+  }
+  interval.value = settings.interval;
+  form.elements.pairing.checked = settings.pairing;
+  for (const box of form.elements.orientations) box.checked = (filters.orientations ?? []).includes(box.value);
+  form.elements.text.value = filters.name ?? "";
+  form.elements.days.value = filters.newestDays ?? 0;
+  form.elements.gap.value = settings.gap;
+  byId("edit-more").open = Object.keys(filters).length > 0 || settings.gap > 0;
   byId("edit-refused").hidden = true;
   dialog.showModal();
-  byId("edit-name").focus();
+  form.elements.name.focus();
+}
+
+/** The frame as the form has it now. */
+function entered() {
+  const field = form.elements;
+  return {
+    name: field.name.value.trim(), width: Number(field.width.value), height: Number(field.height.value),
+    interval: Number(field.interval.value), gap: Number(field.gap.value), pairing: field.pairing.checked,
+    filters: {
+      ...filters,
+      orientations: [...field.orientations].filter((box) => box.checked).map((box) => box.value),
+      name: field.text.value.trim(),
+      newestDays: Number(field.days.value),
+    },
+  };
 }
 
 function size(width, height) {
-  byId("edit-width").value = width;
-  byId("edit-height").value = height;
+  form.elements.width.value = width;
+  form.elements.height.value = height;
 }
 
-byId("edit-turn").addEventListener("click", () => size(byId("edit-height").value, byId("edit-width").value));
+byId("edit-turn").addEventListener("click", () => size(form.elements.height.value, form.elements.width.value));
 for (const preset of document.querySelectorAll(".chip-button")) {
   preset.addEventListener("click", () => size(preset.dataset.width, preset.dataset.height));
 }
@@ -41,7 +69,7 @@ byId("edit-cancel").addEventListener("click", () => dialog.close());
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const body = { name: byId("edit-name").value.trim(), width: Number(byId("edit-width").value), height: Number(byId("edit-height").value) };
+  const body = entered();
   byId("edit-save").disabled = true;
   try {
     const path = changed === null ? "/api/devices" : `/api/devices/${encodeURIComponent(changed)}`;
@@ -87,30 +115,9 @@ async function remove(device) {
 async function refresh() {
   try {
     byId("devices").innerHTML = (await part("/devices?part=devices")).html;
-    await shownNext();
   } catch (error) {
     say(error.message);
   }
-}
-
-/** Ask for each frame what it shows next; that moves no frame on. */
-async function shownNext() {
-  await eachOf([...document.querySelectorAll(".device")], 2, async (device) => {
-    const place = device.querySelector("[data-when=next]");
-    try {
-      const told = await call("GET", `/api/devices/${encodeURIComponent(device.dataset.id)}/slideshow?count=1`);
-      const entry = told.queue[told.currentIndex ?? 0];
-      if (!entry) return;
-      const link = document.createElement("a");
-      link.href = `/photos/${entry.imageId}`;
-      const image = document.createElement("img");
-      Object.assign(image, { src: entry.url, width: device.dataset.width, height: device.dataset.height, alt: `what ${device.dataset.name} shows next` });
-      link.append(image);
-      place.querySelector("svg, a").replaceWith(link);
-    } catch (error) {
-      place.querySelector("figcaption").textContent = `Next: ${error.message}`;
-    }
-  });
 }
 
 let asked = false;

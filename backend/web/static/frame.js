@@ -36,21 +36,31 @@ async function step(by) {
   next();
 }
 
+/** Put an entry on the glass once its pictures are there: one photo, or two beside or above each other. */
 async function show(entry) {
-  behind.src = entry.url;
+  const addresses = entry.isPaired ? [entry.url, entry.pairedUrl] : [entry.url];
   try {
-    await behind.decode();
+    await Promise.all(addresses.map((address) => Object.assign(new Image(), { src: address }).decode()));
   } catch (error) {
     byId("about").textContent = "A picture could not be loaded.";
     return;
   }
-  behind.hidden = false;
-  behind.alt = `photo ${at + 1} of ${queue.length} ahead`;
+  const [width, height] = [Number(frame.dataset.width), Number(frame.dataset.height)];
+  const [w, h] = entry.isPaired ? [entry.width, entry.height] : [width, height];
+  behind.replaceChildren(...addresses.map((address, place) => picture(address, place * (width - w), place * (height - h), w, h)));
+  behind.setAttribute("aria-label", entry.isPaired ? "two photos" : "a photo");
+  behind.removeAttribute("aria-hidden");
   behind.classList.remove("faded");
   front.classList.add("faded");
-  front.alt = "";
+  front.setAttribute("aria-hidden", "true");
   [front, behind] = [behind, front];
   byId("nothing").hidden = true;
+}
+
+function picture(address, x, y, width, height) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", "image");
+  for (const [name, value] of Object.entries({ href: address, x, y, width, height })) made.setAttribute(name, value);
+  return made;
 }
 
 function next() {

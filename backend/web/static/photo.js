@@ -3,6 +3,7 @@ import { byId, call, confirmed, follow, localTimes, part, say } from "./tools.js
 
 const photo = byId("photo");
 const [id, width, height] = [photo.dataset.id, Number(photo.dataset.width), Number(photo.dataset.height)];
+const MOST_CUT = 0.5;
 const address = `/api/images/${id}`;
 localTimes();
 focus();
@@ -35,9 +36,10 @@ function focus() {
     return { rectangle, ratio: box ? box.width / box.height : picture.getAttribute("width") / picture.getAttribute("height") };
   });
 
-  /** The part that a screen of this ratio shows: as large as fits, around the focus, within the photo. */
+  /** The part that a screen of this ratio shows: as large as fits, around the focus; all of it where half would be cut off. */
   const crop = ({ rectangle, ratio }) => {
-    const [w, h] = width / height > ratio ? [height * ratio, height] : [width, width / ratio];
+    const cut = width / height > ratio ? [height * ratio, height] : [width, width / ratio];
+    const [w, h] = cut[0] * cut[1] < MOST_CUT * width * height ? [width, height] : cut;
     const between = (value, most) => Math.min(Math.max(value, 0), most);
     rectangle.setAttribute("width", w);
     rectangle.setAttribute("height", h);

@@ -1,0 +1,54 @@
+"""A backend with real tasks and a real browser, both started once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "backend"))
+
+import browser as browsers
+import server
+from playwright.sync_api import Browser
+
+WORKING = {
+    "TICK_SECONDS": "0.2",
+    "FLUSH_DELAY_SECONDS": "0.3",
+    "BATCH_SIZE": "50",
+    "LOCAL_TASKS": "1",
+}
+"""Whatever waits is begun at once."""
+
+
+@pytest.fixture(scope="session")
+def working_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.BackendServer]:
+    """A backend whose tasks run; for the one test that goes all the way."""
+    with server.running(tmp_path_factory.mktemp("pages") / "data", **WORKING) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def quiet_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.BackendServer]:
+    """A backend in which nothing happens by itself."""
+    with server.running(tmp_path_factory.mktemp("quiet-pages") / "data") as made:
+        yield made
+
+
+@pytest.fixture
+def backend(quiet_backend: server.BackendServer) -> Iterator[server.BackendServer]:
+    """The quiet one, empty."""
+    quiet_backend.forget_all()
+    yield quiet_backend
+    quiet_backend.hang_up()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; without one the test is skipped, saying what to install."""
+    if browsers.chromium() is None:
+        pytest.skip(browsers.HOW)
+    with browsers.open_browser() as made:
+        yield made

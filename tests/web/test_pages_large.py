@@ -1,0 +1,118 @@
+"""Pages over ten thousand photos: answered out of an index, in few statements, and light enough for a phone."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import pytest
+import server
+import sqlalchemy as sa
+from library_rows import fill, photo_id
+from painted_photos import paint
+from PIL import Image
+
+from backend.database import activity, gallery, images, photo_facts
+from backend.database.gallery import Cursor, Filters
+
+PHOTOS = 10_000
+FIRST_BYTE_SECONDS = 0.060
+FIRST_SCREEN_BYTES = 600_000
+SEEN_TILES = 48
+"""A browser fetches no more thumbnails than one page has, however tall the screen."""
+TIMES = 25
+PAGES = (
+    "/",
+    "/?state=failed",
+    "/?colour=purple&orientation=portrait&name=holiday-0001",
+    "/?name=no-such-name",
+    f"/?after=1700000100.0_{photo_id(200)}",
+    f"/photos/{photo_id(PHOTOS - 20)}",
+    "/devices",
+    "/activity",
+    "/upload",
+)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.BackendServer]:
+    """Ten thousand photos, the newest with thumbnails of a real one's weight."""
+    folder = tmp_path_factory.mktemp("large")
+    with server.running(folder / "data") as backend:
+        fill(backend, PHOTOS, thumbnail=_thumbnail(folder))
+        yield backend
+
+
+def _thumbnail(folder: Path) -> bytes:
+    """A picture of 200 by 200 with as much in it as a photo has: about 9 kB, the mean of real ones."""
+    with Image.open(paint(folder / "painted.jpg", 1, 0.3, (1200, 1200))) as picture:
+        small = picture.resize((200, 200))
+        noisy = Image.blend(small, Image.effect_noise((200, 200), 60).convert("RGB"), 0.14)
+        out = BytesIO()
+        noisy.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def test_the_first_screen_is_light(large: server.BackendServer) -> None:
+    page = large.admin.get("/", headers={"Accept": "text/html"})
+    weight = int(large.admin.get("/").headers["content-length"])
+    for address in set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)):
+        weight += int(large.admin.get(address).headers["content-length"])
+        for module in re.findall(r'from "\./([^"]+)"', large.admin.get(address).text):
+            weight += int(large.admin.get(f"{address.rpartition('/')[0]}/{module}").headers["content-length"])
+    thumbnails = re.findall(r'src="(/thumbnails/[^"]+)"', page.text)
+    assert len(thumbnails) == SEEN_TILES
+    assert all('loading="lazy"' in tag for tag in re.findall(r"<img[^>]*/thumbnails/[^>]*>", page.text))
+    sizes = [len(large.admin.get(address).content) for address in thumbnails]
+    assert min(sizes) > 8_700
+    assert weight + sum(sizes) < FIRST_SCREEN_BYTES
+
+
+def test_what_a_filter_leaves_out_is_never_read(large: server.BackendServer) -> None:
+    engine = sa.create_engine(f"sqlite:///{large.database}")
+    asked: list[tuple[str, object]] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
+    with engine.connect() as connection:
+        gallery.page(connection, Filters(colour="blue", name="1"), Cursor(1_700_004_000.0, "f" * 32), 48)
+        assert len(asked) == 2
+        (first, values), (second, _) = asked
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {first}", values).all()
+        assert [str(row[3]) for row in plan] == [
+            "SEARCH images USING COVERING INDEX ix_images_gallery ((ingested_at,id)<(?,?))"
+        ]
+        assert " IN (" in second
+        asked.clear()
+        gallery.newest_palette(connection)
+        images.one(connection, photo_id(17))
+        photo_facts.device_pictures(connection, photo_id(17))
+        activity.failures(connection)
+        activity.stages(connection)
+        for statement, parameters in list(asked):
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            scanned = [str(row[3]) for row in plan if str(row[3]).startswith(("SCAN images", "SCAN processed_images"))]
+            assert all("USING" in line for line in scanned), (statement, scanned)
+    engine.dispose()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", PAGES)
+def test_the_first_byte_comes_within_sixty_milliseconds(large: server.BackendServer, path: str) -> None:
+    took = first_byte_times(large.admin, path)
+    assert statistics.median(took) < FIRST_BYTE_SECONDS, [f"{seconds * 1000:.0f} ms" for seconds in sorted(took)]
+
+
+def first_byte_times(client: httpx.Client, path: str) -> list[float]:
+    """Seconds until the head of each of several answers has come."""
+    took = []
+    for _ in range(TIMES + 2):
+        began = time.perf_counter()
+        with client.stream("GET", path, headers={"Accept": "text/html"}) as answer:
+            took.append(time.perf_counter() - began)
+            assert answer.status_code == 200
+            answer.read()
+    return took[2:]

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cloud test check bench bench-rivals lint lock images clean .venv
+.PHONY: help demo demo-cloud test check bench bench-rivals screenshots lint lock images clean .venv
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z.-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ images: .venv/.ready-dev ## build the images, and look inside; with SLIDESHOW_IM
 	$(IMAGE_BUILD) -f Dockerfile.backend -t slideshow-backend .
 	$(IMAGE_BUILD) -f Dockerfile.backend --target with-workers -t slideshow-backend-with-workers .
 	$(BIN)/python -m pytest -s tests/deploy/test_images.py
+
+screenshots: .venv/.ready-dev ## every page in a browser, as pictures in build/screenshots/; needs a Chromium
+	$(BIN)/python tests/web/take_screenshots.py
 
 lint: .venv/.ready-dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cloud test check bench bench-rivals screenshots lint lock images clean .venv
+.PHONY: help demo demo-cloud test check bench bench-rivals screenshots chaos load lint lock images clean .venv
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z.-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ images: .venv/.ready-dev ## build the images, and look inside; with SLIDESHOW_IM
 
 screenshots: .venv/.ready-dev ## every page in a browser, as pictures in build/screenshots/; needs a Chromium
 	$(BIN)/python tests/web/take_screenshots.py
+
+chaos: .venv/.ready-dev ## kill, lose, double and break everything over 300 photos, SEEDS=50 times; what was lost, stuck or done twice
+	@$(BIN)/python -m bench.chaos --seeds $(or $(SEEDS),50) $(CHAOS)
+
+load: .venv/.ready-dev ## 32 connections at once for SECONDS=60: uploads, results of ten tasks, polls of frames
+	@$(BIN)/python -m bench.load --seconds $(or $(SECONDS),60)
 
 lint: .venv/.ready-dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -27,8 +27,7 @@ RecipeId = Annotated[str, Meta(pattern=r"^[0-9a-f]{10}$(?!\n)")]
 DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+$(?!\n)")]
 # What results call `deviceSize`: a device's key, or that of its half (`contract/halves.py`).
 DeviceKey = Annotated[str, Meta(max_length=69, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+(/half)?$(?!\n)")]
-# The largest picture that a device may ask for: 8K in either direction.
-Side = Annotated[int, Meta(ge=1, le=8192)]
+Side = Annotated[int, Meta(ge=1, le=8192)]  # of a device's picture: 8K in either direction at most
 Focus = tuple[Annotated[float, Meta(ge=0, le=1)], Annotated[float, Meta(ge=0, le=1)]]  # of the upright width, height
 LeaseToken = Annotated[str, Meta(max_length=96, pattern=r"^[0-9a-zA-Z._-]+$(?!\n)")]
 # What a database column of 32 bits holds; larger numbers mean nothing here.
@@ -105,8 +104,8 @@ class WorkItem(Struct, frozen=True, kw_only=True, rename="camel"):
 class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
     """An image under lease, and the pictures it lacks.
 
-    A `suspect` began an attempt that never reported: it is rendered in a child process. `focus` is the point that its
-    owner chose; without one the renderer finds it.
+    A `suspect` began an attempt that never reported: it is rendered in a child process. `focus` is its owner's choice;
+    without one the renderer finds it. `byte_size` is the original's, 0 where it is not known.
     """
 
     id: ImageId
@@ -121,6 +120,7 @@ class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
     suspect: bool = False
     work: tuple[WorkItem, ...] = ()
     focus: Focus | None = None
+    byte_size: Whole = 0
 
 
 class ClaimAnswer(Struct, frozen=True, kw_only=True, rename="camel"):

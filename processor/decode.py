@@ -23,6 +23,7 @@ from processor.matrix_colours import by_matrix
 from processor.memory_estimate import estimate_bytes
 from processor.shrink import box_shrink, image_of, in_memory, pixels_of
 from processor.signatures import Container
+from processor.streaming import Arriving, Original, whole_of
 from processor.vips_setup import pyvips
 
 if TYPE_CHECKING:
@@ -41,14 +42,14 @@ BACKGROUND = (255, 255, 255)
 """What shows through where a picture is transparent: white, like the paper that most cut-outs are made for."""
 
 
-def decode(data: bytes, header: Header, shrink: int, name: str) -> Base:
+def decode(data: Original, header: Header, shrink: int, name: str) -> Base:
     """Decode once, at 1/`shrink` (1, 2, 4 or 8) of the stored size.
 
     JPEG and WebP shrink while they decode; of the other formats each `shrink` x `shrink` square is
     averaged on the way, so that the full picture is never in memory (HEIC excepted). Raises BrokenPixels.
     """
     try:
-        plain = decode_plain(data, header, shrink)
+        plain = None if _comes_still(data, header, shrink) else decode_plain(whole_of(data), header, shrink)
         if plain is not None:
             return Base(_plain_colours(plain, header, name), None, 1 / shrink, 1 / shrink)
         image = _open(data, header, shrink)
@@ -64,6 +65,15 @@ def decode(data: bytes, header: Header, shrink: int, name: str) -> Base:
         raise BrokenPixels(name, f"is damaged or cut off ({condense(error)})", RESEND) from error
 
 
+def _comes_still(data: Original, header: Header, shrink: int) -> bool:
+    """Whether to decode by libvips what has not all arrived yet, instead of waiting for it.
+
+    Not where a shrunk side is rounded: libvips rounds down and the plain decoder up.
+    """
+    streamed = isinstance(data, Arriving) and not data.arrived
+    return streamed and header.width % shrink == 0 and header.height % shrink == 0
+
+
 def _plain_colours(pixels: NDArray[np.uint8], header: Header, name: str) -> NDArray[np.uint8]:
     """To sRGB by the profile that the JPEG file had, if it had one and that is another."""
     if not header.profile or (header.bands == 3 and is_srgb(header.profile)):
@@ -77,7 +87,7 @@ def _plain_colours(pixels: NDArray[np.uint8], header: Header, name: str) -> NDAr
     return pixels_of(to_srgb(image, name))
 
 
-def _pixels(image: pyvips.Image, data: bytes, header: Header, name: str) -> NDArray[np.uint8]:
+def _pixels(image: pyvips.Image, data: Original, header: Header, name: str) -> NDArray[np.uint8]:
     """Run the pipeline; a matrix profile is applied to the result, which is quicker than in its middle."""
     if image.format == "uchar" and image.bands == 3 and image.get_typeof(PROFILE) != 0:
         profile = bytes(image.get(PROFILE))
@@ -88,20 +98,20 @@ def _pixels(image: pyvips.Image, data: bytes, header: Header, name: str) -> NDAr
     return pixels_of(_colours(image, data, header, name))
 
 
-def _colours(image: pyvips.Image, data: bytes, header: Header, name: str) -> pyvips.Image:
+def _colours(image: pyvips.Image, data: Original, header: Header, name: str) -> pyvips.Image:
     """To sRGB: by the profile if there is one, else by what a HEIF file says in code points."""
     if header.loader in ("avif", "heic") and image.bands == 3 and image.get_typeof("icc-profile-data") == 0:
-        points = code_points(data)
+        points = code_points(whole_of(data))
         if points is not None and points.need_conversion:
             return to_sdr(image, points)
     return to_srgb(image, name)
 
 
-def _open(data: bytes, header: Header, shrink: int) -> pyvips.Image:
+def _open(data: Original, header: Header, shrink: int) -> pyvips.Image:
     if header.loader in ("jpeg", "webp"):
         return open_lazily(data, "jpeg" if header.loader == "jpeg" else "webp", shrink=shrink)
     if header.loader == "heic":
-        return decode_heic(data, shrink)
+        return decode_heic(whole_of(data), shrink)
     container: Container = "heif" if header.loader == "avif" else header.loader
     return box_shrink(open_lazily(data, container, page=header.page), shrink)
 

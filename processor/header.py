@@ -9,6 +9,7 @@ from processor.errors import BrokenPixels, NotAllowed, NotAnImage, TooManyPixels
 from processor.framing import upright_size
 from processor.limits import DEFAULT_LIMITS, Limits
 from processor.signatures import Container, container_of, refused_kind
+from processor.streaming import Arriving, Original, beginning_of, whole_of
 from processor.vips_setup import pyvips
 
 Loader = Literal["jpeg", "png", "webp", "gif", "tiff", "avif", "heic"]
@@ -47,15 +48,16 @@ class Header:
     profile: bytes = b""
 
 
-def read_header(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Header:
+def read_header(data: Original, name: str, limits: Limits = DEFAULT_LIMITS) -> Header:
     """Read what `data` says about itself, and refuse it if it may not be decoded.
 
     `name` is what messages call the file. Raises NotAnImage, NotAllowed, TooManyPixels, or
     BrokenPixels if not even the header can be read.
     """
-    container = container_of(data)
+    start = beginning_of(data)
+    container = container_of(start)
     if container is None:
-        raise _refusal(data, name)
+        raise _refusal(start, name)
     try:
         image = open_lazily(data, container)
     except pyvips.Error as error:
@@ -68,14 +70,20 @@ def read_header(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Head
 RESEND = "Export the photo again and upload the new file"
 
 
-def open_lazily(data: bytes, container: Container, *, shrink: int = 1, page: int = 0) -> pyvips.Image:
+def open_lazily(data: Original, container: Container, *, shrink: int = 1, page: int = 0) -> pyvips.Image:
     """Open the picture for one pass from top to bottom; nothing is decoded before that pass.
 
     The loader is named, never guessed, so that no other one (of gain-mapped JPEG, for example)
     takes its place. `shrink` is honoured by JPEG and WebP. Raises pyvips.Error. Broken or missing
-    pixels are errors, both here and during the pass.
+    pixels are errors, both here and during the pass. JPEG and PNG need not be all there yet.
     """
     how = {"access": "sequential", "fail_on": "error"}
+    if isinstance(data, Arriving) and not data.arrived:
+        if container == "jpeg":
+            return pyvips.Image.jpegload_source(data.source(), shrink=shrink, **how)
+        if container == "png":
+            return pyvips.Image.pngload_source(data.source(), **how)
+    data = whole_of(data)
     match container:
         case "jpeg":
             return pyvips.Image.jpegload_buffer(data, shrink=shrink, **how)

@@ -13,7 +13,7 @@ from processor.icc_profile import is_srgb
 _SMALL_THINGS = 7_000_000
 """The resizer's tiles, encoded results, and what the allocator rounds up."""
 
-_PIPELINE_BYTES = 8_000_000
+PIPELINE_BYTES = 8_000_000
 """Regions and line buffers of libvips, where it decodes."""
 
 _BYTES_PER_RESULT_PIXEL = 3
@@ -35,7 +35,7 @@ def estimate_bytes(header: Header, devices: Sequence[Device], data_size: int) ->
     cutting = _BYTES_PER_RESULT_PIXEL * largest + base // 3  # the base's halves
     converting = base * 4 // 3 if header.profile and not is_srgb(header.profile) else 0
     by_libvips = header.loader != "jpeg" or header.bands == 4
-    theirs = data_size + _PIPELINE_BYTES if by_libvips else 0
+    theirs = data_size + PIPELINE_BYTES if by_libvips else 0
     return data_size + theirs + base + max(decoder, cutting, converting) + _SMALL_THINGS
 
 

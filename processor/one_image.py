@@ -48,10 +48,13 @@ from processor.memory_budget import ORIGINAL_LIMIT_BYTES
 from processor.renderer import Renderer
 from processor.reporter import Reporter
 from processor.results import result_of, sidecar_of, wanted_devices
+from processor.settings import Settings
 from processor.storing import store
+from processor.stream_rendering import render_streaming
 
 if TYPE_CHECKING:
     from processor.render import RenderedImage
+    from processor.streaming import Original
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +82,7 @@ class ImageWork:
         keeper: LeaseKeeper,
         reporter: Reporter,
         renderer: Renderer,
-        owner: str,
+        settings: Settings,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._bucket = bucket
@@ -87,7 +90,7 @@ class ImageWork:
         self._keeper = keeper
         self._reporter = reporter
         self._renderer = renderer
-        self._owner = owner
+        self._settings = settings
         self._now = now
 
     async def work(self, image: ClaimedImage, devices: Mapping[str, Device]) -> Outcome:
@@ -132,7 +135,7 @@ class ImageWork:
         stored = await store(self._bucket, self._renderer, image.id, rendered)
         seconds, processed_at = time.perf_counter() - started, self._now()
         moment = datetime.fromtimestamp(processed_at, UTC).isoformat(timespec="milliseconds")
-        sidecar = sidecar_of(image.id, rendered, stored, moment, owner=self._owner, seconds=seconds)
+        sidecar = sidecar_of(image.id, rendered, stored, moment, owner=self._settings.owner, seconds=seconds)
         self._still_ours(image)
         await self._renderer.io(
             self._bucket.replace,
@@ -157,27 +160,36 @@ class ImageWork:
 
     async def _render(self, image: ClaimedImage, name: str, devices: tuple[Device, ...]) -> RenderedImage:
         """Fetch and render; the original's bytes are free again when this returns."""
+        begun = False
+
+        async def begin() -> None:
+            nonlocal begun
+            self._still_ours(image)
+            if not begun:
+                await self._client.start(image.id, AttemptStart(attempt=image.attempt, lease=image.lease))
+            begun = True
+
+        async def render(data: Original) -> RenderedImage:
+            return await self._renderer.render(
+                data, devices, name, focus=image.focus, suspect=image.suspect, begin=begin
+            )
+
         try:
             source = name_in(self._bucket, image.file_path)
-            size = (await self._renderer.io(self._bucket.stat, source)).size
+            size = image.byte_size or (await self._renderer.io(self._bucket.stat, source)).size
             if size > ORIGINAL_LIMIT_BYTES:
                 raise ObjectTooLarge(source, ORIGINAL_LIMIT_BYTES)
         except (ValueError, ObjectNotFound, ObjectTooLarge) as error:
             raise _not_fetched(name, error) from error
         grant = await self._renderer.originals.take(size)
         try:
-            try:
-                data = await self._renderer.io(self._bucket.read, source, ORIGINAL_LIMIT_BYTES)
-            except (ObjectNotFound, ObjectTooLarge) as error:  # it was changed since it was asked for its size
-                raise _not_fetched(name, error) from error
-
-            async def begin() -> None:
-                self._still_ours(image)
-                await self._client.start(image.id, AttemptStart(attempt=image.attempt, lease=image.lease))
-
-            return await self._renderer.render(
-                data, devices, name, focus=image.focus, suspect=image.suspect, begin=begin
-            )
+            if self._settings.streams and not image.suspect:
+                streamed = await render_streaming(self._bucket, self._renderer, source, size, render)
+                if streamed is not None:
+                    return streamed
+            return await render(await self._renderer.io(self._bucket.read, source, ORIGINAL_LIMIT_BYTES))
+        except (ObjectNotFound, ObjectTooLarge) as error:  # it was changed since it was asked for its size
+            raise _not_fetched(name, error) from error
         finally:
             grant.release()
 

@@ -14,6 +14,7 @@ from processor.focus import find_focus
 from processor.jpeg_profiles import DEVICE, THUMBNAIL
 from processor.limits import DEFAULT_LIMITS, Limits
 from processor.palette import find_colours, proxy_pixels, small_picture
+from processor.streaming import Original
 from processor.variants import cut
 
 
@@ -48,7 +49,7 @@ class RenderedImage:
 
 
 def render_image(
-    data: bytes,
+    data: Original,
     devices: Sequence[Device],
     *,
     framing: str = CENTRE,
@@ -57,6 +58,8 @@ def render_image(
     limits: Limits = DEFAULT_LIMITS,
 ) -> RenderedImage:
     """Render the photo in `data` for each of `devices`, which may be none, with thumbnail and colours.
+
+    `data` may still be on its way (`processor.streaming`): what is made of it counts once it has arrived.
 
     `framing`: "centre", or "focus": around `focus` (fractions of the upright width and height) or, without one,
     the point that is found; a photo that would lose too much is then fitted on a background of its own colours.

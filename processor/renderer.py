@@ -22,6 +22,7 @@ from processor.suspect import ChildSettings, render_in_child, too_much_memory
 
 if TYPE_CHECKING:
     from processor.render import RenderedImage
+    from processor.streaming import Original
 
 RENDER_SECONDS = 240.0
 """Far more than the largest allowed picture takes on a slow CPU; what is beyond it is stuck."""
@@ -32,13 +33,16 @@ Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
 
-def estimated_bytes(data: bytes, devices: tuple[Device, ...], name: str, limits: Limits = DEFAULT_LIMITS) -> int:
+def estimated_bytes(data: Original, devices: tuple[Device, ...], name: str, limits: Limits = DEFAULT_LIMITS) -> int:
     """The memory that rendering takes beside the original's bytes. Raises RenderError for a header that is
     bad or promises more pixels than `limits`."""
     from processor.decode import estimate_bytes, read_header
+    from processor.memory_estimate import PIPELINE_BYTES
+    from processor.streaming import Arriving, size_of
 
-    header = read_header(data, name, limits)
-    return max(0, estimate_bytes(header, devices, len(data)) - len(data))
+    header, size = read_header(data, name, limits), size_of(data)
+    streamed = PIPELINE_BYTES if isinstance(data, Arriving) else 0
+    return max(0, estimate_bytes(header, devices, size) + streamed - size)
 
 
 class Renderer:
@@ -87,15 +91,16 @@ class Renderer:
 
     async def render(
         self,
-        data: bytes,
+        data: Original,
         devices: tuple[Device, ...],
         name: str,
         *,
-        focus: Focus | None,
+        focus: Focus | None = None,
         suspect: bool,
         begin: Callable[[], Awaitable[None]],
     ) -> RenderedImage:
-        """Render one image when its turn comes; `begin` is awaited just before.
+        """Render one image when its turn comes; `begin` is awaited just before. `data` may be on its way, and is then
+        read on threads of its own; only that of a suspect is here as a whole.
 
         Raises RenderError for a bad photo, ChildDied for a suspect that killed its process,
         RenderOverdue for a picture whose thread is stuck, and whatever `begin` raises.
@@ -113,6 +118,7 @@ class Renderer:
                 grant.release()
                 raise
             if suspect:
+                assert isinstance(data, bytes)
                 try:
                     return await render_in_child(data, devices, name, self._child, focus)
                 finally:
@@ -120,7 +126,7 @@ class Renderer:
             return await self._in_thread(grant, data, devices, name, focus)
 
     async def _in_thread(
-        self, grant: Grant, data: bytes, devices: tuple[Device, ...], name: str, focus: Focus | None
+        self, grant: Grant, data: Original, devices: tuple[Device, ...], name: str, focus: Focus | None
     ) -> RenderedImage:
         """Render on a thread. The time limit begins when a thread takes the picture up: waiting for one that
         is at work on another picture says nothing of this one, and ends when that one is overdue."""
@@ -181,7 +187,9 @@ class Renderer:
         self._io_pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _render(data: bytes, devices: tuple[Device, ...], name: str, focus: Focus | None, limits: Limits) -> RenderedImage:
+def _render(
+    data: Original, devices: tuple[Device, ...], name: str, focus: Focus | None, limits: Limits
+) -> RenderedImage:
     from processor.render import render_image
 
     return render_image(data, devices, framing=DEFAULT_FRAMING, focus=focus, name=name, limits=limits)

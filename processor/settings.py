@@ -45,7 +45,10 @@ class SettingsError(ValueError):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """The settings of one task. Times are in seconds, sizes in bytes unless the name says otherwise."""
+    """The settings of one task. Times are in seconds, sizes in bytes unless the name says otherwise.
+
+    `streams`: whether a photo is rendered while it arrives, or fetched ahead as a whole.
+    """
 
     bucket_url: str
     backend_url: str
@@ -56,6 +59,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     task_count: int = 1
     task_attempt: int = 0
     render_threads: int = 1
+    streams: bool = True
     memory_limit: int = DEFAULT_MEMORY_LIMIT_MIB * MEBIBYTE
     limits: Limits = DEFAULT_LIMITS
     timeout_seconds: float = 900.0
@@ -199,6 +203,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         render_threads=read.number(
             "RENDER_THREADS", min(usable_cpus(), LARGEST_RENDER_THREADS), 1, LARGEST_RENDER_THREADS
         ),
+        streams=read.parsed("PROCESSOR_DOWNLOAD", True, {"stream": True, "ahead": False}.get, "stream or ahead"),
         memory_limit=read.number("MEMORY_LIMIT_MIB", default_memory, 384, 65_536, " MiB") * MEBIBYTE,
         limits=_limits(read),
         timeout_seconds=read.seconds("TASK_TIMEOUT_SECONDS", 900.0, 1.0, 86_400.0),

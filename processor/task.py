@@ -71,7 +71,7 @@ class Task:
             keeper=self._keeper,
             reporter=self._reporter,
             renderer=renderer,
-            owner=settings.owner,
+            settings=settings,
             now=now,
         )
         self._works: set[asyncio.Task[None]] = set()

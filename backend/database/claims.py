@@ -140,6 +140,7 @@ def _claimed(row: sa.Row[Any], work: tuple[WorkItem, ...]) -> ClaimedImage:
         suspect=row.suspect,
         work=work,
         focus=focus_of(row.focus),
+        byte_size=row.byte_size,
     )
 
 

@@ -57,6 +57,7 @@ class ImageRecord:
     file_path: str
     filename: str
     suspect: bool = False
+    byte_size: int = 0
     state: str = "pending"
     lease: str | None = None
     lease_until: float = 0.0
@@ -235,6 +236,7 @@ class ClaimsServer:
             filename=record.filename,
             attempt=record.attempts,
             suspect=record.suspect,
+            byte_size=record.byte_size,
             work=tuple(
                 WorkItem(device=str(device.key), recipe=recipe(device.width, device.height)) for device in self.devices
             ),

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from claims_server import TOKEN, ClaimsServer, ImageRecord
 from PIL import Image
 
 from contract import object_names
-from contract.bucket import uri_of
+from contract.bucket import ByteWriter, uri_of
 from contract.bucket_disk import DiskBucket
 from contract.messages import Device
 from processor.backend_client import BackendClient
@@ -55,6 +56,21 @@ class World:
 
     def add_photos(self, count: int, **size: int) -> list[ImageRecord]:
         return [self.add(jpeg(number, **size), f"photo {number}.jpg") for number in range(count)]
+
+    def before_reads(self, patch: pytest.MonkeyPatch, look: Callable[[str], None]) -> None:
+        """From now on `look` is called with the name of each object that is read, either way, and may raise."""
+        read, download_to = self.bucket.read, self.bucket.download_to
+
+        def looked_read(name: str, limit: int | None = None) -> bytes:
+            look(name)
+            return read(name, limit)
+
+        def looked_download(name: str, writer: ByteWriter, limit: int | None = None) -> None:
+            look(name)
+            download_to(name, writer, limit)
+
+        patch.setattr(self.bucket, "read", looked_read)
+        patch.setattr(self.bucket, "download_to", looked_download)
 
     def settings(self, **changed: object) -> Settings:
         values: dict[str, object] = {

@@ -109,15 +109,13 @@ def test_memory_or_files_that_run_out_for_a_moment_hand_the_image_back(
     world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     photos = world.add_photos(2)
-    read = world.bucket.read
     left = [error]
 
-    def short_read(name: str, limit: int | None = None) -> bytes:
+    def short(name: str) -> None:
         if photos[0].id in name and left:
             raise left.pop()
-        return read(name, limit)
 
-    monkeypatch.setattr(world.bucket, "read", short_read)
+    world.before_reads(monkeypatch, short)
     code, task = world.run()
     assert code == 0
     assert task.counts == {Outcome.COMPLETE: 2, Outcome.HANDED_BACK: 1}

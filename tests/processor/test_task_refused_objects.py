@@ -37,7 +37,6 @@ def test_an_object_that_cannot_be_written_is_its_own_photo_s_failure(world: Worl
 
 def test_a_bucket_that_refuses_one_read_fails_that_photo_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = world.add_photos(3)
-    read = world.bucket.read
     refusals: tuple[Callable[[str], BucketError], ...] = (
         ObjectNotFound,
         lambda name: ObjectTooLarge(name, 7),
@@ -45,13 +44,12 @@ def test_a_bucket_that_refuses_one_read_fails_that_photo_only(world: World, monk
     )
     world.add(jpeg(50), "good.jpg")
 
-    def refusing_read(name: str, limit: int | None = None) -> bytes:
+    def refusing(name: str) -> None:
         for photo, refusal in zip(photos, refusals, strict=True):
             if photo.id in name:
                 raise refusal(name)
-        return read(name, limit)
 
-    monkeypatch.setattr(world.bucket, "read", refusing_read)
+    world.before_reads(monkeypatch, refusing)
     code, task = world.run()
     assert code == 0
     assert task.counts == {Outcome.COMPLETE: 1, Outcome.FAILED: 3}

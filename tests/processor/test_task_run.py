@@ -199,14 +199,12 @@ def test_a_fault_of_our_own_is_one_image_s_failure_with_a_traceback_in_the_log(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     photos = world.add_photos(3)
-    read = world.bucket.read
 
-    def broken_read(name: str, limit: int | None = None) -> bytes:
+    def broken(name: str) -> None:
         if photos[1].id in name:
             raise KeyError("no such key")
-        return read(name, limit)
 
-    monkeypatch.setattr(world.bucket, "read", broken_read)
+    world.before_reads(monkeypatch, broken)
     assert world.run()[0] == 0
     assert world.server.states() == {"complete": 2, "failed": 1}
     assert photos[1].error == "photo 1.jpg could not be rendered: KeyError: 'no such key'."

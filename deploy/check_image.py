@@ -29,6 +29,8 @@ OF_THE_OTHER = {
     "backend": ("pyvips", "_libvips", "numba", "llvmlite", "numpy", "simplejpeg", "processor", "native", "rich"),
     "with-workers": ("rich", "bench", "tests"),
 }
+COMMANDS = ("__main__.py", "doctor*.py", "import_model*.py", "rebuild.py", "verify.py", "errors.py", "words.py")
+"""Of the command line what the backend's images are to run; the other commands need more, and run elsewhere."""
 OF_DEVELOPERS = ("pytest", "mypy", "ruff", "uv", "hypothesis", "playwright", "tests", "bench")
 
 
@@ -40,9 +42,17 @@ def found(module: str) -> bool:
         return False
 
 
-def foreign_imports(room: str) -> Iterator[tuple[Path, str]]:
-    """Every module that a file of the room imports, also deep inside of functions."""
-    for path in sorted((APP / room).rglob("*.py")):
+def files_of(program: str) -> list[Path]:
+    """The files that have to work in this image."""
+    files = [path for room in ROOMS[program] for path in (APP / room).rglob("*.py")]
+    if program != "processor":
+        files += [path for pattern in COMMANDS for path in (APP / "slideshow").glob(pattern)]
+    return sorted(files)
+
+
+def foreign_imports(program: str) -> Iterator[tuple[Path, str]]:
+    """Every module that one of these files imports, also deep inside of functions."""
+    for path in files_of(program):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from ((path, alias.name) for alias in node.names)
@@ -53,13 +63,12 @@ def foreign_imports(room: str) -> Iterator[tuple[Path, str]]:
 def faults_of_imports(program: str) -> Iterator[str]:
     """Imports of the program that lead nowhere, and modules that it should not have."""
     looked = set()
-    for room in ROOMS[program]:
-        for path, module in foreign_imports(room):
-            if module in looked or module.startswith(("_typeshed", "winreg", "msvcrt")):
-                continue
-            looked.add(module)
-            if not found(module):
-                yield f"{path} imports {module}, which is not there"
+    for path, module in foreign_imports(program):
+        if module in looked:
+            continue
+        looked.add(module)
+        if not found(module):
+            yield f"{path} imports {module}, which is not there"
     sys.stdout.write(f"{len(looked)} imports lead somewhere\n")
     for module in (*OF_THE_OTHER[program], *OF_DEVELOPERS):
         if found(module):
@@ -68,7 +77,7 @@ def faults_of_imports(program: str) -> Iterator[str]:
 
 def faults_of_byte_code(program: str) -> Iterator[str]:
     """Files of ours without byte code beside them."""
-    files = [path for room in ROOMS[program] for path in (APP / room).rglob("*.py")]
+    files = files_of(program)
     for path in files:
         if not Path(importlib.util.cache_from_source(str(path))).exists():
             yield f"{path} has no byte code"

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 SIDECAR_LIMIT_BYTES = 4 * 1024 * 1024
 PAGE = 200
+AT_ONCE = 8
+"""How many sidecars are under way at a time: a bucket in the cloud takes its time for each of its answers."""
 LONGEST_SECONDS = 3600.0
 LOCK_SECONDS = 60.0
 """Renewed on the way: only the lock of a process that died lasts this long."""
@@ -91,10 +93,8 @@ class MetadataSync:
         listing = self._bucket.list(object_names.METADATA)
         while page := await asyncio.to_thread(lambda: list(islice(listing, PAGE))):
             log.info("Syncing %d metadata files", len(page))
-            for entry in page:
-                image_id = object_names.image_of_sidecar(entry.name)
-                if image_id is None:
-                    continue
+            waiting = [(entry, image_id) for entry in page if (image_id := object_names.image_of_sidecar(entry.name))]
+            for start in range(0, len(waiting), AT_ONCE):
                 passed = time.monotonic() - began
                 if passed > within:
                     break
@@ -102,10 +102,17 @@ class MetadataSync:
                     until = now + passed + LOCK_SECONDS
                     await self._database.write(housekeeping.renew_lock, "sync", self._holder, until)
                     renewed = passed
-                found += 1
-                verdict, new = await self._one(entry, image_id, now)
-                imported += new
-                archived += verdict == ARCHIVABLE
+                at_once = waiting[start : start + AT_ONCE]
+                done = await asyncio.gather(
+                    *(self._one(entry, image_id, now) for entry, image_id in at_once), return_exceptions=True
+                )
+                for result in done:
+                    if isinstance(result, BaseException):
+                        raise result
+                    verdict, new = result
+                    imported += new
+                    archived += verdict == ARCHIVABLE
+                found += len(at_once)
             if time.monotonic() - began > within:
                 break
         return SyncReport(found=found, imported=imported, archived=archived, left=found - archived)

@@ -12,10 +12,10 @@ from typing import Protocol, cast
 from bench.context import Context
 from bench.results import CaseResult
 
-ALL: tuple[str, ...] = ("image", "throughput", "quality", "colours", "start", "target", "memory", "growth")
+ALL: tuple[str, ...] = ("image", "throughput", "quality", "colours", "start", "target", "memory", "growth", "frames")
 """What `python -m bench run` runs without names."""
 
-APART: tuple[str, ...] = ()
+APART: tuple[str, ...] = ("download",)
 """Those that run only when they are named, because they take long or change nothing for most readers."""
 
 

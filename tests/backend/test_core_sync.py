@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from core_library import HISTOGRAM, PALETTE, Library, image_id
 
 from backend.database import claims, devices, housekeeping, results
-from backend.metadata_sync import LOCK_SECONDS, SIDECAR_LIMIT_BYTES, MetadataSync, parse
+from backend.metadata_sync import AT_ONCE, LOCK_SECONDS, SIDECAR_LIMIT_BYTES, MetadataSync, parse
 from backend.reported_paths import ReportedPaths
 from contract import object_names
 from contract.admin_messages import SyncReport
@@ -310,6 +312,26 @@ def test_a_pass_tells_how_many_files_it_syncs(place: Setting, caplog: pytest.Log
     place.leave(image_id(5), sidecar(image_id(5)))
     assert place.run().found == 1, "what is no sidecar is not looked at"
     assert "Syncing 2 metadata files" in caplog.text
+
+
+def test_sidecars_are_fetched_some_at_a_time(place: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2 * AT_ONCE):
+        place.leave(image_id(number), sidecar(image_id(number)))
+    read, lock, under_way, most = place.bucket.read, threading.Lock(), 0, 0
+
+    def slow_read(name: str, limit: int | None = None) -> bytes:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.02)
+        with lock:
+            under_way -= 1
+        return read(name, limit)
+
+    monkeypatch.setattr(place.bucket, "read", slow_read)
+    assert place.run().found == 2 * AT_ONCE
+    assert 1 < most <= AT_ONCE
 
 
 def test_pictures_of_a_device_that_was_removed_are_history(place: Setting) -> None:

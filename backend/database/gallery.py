@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, select
 
 from backend.colour_families import Family
+from backend.database.images import counts
 from backend.database.tables import images
 from contract.messages import Histogram, ImageState, Orientation, Palette
 
@@ -89,6 +90,14 @@ def page(connection: Connection, filters: Filters, after: Cursor | None, limit: 
         query = query.where(sa.tuple_(images.c.ingested_at, images.c.id) < place)
     ids = list(connection.scalars(query.order_by(images.c.ingested_at.desc(), images.c.id.desc()).limit(limit + 1)))
     return these(connection, ids[:limit]), len(ids) > limit
+
+
+def screen(
+    connection: Connection, filters: Filters, after: Cursor | None, limit: int
+) -> tuple[list[Tile], bool, dict[ImageState, int]]:
+    """A page, whether more follow, and how many photos of the whole library are in each state."""
+    tiles, more = page(connection, filters, after, limit)
+    return tiles, more, counts(connection)
 
 
 def these(connection: Connection, image_ids: Sequence[str]) -> list[Tile]:

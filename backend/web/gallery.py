@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from backend.auth import Access
 from backend.colour_families import FAMILIES, SWATCHES
-from backend.database import gallery, images
+from backend.database import gallery
 from backend.database.gallery import Cursor, Filters, Tile
 from backend.errors import Invalid
 from backend.web.files import thumbnail_address
@@ -73,7 +73,8 @@ class GalleryPage(PageResource):
             self.site.show_part(resp, "_tiles.html", tiles=[shown(tile) for tile in found])
             return
         filters = filters_of(req)
-        tiles, more = await database.read(gallery.page, filters, cursor_of(req.get_param("after")), PAGE)
+        after = cursor_of(req.get_param("after"))
+        tiles, more, counts = await database.read(gallery.screen, filters, after, PAGE)
         values: dict[str, Any] = {
             "tiles": [shown(tile) for tile in tiles],
             "more": self._more(req, tiles[-1]) if more else None,
@@ -82,7 +83,6 @@ class GalleryPage(PageResource):
             self.site.show_part(resp, "_tiles.html", **values)
             resp.set_header("X-More", values["more"] or "")
             return
-        counts = await database.read(images.counts)
         total = sum(counts.values())
         await self.site.show(
             req,

@@ -82,9 +82,25 @@ def test_retry_by_kind(backend: server.BackendServer, frame: dict[str, Any]) -> 
     )
 
 
-def test_a_retried_photo_that_lacks_nothing_is_complete_without_work(backend: server.BackendServer, image: str) -> None:
-    backend.finish(backend.claim("run/0"))
+def test_a_complete_photo_that_is_named_is_rendered_again_and_shown_meanwhile(
+    backend: server.BackendServer, image: str
+) -> None:
+    (first,) = backend.claim("run/0")
+    backend.finish([first])
+    pictures = {name for name in backend.objects("processed/") if image in name}
     named = {"which": "named", "ids": [image]}
     assert backend.admin.post("/api/admin/retry", json=named).json() == {"retried": 1}
+    assert backend.admin.get("/api/devices/frame/next").json()["imageId"] == image
+    (again,) = backend.claim("run/1")
+    assert again["work"] == first["work"]
+    backend.finish([again])
+    assert backend.state(image) == "complete"
+    assert {name for name in backend.objects("processed/") if image in name} == pictures
+    assert backend.sql("SELECT count(*) FROM garbage") == [(0,)]
+
+
+def test_a_photo_that_lacks_nothing_is_complete_without_work(backend: server.BackendServer, image: str) -> None:
+    backend.finish(backend.claim("run/0"))
+    backend.sql("UPDATE images SET processing_status = 'pending'")
     assert backend.claim("run/1") == []
     assert backend.state(image) == "complete"

@@ -36,6 +36,7 @@ ROUTES = {
     "/api/admin/retry",
     "/api/images",
     "/api/images/{image_id}",
+    "/api/images/{image_id}/focus",
     "/api/images/{image_id}/scheme",
     "/api/devices",
     "/api/devices/{device_id}",

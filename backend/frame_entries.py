@@ -45,16 +45,16 @@ class EntryMaker:
         self._bucket = bucket
         self._sign = sign
 
-    def entry(self, key: str, epoch: int, photos: Entry, rows: Rows) -> QueueEntry | None:
-        """An entry of the device with this key; None if no picture of its photos is there any more."""
+    def entry(self, key: str, photos: Entry, rows: Rows) -> QueueEntry | None:
+        """An entry of the device with this key, without a name; None if no picture of its photos is there any more."""
         halves = [rows.get((photo, half_key(key))) for photo in photos] if len(photos) > 1 else [None]
         first, second = (halves[0], halves[1]) if all(halves) else (None, None)
         if first is None or second is None:  # one photo, or one that is left of a pair
             found = next((row for photo in photos if (row := rows.get((photo, key))) is not None), None)
-            return None if found is None else self._told(name_of(epoch, photos), found, _palette(found), None)
-        return self._told(name_of(epoch, photos), first, _palette_of_both(first, second), second)
+            return None if found is None else self._told(found, _palette(found), None)
+        return self._told(first, _palette_of_both(first, second), second)
 
-    def _told(self, name: str, row: sa.Row[Any], palette: Palette, other: sa.Row[Any] | None) -> QueueEntry:
+    def _told(self, row: sa.Row[Any], palette: Palette, other: sa.Row[Any] | None) -> QueueEntry:
         light, dark = frame_roles(palette.source_color, default_variant(palette))
         return QueueEntry(
             image_id=row.image_id,
@@ -67,7 +67,6 @@ class EntryMaker:
             paired_url=self.address(other.file_path) if other is not None else None,
             width=row.width,
             height=row.height,
-            entry=name,
             colours=FrameColours(source=palette.source_color, light=light, dark=dark),
             caption=_caption(row),
             paired_caption=_caption(other) if other is not None else None,

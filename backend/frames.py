@@ -10,10 +10,11 @@ import msgspec
 import sqlalchemy as sa
 
 from backend.database import Database, bags
-from backend.frame_entries import EntryMaker
+from backend.frame_entries import EntryMaker, name_of
 from backend.known_devices import DeviceRow
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag
+from backend.playlist.pairs import Entry
 from backend.shows import ATTEMPTS, Place, Show, Shows
 from backend.standing import Standing
 from contract.bucket import Bucket
@@ -23,6 +24,8 @@ ENTRIES_KEPT = 512
 """Entries kept in memory for each device, 2 KB each."""
 MOST_ENTRIES_AHEAD = 50_000
 """So far ahead of time `after` may step."""
+MADE_AHEAD = 8
+"""Entries made at a time for a frame without an interval."""
 MOST_AFTER = 64
 """Characters."""
 
@@ -102,21 +105,26 @@ class Frames:
 
     async def entries(self, show: Show, places: Sequence[Place]) -> list[QueueEntry]:
         """The entries at these places; without those whose pictures have gone at this very moment."""
-        lacking = [place for place in places if place not in show.made]
+        lacking = [entry for _, entry in places if entry not in show.made]
         if lacking:
-            photos = [photo for _, entry in lacking for photo in entry]
-            rows = await self._database.read(bags.pictures, show.device.key, photos)
+            rows = await self._database.read(
+                bags.pictures, show.device.key, [one for entry in lacking for one in entry]
+            )
             made = await asyncio.to_thread(self._make, show.device.key, lacking, rows)
             if len(show.made) + len(made) > ENTRIES_KEPT:
-                show.made = {place: show.made[place] for place in places if place in show.made}
+                show.made = {entry: show.made[entry] for _, entry in places if entry in show.made}
             show.made |= made
-        return [show.made[place] for place in places if place in show.made]
+        return [
+            msgspec.structs.replace(found, entry=name_of(epoch, entry))
+            for epoch, entry in places
+            if (found := show.made.get(entry)) is not None
+        ]
 
     def _make(
-        self, key: str, places: Sequence[Place], rows: dict[tuple[str, str], sa.Row[*tuple[Any, ...]]]
-    ) -> dict[Place, QueueEntry]:
-        made = ((place, self._maker.entry(key, *place, rows)) for place in places)
-        return {place: entry for place, entry in made if entry is not None}
+        self, key: str, entries: Sequence[Entry], rows: dict[tuple[str, str], sa.Row[*tuple[Any, ...]]]
+    ) -> dict[Entry, QueueEntry]:
+        made = ((entry, self._maker.entry(key, entry, rows)) for entry in entries)
+        return {entry: found for entry, found in made if found is not None}
 
     async def take(self, device: DeviceRow) -> tuple[Show, QueueEntry] | None:
         """The next entry of a device without interval, which moves on; None without photos. Kept when this returns."""
@@ -126,9 +134,13 @@ class Frames:
                 if not show.bag.entries:
                     return None
                 continue  # others took the last ones meanwhile, and a new round begins
-            place = show.bag.epoch, show.bag.entries[show.bag.shown]
+            begin = show.bag.shown
+            place = show.bag.epoch, show.bag.entries[begin]
+            following = [(show.bag.epoch, entry) for entry in show.bag.entries[begin : begin + MADE_AHEAD]]
             show.bag = msgspec.structs.replace(show.bag, shown=show.bag.shown + 1)
             await self._keep_shown(show, show.bag.shown)
+            if place[1] not in show.made:  # of a frame that moves on, the next ones are asked for soon
+                await self.entries(show, following)
             found = await self.entries(show, [place])
             if found:
                 return show, found[0]

@@ -49,7 +49,7 @@ class Show:
         self.behind = False
         self.ahead: list[Bag] = []
         self.library: Library | None = None
-        self.made: dict[Place, QueueEntry] = {}
+        self.made: dict[Entry, QueueEntry] = {}
         self.bodies: dict[object, Any] = {}
         self.bodies_slot = -1
         self.kept_shown = bag.shown

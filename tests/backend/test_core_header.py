@@ -214,3 +214,29 @@ def test_hostile_bytes_raise_nothing_but_refusals(
 def test_noise_is_refused_or_read(start: bytes, rest: bytes) -> None:
     refusal = refusal_of(start + rest)
     assert refusal is None or refusal.status in (415, 422)
+
+
+def exif_taken(text: object) -> bytes:
+    """EXIF data with nothing but a DateTimeOriginal."""
+    made = Image.Exif()
+    made.get_ifd(0x8769)[0x9003] = text
+    return made.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2019:07:14 18:30:05", 1563129005.0),
+        ("2019:07:14 18:30:05\x00", 1563129005.0),
+        ("0000:00:00 00:00:00", None),
+        ("1601:01:01 00:00:00", None),
+        ("2019:02:30 00:00:00", None),
+        ("    :  :     :  :  ", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_when_it_was_taken_is_read_from_its_header(text: str, expected: float | None) -> None:
+    for kind in ("JPEG", "WEBP"):
+        assert header(picture(kind, exif=exif_taken(text))).captured_at == expected
+    assert header(picture("JPEG")).captured_at is None

@@ -20,6 +20,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "backend"))
 harness = importlib.import_module("server")
 
 DEVICES = {"wide one": (160, 96), "tall": (60, 100)}
+HALF = ("tall/half", (60, 49))
+"""Of the tall screen: landscapes stand one above the other in it, with two pixels between them."""
 
 
 @pytest.fixture
@@ -60,6 +62,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def test_two_tasks_complete_everything_once_and_say_why_one_photo_failed(backend: Any) -> None:
+    backend.add_device("tall", 60, 100, pairing=True, gap=2)
     ids = [backend.upload(jpeg(number), f"photo {number}.jpg")["id"] for number in range(8)]
     whole = jpeg(50, 900, 600)
     broken = backend.upload(whole[: len(whole) // 2], "cut.jpg")["id"]
@@ -72,10 +75,10 @@ def test_two_tasks_complete_everything_once_and_say_why_one_photo_failed(backend
     assert error.startswith("cut.jpg ")
     rows = backend.sql("SELECT image_id, device_size, file_path, width, height FROM processed_images")
     assert sorted((image, device) for image, device, *_ in rows) == sorted(
-        (image, device) for image in ids for device in DEVICES
+        (image, device) for image in ids for device in (*DEVICES, HALF[0])
     )
     for _, device, uri, width, height in rows:
-        assert (width, height) == DEVICES[device]
+        assert (width, height) == {**DEVICES, HALF[0]: HALF[1]}[device]
         assert (backend.bucket / uri.removeprefix(backend.bucket.as_uri() + "/")).is_file()
     assert backend.sql("SELECT max(attempts), max(strikes) FROM images") == [(1, 0)]
     assert len(backend.objects("images/metadata/")) == 8

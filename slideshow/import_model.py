@@ -16,7 +16,7 @@ from slideshow.words import counted
 
 if TYPE_CHECKING:
     from backend.settings import Settings
-    from slideshow.import_model_records import ImportReport
+    from slideshow.import_model_devices import ImportReport
 
 
 @click.command("import-model")

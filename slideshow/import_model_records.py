@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import io
-import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from contract import object_names
 from contract.bucket import NO_OBJECT, Bucket, BucketError, ObjectChanged, ObjectNotFound, name_in
-from contract.messages import Palette, orientation_of
-from contract.recipes import recipe
-from contract.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
+from contract.messages import Palette
+from contract.records import ImageRecord, RecordedResult
+from slideshow.import_model_devices import JSON, ImportReport, LeftOut, take_devices
 from slideshow.import_model_reading import Model, Row, colours, moment
 
 if TYPE_CHECKING:
     from backend.image_header import UploadHeader
 
-JSON = "application/json"
 LEGACY = "legacy"
 ORIGINAL_LIMIT_BYTES = 256 * 1024 * 1024
 MOST_PIXELS = 1_000_000_000
@@ -37,21 +35,6 @@ AT_ONCE = 8
 """Originals in memory at a time."""
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 """The EXIF tag, and its value for a photo that was not turned (EXIF 2.32, 4.6.4 A)."""
-
-
-class ImportReport(Struct):
-    """How many were taken over, and a sentence for each row that was left out; `known` are photos and devices."""
-
-    devices: int = 0
-    images: int = 0
-    pictures: int = 0
-    known: int = 0
-    copied: int = 0
-    left_out: list[str] = field(default_factory=list)
-
-
-class _LeftOut(Exception):
-    """A row cannot be taken over; the message says which and why."""
 
 
 class _Taken(Struct, frozen=True):
@@ -66,7 +49,7 @@ def write_records(
 ) -> ImportReport:
     """Write what is missing. Raises BucketError if the bucket fails, UnreadableRecord for a damaged one of devices."""
     report = ImportReport()
-    keys = _take_devices(bucket, model.devices, now, report, dry_run=dry_run)
+    keys = take_devices(bucket, model.devices, now, report, dry_run=dry_run)
     take = partial(_take_image, bucket, model, keys, now, dry_run)
     with ThreadPoolExecutor(AT_ONCE, "import") as threads:
         for number, taken in enumerate(threads.map(take, model.images), 1):
@@ -82,60 +65,6 @@ def write_records(
     return report
 
 
-def _take_devices(bucket: Bucket, rows: list[Row], now: float, report: ImportReport, *, dry_run: bool) -> set[str]:
-    """Add the devices that are not known; the keys of all that are then there."""
-    from backend.reading_records import read_devices_record
-
-    there = read_devices_record(bucket)
-    try:
-        generation = bucket.stat(object_names.DEVICES).generation
-    except ObjectNotFound:
-        generation = NO_OBJECT
-    known = there.devices if there else ()
-    taken = {device.id for device in known} | {device.key for device in known}
-    new = []
-    for row in rows:
-        if {str(row["id"]), str(row["name"])} & taken:
-            report.known += 1
-            continue
-        try:
-            device = _device(row, now)
-        except _LeftOut as fault:
-            report.left_out.append(str(fault))
-            continue
-        new.append(device)
-        taken |= {device.id, device.key}
-    if new and not dry_run:
-        record = DevicesRecord(
-            revision=(there.revision if there else 0) + 1,
-            devices=(*known, *new),
-            picture_key=(there.picture_key if there else "") or secrets.token_hex(32),
-        )
-        bucket.write_if(object_names.DEVICES, msgspec.json.encode(record), JSON, generation)
-    report.devices = len(new)
-    return {device.key for device in (*known, *new)}
-
-
-def _device(row: Row, now: float) -> RecordedDevice:
-    try:
-        width, height = int(row["width"]), int(row["height"])
-        made = RecordedDevice(
-            id=str(row["id"]),
-            name=str(row["name"]),
-            key=str(row["name"]),
-            width=width,
-            height=height,
-            orientation=row["orientation"] or orientation_of(width, height),
-            recipe=recipe(width, height),
-            created_at=now,
-            changed_at=now,
-        )
-        object_names.device_folder(made.key)
-        return msgspec.json.decode(msgspec.json.encode(made), type=RecordedDevice)  # checks what was put in
-    except (TypeError, ValueError, ArithmeticError) as error:
-        raise _LeftOut(f"device {row['id']!r}: {error}") from error
-
-
 def _take_image(bucket: Bucket, model: Model, keys: set[str], now: float, dry_run: bool, row: Row) -> _Taken | str:
     """Write one photo's record; a sentence if it is left out. Raises BucketError if the bucket itself fails."""
     try:
@@ -146,7 +75,7 @@ def _take_image(bucket: Bucket, model: Model, keys: set[str], now: float, dry_ru
         try:
             data = bucket.read(name, ORIGINAL_LIMIT_BYTES)
         except ObjectNotFound:
-            raise _LeftOut(f"photo {row['id']!r}: its original {name} is not in the bucket") from None
+            raise LeftOut(f"photo {row['id']!r}: its original {name} is not in the bucket") from None
         record = _record(bucket, row, name, data, model.pictures.get(str(row["id"]), []), keys, now)
         if _has_record(bucket, record.image_id):
             return _Taken(None)
@@ -158,7 +87,7 @@ def _take_image(bucket: Bucket, model: Model, keys: set[str], now: float, dry_ru
         return _Taken(len(record.results), copied)
     except ObjectChanged:
         return _Taken(None)  # another run, or the model's database has the same photo twice
-    except _LeftOut as fault:
+    except LeftOut as fault:
         return str(fault)
     except BucketError as error:
         if error.temporary:
@@ -170,7 +99,7 @@ def _original(bucket: Bucket, row: Row) -> str:
     try:
         return name_in(bucket, str(row["file_path"]))
     except ValueError as error:
-        raise _LeftOut(f"photo {row['id']!r}: {error}") from error
+        raise LeftOut(f"photo {row['id']!r}: {error}") from error
 
 
 def _has_record(bucket: Bucket, image_id: str) -> bool:
@@ -193,7 +122,7 @@ def _record(
             data, filename, max_pixels=MOST_PIXELS, max_progressive_pixels=MOST_PIXELS
         )
     except Refused as refusal:
-        raise _LeftOut(f"photo {row['id']!r}: {refusal.detail}") from refusal
+        raise LeftOut(f"photo {row['id']!r}: {refusal.detail}") from refusal
     file_hash = hashlib.sha256(data).hexdigest()
     image_id = file_hash[:32]
     own_name = object_names.original(image_id, header.extension)

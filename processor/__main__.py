@@ -80,7 +80,7 @@ async def _run(settings: Settings) -> tuple[int, bool]:
     renderer = Renderer(
         threads=settings.render_threads, shares=shares_of(settings.memory_limit), limits=settings.limits
     )
-    _leave_out_httpx_command_line()
+    _leave_out_what_no_task_uses()
 
     import stamina.instrumentation
 
@@ -115,10 +115,11 @@ async def _stop_when(asked: asyncio.Event, task: Task) -> None:
     task.stop()
 
 
-def _leave_out_httpx_command_line() -> None:
-    """httpx looks for a command line of its own, which takes rich and click with it where these are installed: a
-    tenth of a second that the first claim would wait for, and nothing that a task uses."""
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it cannot be imported
+def _leave_out_what_no_task_uses() -> None:
+    """httpx looks for a command line of its own, which takes rich and click with it, and Google's client for gRPC,
+    where these are installed: a tenth of a second each that the first claim would wait for."""
+    for name in ("httpx._main", "grpc"):
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None: it cannot be imported
 
 
 def _load_rendering() -> None:

@@ -15,7 +15,7 @@ _GROUP, _READ = 4, 16  # pixels that are halved at a time, and the bytes that ar
 SPARE = 2  # bytes that the last group writes beyond its pixels
 
 
-@kernel("void(uint8[::1], int64, int64, uint8[::1])")
+@kernel("void(Array(uint8, 1, 'C', readonly=True), int64, int64, uint8[::1])")
 def halve_into(source: NDArray[np.uint8], height: Whole, width: Whole, out: NDArray[np.uint8]) -> None:
     """`source`: RGB, `height` x `width`; `out`: RGB of half of both, rounded down, and 2 bytes more.
 

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from native.jit import Whole, part
 
 LOBES = 3
+_LONG = 128
+"""Taps, from which on a weight's rounding is made good by the next one; before, the largest takes all of it, and of
+hundreds of them it would take more than it has itself."""
 
 
 @part
@@ -28,8 +31,9 @@ def axis_weights(
     """What each of `wanted` places takes from `available` pixels, of which [start, start + length) is to be shown.
 
     Returns (first pixel, how many pixels, weights times `unit`), int64 (wanted,), int64 (wanted,), float32
-    (wanted, most taps), padded with zeros. Pixel i covers [i, i + 1); the box may reach half a pixel
-    beyond the picture. Near the picture's edge the weights of the pixels that exist are scaled up.
+    (wanted, most taps), padded with zeros. Pixel i covers [i, i + 1). Near the picture's edge the weights of the pixels
+    that exist are scaled up. A box may reach beyond it: a place outside takes what the picture's edge takes, since half
+    a pixel out the filter has its zeros on all pixels that exist, and scaled weights would grow without bound.
     """
     ratio = length / wanted
     stretch = max(ratio, 1.0)
@@ -44,7 +48,7 @@ def axis_weights(
     sin_step, cos_step = math.sin(step), math.cos(step)
     sin_third, cos_third = math.sin(step / LOBES), math.cos(step / LOBES)
     for place in range(wanted):
-        centre = start + (place + 0.5) * ratio
+        centre = min(max(start + (place + 0.5) * ratio, 0.0), float(available))
         begin = min(max(math.ceil(centre - reach - 0.5), 0), available - 1)
         end = max(min(math.floor(centre + reach - 0.5) + 1, available), begin + 1)
         number = min(end - begin, taps)
@@ -70,9 +74,12 @@ def axis_weights(
         if total == 0.0:  # one pixel, at the very end of the filter's reach
             exact[0], total = 1.0, 1.0
         rest = unit
+        carried = 0.0
         largest = 0
         for tap in range(number):
-            whole = math.floor(exact[tap] / total * unit + 0.5)
+            value = exact[tap] / total * unit + carried
+            whole = math.floor(value + 0.5)
+            carried = value - whole if number > _LONG else 0.0
             rest -= whole
             weights[place, tap] = np.float32(whole)
             if exact[tap] > exact[largest]:

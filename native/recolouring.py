@@ -25,7 +25,10 @@ def _step(light: Whole) -> np.uint64:
     return np.uint64(min(max(np.int64(light) >> np.int64(_SHIFT), np.int64(0)), np.int64(_MOST)))
 
 
-@kernel("void(uint8[::1], int32[:, ::1], int32[:, ::1], uint8[::1], uint8[::1])")
+@kernel(
+    "void(Array(uint8, 1, 'C', readonly=True), int32[:, ::1], int32[:, ::1], "
+    "Array(uint8, 1, 'C', readonly=True), uint8[::1])"
+)
 def recolour_into(
     source: NDArray[np.uint8],
     curves: NDArray[np.int32],

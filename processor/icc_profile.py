@@ -25,6 +25,9 @@ _LOOKUP_TAGS = (b"A2B0", b"A2B1", b"A2B2", b"D2B0", b"D2B1", b"D2B2")
 _PARAMETERS = (1, 3, 4, 5, 7)
 """How many numbers each of the five kinds of parametric curve has (ICC.1:2022, table 68)."""
 
+_LONGEST_TAG = 12 + 2 * 65536
+"""Bytes; the longest curve that is read has as many."""
+
 Curve = Callable[[float], float]
 
 
@@ -40,7 +43,7 @@ def matrix_profile(profile: bytes) -> MatrixProfile | None:
     """What `profile` says if it is for RGB and all of it is a matrix and curves; None for whatever else it is."""
     try:
         return _read(profile)
-    except (struct.error, ValueError, ZeroDivisionError, OverflowError):
+    except (struct.error, ValueError, ArithmeticError):
         return None
 
 
@@ -53,7 +56,10 @@ def is_srgb(profile: bytes) -> bool:
         if any(abs(a - b) > _COLOUR_TOLERANCE for a, b in zip(column, expected, strict=True)):
             return False
     samples = [step / 16 for step in range(17)]
-    return all(abs(curve(x) - srgb_to_light(x)) <= _CURVE_TOLERANCE for curve in found.curves for x in samples)
+    try:
+        return all(abs(curve(x) - srgb_to_light(x)) <= _CURVE_TOLERANCE for curve in found.curves for x in samples)
+    except ArithmeticError:  # an exponent below zero, say
+        return False
 
 
 def srgb_to_light(value: float) -> float:
@@ -77,14 +83,17 @@ def _read(profile: bytes) -> MatrixProfile | None:
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:
-    """Tag signature to tag data; ValueError if the table promises more than a profile ever holds."""
+    """Tag signature to the beginning of tag data; ValueError if the table promises more than a profile ever holds.
+
+    No more than is read of a tag is copied: a hundred tags may all claim the whole of a file.
+    """
     (count,) = struct.unpack(">I", profile[128:132])
     if count > 100:
         raise ValueError("too many tags")
     found: dict[bytes, bytes] = {}
     for index in range(count):
         signature, offset, size = struct.unpack(">4sII", profile[132 + 12 * index : 144 + 12 * index])
-        found[signature] = profile[offset : offset + size]
+        found[signature] = profile[offset : offset + min(size, _LONGEST_TAG)]
     return found
 
 

@@ -22,13 +22,16 @@ _LIGHT = 1 << 15
 _UNIT = 1 << 14
 _PROFILES = 16
 """How many photos' profiles are remembered: one camera writes the same one into each."""
+_LONGEST_KEPT = 1 << 19
+"""Bytes of a profile that is remembered; one that can be read here has no need of more, but may be a hundred times as
+large."""
 
 Tables = tuple["NDArray[np.int32]", "NDArray[np.int32]", "NDArray[np.uint8]"]
 
 
 def by_matrix(pixels: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8] | None:
     """`pixels`, uint8 of shape (h, w, 3), in sRGB; None if `profile` is not a matrix and curves."""
-    tables = _tables(profile)
+    tables = _tables(profile) if len(profile) <= _LONGEST_KEPT else _tables.__wrapped__(profile)
     return None if tables is None else native.recolour(pixels, *tables)
 
 
@@ -40,7 +43,7 @@ def _tables(profile: bytes) -> Tables | None:
         return None
     try:
         light = np.array([[curve(level / 255) for level in range(256)] for curve in found.curves])
-    except (OverflowError, ZeroDivisionError, ValueError):  # numbers that no real profile has
+    except (ArithmeticError, ValueError):  # numbers that no real profile has
         return None
     matrix = np.rint(np.linalg.inv(np.array(SRGB_COLUMNS).T) @ np.array(found.columns).T * _UNIT)
     if not np.isfinite(light).all() or np.abs(matrix).sum(1).max() >= 4 * _UNIT:

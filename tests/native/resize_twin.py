@@ -22,7 +22,7 @@ def weights(start: float, length: float, available: int, wanted: int) -> NDArray
     """(wanted, available): the share of each pixel in each result."""
     ratio = length / wanted
     stretch = max(ratio, 1.0)
-    centres = start + (np.arange(wanted) + 0.5) * ratio
+    centres = np.clip(start + (np.arange(wanted) + 0.5) * ratio, 0, available)  # outside is as at the edge
     distance = (np.arange(available) + 0.5 - centres[:, None]) / stretch
     lanczos = np.where(np.abs(distance) < 3, np.sinc(distance) * np.sinc(distance / 3), 0.0)
     return np.asarray(lanczos / lanczos.sum(1, keepdims=True))

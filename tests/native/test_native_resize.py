@@ -12,6 +12,7 @@ from resize_twin import TURNED, resized
 
 import native
 from native.jit import COMPILES
+from native.lanczos import axis_weights
 
 sides = st.integers(1, 70 if COMPILES else 20)
 Picture = NDArray[np.uint8]
@@ -70,6 +71,47 @@ def test_views_and_read_only_pictures_are_fine() -> None:
     picture.flags.writeable = False
     view = picture[::2, ::-1]
     assert np.array_equal(native.resize(view, 11, 9), native.resize(np.ascontiguousarray(view), 11, 9))
+    # Only what lies together is given to the kernels as it is.
+    assert np.array_equal(native.resize(picture, 11, 9), native.resize(picture.copy(), 11, 9))
+    assert np.array_equal(native.halve(picture), native.halve(picture.copy()))
+
+
+@pytest.mark.parametrize("length", [700, 3000, 9000])
+def test_hundreds_of_pixels_for_one_are_all_counted(length: int) -> None:
+    picture = np.full((1, length, 3), 100, np.uint8)
+    picture[:, ::3] = 220
+    assert np.abs(native.resize(picture, 1, 1) - resized(picture, 1, 1)).max() <= 1.0
+    turned = np.ascontiguousarray(picture.transpose(1, 0, 2))
+    assert np.abs(native.resize(turned, 1, 1) - resized(turned, 1, 1)).max() <= 1.0
+
+
+def test_weights_are_small_enough_for_exact_sums() -> None:
+    """What `native/resampler.py` counts on; the most stands at the edge of very small pictures."""
+    chance = np.random.default_rng(5)
+    wrapped = getattr(axis_weights, "py_func", axis_weights)
+    for unit in (1 << 14, 1 << 11):
+        for available in (1, 2, 3, 4, 5, 6, 8, 13, 60, 700):
+            for wanted in (1, 2, 3, 5, 8, 19):
+                start = float(chance.uniform(-1, available))
+                for begin, length in ((0.0, available), (-1.0, available + 2.0), (start, available + 1 - start)):
+                    weights = wrapped(begin, length, available, wanted, float(unit))[2]
+                    assert (weights.sum(1) == unit).all()
+                    assert np.where(weights > 0, weights, 0).sum(1).max() < 1.3 * unit
+                    assert np.where(weights < 0, weights, 0).sum(1).min() > -0.3 * unit
+
+
+@pytest.mark.parametrize("beyond", [0.5, 0.75, 1.0])
+def test_a_box_that_reaches_beyond_repeats_the_edge(beyond: float) -> None:
+    picture = noise(9, 8)
+    for size in ((6, 5), (40, 30)):
+        box = (-beyond, -beyond, 8 + 2 * beyond, 9 + 2 * beyond)
+        assert np.abs(native.resize(picture, *size, box=box) - resized(picture, *size, box)).max() <= 1.0
+
+
+def test_a_box_of_next_to_nothing_is_one_colour() -> None:
+    picture = noise(10, 40)
+    found = native.resize(picture, 300, 2, box=(7.25, 5.0, 1e-300, 1e-300))
+    assert (found == found[0, 0]).all()
 
 
 @given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 99))

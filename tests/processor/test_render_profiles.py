@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
 from pictures import smooth
 from PIL import Image, ImageCms
 
-from processor.icc_profile import MatrixProfile, matrix_profile, srgb_to_light
+from processor.icc_profile import SRGB_COLUMNS, MatrixProfile, is_srgb, matrix_profile, srgb_to_light
 from processor.matrix_colours import by_matrix
 
 P3 = ((0.515102, 0.241182, -0.001050), (0.291965, 0.692236, 0.041882), (0.157153, 0.066582, 0.784378))
@@ -107,3 +108,34 @@ def test_the_kernel_converts_as_lcms_does(curve: bytes) -> None:
 )
 def test_what_is_no_matrix_profile_is_left_to_lcms(junk: bytes) -> None:
     assert by_matrix(smooth(8, 8), junk) is None
+
+
+@pytest.mark.parametrize("curve", [parametric(0, -1.0), parametric(3, -2.0, 1.0, 0.0, 1.0, 0.0)], ids=["0", "3"])
+def test_a_curve_that_divides_by_zero_is_no_srgb(curve: bytes) -> None:
+    assert not is_srgb(profile(curve, SRGB_COLUMNS))
+    assert by_matrix(smooth(8, 8), profile(curve, SRGB_COLUMNS)) is None
+
+
+def test_tags_that_all_claim_the_whole_file_are_not_copied() -> None:
+    honest = profile(SRGB_CURVE)
+    lengths = bytes(4 * 1024 * 1024)
+    entries = b"".join(struct.pack(">4sII", b"%04d" % number, 0, len(lengths)) for number in range(80))
+    claiming = honest[:128] + struct.pack(">I", 80) + entries + lengths
+    tracemalloc.start()
+    try:
+        assert matrix_profile(claiming) is None
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16_000_000
+
+
+def test_a_padded_profile_is_read_and_not_remembered() -> None:
+    from processor.matrix_colours import _tables
+
+    before = _tables.cache_info().misses
+    padded = profile(SRGB_CURVE) + bytes(1 << 20)
+    found = by_matrix(smooth(8, 8), padded)
+    assert found is not None
+    assert np.array_equal(found, by_matrix(smooth(8, 8), profile(SRGB_CURVE)))
+    assert _tables.cache_info().misses <= before + 1

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
+import pytest
 import server
 from browser import Watched, log_in, new_context, serious_problems
 from painted_photos import paint_all
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 PHOTOS = 12
 DONE_MS = 90_000
+KEPT_MS = 300
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".tif", ".gif")
 RECORD = """() => { window.seen = []; const look = () => {
   const bar = document.getElementById('sent');
   if (!bar) return;
@@ -22,128 +26,168 @@ RECORD = """() => { window.seen = []; const look = () => {
 def test_an_owners_way_through_the_pages(
     working_backend: server.BackendServer, browser: Browser, tmp_path: Path
 ) -> None:
-    backend = working_backend
+    working_backend.forget_all()
     files = paint_all(tmp_path / "photos", PHOTOS)
-    (tmp_path / "photos/notes.txt").write_text("no photo")
-    again = tmp_path / "photos/the-first-again.jpg"
-    again.write_bytes(files[0].read_bytes())
-    context = new_context(browser, backend.url)
-    watched = Watched(context)
-    page = watched.page
-    problems: list[str] = []
-
-    page.goto("/upload")
-    expect(page).to_have_url(f"{backend.url}/login?next=%2Fupload")
-    expect(page.get_by_text("It was made when this server was first started")).to_be_visible()
-    problems += serious_problems(page)
-    page.get_by_label("Password").fill("wrong")
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("alert")).to_have_text("The password is wrong.")
-    log_in(page, backend.secrets["admin_password"])
-    backend.add_device("hall", 320, 192)
-
-    _upload(page, [*files, tmp_path / "photos/notes.txt", again])
-    problems += serious_problems(page)
-    page.goto("/activity")
-    expect(page.locator("#live-text")).to_have_text("Live")
-    expect(page.locator(".counts .complete b")).to_have_text(str(PHOTOS), timeout=DONE_MS)
-    problems += serious_problems(page)
-
-    _filter(page)
-    problems += serious_problems(page)
-    photo = _move_focus(page)
-    problems += serious_problems(page)
-    _delete(page, backend, photo)
-    _add_device(page, problems)
-    assert problems == []
-    # A browser says each refusal aloud; the pages show them, which was looked at above.
-    heard = [line for line in watched.complaints if "Failed to load resource" not in line]
-    assert heard == []
-    context.close()
+    Journey(working_backend, new_context(browser, working_backend.url), PHOTOS).go(files, tmp_path)
 
 
-def _upload(page: Page, files: list[Path]) -> None:
-    """Through the page, which is left before anything was sent, and come back to."""
-    page.goto("/upload")
-    page.route("**/api/admin/upload", lambda route: route.abort())
-    page.locator("#files").set_input_files(files)
-    expect(page.locator("#list li")).to_have_count(len(files))
-    page.goto("/")
-    page.unroute("**/api/admin/upload")
-    page.add_init_script(f"addEventListener('DOMContentLoaded', {RECORD})")
-    page.goto("/upload")
-    expect(page.locator("#progress-title")).to_have_text("Sent")
-    expect(page.locator("#summary")).to_have_text(
-        f"{len(files)} of {len(files)} files · {PHOTOS} new · 1 already here · 1 refused"
-    )
-    expect(page.locator("#list li.refused")).to_contain_text("notes.txt: this is not a JPEG")
-    # Which of the two equal files came first is not promised.
-    expect(page.locator("#list li.duplicate .what")).to_have_text("already here")
-    seen = page.evaluate("window.seen")
-    assert any(0 < share < 1 for share, _ in seen)
-    assert max(sending for _, sending in seen) > 1
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("size", "theme"), [("desktop", "light"), ("phone", "dark")])
+def test_the_same_with_every_sample_photo(
+    working_backend: server.BackendServer, browser: Browser, tmp_path: Path, size: str, theme: str
+) -> None:
+    folder = os.environ.get("SLIDESHOW_SAMPLES")
+    if not folder:
+        pytest.skip("real photos are taken from the folder that SLIDESHOW_SAMPLES names")
+    working_backend.forget_all()
+    files = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
+    context = new_context(browser, working_backend.url, size, theme)
+    Journey(working_backend, context, len(files)).go(files, tmp_path)
 
 
-def _filter(page: Page) -> None:
-    page.goto("/")
-    expect(page.locator(".tile")).to_have_count(PHOTOS)
-    page.locator("label.chip", has_text="Portrait").click()
-    expect(page.locator(".tile")).to_have_count(PHOTOS // 4)
-    page.get_by_label("Name").fill("painted-05")
-    page.get_by_label("Name").press("Enter")
-    expect(page.locator(".tile")).to_have_count(1)
-    assert "orientation=portrait" in page.url
-    page.goto("/?colour=green")
-    assert 0 < page.locator(".tile").count() < PHOTOS
+class Journey:
+    """What an owner does, one page after the other; `photos` are expected to be complete in the end."""
 
+    def __init__(self, backend: server.BackendServer, context: BrowserContext, photos: int) -> None:
+        self.backend = backend
+        self.context = context
+        self.watched = Watched(context)
+        self.page = self.watched.page
+        self.photos = photos
+        self.problems: list[str] = []
 
-def _move_focus(page: Page) -> str:
-    """By the keyboard, on a photo that lies wider than the screen; its picture follows. The photo's id."""
-    page.goto("/?name=painted-02")
-    page.locator(".tile a").click()
-    picture = page.locator("#pictures img")
-    expect(picture).to_have_count(1)
-    before = picture.get_attribute("src")
-    page.locator("#point").focus()
-    for _ in range(4):
-        page.keyboard.press("Shift+ArrowLeft")
-    page.get_by_role("button", name="Use this focus").click()
-    page.wait_for_function(
-        "before => document.querySelector('#pictures img').getAttribute('src') !== before", arg=before
-    )
-    expect(page.locator("#state")).to_have_attribute("data-state", "complete", timeout=DONE_MS)
-    return page.url.rpartition("/")[2]
+    def go(self, files: list[Path], folder: Path) -> None:
+        """All of it. `folder` is for files that are none of the photos."""
+        notes, again = folder / "notes.txt", folder / "the-first-again.jpg"
+        notes.write_text("no photo")
+        again.write_bytes(files[0].read_bytes())
+        self.log_in()
+        self.backend.add_device("hall", 320, 192)
+        self.upload([*files, notes, again])
+        self.watch()
+        self.filter()
+        photo = self.move_focus()
+        self.delete(photo)
+        self.add_device()
+        assert self.problems == []
+        # A browser says each refusal aloud; the pages show them, which was looked at above.
+        assert [line for line in self.watched.complaints if "Failed to load resource" not in line] == []
+        self.context.close()
 
+    def look(self) -> None:
+        """Note what axe finds serious on the page as it is now."""
+        self.problems += serious_problems(self.page)
 
-def _delete(page: Page, backend: server.BackendServer, photo: str) -> None:
-    """By selecting it; it is gone from the bucket too."""
-    assert any(photo in name for name in backend.objects("images/originals/"))
-    page.goto("/")
-    page.locator(f"#photo-{photo} .pick input").check()
-    page.get_by_role("button", name="Delete", exact=True).click()
-    page.locator("#confirm-yes").click()
-    expect(page.locator(f"#photo-{photo}")).to_have_count(0)
-    expect(page.locator("#toast")).to_have_text("1 photo deleted.")
-    left = {name for name in backend.objects() if photo in name}
-    assert left == {f"images/records/{photo}.json"}  # the tombstone
+    def log_in(self) -> None:
+        page = self.page
+        page.goto("/upload")
+        expect(page).to_have_url(f"{self.backend.url}/login?next=%2Fupload")
+        expect(page.get_by_text("Where is the password?")).to_be_visible()
+        self.look()
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("alert")).to_have_text("The password is wrong.")
+        log_in(page, self.backend.secrets["admin_password"])
 
+    def upload(self, files: list[Path]) -> None:
+        """The page is left before anything was sent, and come back to."""
+        page = self.page
+        page.goto("/upload")
+        page.route("**/api/admin/upload", lambda route: route.abort())
+        page.locator("#files").set_input_files(files)
+        expect(page.locator("#list li")).to_have_count(len(files))
+        page.wait_for_timeout(KEPT_MS)
+        page.goto("/")
+        page.unroute("**/api/admin/upload")
+        page.add_init_script(f"addEventListener('DOMContentLoaded', {RECORD})")
+        page.goto("/upload")
+        expect(page.locator("#progress-title")).to_have_text("Sent", timeout=DONE_MS)
+        expect(page.locator("#summary")).to_have_text(
+            f"{len(files)} of {len(files)} files · {self.photos} new · 1 already here · 1 refused"
+        )
+        expect(page.locator("#list li.refused")).to_contain_text("notes.txt: this is not a JPEG")
+        expect(page.locator("#list li.duplicate .what")).to_have_text("already here")
+        seen = page.evaluate("window.seen")
+        assert any(0 < share < 1 for share, _ in seen)
+        assert max(sending for _, sending in seen) > 1
+        self.look()
 
-def _add_device(page: Page, problems: list[str]) -> None:
-    """A new one gets pictures of all photos, its token once, and a page that imitates it."""
-    page.goto("/devices")
-    page.get_by_role("button", name="Add a frame").click()
-    page.get_by_label("Name", exact=True).fill("kitchen")
-    page.get_by_role("button", name="480 × 800").click()
-    problems += serious_problems(page)
-    page.locator("#edit-save").click()
-    page.locator("#token-text").wait_for()
-    assert len(page.locator("#token-text").inner_text()) >= 32
-    page.get_by_role("button", name="I have it").click()
-    kitchen = page.locator(".device[data-name=kitchen]")
-    expect(kitchen.locator(".ready")).to_contain_text(f"{PHOTOS - 1} of {PHOTOS - 1} photos ready", timeout=DONE_MS)
-    expect(kitchen.locator(".screen", has_text="Next").locator("img, image").first).to_be_visible()
-    problems += serious_problems(page)
-    kitchen.get_by_role("link", name="Preview").click()
-    expect(page.locator("#nothing")).to_be_hidden()
-    expect(page.locator("#glass image").first).to_have_attribute("href", re.compile("^/pictures/kitchen"))
-    problems += serious_problems(page)
+    def watch(self) -> None:
+        """The work, until it is done."""
+        page = self.page
+        page.goto("/activity")
+        expect(page.locator("#live-text")).to_have_text("Live")
+        expect(page.locator(".counts .complete b")).to_have_text(str(self.photos), timeout=DONE_MS)
+        self.look()
+
+    def filter(self) -> None:
+        page = self.page
+        page.goto("/")
+        expect(page.locator(".tile")).to_have_count(min(self.photos, 48))
+        upright = self.backend.sql("SELECT count(*), min(filename) FROM images WHERE orientation = 'portrait'")[0]
+        page.locator("label.chip", has_text="Portrait").click()
+        expect(page.locator(".tile")).to_have_count(upright[0])
+        page.get_by_label("Name").fill(upright[1])
+        page.get_by_label("Name").press("Enter")
+        expect(page.locator(".tile")).to_have_count(1)
+        assert "orientation=portrait" in page.url
+        green = self.backend.sql("SELECT count(*) FROM images WHERE colours LIKE '%,green,%'")[0][0]
+        page.goto("/?colour=green")
+        assert 0 < page.locator(".tile").count() == green < self.photos
+        self.look()
+
+    def move_focus(self) -> str:
+        """By the keyboard, on a photo that is wider than the screen; its picture follows. The photo's id."""
+        page = self.page
+        wide = (
+            "SELECT id FROM images WHERE width * 192 > height * 320 AND width * 96 <= height * 320 ORDER BY id LIMIT 1"
+        )
+        photo: str = self.backend.sql(wide)[0][0]
+        page.goto(f"/photos/{photo}")
+        picture = page.locator("#pictures img")
+        expect(picture).to_have_count(1)
+        before = picture.get_attribute("src") or ""
+        page.locator("#point").focus()
+        for _ in range(4):
+            page.keyboard.press("Shift+ArrowLeft")
+        page.get_by_role("button", name="Use this focus").click()
+        expect(picture).not_to_have_attribute("src", before, timeout=DONE_MS)
+        expect(page.locator("#state")).to_have_attribute("data-state", "complete", timeout=DONE_MS)
+        self.look()
+        return photo
+
+    def delete(self, photo: str) -> None:
+        """By selecting it; it is gone from the bucket too."""
+        page, backend = self.page, self.backend
+        assert any(photo in name for name in backend.objects("images/originals/"))
+        name = backend.sql("SELECT filename FROM images WHERE id = ?", photo)[0][0]
+        page.goto(f"/?name={name}")
+        page.locator(f"#photo-{photo} .pick input").check()
+        page.get_by_role("button", name="Delete", exact=True).click()
+        page.locator("#confirm-yes").click()
+        expect(page.locator(f"#photo-{photo}")).to_have_count(0)
+        assert {name for name in backend.objects() if photo in name} == {
+            f"images/records/{photo}.json"
+        }  # the tombstone
+
+    def add_device(self) -> None:
+        """A new one gets pictures of all photos, its token once, and a page that imitates it."""
+        page, left = self.page, self.photos - 1
+        page.goto("/devices")
+        page.get_by_role("button", name="Add a frame").click()
+        page.get_by_label("Name", exact=True).fill("kitchen")
+        page.get_by_role("button", name="480 × 800").click()
+        self.look()
+        page.locator("#edit-save").click()
+        page.locator("#token-text").wait_for()
+        assert len(page.locator("#token-text").inner_text()) >= 32
+        page.get_by_role("button", name="I have it").click()
+        kitchen = page.locator(".device[data-name=kitchen]")
+        expect(kitchen.locator(".ready")).to_contain_text(f"{left} of {left} photos ready", timeout=DONE_MS)
+        expect(kitchen.locator(".screen", has_text="Next").locator("img, image").first).to_be_visible()
+        self.look()
+        kitchen.get_by_role("link", name="Preview").click()
+        expect(page.locator("#nothing")).to_be_hidden()
+        expect(page.locator("#glass image").first).to_have_attribute("href", re.compile("^/pictures/kitchen"))
+        self.look()

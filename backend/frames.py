@@ -105,20 +105,28 @@ class Frames:
 
     async def entries(self, show: Show, places: Sequence[Place]) -> list[QueueEntry]:
         """The entries at these places; without those whose pictures have gone at this very moment."""
-        lacking = [entry for _, entry in places if entry not in show.made]
-        if lacking:
-            rows = await self._database.read(
-                bags.pictures, show.device.key, [one for entry in lacking for one in entry]
-            )
-            made = await asyncio.to_thread(self._make, show.device.key, lacking, rows)
-            if len(show.made) + len(made) > ENTRIES_KEPT:
-                show.made = {entry: show.made[entry] for _, entry in places if entry in show.made}
-            show.made |= made
+        wanted = [entry for _, entry in places]
+        have = {entry: show.made[entry] for entry in wanted if entry in show.made}
+        if len(have) < len(places):
+            async with show.making:  # who waited here finds what others have made meanwhile
+                have |= {entry: show.made[entry] for entry in wanted if entry in show.made}
+                have |= await self._make_lacking(show, [entry for entry in wanted if entry not in have])
         return [
-            msgspec.structs.replace(found, entry=name_of(epoch, entry))
+            msgspec.structs.replace(have[entry], entry=name_of(epoch, entry))
             for epoch, entry in places
-            if (found := show.made.get(entry)) is not None
+            if entry in have
         ]
+
+    async def _make_lacking(self, show: Show, lacking: Sequence[Entry]) -> dict[Entry, QueueEntry]:
+        if not lacking:
+            return {}
+        photos = [photo for entry in lacking for photo in entry]
+        rows = await self._database.read(bags.pictures, show.device.key, photos)
+        made = await asyncio.to_thread(self._make, show.device.key, lacking, rows)
+        if len(show.made) + len(made) > ENTRIES_KEPT:
+            show.made = {}
+        show.made |= made
+        return made
 
     def _make(
         self, key: str, entries: Sequence[Entry], rows: dict[tuple[str, str], sa.Row[*tuple[Any, ...]]]

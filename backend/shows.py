@@ -50,6 +50,7 @@ class Show:
         self.ahead: list[Bag] = []
         self.library: Library | None = None
         self.made: dict[Entry, QueueEntry] = {}
+        self.making = asyncio.Lock()
         self.bodies: dict[object, Any] = {}
         self.bodies_slot = -1
         self.kept_shown = bag.shown
@@ -142,6 +143,8 @@ class Shows:
                     continue  # another backend was first
                 mark = mark._replace(version=fresh.version)
             made = Show(device, photos, mark, fresh, hour)
+            if show is not None and (show.mark.pictures, _shape(show.device)) == (mark.pictures, _shape(device)):
+                made.made = show.made  # another round of the same pictures
             seconds = time.monotonic() - began
             if len(photos.photos) > SMALL_LIBRARY:
                 made.rest_until = time.monotonic() + seconds / BUSY_SHARE

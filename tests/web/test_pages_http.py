@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import httpx
 import pytest
@@ -204,3 +205,10 @@ def test_a_server_that_ends_ends_its_streams(tmp_path_factory: pytest.TempPathFa
             assert list(lines) == []
         backend.process.wait(20)
         assert time.monotonic() - began < 8  # and not after the ten seconds that open requests are given
+
+
+def test_templates_styles_and_scripts_have_one_subject_each() -> None:
+    folder = Path(server.ROOT) / "backend/web"
+    files = [path for kind in ("html", "css", "js") for path in folder.rglob(f"*.{kind}")]
+    assert len(files) > 20
+    assert {path.name for path in files if len(path.read_text().splitlines()) > 250} == set()

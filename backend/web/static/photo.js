@@ -10,12 +10,16 @@ focus();
 original();
 let busy = byId("state").dataset.state !== "complete" && byId("state").dataset.state !== "failed";
 
-/** What a browser cannot show, such as HEIC, is imitated by the small picture on the photo's ground. */
+/** What a browser cannot show, such as HEIC, is imitated by the small picture, where it was cut out, on the photo's ground. */
 function original() {
   const image = byId("original");
+  const side = Math.min(width, height);
+  const share = (at, length) => (length > side ? Math.min(Math.max(at * length - side / 2, 0), length - side) / (length - side) : 0);
   const broken = () => {
     if (image.dataset.small && !image.classList.contains("small")) {
       image.classList.add("small");
+      const { x, y } = byId("focus").dataset;
+      image.style.objectPosition = `${100 * share(Number(x), width)}% ${100 * share(Number(y), height)}%`;
       image.src = image.dataset.small;
     } else {
       image.classList.add("broken");

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
     from processor.header import Header
 
+MOST_SCANS = 100
+"""As many as libvips takes of a progressive file, where this decoder knows no limit; encoders write ten."""
+_SCAN = b"\xff\xda"
+"""The marker before each scan (ITU-T T.81, table B.1); in entropy-coded data it cannot occur."""
+
 
 def decode_plain(data: bytes, header: Header, shrink: int) -> NDArray[np.uint8] | None:
     """RGB pixels at 1/`shrink` (1, 2, 4 or 8), rounded up: uint8 of shape (h, w, 3), as stored.
@@ -25,6 +30,8 @@ def decode_plain(data: bytes, header: Header, shrink: int) -> NDArray[np.uint8] 
     None for a JPEG file that is not plain (CMYK, say) or not faultless.
     """
     if header.loader != "jpeg" or header.bands not in (1, 3) or header.bits != 8:
+        return None
+    if header.progressive and data.count(_SCAN) > MOST_SCANS:  # each may be a pass over the whole picture
         return None
     height, width = -(-header.height // shrink), -(-header.width // shrink)
     try:

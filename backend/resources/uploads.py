@@ -82,6 +82,8 @@ class Uploads:
                 raise Invalid(
                     f"the form cannot be read: {error.description or error.title}", **_told(results)
                 ) from error
+            except UnicodeDecodeError as error:  # from the headers of a part
+                raise Invalid("the form cannot be read: a part's headers are not UTF-8", **_told(results)) from error
         if not results:
             raise Invalid("file: the form holds no file; send it as 'file'")
         if len(results) == 1:

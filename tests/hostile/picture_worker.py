@@ -1,0 +1,81 @@
+"""`python -m picture_worker FIRST COUNT`, or files: renders one picture after the other, as a task does.
+
+Says `begin NAME` before and a line of JSON after each, so that whoever reads knows which one was the last.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import mutations
+from pictures import HALVES
+
+from contract.messages import Device
+from processor.errors import RenderError
+from processor.render import render_image
+from processor.renderer import estimated_bytes
+from processor.streaming import Arriving
+from processor.suspect import too_much_memory
+
+BUDGET = 800 * 2**20
+SMALL = (*HALVES[:1], Device(name="thin", width=3, height=200))
+PIECE = 700
+
+
+def chosen(arguments: list[str]) -> Iterator[tuple[str, bytes]]:
+    if all(argument.isdigit() for argument in arguments):
+        first, count = map(int, arguments)
+        yield from map(mutations.mutated, range(first, first + count))
+    else:
+        yield from ((Path(argument).name, Path(argument).read_bytes()) for argument in arguments)
+
+
+def arriving(data: bytes) -> Arriving:
+    """The same bytes, on their way while they are decoded."""
+    made = Arriving(len(data))
+
+    def send() -> None:
+        for place in range(0, len(data), PIECE):
+            made.write(data[place : place + PIECE])
+        made.end(whole=True)
+
+    threading.Thread(target=send, daemon=True).start()
+    return made
+
+
+def outcome(name: str, data: bytes, *, streamed: bool) -> dict[str, object]:
+    original = arriving(data) if streamed else data
+    began = time.process_time()
+    try:
+        needed = estimated_bytes(original, SMALL, name)
+        if needed > BUDGET:
+            raise too_much_memory(name, needed, BUDGET)
+        rendered = render_image(original, SMALL, name=name)
+        sentence, sizes = "", [len(variant.data) for variant in rendered.variants]
+        assert all(sizes)
+        assert len(rendered.palette.all_colors) == 8
+    except RenderError as error:
+        sentence = str(error)
+    return {
+        "name": name,
+        "sentence": sentence,
+        "seconds": time.process_time() - began,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def main() -> None:
+    for place, (name, data) in enumerate(chosen(sys.argv[1:])):
+        print("begin", name, flush=True)  # noqa: T201
+        streamed = place % 4 == 3 and name.endswith((".jpg", ".png"))
+        print(json.dumps(outcome(name, data, streamed=streamed)), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Mutated pictures, bombs and odd files: each is rendered or refused in words, in time and within a task's memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mutations
+import pytest
+
+HERE = Path(__file__).resolve().parent
+SECONDS = 60.0
+"""Wall time of one picture, on a machine that has other things to do; `MOST_CPU_SECONDS` is what it may take."""
+MOST_CPU_SECONDS = 10.0
+MOST_MB = 1024
+ROOM = [str(HERE), str(HERE.parent / "processor"), str(HERE.parents[1])]
+
+
+def work(*arguments: object) -> list[dict[str, Any]]:
+    """What became of each picture. AssertionError naming the one that crashed or hung the process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "picture_worker", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(ROOM), "MALLOC_ARENA_MAX": "2"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    said: list[str] = []
+    assert process.stdout is not None
+    assert process.stderr is not None
+    readers = [
+        threading.Thread(target=lambda out=process.stdout: [*map(lines.put, out), lines.put("")]),
+        threading.Thread(target=lambda out=process.stderr: said.extend(out)),
+    ]
+    for reader in readers:
+        reader.start()
+    outcomes, last = [], "the first picture"
+    try:
+        while line := lines.get(timeout=SECONDS):
+            if line.startswith("begin "):
+                last = line.removeprefix("begin ").strip()
+            else:
+                outcomes.append(json.loads(line))
+        code = process.wait(SECONDS)
+    except queue.Empty:
+        raise AssertionError(f"{last} took more than {SECONDS:g} s") from None
+    finally:
+        process.kill()
+        for reader in readers:
+            reader.join(10)
+    assert code == 0, f"{last} ended the process with {code}: {''.join(said[-20:])}"
+    return outcomes
+
+
+def check(outcomes: Sequence[dict[str, Any]]) -> None:
+    """Each with its sentence, in time, in memory."""
+    for outcome in outcomes:
+        sentence, name = outcome["sentence"], outcome["name"]
+        assert not sentence or (sentence.startswith(name + " ") and sentence.endswith(".")), outcome
+        assert sentence.isprintable(), outcome
+        assert "Traceback" not in sentence, outcome
+        assert outcome["seconds"] < MOST_CPU_SECONDS, outcome
+        assert outcome["peak_mb"] < MOST_MB, outcome
+
+
+def written(folder: Path, *, large: bool) -> list[Path]:
+    """The bombs as files; what is 99 megapixels takes its time."""
+    made = []
+    for name, data in mutations.bombs(large=large):
+        (folder / name).write_bytes(data)
+        made.append(folder / name)
+    return made
+
+
+def test_mutated_pictures_are_rendered_or_refused_in_words() -> None:
+    outcomes = work(0, 150)
+    check(outcomes)
+    assert len(outcomes) == 150
+    refused = [outcome for outcome in outcomes if outcome["sentence"]]
+    assert 30 < len(refused) < 140, "mutations that all fail, or none, test little"
+
+
+def test_small_bombs_do_not_go_off(tmp_path: Path) -> None:
+    check(work(*written(tmp_path, large=False)))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("part", range(6))
+def test_six_thousand_mutated_pictures(part: int) -> None:
+    outcomes = work(1000 * (part + 1), 1000)
+    check(outcomes)
+    assert len(outcomes) == 1000
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_large_bombs_do_not_go_off(tmp_path: Path) -> None:
+    check(work(*written(tmp_path, large=True)))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.skipif("SLIDESHOW_SAMPLES" not in os.environ, reason="SLIDESHOW_SAMPLES names no folder of odd photos")
+def test_every_odd_photo_is_rendered_or_refused_in_words() -> None:
+    odd = sorted(path for path in (Path(os.environ["SLIDESHOW_SAMPLES"]) / "odd").iterdir() if path.is_file())
+    assert odd
+    outcomes = work(*odd)
+    check(outcomes)
+    assert len(outcomes) == len(odd)

@@ -1,0 +1,46 @@
+"""Schemathesis against our own OpenAPI document: whatever it makes up is answered, and never with a 5xx."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import server
+
+MOST_EXAMPLES = 30
+"""For each operation; beside the systematic cases of its coverage phase."""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("who", ["processor", "admin", "nobody"])
+def test_no_operation_answers_with_a_server_error(tmp_path: Path, who: str) -> None:
+    with server.running(tmp_path / "data") as backend:
+        backend.add_device("frame")
+        backend.upload_photos(2)
+        backend.finish(backend.claim("setup/0", limit=1))
+        token = str(backend.processor.headers["Authorization"])
+        session = f"session_id={backend.admin.cookies['session_id']}"
+        headers = {
+            "processor": ["-H", f"Authorization: {token}", "-H", f"Cookie: {session}"],
+            "admin": ["-H", f"Cookie: {session}"],
+            "nobody": [],
+        }[who]
+        program = str(Path(sys.executable).with_name("schemathesis"))
+        options = ["--checks", "not_a_server_error", "--max-examples", str(MOST_EXAMPLES), "--seed", "1"]
+        # After a logout every further call would be a 401.
+        options += ["--exclude-path", "/logout", "--phases", "examples,coverage,fuzzing", "--request-timeout", "30"]
+        ran = subprocess.run(
+            [program, "run", f"{backend.url}/openapi.json", *options, *headers],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=1400,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+        assert "Coverage" in ran.stdout
+        assert "nobody foresaw" not in backend.log_text()
+        assert "Traceback" not in backend.log_text()

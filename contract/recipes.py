@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 """Raised whenever the same original and recipe would give other pixels."""
 
 DEVICE_PROFILE = "device-safe-90"

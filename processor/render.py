@@ -73,6 +73,7 @@ def render_image(
         raise ValueError(
             f"a focus is two numbers from 0 to 1, with the framing {FOCUS!r}; this is {focus}, {framing!r}"
         )
+    focus = None if focus is None else (round(focus[0], 4) + 0.0, round(focus[1], 4) + 0.0)  # as object names have it
     header = read_header(data, name, limits)
     *finer, standard = decode_steps(header, devices)
     base = decode(data, header, standard.shrink, name)
@@ -84,6 +85,7 @@ def render_image(
     made: dict[int, Variant] = {}
     for step in (standard, *finer):
         if step is not standard:
+            del base  # two at once would be the peak of memory
             base = decode(data, header, step.shrink, name)
         for place in step.places:
             device = devices[place]

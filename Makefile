@@ -64,14 +64,14 @@ lint: .venv/.ready-dev ## ruff and mypy
 	$(BIN)/mypy
 
 lock: .venv/.ready-dev ## renew the lock files from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --extra processor --extra backend --extra cli --extra build \
 	  pyproject.toml --output-file requirements/app.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --extra processor --extra backend --extra cli --extra build --extra dev \
 	  --constraint requirements/app.lock pyproject.toml --output-file requirements/dev.lock
 	for part in processor backend wheels; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" --extra $$part \
 	    --constraint requirements/app.lock pyproject.toml --output-file requirements/$$part.lock || exit 1; \
 	done

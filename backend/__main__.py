@@ -24,6 +24,7 @@ log = logging.getLogger("backend")
 
 DRAIN_SECONDS = 10
 BACKLOG = 512
+CANNOT_START = "cannot start: %s: %s; look at BUCKET_URL and DATABASE_URL"
 MOST_CONNECTIONS = 1000
 """More are answered with 503: each costs memory."""
 
@@ -149,12 +150,16 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     except (BucketError, SQLAlchemyError, ImportError, OSError, ValueError) as error:
         # Not with a traceback: a database's address may hold a password.
         reason = error.orig if isinstance(error, DBAPIError) else error
-        log.error("cannot start: %s: %s; look at BUCKET_URL and DATABASE_URL", type(error).__name__, reason)
+        log.error(CANNOT_START, type(error).__name__, reason)
         return 1 if isinstance(error, BucketError | DBAPIError) else 2
     timer: asyncio.Task[None] | None = None
     loading: asyncio.Task[None] | None = None
     try:
-        await services.start()
+        try:
+            await services.start()
+        except DBAPIError as error:  # it could be opened, and not be written
+            log.error(CANNOT_START, type(error).__name__, error.orig)
+            return 1
         if not settings.durable:
             loading = asyncio.create_task(take_over(services))
         if settings.tick_seconds:

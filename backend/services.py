@@ -103,8 +103,8 @@ class Services:
 
     async def start(self) -> None:
         """What needs the database, the queue, its runner and the sync."""
-        await self.read_database()
         self.runner = open_runner(self.settings, self.database, self._task_environment, self.hint.set)
+        await self.read_database()
         self.watch = QueueWatch(self.database)
         self.queue = JobQueue(self.database, self.runner, self.settings)
         self.sync = MetadataSync(self.database, self.bucket, self.paths, self.holder, self.snapshots)

@@ -30,6 +30,8 @@ class FaultyBucket:
         with self._lock:
             met = self._chances.random() < self._orders.bucket_faults
             kind = self._chances.choice(("refused", "answer lost", "slow"))
+        if self._orders.bucket_faults >= 1:  # it is gone
+            kind = "refused"
         return kind if met and not self._orders.calm else None
 
     def __getattr__(self, name: str) -> Any:

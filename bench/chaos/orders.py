@@ -15,7 +15,7 @@ VARIABLE = "CHAOS_ORDERS"
 
 
 class Orders(Struct, frozen=True, kw_only=True):
-    """`folder` holds the files; `bucket_faults` is the chance of one for each call of the bucket."""
+    """`folder` holds the files; `bucket_faults` is the chance of one for each call of the bucket, 1 if it is gone."""
 
     folder: str
     seed: int
@@ -33,6 +33,10 @@ class Orders(Struct, frozen=True, kw_only=True):
     def become_calm(self) -> None:
         """From now on nothing is broken, in no process."""
         (Path(self.folder) / "calm").touch()
+
+    def end_calm(self) -> None:
+        """Break things again."""
+        (Path(self.folder) / "calm").unlink()
 
     def set_clock(self, offset: float) -> None:
         """The backend's clock is so many seconds fast from now on."""

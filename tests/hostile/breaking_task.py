@@ -1,0 +1,69 @@
+"""A task, or with `child` a suspect's process, whose decoder dies of some pictures: of those that say so in a comment.
+
+`ABORT`: it calls abort(). `LOOP`: it never comes back. `EAT`: it takes memory until somebody stops it, which for a
+task is its container: what has too much is killed without a word.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import processor.render
+import processor.renderer
+import processor.suspect
+from processor.streaming import whole_of
+
+OVERDUE_SECONDS = 2.0
+CHILD_CPU_SECONDS = 4
+CONTAINER_BYTES = 700 * 2**20
+PIECE = 32 * 2**20
+
+
+def eat(*, container: bool) -> None:
+    eaten = []
+    while True:
+        eaten.append(b"\1" * PIECE)
+        if container and len(eaten) * PIECE > CONTAINER_BYTES:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> int:
+    child = sys.argv[1:] == ["child"]
+    rendering = processor.render.render_image
+
+    def render_image(data: Any, *args: Any, **kwargs: Any) -> Any:
+        whole = whole_of(data)
+        if b"ABORT" in whole[:200]:
+            os.abort()
+        while b"LOOP" in whole[:200]:
+            time.sleep(0 if child else 0.01)
+        if b"EAT" in whole[:200]:
+            eat(container=not child)
+        return rendering(data, *args, **kwargs)
+
+    processor.render.render_image = render_image
+    if child:
+        return processor.suspect.main()
+    command = (sys.executable, __file__, "child")
+    settings = processor.suspect.ChildSettings
+    made = functools.partial(settings, command=command, cpu_seconds=CHILD_CPU_SECONDS, wall_seconds=60.0)
+    renderer: Any = processor.renderer.Renderer
+    start = renderer.__init__
+
+    def begin(self: Any, **given: Any) -> None:
+        shares = given["shares"]
+        start(self, **given, child=made(memory_bytes=shares.rendering), render_seconds=OVERDUE_SECONDS)
+
+    renderer.__init__ = begin
+    from processor.__main__ import main as run
+
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What `docs/operations.md` says under "When something breaks"."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import server
+import small_photos
+from test_chaos import folder as chaos_folder
+from upload_forms import send
+
+from bench.chaos.orders import Orders
+from bench.chaos.run import DEVICES
+from bench.chaos.verdict import judge, rows
+from bench.chaos.world import World
+
+BUSY_SECONDS = 10.0
+GONE_SECONDS = 60.0
+folder = chaos_folder
+
+
+@contextlib.contextmanager
+def full_disk(backend: server.BackendServer, left: int) -> Iterator[None]:
+    """No file of the backend's may grow beyond `left` bytes: what it writes fails in the middle, as on a full disk."""
+    before = resource.prlimit(backend.process.pid, resource.RLIMIT_FSIZE, (left, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.prlimit(backend.process.pid, resource.RLIMIT_FSIZE, before)
+
+
+def states(backend: server.BackendServer) -> list[tuple[str, int]]:
+    return backend.sql("SELECT processing_status, count(*) FROM images GROUP BY 1")
+
+
+def test_a_full_disk_refuses_uploads_for_now_and_keeps_nothing_of_them(tmp_path: Path) -> None:
+    large = small_photos.photo(1) + b"\0" * 300_000
+    with server.running(tmp_path / "data") as backend:
+        backend.upload(small_photos.photo(2))
+        before = backend.objects()
+        with full_disk(backend, 100_000):
+            refused = send(backend.admin, large)
+            assert server.problem(refused, 503)
+            assert refused.headers["retry-after"]
+            assert backend.anonymous.get("/_health").status_code == 200
+            assert backend.admin.get("/api/images").status_code == 200
+        with full_disk(backend, 1):  # not even the database can write
+            assert send(backend.admin, small_photos.photo(3)).status_code == 503
+            assert backend.admin.get("/api/images").status_code == 200
+        assert backend.objects() == before
+        assert backend.left_aside() == []
+        assert states(backend) == [("pending", 1)]
+        assert send(backend.admin, large).status_code == 201
+        assert send(backend.admin, small_photos.photo(3)).status_code == 201
+        assert "nobody foresaw" not in backend.log_text()
+
+
+@pytest.mark.long
+def test_a_database_that_cannot_be_written_answers_reads_and_takes_changes_later(tmp_path: Path) -> None:
+    with server.running(tmp_path / "data") as backend:
+        backend.upload(small_photos.photo(1))
+        client = backend.admin
+        with contextlib.closing(sqlite3.connect(backend.database)) as locked:
+            locked.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            refused = send(client, small_photos.photo(2))
+            assert server.problem(refused, 503)
+            assert time.monotonic() - began < 3 * BUSY_SECONDS
+            assert client.get("/api/images").status_code == 200
+            locked.execute("ROLLBACK")
+        assert send(client, small_photos.photo(2)).status_code == 201
+        backend.stop()
+    read_only = f"sqlite:///file:{backend.database}?mode=ro&uri=true"
+    ended = server.run_to_end(tmp_path / "data", DATABASE_URL=read_only)
+    assert ended.returncode == 1
+    assert "cannot start" in ended.stderr
+    assert "readonly" in ended.stderr.replace("-", "").replace(" ", "")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_bucket_that_is_gone_for_a_minute_costs_a_minute(folder: Path) -> None:
+    orders = Orders(folder=str(folder), seed=1, bucket_faults=1.0)
+    orders.become_calm()
+    with World(folder / "data", orders, network_faults=0.0, most_tasks=2) as world:
+        with contextlib.closing(world.logged_in()) as client:
+            for name, (width, height) in DEVICES.items():
+                body = {"name": name, "width": width, "height": height, "pairing": False}
+                client.post("/api/devices", json=body).raise_for_status()
+            good = {upload(client, number) for number in range(10)}
+            orders.end_calm()
+            gone = time.monotonic()
+            refused = client.post("/api/admin/upload", files={"file": ("a.jpg", small_photos.photo(99))})
+            assert refused.status_code == 503
+            assert client.get("/_health").status_code == 200
+            assert client.get("/_ready").status_code == 503
+            time.sleep(max(0.0, gone + GONE_SECONDS - time.monotonic()))
+            orders.become_calm()
+            good |= {upload(client, number) for number in range(10, 15)}
+            wait_until_done(world)
+        world.stop_backend()
+    verdict = judge(world.data, good, set(), len(DEVICES))
+    assert verdict.good, "\n".join(verdict.details())
+
+
+def upload(client: httpx.Client, number: int) -> str:
+    answer = client.post("/api/admin/upload", files={"file": (f"{number}.jpg", small_photos.photo(number))})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def wait_until_done(world: World) -> None:
+    left = (
+        "SELECT (SELECT count(*) FROM images WHERE processing_status <> 'complete' OR revision > recorded) + "
+        "(SELECT count(*) FROM executions WHERE finished_at IS NULL)"
+    )
+    deadline = time.monotonic() + 240
+    while rows(world.data / "slideshow.db", left) != [(0,)] or any(
+        (world.data / "bucket/images/metadata").glob("*.json")
+    ):
+        assert time.monotonic() < deadline, world.log.read_text()[-3000:]
+        time.sleep(0.2)

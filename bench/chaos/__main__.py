@@ -27,7 +27,7 @@ def main(seeds: int, first: int, images: int, keep: bool) -> None:
 
     A seed draws the same events, faults and photos each time; what they meet is up to the machine.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes of a run end with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # and its processes with it
     results: list[Result] = []
     for seed in range(first, first + seeds):
         folder = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-", dir=IN_MEMORY))

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection, exists, select
 
 from backend.database import garbage, results, tombstones
+from backend.database.focus import focus_of
 from backend.database.tables import devices, images
 from contract.messages import ImageOutcome, Palette, ProcessedImage
 from contract.sidecars import Sidecar
@@ -65,6 +66,8 @@ def import_sidecar(
         return ARCHIVABLE, "recorded", False
     if image.processing_status == "failed":
         return REFUSED, "the image has failed; retry it, or remove the sidecar", False
+    if sidecar.focus != focus_of(image.focus):
+        return WAITS, "its pictures are framed around another point; the image will be rendered again", False
     palette = palette_of(sidecar)
     if palette is None:
         return WAITS, "it tells of no picture; the image will be rendered again", False
@@ -97,6 +100,7 @@ def import_sidecar(
         histogram=sidecar.histogram,
         thumbnail=thumbnail,
         seconds=sidecar.seconds,
+        found_focus=sidecar.found_focus,
     )
     stored, errors = results.record(connection, rows, [outcome], object_uri, now, trusted=True)
     if errors:

@@ -114,7 +114,7 @@ def test_the_child_does_not_see_the_token_and_what_it_says_is_kept_short(
     code = READ + "import os; sys.stderr.write('x' * 9000 + str('BACKEND_AUTH_TOKEN' in os.environ))"
     environ = {**os.environ, "BACKEND_AUTH_TOKEN": "a-secret-token"}
     with pytest.raises(ChildDied):
-        asyncio.run(render_in_child(jpeg(1), DEVICES, "odd.jpg", python(code), environ))
+        asyncio.run(render_in_child(jpeg(1), DEVICES, "odd.jpg", python(code), environ=environ))
     assert "xFalse" in caplog.text
     assert len(caplog.text) < 6000
 

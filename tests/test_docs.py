@@ -36,7 +36,8 @@ def test_each_variable_that_the_processor_reads_is_documented() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_links_lead_somewhere(document: Path) -> None:
-    prose = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)  # code may look like a link
+    # Code may look like a link.
+    prose = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\(([^)#]+)\)", prose):
         if "://" not in target:
             assert (document.parent / target).exists(), f"{document.name} points at {target}"

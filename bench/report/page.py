@@ -8,6 +8,7 @@ from html import escape
 from bench.cases import ALL, APART
 from bench.report.bill import bill
 from bench.report.drawing import number
+from bench.report.frames import frames
 from bench.report.growth import growth
 from bench.report.html import Markup, checks, folded, paragraph, table, value_of, verdict
 from bench.report.quality import quality
@@ -25,6 +26,7 @@ SECTIONS: tuple[tuple[str, str, str, Section], ...] = (
     ("growth", "growth", "Growth", growth),
     ("memory", "memory", "Memory over time", memory),
     ("start", "start", "Start-up", start),
+    ("frames", "frames", "What a frame asks for", frames),
     ("bill", "throughput", "The bill for 1,000 images", bill),
     ("colours", "colours", "Colours alone", colours),
 )

@@ -53,7 +53,7 @@ RENDER_STAGES: tuple[tuple[str, str, str], ...] = (
 )
 """The steps inside of `render`, wrapped once rendering is loaded, which is while the first claim is under way."""
 
-BUCKET_STAGES = {"read": "fetch", "stat": "fetch", "create": "store", "replace": "store"}
+BUCKET_STAGES = {"read": "fetch", "download_to": "fetch", "stat": "fetch", "create": "store", "replace": "store"}
 WAITING = ("claim", "attempt", "report", "fetch", "store")
 """Stages that wait for a disk, a bucket or the backend; what they take beside CPU is waiting."""
 

@@ -144,7 +144,8 @@ sys.exit(1 - int(os.environ["CLOUD_RUN_TASK_ATTEMPT"]))
     found = outcome(tmp_path, script, retries=1)
     assert (found.state, found.retries) == ("succeeded", 1)
     assert 0.8 <= found.cpu_seconds < 5, "both attempts count"
-    assert 150 <= found.peak_rss_mb < 400
+    # A child begins as a copy of its parent, which here is a whole run of tests.
+    assert 150 <= found.peak_rss_mb < 1000
 
 
 def test_a_command_that_does_not_exist_fails_the_execution(tmp_path: Path) -> None:

@@ -19,8 +19,16 @@ SCREENS = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("size", [(4000, 2250), (2250, 4000)], ids=["landscape", "portrait"])
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [
+        ("JPEG", (4000, 2250)),
+        pytest.param("JPEG", (2250, 4000), marks=pytest.mark.long),
+        pytest.param("PNG", (4000, 2250), marks=pytest.mark.long),
+        ("WEBP", (2250, 4000)),
+    ],
+    ids=["landscape-JPEG", "portrait-JPEG", "landscape-PNG", "portrait-WEBP"],
+)
 def test_each_picture_is_the_same_alone_and_in_company(kind: str, size: tuple[int, int]) -> None:
     data = encoded(scene(*size), kind)
     together = render_image(data, SCREENS)

@@ -15,6 +15,7 @@ import stamina.instrumentation
 from claims_server import TOKEN, ClaimsServer, Fault
 
 from contract.messages import AttemptStart, ClaimAnswer, ClaimRequest, Failure, LeaseAnswer, LeaseList
+from contract.recipes import RENDERER_VERSION
 from processor import backend_answers, errors
 from processor.backend_answers import (
     LONGEST_RETRY_AFTER,
@@ -37,7 +38,7 @@ from processor.errors import (
 )
 
 IMAGE = "0" * 32
-REQUEST = ClaimRequest(owner="run/0", claim_id="a" * 32, renderer_version=1)
+REQUEST = ClaimRequest(owner="run/0", claim_id="a" * 32, renderer_version=RENDERER_VERSION)
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ demo: .venv/.ready ## run the whole system on sample photos, or on PHOTOS=~/Pict
 demo-cloud: .venv/.ready ## the same over an imitated Google Cloud and over the disk, and whether both made the same
 	@$(BIN)/python -m bench.cloud.demo $(PHOTOS)
 
-test: .venv/.ready-dev ## the test suite, at most six minutes
+test: .venv/.ready-dev ## the test suite, some eight minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable -m "not long" --cov --cov-report=term --cov-fail-under=90
 
 check: .venv/.ready-dev ## the suite with its long forms, at most 45 minutes

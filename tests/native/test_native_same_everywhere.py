@@ -58,6 +58,7 @@ def without_compilation(*arguments: str, timeout: float) -> str:
 
 
 @compiled_only
+@pytest.mark.long
 def test_the_kernels_pass_without_compilation() -> None:
     files = [str(HERE / f"test_native_{name}.py") for name in ("stages", "score")]
     without_compilation("-m", "not long", *files, timeout=110)

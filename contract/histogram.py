@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from contract.messages import Colour, Histogram
+from contract.srgb import light_of
 
 MOST_ENTRIES = 128
 PHOTO_WEIGHT = 65536
@@ -101,7 +102,7 @@ def nearness_of_profiles(first: Profile, second: Profile) -> float:
 @lru_cache(maxsize=8192)
 def lab_of(colour: Colour) -> Lab:
     """CIE Lab (1976) of a `#RRGGBB` colour, from the matrix of sRGB (IEC 61966-2-1) and its white, D65."""
-    red, green, blue = (_linear(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5))
+    red, green, blue = light_of(colour)
     x = _bent((0.4124564 * red + 0.3575761 * green + 0.1804375 * blue) / 0.9504700)
     y = _bent(0.2126729 * red + 0.7151522 * green + 0.0721750 * blue)
     z = _bent((0.0193339 * red + 0.1191920 * green + 0.9503041 * blue) / 1.0888300)
@@ -122,10 +123,6 @@ def _places(colour: str) -> tuple[tuple[int, float], ...]:
         place = (along - _LOWEST) / _BIN
         places.append((number * _BINS + int(place), place - int(place)))
     return tuple(places)
-
-
-def _linear(value: float) -> float:
-    return value / 12.92 if value <= 0.04045 else math.pow((value + 0.055) / 1.055, 2.4)
 
 
 def _bent(value: float) -> float:

@@ -12,6 +12,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from contract.srgb import to_light
+
 _COLOUR_TOLERANCE = 0.002
 _CURVE_TOLERANCE = 0.004
 _WHITE_TOLERANCE = 0.01
@@ -57,15 +59,9 @@ def is_srgb(profile: bytes) -> bool:
             return False
     samples = [step / 16 for step in range(17)]
     try:
-        return all(abs(curve(x) - srgb_to_light(x)) <= _CURVE_TOLERANCE for curve in found.curves for x in samples)
+        return all(abs(curve(x) - to_light(x)) <= _CURVE_TOLERANCE for curve in found.curves for x in samples)
     except ArithmeticError:  # an exponent below zero, say
         return False
-
-
-def srgb_to_light(value: float) -> float:
-    """IEC 61966-2-1: encoded 0..1 to linear 0..1."""
-    linear: float = value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-    return linear
 
 
 def _read(profile: bytes) -> MatrixProfile | None:

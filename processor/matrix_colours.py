@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import native
-from processor.icc_profile import SRGB_COLUMNS, matrix_profile, srgb_to_light
+from contract.srgb import to_light
+from processor.icc_profile import SRGB_COLUMNS, matrix_profile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,5 +56,5 @@ def _tables(profile: bytes) -> Tables | None:
 @lru_cache(1)
 def _way_back() -> NDArray[np.uint8]:
     """sRGB level of light in 2^-14: the level whose light is nearest on sRGB's own scale."""
-    between = np.array([srgb_to_light((level + 0.5) / 255) for level in range(255)])
+    between = np.array([to_light((level + 0.5) / 255) for level in range(255)])
     return np.searchsorted(between, np.arange(_UNIT + 1) / _UNIT).astype(np.uint8)

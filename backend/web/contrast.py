@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from contract.srgb import channels, light_of, luminance_of
+
 TEXT = 4.5
 """What level AA asks of text (1.4.3)."""
 SHAPES = 3.0
 """What it asks of the borders of controls, and of large text (1.4.11)."""
 STEPS = 32
 
-Channels = tuple[int, int, int]
-
-
-def channels(colour: str) -> Channels:
-    """Red, green, blue of `#RRGGBB`, 0 to 255."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
 
 def luminance(colour: str) -> float:
     """The relative luminance of `#RRGGBB`, 0 to 1."""
-    linear = [
-        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-        for value in (channel / 255 for channel in channels(colour))
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return luminance_of(light_of(colour))
 
 
 def ratio(one: str, other: str) -> float:

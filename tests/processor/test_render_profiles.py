@@ -11,7 +11,8 @@ import pytest
 from pictures import smooth
 from PIL import Image, ImageCms
 
-from processor.icc_profile import SRGB_COLUMNS, MatrixProfile, is_srgb, matrix_profile, srgb_to_light
+from contract.srgb import to_light
+from processor.icc_profile import SRGB_COLUMNS, MatrixProfile, is_srgb, matrix_profile
 from processor.matrix_colours import by_matrix
 
 P3 = ((0.515102, 0.241182, -0.001050), (0.291965, 0.692236, 0.041882), (0.157153, 0.066582, 0.784378))
@@ -61,7 +62,7 @@ def read(curve: bytes) -> MatrixProfile:
         (parametric(0, 2.2), lambda x: x**2.2),
         (parametric(1, 2.0, 1.25, -0.25), lambda x: (1.25 * x - 0.25) ** 2 if x >= 0.2 else 0.0),
         (parametric(2, 2.0, 1.0, -0.25, 0.125), lambda x: (x - 0.25) ** 2 + 0.125 if x >= 0.25 else 0.125),
-        (SRGB_CURVE, srgb_to_light),
+        (SRGB_CURVE, to_light),
         (
             parametric(4, 2.0, 0.75, 0.25, 0.5, 0.5, -0.125, 0.0625),
             lambda x: (0.75 * x + 0.25) ** 2 - 0.125 if x >= 0.5 else 0.5 * x + 0.0625,

@@ -17,9 +17,9 @@ from processor.errors import BrokenPixels
 from processor.hdr import code_points, to_sdr
 from processor.header import PROFILE, RESEND, Header, condense, open_lazily, read_header
 from processor.heif import HeifTrouble, decode_heic
-from processor.icc_profile import is_srgb, matrix_profile
+from processor.icc_profile import is_srgb
 from processor.jpeg_decoder import decode_plain
-from processor.matrix_colours import by_matrix
+from processor.matrix_colours import by_matrix, conversion_of
 from processor.memory_estimate import estimate_bytes
 from processor.shrink import box_shrink, image_of, in_memory, pixels_of
 from processor.signatures import Container
@@ -91,16 +91,16 @@ def _pixels(image: pyvips.Image, data: Original, header: Header, name: str) -> N
     """Run the pipeline; a matrix profile is applied to the result, which is quicker than in its middle."""
     if image.format == "uchar" and image.bands == 3 and image.get_typeof(PROFILE) != 0:
         profile = bytes(image.get(PROFILE))
-        if matrix_profile(profile) is not None and not is_srgb(profile):
-            converted = by_matrix(pixels_of(image), profile)
-            if converted is not None:
-                return converted
+        # Known before the pipeline runs: it can be run only once.
+        convert = None if is_srgb(profile) else conversion_of(profile)
+        if convert is not None:
+            return convert(pixels_of(image))
     return pixels_of(_colours(image, data, header, name))
 
 
 def _colours(image: pyvips.Image, data: Original, header: Header, name: str) -> pyvips.Image:
     """To sRGB: by the profile if there is one, else by what a HEIF file says in code points."""
-    if header.loader in ("avif", "heic") and image.bands == 3 and image.get_typeof("icc-profile-data") == 0:
+    if header.loader in ("avif", "heic") and image.bands == 3 and image.get_typeof(PROFILE) == 0:
         points = code_points(whole_of(data))
         if points is not None and points.need_conversion:
             return to_sdr(image, points)

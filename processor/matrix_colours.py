@@ -7,6 +7,7 @@ has nothing to do, since both blacks are no light at all. Within one level of lc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -27,13 +28,20 @@ _LONGEST_KEPT = 1 << 19
 """Bytes of a profile that is remembered; one that can be read here has no need of more, but may be a hundred times as
 large."""
 
+Conversion = Callable[["NDArray[np.uint8]"], "NDArray[np.uint8]"]
 Tables = tuple["NDArray[np.int32]", "NDArray[np.int32]", "NDArray[np.uint8]"]
 
 
 def by_matrix(pixels: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8] | None:
     """`pixels`, uint8 of shape (h, w, 3), in sRGB; None if `profile` is not a matrix and curves."""
+    convert = conversion_of(profile)
+    return None if convert is None else convert(pixels)
+
+
+def conversion_of(profile: bytes) -> Conversion | None:
+    """What makes sRGB of pixels with this profile; None if it is not a matrix and curves."""
     tables = _tables(profile) if len(profile) <= _LONGEST_KEPT else _tables.__wrapped__(profile)
-    return None if tables is None else native.recolour(pixels, *tables)
+    return None if tables is None else lambda pixels: native.recolour(pixels, *tables)
 
 
 @lru_cache(_PROFILES)

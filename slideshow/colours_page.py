@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from typing import TextIO
 
 from contract.messages import Palette
-from slideshow.errors import CommandFailed
+from slideshow.html_file import HtmlFile, writing_html
 from slideshow.photo_colours import PhotoColours
 
 ROLE_NAMES = ("primary", "secondary", "tertiary")
@@ -49,10 +47,8 @@ _FOOT = "</body></html>\n"
 class Page:
     """A page that is being written."""
 
-    def __init__(self, file: TextIO, path: Path) -> None:
+    def __init__(self, file: HtmlFile) -> None:
         self._file = file
-        self._path = path
-        self._write(_HEAD)
 
     def add(self, photo: PhotoColours, preview: bytes) -> None:
         """One photo: `preview` is its JPEG. Raises CommandFailed if it cannot be written."""
@@ -62,22 +58,12 @@ class Page:
         remark = " · without colour: its own tones" if palette.neutral else ""
         about = f"{photo.width} × {photo.height} · {schemes.variant}, contrast {schemes.contrast:g}{remark}"
         picture = base64.b64encode(preview).decode()
-        self._write(
+        self._file.write(
             f"<section><h2>{escape(photo.file)} <span>{about}</span></h2>\n"
             f'<img alt="" src="data:image/jpeg;base64,{picture}">\n'
             f"{_card('Light', schemes.light)}\n{_card('Dark', schemes.dark)}\n"
             f"{_palette(palette)}\n{_bar(photo.histogram)}</section>\n"
         )
-
-    def end(self) -> None:
-        """Write what comes last, and let go of the file."""
-        self._write(_FOOT)
-        with _told(self._path):
-            self._file.close()
-
-    def _write(self, text: str) -> None:
-        with _told(self._path):
-            self._file.write(text)
 
 
 @contextmanager
@@ -86,27 +72,8 @@ def writing_page(path: Path) -> Iterator[Page]:
 
     Raises CommandFailed if it cannot be written there.
     """
-    aside = path.with_name(f".{path.name}-{os.getpid()}.part")
-    with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = aside.open("w", encoding="utf-8")
-    try:
-        with file:
-            page = Page(file, path)
-            yield page
-            page.end()
-        with _told(path):
-            aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CommandFailed(f"{path} cannot be written: {error.strerror or error}") from error
+    with writing_html(path, _HEAD, _FOOT) as file:
+        yield Page(file)
 
 
 def text_on(colour: str) -> str:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from contract.admin_messages import ImageInfo
 from slideshow.demo_run import SentPhoto
+from slideshow.reading import printable
 from slideshow.words import counted
 
 GOAL_IMAGES_PER_SECOND = 50 / 300
@@ -62,7 +63,7 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 def line_of(photo: SentPhoto, known: Mapping[str, ImageInfo]) -> PhotoLine:
     """What became of one file, from its upload and from what the backend knows about its image now."""
-    file = str(photo.path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    file = printable(photo.path)
     if photo.image_id is None:
         return PhotoLine(file=file, outcome="refused", reason=photo.refused or "refused without a reason")
     image = known.get(photo.image_id)

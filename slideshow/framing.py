@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from contract.messages import Device, Focus
 from slideshow.errors import CommandFailed
+from slideshow.html_file import writing_html
+from slideshow.reading import CannotRead, read_photo
 from slideshow.words import counted
 
 WHOLE_SIDE, SCREEN_HEIGHT = 280, 150
@@ -67,21 +69,18 @@ def framing(paths: tuple[Path, ...], html: Path, recurse: bool) -> None:
     if not found.files:
         raise click.UsageError(no_photos_sentence(paths, found))
     shown = 0
-    try:
-        with html.open("w", encoding="utf-8") as page:
-            page.write(_HEAD)
-            with click.progressbar(found.files, label="framing", file=sys.stderr) as files:
-                for file in files:
-                    try:
-                        page.write(section_of(framed(file.read_bytes(), file.name)))
-                        shown += 1
-                    except RenderError as error:
-                        click.echo(str(error), err=True)
-            page.write("</body></html>\n")
-    except OSError as error:
-        raise CommandFailed(f"{error.filename or html}: {error.strerror or error}") from error
-    if shown == 0:
-        raise CommandFailed("none of the photos could be read")
+    with (
+        writing_html(html, _HEAD, "</body></html>\n") as page,
+        click.progressbar(found.files, label="framing", file=sys.stderr) as files,
+    ):
+        for file in files:
+            try:
+                page.write(section_of(framed(read_photo(file), file.name)))
+                shown += 1
+            except (CannotRead, RenderError) as error:
+                click.echo(str(error), err=True)
+        if shown == 0:
+            raise CommandFailed("none of the photos could be read")
     click.echo(f"{shown} of {counted(len(found.files), 'photo')} shown in {html}")
 
 

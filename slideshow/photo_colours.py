@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from contract.messages import Device, Histogram, Palette
 from contract.scheme_messages import ColourSchemes, SchemeVariant
-from slideshow.rendered_files import LARGEST_FILE_MIB
+from slideshow.reading import CannotRead, printable, read_photo
 
 PREVIEW_SIDE = 320
 """Longest side of a preview in pixels."""
@@ -41,15 +41,11 @@ def colours_of_file(
     from processor.limits import DEFAULT_LIMITS
     from processor.render import render_image
 
-    shown = str(file).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    shown = printable(file)
     try:
-        size = file.stat().st_size
-        if size > LARGEST_FILE_MIB * 2**20:
-            sentence = f"{shown}: has {size / 2**20:.0f} MiB; a photo may have {LARGEST_FILE_MIB} MiB"
-            return PhotoColours(file=shown, error=sentence), b""
-        data = file.read_bytes()
-    except OSError as error:
-        return PhotoColours(file=shown, error=f"{shown}: cannot be read: {error.strerror or error}"), b""
+        data = read_photo(file)
+    except CannotRead as error:
+        return PhotoColours(file=shown, error=str(error)), b""
     try:
         header = read_header(data, file.name, DEFAULT_LIMITS)
         screens = [_preview_screen(header.upright_width, header.upright_height)] if preview else []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slideshow.errors import CommandFailed
+from slideshow.reading import printable
 from slideshow.remote_access import Access, with_access
 from slideshow.words import counted
 
@@ -67,7 +68,7 @@ def upload(paths: tuple[Path, ...], recurse: bool, as_json: bool, access: Access
 
 
 def _result(photo: SentPhoto) -> dict[str, object]:
-    file = str(photo.path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    file = printable(photo.path)
     if photo.refused is not None:
         return {"file": file, "error": photo.refused}
     return {"file": file, "id": photo.image_id, "duplicate": photo.duplicate}

@@ -12,12 +12,11 @@ from msgspec import Struct
 
 from contract.messages import Device, Palette
 from contract.recipes import DEFAULT_FRAMING
+from slideshow.reading import CannotRead, printable, read_photo
 
 THUMBNAILS = "thumbnails"
 PALETTES = "palettes"
 TAKEN_FOLDERS = (THUMBNAILS, PALETTES)
-LARGEST_FILE_MIB = 256
-"""Beyond every photo; keeps a file that is none, such as a disk image named .tif, out of memory."""
 
 
 class RenderedFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -69,16 +68,11 @@ def render_file(file: Path, name: str, out: Path, devices: Sequence[Device]) -> 
     from processor.errors import RenderError
     from processor.render import render_image
 
-    shown = str(file).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    shown = printable(file)
     try:
-        size = file.stat().st_size
-        if size > LARGEST_FILE_MIB * 2**20:
-            return RenderedFile(
-                file=shown, error=f"{shown}: has {size / 2**20:.0f} MiB; a photo may have {LARGEST_FILE_MIB} MiB"
-            )
-        data = file.read_bytes()
-    except OSError as error:
-        return RenderedFile(file=shown, error=f"{shown}: cannot be read: {error.strerror or error}")
+        data = read_photo(file)
+    except CannotRead as error:
+        return RenderedFile(file=shown, error=str(error))
     try:
         image = render_image(data, devices, framing=DEFAULT_FRAMING, name=file.name)
     except RenderError as error:

@@ -40,7 +40,7 @@ def test_nothing_to_show_is_a_failure(tmp_path: Path) -> None:
     assert ran.exit_code == 1
     assert "none of the photos" in ran.output
     ran = CliRunner().invoke(
-        main, ["framing", str(tmp_path / "text.jpg"), "--html", str(tmp_path / "no" / "page.html")]
+        main, ["framing", str(tmp_path / "text.jpg"), "--html", str(tmp_path / "text.jpg" / "page.html")]
     )
     assert ran.exit_code == 1
     assert "page.html" in ran.output

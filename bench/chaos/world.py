@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from bench.chaos.proxy import ChaosProxy
 from bench.chaos.verdict import watch_completions
 from bench.cloud.jobs_execution import JobDefinition
 from bench.cloud.jobs_server import JobsServer, running_jobs_server
+from bench.ports import free_port
 from bench.system.backend import ROOT, MeasuredBackend
 from slideshow.backend_process import announcement, kept_password
 from slideshow.errors import CommandFailed
@@ -42,7 +42,7 @@ class World:
         self.data = data
         self.orders = orders
         self.log = data.with_name(f"{data.name}.log")
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._network_faults = network_faults
         self._most_tasks = most_tasks
@@ -169,9 +169,3 @@ def _processor_token(data: Path) -> str:
     from backend.embedded import kept_secrets
 
     return kept_secrets(data).processor_token
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from bench.cloud.gcs_server import GcsProcess, gcs_process
 from bench.cloud.jobs_execution import JobDefinition
 from bench.cloud.jobs_server import JobsServer, running_jobs_server
 from bench.cloud.same import Likeness, likeness
+from bench.ports import free_port
 from contract.bucket import Bucket
 from contract.buckets import open_bucket
 from slideshow.backend_process import BackendProcess, kept_password
@@ -145,7 +145,7 @@ def over_cloud(
     Raises RuntimeError if the tasks were not started by the job.
     """
     data.mkdir()
-    port = _free_port()
+    port = free_port()
     where = {"BUCKET_URL": f"gs://{BUCKET}", "STORAGE_EMULATOR_HOST": imitation.url}
     address = f"http://127.0.0.1:{port}"
     inherited = {name: value for name, value in os.environ.items() if name.startswith(_INHERITED)}
@@ -201,12 +201,6 @@ def _made(backend: BackendProcess, password: str, files: Sequence[Path], told: C
     began = time.monotonic()
     _, lines, _ = main_job(backend, password, files, told)
     return Made(lines=lines, seconds=time.monotonic() - began)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import httpx
 from msgspec import Struct
 
 from bench.cloud.gcs_server import GcsProcess, gcs_process
+from bench.ports import free_port
 from contract.machine import usable_cpus
 
 TOKEN, PASSWORD, BUCKET = "a-token-of-the-bench", "a-password-of-the-bench", "photos"
@@ -56,9 +56,7 @@ def different(photo: bytes, number: int) -> bytes:
 @contextlib.contextmanager
 def backend(folder: Path, environ: dict[str, str]) -> Iterator[httpx.Client]:
     """A backend on an empty folder; a client that is logged in."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     settings = {
         "SLIDESHOW_DATA": str(folder),
         "DATABASE_URL": f"sqlite:///{folder / 'slideshow.db'}",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any, Self
 
 from msgspec import Struct
 
+from bench.ports import free_port
 from bench.system import processes
 from bench.system.instruments import Instruments
 from bench.system.network import Network
@@ -95,7 +95,7 @@ class MeasuredBackend:
             environment |= given.environment()
             module = "bench.system.serve"
             if given.network is not None:
-                port = _free_port()
+                port = free_port()
                 behind = self._endings.enter_context(proxied(port, given.network))
                 environment |= {"PORT": str(port), "BACKEND_API_URL": behind}
         self.log = self.data / "backend.log"
@@ -210,12 +210,6 @@ class MeasuredBackend:
     def stored_bytes(self) -> int:
         """The size of all objects in its bucket."""
         return sum(path.stat().st_size for path in (self.data / "bucket").rglob("*") if path.is_file())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -68,10 +68,10 @@ def decode(data: Original, header: Header, shrink: int, name: str) -> Base:
 def _comes_still(data: Original, header: Header, shrink: int) -> bool:
     """Whether to decode by libvips what has not all arrived yet, instead of waiting for it.
 
-    Not where a shrunk side is rounded: libvips rounds down and the plain decoder up.
+    Not where a shrunk side of a JPEG is rounded: libvips rounds down and the plain decoder up.
     """
     streamed = isinstance(data, Arriving) and not data.arrived
-    return streamed and header.width % shrink == 0 and header.height % shrink == 0
+    return streamed and (header.loader != "jpeg" or (header.width % shrink == 0 and header.height % shrink == 0))
 
 
 def _plain_colours(pixels: NDArray[np.uint8], header: Header, name: str) -> NDArray[np.uint8]:

@@ -54,6 +54,7 @@ PHOTOS: dict[str, Callable[[], bytes]] = {
     "cut off": lambda: photo("JPEG")[:-2000],
     "damaged": lambda: photo("JPEG")[:9000] + bytes(500) + photo("JPEG")[9500:],
     "PNG": lambda: photo("PNG", (600, 400)),
+    "PNG, a side that a shrink does not divide": lambda: photo("PNG", (1603, 1201)),
     "WebP": lambda: photo("WEBP", (600, 400)),
     "TIFF": lambda: photo("TIFF", (600, 400)),
     "AVIF": lambda: photo("AVIF", (600, 400)),

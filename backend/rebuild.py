@@ -14,8 +14,8 @@ from msgspec import Struct, field
 
 from backend.database import Database, garbage, housekeeping, images, importing, tombstones, work_set
 from backend.errors import Refused
-from backend.image_header import read_upload_header
 from backend.metadata_sync import MetadataSync
+from backend.originals import header_of, new_row
 from backend.reading_records import (
     ASKED_ONE_BY_ONE,
     all_pictures,
@@ -127,26 +127,17 @@ async def take_in(database: Database, bucket: Bucket, settings: Settings, entry:
         return False
     filename = entry.name.rpartition("/")[2]
     try:
-        header = await asyncio.to_thread(
-            read_upload_header,
-            data,
-            filename,
-            max_pixels=settings.max_megapixels * 1_000_000,
-            max_progressive_pixels=settings.max_progressive_megapixels * 1_000_000,
-        )
+        header = await asyncio.to_thread(header_of, data, filename, settings)
     except Refused as refusal:
         log.error("%s cannot be taken in: %s", entry.name, refusal.detail)
         return False
-    row = {
-        "id": image_id,
-        "file_path": uri_of(bucket, entry.name),
-        "file_hash": file_hash,
-        "filename": filename,
-        "byte_size": len(data),
-        "width": header.width,
-        "height": header.height,
-        "orientation": header.orientation,
-        "ingested_at": entry.updated,
-        "captured_at": header.captured_at,
-    }
+    row = new_row(
+        image_id,
+        header,
+        uri=uri_of(bucket, entry.name),
+        file_hash=file_hash,
+        filename=filename,
+        size=len(data),
+        ingested_at=entry.updated,
+    )
     return bool(await database.write(images.add, row))

@@ -8,7 +8,6 @@ import hashlib
 import logging
 import unicodedata
 from collections.abc import AsyncIterator
-from typing import Any
 
 from falcon import MediaNotFoundError
 from falcon.asgi import Request, Response
@@ -18,8 +17,9 @@ from falcon.media.multipart import MultipartParseError
 from backend.auth import Access
 from backend.database import images
 from backend.errors import Invalid, NotAnImage, Refused, TooLarge, TooSlow, Unavailable
-from backend.image_header import UploadHeader, read_upload_header
+from backend.image_header import UploadHeader
 from backend.operations import answer, operation
+from backend.originals import header_of, new_row
 from backend.records import fresh_record
 from backend.services import Services
 from backend.settings import Settings
@@ -183,18 +183,15 @@ class Uploads:
             state = await services.database.read(images.state_of, image_id)
         revision = 0
         if state is None:
-            row: dict[str, Any] = {
-                "id": image_id,
-                "file_path": uri_of(services.bucket, name),
-                "file_hash": file_hash,
-                "filename": filename,
-                "byte_size": len(data),
-                "width": header.width,
-                "height": header.height,
-                "orientation": header.orientation,
-                "ingested_at": services.clock(),
-                "captured_at": header.captured_at,
-            }
+            row = new_row(
+                image_id,
+                header,
+                uri=uri_of(services.bucket, name),
+                file_hash=file_hash,
+                filename=filename,
+                size=len(data),
+                ingested_at=services.clock(),
+            )
             revision = await services.database.write(images.add, row)
             if revision:
                 await services.records.keep_new(fresh_record(row, name, revision))
@@ -213,13 +210,7 @@ class Uploads:
 
 def _looked_at(data: bytes, filename: str, settings: Settings) -> tuple[UploadHeader, str]:
     """What the header says, and the SHA-256. Raises Refused."""
-    header = read_upload_header(
-        data,
-        filename,
-        max_pixels=settings.max_megapixels * 1_000_000,
-        max_progressive_pixels=settings.max_progressive_megapixels * 1_000_000,
-    )
-    return header, hashlib.sha256(data).hexdigest()
+    return header_of(data, filename, settings), hashlib.sha256(data).hexdigest()
 
 
 def _lines(results: list[tuple[str, UploadedImage | Refused]]) -> UploadResults:

@@ -18,6 +18,11 @@ SEEN_SECONDS = 60
 """A device is noted as seen at most once in this time."""
 
 
+def _life(device: DeviceRow) -> tuple[str, float]:
+    """A device that is made anew under its old id has not been seen yet."""
+    return device.id, device.created_at
+
+
 class KnownDevices:
     """Answers from memory after one look at the database's stamp."""
 
@@ -27,7 +32,8 @@ class KnownDevices:
         self._by_id: dict[str, DeviceRow] = {}
         self._by_name: dict[str, DeviceRow] = {}
         self._by_token: dict[str, DeviceRow] = {}
-        self._seen: dict[str, float] = {}
+        self._seen: dict[tuple[str, float], float] = {}
+        self._refreshing: asyncio.Task[None] | None = None
         self._noting: set[asyncio.Task[None]] = set()
 
     async def find(self, id_or_name: str) -> DeviceRow | None:
@@ -41,21 +47,33 @@ class KnownDevices:
         return self._by_token.get(token_hash)
 
     async def _refresh(self) -> None:
-        stamp = self._database.stamp()
-        if stamp == self._stamp:
-            return
-        rows = await self._database.read(devices.rows)
+        """Be level with the database as it is now; questions that come together share one reading."""
+        wanted = self._database.stamp()
+        while self._stamp < wanted:
+            if self._refreshing is None:
+                self._refreshing = asyncio.create_task(self._read())
+            await asyncio.shield(self._refreshing)
+
+    async def _read(self) -> None:
+        stamp = self._database.stamp()  # before the reading: what is changed meanwhile is read again
+        try:
+            rows = await self._database.read(devices.rows)
+        finally:
+            self._refreshing = None
         self._by_id = {row.id: row for row in rows}
         self._by_name = {row.name: row for row in reversed(rows)}
         self._by_token = {row.token_hash: row for row in rows if row.token_hash}
-        self._stamp = stamp  # taken before the reading: what was changed meanwhile is read again
+        lives = {_life(row) for row in rows}
+        self._seen = {life: at for life, at in self._seen.items() if life in lives}
+        self._stamp = stamp
 
     def note_seen(self, device: DeviceRow, now: float) -> None:
         """Note that the device has asked, beside its answer; if that fails, the log says so."""
-        last = self._seen.get(device.id)
+        life = _life(device)
+        last = self._seen.get(life)
         if last is not None and last <= now < last + SEEN_SECONDS:
             return
-        self._seen[device.id] = now
+        self._seen[life] = now
         noting = asyncio.create_task(self._database.write(devices.seen, device.id, now))
         self._noting.add(noting)
         noting.add_done_callback(self._noted)

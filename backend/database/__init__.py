@@ -120,7 +120,7 @@ class Database:
         return answer
 
     def stamp(self) -> int:
-        """Another number after any commit of anybody; `passing` changes of our own may count as none for a second.
+        """A larger number after any commit of anybody; `passing` changes of our own may count as none for a second.
 
         To be asked from one thread only. A SQLite database answers at once; of another one every second is a change.
         """

@@ -153,6 +153,15 @@ def test_no_answer_is_larger_than_a_frame_can_hold(backend: server.BackendServer
     assert len(backend.admin.get(f"/api/devices/{name}/slideshow?count=100&compact=1").content) < 4096
 
 
+def seen_at(backend: server.BackendServer) -> float:
+    """When the device `mine` was seen, as soon as that is noted: beside an answer, not before it."""
+    end = time.monotonic() + 10
+    while (seen := backend.admin.get("/api/devices/mine").json()["seen_at"]) is None:
+        assert time.monotonic() < end, backend.log_text()
+        time.sleep(0.05)
+    return float(seen)
+
+
 def test_a_device_is_noted_as_seen_once_a_minute(backend: server.BackendServer) -> None:
     token = backend.add_device("mine")["token"]
     image = backend.upload_photos(1)[0]
@@ -162,9 +171,14 @@ def test_a_device_is_noted_as_seen_once_a_minute(backend: server.BackendServer) 
     frame = backend.client(Authorization=f"Bearer {token}")
     for _ in range(3):
         assert frame.get("/api/devices/mine/next").status_code == 200
-    end = time.monotonic() + 10  # it is noted beside the answer, not before it
-    while (seen := backend.admin.get("/api/devices/mine").json()["seen_at"]) is None and time.monotonic() < end:
-        time.sleep(0.05)
-    assert seen is not None
+    seen = seen_at(backend)
     frame.get("/api/devices/mine/next")
     assert backend.admin.get("/api/devices/mine").json()["seen_at"] == seen
+
+
+def test_a_device_that_is_made_anew_under_its_old_name_is_noted_again(backend: server.BackendServer) -> None:
+    for _ in range(2):
+        frame = backend.client(Authorization=f"Bearer {backend.add_device('mine')['token']}")
+        assert frame.get("/api/devices/mine/next").status_code == 404  # no photo yet, and yet it has asked
+        assert seen_at(backend) > 0
+        backend.admin.delete("/api/devices/mine").raise_for_status()

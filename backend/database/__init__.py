@@ -7,6 +7,7 @@ queue here instead of failing there. Query functions take a connection and know 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -113,11 +114,10 @@ class Database:
     async def write(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer of a query function, its changes committed before this returns."""
         bound = functools.partial(_late_connection, query, args, kwargs)
-        run = functools.partial(self._run_counted, bound, passing=query in self.passing)
-        answer = await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
-        if query in self.passing:
-            self._watch.look_past(self.changes)
-        return answer
+        passing = query in self.passing
+        run = functools.partial(self._run_counted, bound, passing=passing)
+        with self._watch.passing(lambda: self.changes) if passing else contextlib.nullcontext():
+            return await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
 
     def stamp(self) -> int:
         """A larger number after any commit of anybody; `passing` changes of our own may count as none for a second.

@@ -1,4 +1,4 @@
-"""What is going on, as a person asks: tasks and what they hold, how long photos take, why some fail, what was paid."""
+"""What is going on, as a person asks: tasks and what they hold, why photos fail, which executions are to be paid."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from sqlalchemy import Connection, select
 
 from backend.database.tables import executions, images
 
-MEASURED = 500
-"""As many of the photos that were processed last are measured."""
 FAILURES = 1000
 REASONS = 10
 IN_FLIGHT = 500
@@ -35,14 +33,6 @@ class TaskInFlight(Struct, frozen=True, kw_only=True):
 
     name: str
     images: tuple[ImageInFlight, ...]
-
-
-class Stage(Struct, frozen=True, kw_only=True):
-    """How long a part of a photo's way takes: half of them within `median` seconds, nine in ten within `most`."""
-
-    name: str
-    median: float
-    most: float
 
 
 class FailureReason(Struct, frozen=True, kw_only=True):
@@ -81,36 +71,6 @@ def in_flight(connection: Connection) -> tuple[TaskInFlight, ...]:
             )
         )
     return tuple(TaskInFlight(name=name, images=tuple(held[name])) for name in sorted(held))
-
-
-def stages(connection: Connection) -> tuple[int, tuple[Stage, ...]]:
-    """How many photos were measured, and the stages of their way in order."""
-    query = (
-        select(
-            images.c.ingested_at,
-            images.c.queued_at,
-            images.c.claimed_at,
-            images.c.processed_at,
-            images.c.render_seconds,
-        )
-        .where(images.c.processed_at.is_not(None), images.c.claimed_at.is_not(None), images.c.render_seconds > 0)
-        .order_by(images.c.processed_at.desc())
-        .limit(MEASURED)
-    )
-    rows = connection.execute(query).all()
-    parts = {
-        "Waiting in the queue": [row.claimed_at - row.queued_at for row in rows],
-        "Waiting in the task": [row.processed_at - row.claimed_at - row.render_seconds for row in rows],
-        "Fetching, rendering, storing": [row.render_seconds for row in rows],
-        "From the queue to the frames": [row.processed_at - row.queued_at for row in rows],
-    }
-    return len(rows), tuple(_stage(name, seconds) for name, seconds in parts.items() if seconds)
-
-
-def _stage(name: str, seconds: Iterable[float]) -> Stage:
-    ordered = sorted(max(0.0, value) for value in seconds)
-    most = min(len(ordered) - 1, round(0.9 * len(ordered)))
-    return Stage(name=name, median=ordered[len(ordered) // 2], most=ordered[most])
 
 
 def failures(connection: Connection) -> tuple[FailureReason, ...]:

@@ -122,6 +122,7 @@ def _image_row(record: ImageRecord, bucket_url: str, present: Container[str]) ->
         "found_focus": list(record.found_focus) if record.found_focus else None,
         "processed_at": record.processed_at,
         "render_seconds": record.render_seconds,
+        "stage_seconds": msgspec.to_builtins(record.stages) if record.stages else None,
         "revision": record.revision,
         "recorded": record.revision,
     }

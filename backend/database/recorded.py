@@ -16,6 +16,7 @@ from backend.database.tables import devices, images, processed_images, tombstone
 from contract.frame_messages import FrameFilters
 from contract.messages import Palette
 from contract.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
+from contract.stage_seconds import StageSeconds
 
 DEVICES_REVISION = "devices_revision"
 DEVICES_RECORDED = "devices_recorded"
@@ -101,6 +102,7 @@ def _image(row: sa.Row[Any], results: Sequence[sa.Row[Any]], bucket_url: str) ->
         rendered_at=row.rendered_at,
         processed_at=row.processed_at,
         render_seconds=row.render_seconds,
+        stages=msgspec.convert(row.stage_seconds, StageSeconds) if row.stage_seconds else None,
         attempts=row.attempts,
         strikes=row.strikes,
         error=row.processing_error or "" if row.processing_status == "failed" else None,

@@ -16,6 +16,7 @@ from backend.colour_families import families_text
 from backend.database.garbage import discard
 from backend.database.half_set import half_of
 from backend.database.recorded import changed
+from backend.database.stage_times import to_be_kept
 from backend.database.tables import devices, images
 from backend.database.tombstones import dead_of
 from backend.database.variants import REPLACED_GRACE_SECONDS, current_variants, is_news, store_variants, variant_values
@@ -176,6 +177,7 @@ def _record_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row
         values["found_focus"] = list(outcome.found_focus)
     if all(getattr(image, name) == value for name, value in values.items()):
         return False
+    values["stage_seconds"] = to_be_kept(outcome, moment)  # not compared: a report told again came later
     values["colours"] = families_text(msgspec.to_builtins(outcome.color_palette))
     connection.execute(update(images).where(images.c.id == outcome.image_id).values(**values))
     return True

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PAST_SECONDS = 1.0
@@ -26,26 +27,35 @@ class Watch:
         self._stamp = 0
         self._changes = 0
         self._past: float | None = None
+        self._passing = 0
 
     def stamp(self, changes: int) -> int:
         """Another number after any commit; `changes` is the count of our own that are not passing."""
         if self._file is None:
             return int(self._clock() / PAST_SECONDS)
-        version = self._data_version()
-        overdue = self._past is not None and self._clock() - self._past >= PAST_SECONDS
-        if version != self._version or overdue:
+        version, now = self._data_version(), self._clock()
+        moved = version != self._version
+        if moved and self._passing and changes == self._changes:
+            moved = False  # it may be the passing change that is under way
+            self._past = now if self._past is None else self._past
+        if moved or (self._past is not None and now - self._past >= PAST_SECONDS):
             self._version, self._past = version, None
             self._stamp += 1
         self._changes = changes
         return self._stamp
 
-    def look_past(self, changes: int) -> None:
-        """What was committed since the last look is a passing change of ours, unless `changes` says otherwise."""
-        if self._file is None or self._connection is None or changes != self._changes:
-            return
-        self._version = self._data_version()
-        if self._past is None:
-            self._past = self._clock()
+    @contextlib.contextmanager
+    def passing(self, changes: Callable[[], int]) -> Iterator[None]:
+        """What is committed in here is a passing change of ours, unless the count of `changes` says otherwise."""
+        self._passing += 1
+        try:
+            yield
+        finally:
+            self._passing -= 1
+            if self._connection is not None and changes() == self._changes:
+                self._version = self._data_version()
+                if self._past is None:
+                    self._past = self._clock()
 
     def _data_version(self) -> int:
         if self._connection is None:

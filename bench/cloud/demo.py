@@ -92,9 +92,10 @@ def run(paths: tuple[Path, ...], transport: Literal["grpc", "rest"]) -> bool:
     for one, other in zip(cloud.lines, disk.lines, strict=True):
         if _verdict(one) != _verdict(other):
             found.note("", f"{one.file}: {_state(one)} over Google Cloud, {_state(other)} over the disk")
-    refused = [line for line in cloud.lines if line.outcome in ("refused", "failed")]
-    for line in refused:
-        click.echo(f"{line.file}: {_state(line)}, both ways" if line in disk.lines else f"{line.file}: {_state(line)}")
+    agreed = {_verdict(line) for line in disk.lines}
+    for line in cloud.lines:
+        if line.outcome in ("refused", "failed"):
+            click.echo(f"{line.file}: {_state(line)}{', both ways' if _verdict(line) in agreed else ''}")
     for difference in found.differences:
         click.echo(difference)
     click.echo(verdict(found, cloud.seconds, disk.seconds))

@@ -40,20 +40,33 @@ def test_a_passing_change_counts_as_none_for_a_second(file: Path) -> None:
     now = 0.0
     watch = Watch(file, lambda: now)
     first = watch.stamp(0)
-    change(file)
-    watch.look_past(0)
+    with watch.passing(lambda: 0):
+        change(file)
+        assert watch.stamp(0) == first  # another question comes while the change is on its way
     assert watch.stamp(0) == first
     change(file)  # of somebody else
     assert watch.stamp(0) != first
     second = watch.stamp(0)
-    change(file)
-    watch.look_past(1)  # together with a change of our own that is not passing
-    assert watch.stamp(1) != second
+    with watch.passing(lambda: 1):  # together with a change of our own that is not passing
+        change(file)
+        assert watch.stamp(1) != second
     third = watch.stamp(1)
-    change(file)
-    watch.look_past(1)
+    with watch.passing(lambda: 1):
+        change(file)
     now = PAST_SECONDS
     assert watch.stamp(1) != third  # what may have come together with it is noticed
+    watch.close()
+
+
+def test_a_change_beside_passing_ones_that_never_end_is_noticed_after_a_second(file: Path) -> None:
+    now = 0.0
+    watch = Watch(file, lambda: now)
+    first = watch.stamp(0)
+    with watch.passing(lambda: 0):
+        change(file)  # of somebody else
+        assert watch.stamp(0) == first
+        now = PAST_SECONDS
+        assert watch.stamp(0) != first
     watch.close()
 
 

@@ -101,6 +101,7 @@ def import_sidecar(
         thumbnail=thumbnail,
         seconds=sidecar.seconds,
         found_focus=sidecar.found_focus,
+        stages=sidecar.stages,
     )
     stored, errors = results.record(connection, rows, [outcome], object_uri, now, trusted=True)
     if errors:

@@ -1,9 +1,8 @@
 """What travels over HTTP between the backend and the tasks.
 
-The field names on the wire are given by clients that exist; `rename` keeps them while the
-Python names follow the language. A new field always has a default, so that an older peer's
-message stays valid. Sizes are in pixels, times are seconds since the epoch (UTC) unless the
-name says otherwise, colours are `#RRGGBB` in upper case.
+The field names on the wire are given by clients that exist; `rename` keeps them while the Python names follow the
+language. A new field always has a default, so that an older peer's message stays valid. Sizes are in pixels, times
+are seconds since the epoch (UTC) unless the name says otherwise, colours are `#RRGGBB` in upper case.
 """
 
 from __future__ import annotations
@@ -13,11 +12,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from contract.stage_seconds import StageSeconds
+
 Orientation = Literal["portrait", "landscape", "square"]
 ImageState = Literal["pending", "processing", "complete", "failed"]
 
-# Python's `$` also matches before a last line feed. `(?!\n)` refuses that, and readers of the OpenAPI
-# document, whose `$` does not, take it as well.
+# Python's `$` also matches before a last line feed; `(?!\n)` refuses that, and readers of the OpenAPI document take it.
 ImageId = Annotated[
     str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)", description="first 32 hex digits of the SHA-256 of the upload")
 ]
@@ -30,8 +30,7 @@ DeviceKey = Annotated[str, Meta(max_length=69, pattern=r"^(?!\.{1,2}$)[^\x00-\x1
 Side = Annotated[int, Meta(ge=1, le=8192)]  # of a device's picture: 8K in either direction at most
 Focus = tuple[Annotated[float, Meta(ge=0, le=1)], Annotated[float, Meta(ge=0, le=1)]]  # of the upright width, height
 LeaseToken = Annotated[str, Meta(max_length=96, pattern=r"^[0-9a-zA-Z._-]+$(?!\n)")]
-# What a database column of 32 bits holds; larger numbers mean nothing here.
-Whole = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Whole = Annotated[int, Meta(ge=0, le=2**31 - 1)]  # what a database column of 32 bits holds
 
 
 def orientation_of(width: int, height: int) -> Orientation:
@@ -211,6 +210,7 @@ class ImageOutcome(Struct, frozen=True, kw_only=True, rename="camel"):
     seconds: Annotated[float, Meta(ge=0)] = 0.0
     processed_at: float = 0.0
     found_focus: Focus | None = None
+    stages: StageSeconds | None = None
 
 
 class ProcessedImages(Struct, frozen=True, kw_only=True):

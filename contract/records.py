@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 
 from contract.frame_messages import FrameFilters
 from contract.messages import Focus, Histogram, ImageId, Orientation, Palette, Side
+from contract.stage_seconds import StageSeconds
 
 SCHEMA_VERSION = 1
 
@@ -51,6 +52,7 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     rendered_at: float | None = None
     processed_at: float | None = None
     render_seconds: float | None = None
+    stages: StageSeconds | None = None
     attempts: int = 0
     strikes: int = 0
     error: str | None = None

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from contract.messages import Colour, DeviceKey, Focus, Histogram, ImageId, RecipeId, Side, Thumbnail
+from contract.stage_seconds import StageSeconds
 
 
 class SidecarResult(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -41,4 +42,5 @@ class Sidecar(Struct, frozen=True, kw_only=True, rename="camel"):
     neutral: bool = False
     focus: Focus | None = None
     found_focus: Focus | None = None
+    stages: StageSeconds | None = None
     schema_version: int = 1

@@ -47,8 +47,9 @@ from processor.leases import LeaseKeeper
 from processor.memory_budget import ORIGINAL_LIMIT_BYTES
 from processor.renderer import Renderer
 from processor.reporter import Reporter
-from processor.results import result_of, sidecar_of, wanted_devices
+from processor.results import Spent, result_of, sidecar_of, wanted_devices
 from processor.settings import Settings
+from processor.stopwatch import Stopwatch
 from processor.storing import store
 from processor.stream_rendering import render_streaming
 
@@ -130,12 +131,16 @@ class ImageWork:
         return outcome
 
     async def _complete(self, image: ClaimedImage, name: str, devices: tuple[Device, ...]) -> Outcome:
-        started = time.perf_counter()
-        rendered = await self._render(image, name, devices)
+        watch = Stopwatch()
+        rendered = await self._render(image, name, devices, watch)
+        watch.passed("fetching")  # the last of it, and the proof that all of it came
         stored = await store(self._bucket, self._renderer, image.id, rendered)
-        seconds, processed_at = time.perf_counter() - started, self._now()
+        watch.passed("storing")
+        # Nobody looks into a suspect's own process.
+        spent = Spent(seconds=watch.total, stages=None if image.suspect else watch.stages())
+        processed_at = self._now()
         moment = datetime.fromtimestamp(processed_at, UTC).isoformat(timespec="milliseconds")
-        sidecar = sidecar_of(image.id, rendered, stored, moment, owner=self._settings.owner, seconds=seconds)
+        sidecar = sidecar_of(image.id, rendered, stored, moment, owner=self._settings.owner, spent=spent)
         self._still_ours(image)
         await self._renderer.io(
             self._bucket.replace,
@@ -144,7 +149,7 @@ class ImageWork:
             "application/json",
         )
         self._still_ours(image)
-        result = result_of(image, rendered, stored, processed_at=processed_at, seconds=seconds)
+        result = result_of(image, rendered, stored, processed_at=processed_at, spent=spent)
         del rendered
         try:
             accepted = await self._reporter.hand_in(result)
@@ -158,7 +163,9 @@ class ImageWork:
         if not self._keeper.holds(image.lease):
             raise LeaseLost("its lease is over")
 
-    async def _render(self, image: ClaimedImage, name: str, devices: tuple[Device, ...]) -> RenderedImage:
+    async def _render(
+        self, image: ClaimedImage, name: str, devices: tuple[Device, ...], watch: Stopwatch
+    ) -> RenderedImage:
         """Fetch and render; the original's bytes are free again when this returns."""
         begun = False
 
@@ -170,8 +177,9 @@ class ImageWork:
             begun = True
 
         async def render(data: Original) -> RenderedImage:
+            watch.passed("fetching")
             return await self._renderer.render(
-                data, devices, name, focus=image.focus, suspect=image.suspect, begin=begin
+                data, devices, name, focus=image.focus, suspect=image.suspect, begin=begin, watch=watch
             )
 
         try:
@@ -181,7 +189,9 @@ class ImageWork:
                 raise ObjectTooLarge(source, ORIGINAL_LIMIT_BYTES)
         except (ValueError, ObjectNotFound, ObjectTooLarge) as error:
             raise _not_fetched(name, error) from error
+        watch.passed("fetching")
         grant = await self._renderer.originals.take(size)
+        watch.passed("waiting")
         try:
             if self._settings.streams and not image.suspect:
                 streamed = await render_streaming(self._bucket, self._renderer, source, size, render)

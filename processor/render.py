@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from contract.backgrounds import background_of
@@ -14,6 +14,7 @@ from processor.focus import find_focus
 from processor.jpeg_profiles import DEVICE, THUMBNAIL
 from processor.limits import DEFAULT_LIMITS, Limits
 from processor.palette import find_colours, proxy_pixels, small_picture
+from processor.stopwatch import RenderStage
 from processor.streaming import Original
 from processor.variants import cut
 
@@ -56,6 +57,7 @@ def render_image(
     focus: Focus | None = None,
     name: str = "the image",
     limits: Limits = DEFAULT_LIMITS,
+    passed: Callable[[RenderStage], None] = lambda stage: None,
 ) -> RenderedImage:
     """Render the photo in `data` for each of `devices`, which may be none, with thumbnail and colours.
 
@@ -63,9 +65,9 @@ def render_image(
 
     `framing`: "centre", or "focus": around `focus` (fractions of the upright width and height) or, without one,
     the point that is found; a photo that would lose too much is then fitted on a background of its own colours.
-    `name` is what error messages call the file. Raises NotAnImage, NotAllowed, TooManyPixels or
-    BrokenPixels (all RenderError), ValueError for another framing, or a focus without the framing for it. Safe to call
-    from several threads at once; the same input gives the same bytes.
+    `name` is what error messages call the file; `passed` is told each stage that has just ended, some more than once.
+    Raises NotAnImage, NotAllowed, TooManyPixels or BrokenPixels (all RenderError), ValueError for another framing, or
+    a focus without the framing for it. Safe to call from several threads at once; the same input gives the same bytes.
     """
     if framing not in (CENTRE, FOCUS):
         raise ValueError(f"the framing {framing!r} is unknown; there are {CENTRE!r} and {FOCUS!r}")
@@ -77,20 +79,24 @@ def render_image(
     header = read_header(data, name, limits)
     *finer, standard = decode_steps(header, devices)
     base = decode(data, header, standard.shrink, name)
+    passed("decoding")
     small = small_picture(base, header.orientation)
     palette, histogram = find_colours(proxy_pixels(base, small, header.orientation))
     found = find_focus(small) if framing == FOCUS else None
     point, background = focus or found, background_of(palette) if framing == FOCUS else None
+    passed("colours")
     thumbnail = THUMBNAIL.encode(cut(base, header, THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT, point))
     made: dict[int, Variant] = {}
     for step in (standard, *finer):
         if step is not standard:
             del base  # two at once would be the peak of memory
             base = decode(data, header, step.shrink, name)
+            passed("decoding")
         for place in step.places:
             device = devices[place]
             picture = cut(base, header, device.width, device.height, point, background)
             made[place] = Variant(device, DEVICE.encode(picture), device.width, device.height)
+        passed("pictures")
     return RenderedImage(
         variants=tuple(made[place] for place in range(len(devices))),
         thumbnail=thumbnail,

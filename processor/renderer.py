@@ -18,6 +18,7 @@ from contract.recipes import DEFAULT_FRAMING
 from processor.errors import RenderOverdue, printable_name
 from processor.limits import DEFAULT_LIMITS, Limits
 from processor.memory_budget import BeyondBudget, Grant, MemoryBudget, Shares
+from processor.stopwatch import Stopwatch
 from processor.suspect import ChildSettings, render_in_child, too_much_memory
 
 if TYPE_CHECKING:
@@ -98,35 +99,47 @@ class Renderer:
         focus: Focus | None = None,
         suspect: bool,
         begin: Callable[[], Awaitable[None]],
+        watch: Stopwatch | None = None,
     ) -> RenderedImage:
         """Render one image when its turn comes; `begin` is awaited just before. `data` may be on its way, and is then
-        read on threads of its own; only that of a suspect is here as a whole.
+        read on threads of its own; only that of a suspect is here as a whole. `watch` is told what the time was for,
+        but for a suspect's, which is all for one process.
 
         Raises RenderError for a bad photo, ChildDied for a suspect that killed its process,
         RenderOverdue for a picture whose thread is stuck, and whatever `begin` raises.
         """
+        watch = watch or Stopwatch()
         # Not even the header of a suspect is read in this process.
         size = self.rendering.total if suspect else await self.io(estimated_bytes, data, devices, name, self._limits)
+        watch.passed("fetching")
         async with self._slots:
             try:
                 grant = await self.rendering.take(size)
             except BeyondBudget as error:
                 raise too_much_memory(name, error.wanted, error.total) from None
+            watch.passed("waiting")
             try:
                 await begin()
             except BaseException:
                 grant.release()
                 raise
+            watch.passed("announcing")
             if suspect:
                 assert isinstance(data, bytes)
                 try:
                     return await render_in_child(data, devices, name, self._child, focus)
                 finally:
                     grant.release()
-            return await self._in_thread(grant, data, devices, name, focus)
+            return await self._in_thread(grant, data, devices, name, focus, watch)
 
     async def _in_thread(
-        self, grant: Grant, data: Original, devices: tuple[Device, ...], name: str, focus: Focus | None
+        self,
+        grant: Grant,
+        data: Original,
+        devices: tuple[Device, ...],
+        name: str,
+        focus: Focus | None,
+        watch: Stopwatch,
     ) -> RenderedImage:
         """Render on a thread. The time limit begins when a thread takes the picture up: waiting for one that
         is at work on another picture says nothing of this one, and ends when that one is overdue."""
@@ -141,7 +154,7 @@ class Renderer:
                 def render() -> RenderedImage:
                     if not loop.is_closed():
                         loop.call_soon_threadsafe(taken_up)
-                    return _render(data, devices, name, focus, self._limits)
+                    return _render(data, devices, name, focus, self._limits, watch)
 
                 return await self._in_pool(self._render_pool, render, grant.release)
         except TimeoutError as error:
@@ -188,8 +201,15 @@ class Renderer:
 
 
 def _render(
-    data: Original, devices: tuple[Device, ...], name: str, focus: Focus | None, limits: Limits
+    data: Original, devices: tuple[Device, ...], name: str, focus: Focus | None, limits: Limits, watch: Stopwatch
 ) -> RenderedImage:
     from processor.render import render_image
+    from processor.streaming import waited_for
 
-    return render_image(data, devices, framing=DEFAULT_FRAMING, focus=focus, name=name, limits=limits)
+    watch.passed("waiting")
+    before = waited_for(data)
+    rendered = render_image(
+        data, devices, framing=DEFAULT_FRAMING, focus=focus, name=name, limits=limits, passed=watch.passed
+    )
+    watch.move(waited_for(data) - before, "decoding", "fetching")
+    return rendered

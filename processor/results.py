@@ -16,6 +16,7 @@ from contract.messages import (
 )
 from contract.recipes import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, recipe
 from contract.sidecars import Sidecar, SidecarResult
+from contract.stage_seconds import StageSeconds
 from processor.errors import VersionMismatch
 from processor.reporter import Result
 
@@ -28,6 +29,13 @@ class Stored(Struct, frozen=True, kw_only=True):
 
     variants: dict[str, str]
     thumbnail: str
+
+
+class Spent(Struct, frozen=True, kw_only=True):
+    """The seconds that an image took in all, and in which stages, unless it was rendered in a process of its own."""
+
+    seconds: float
+    stages: StageSeconds | None
 
 
 def wanted_devices(image: ClaimedImage, devices: Mapping[str, Device]) -> tuple[Device, ...]:
@@ -53,9 +61,9 @@ def _thumbnail(stored: Stored) -> Thumbnail:
 
 
 def result_of(
-    image: ClaimedImage, rendered: RenderedImage, stored: Stored, *, processed_at: float, seconds: float
+    image: ClaimedImage, rendered: RenderedImage, stored: Stored, *, processed_at: float, spent: Spent
 ) -> Result:
-    """The rows and the outcome to report under the image's lease; times in epoch seconds and seconds."""
+    """The rows and the outcome to report under the image's lease; `processed_at` in epoch seconds."""
     rows = tuple(
         ProcessedImage(
             image_id=image.id,
@@ -75,15 +83,16 @@ def result_of(
         color_palette=rendered.palette,
         histogram=rendered.histogram,
         thumbnail=_thumbnail(stored),
-        seconds=seconds,
+        seconds=spent.seconds,
         processed_at=processed_at,
         found_focus=rendered.found_focus,
+        stages=spent.stages,
     )
     return Result(rows, outcome)
 
 
 def sidecar_of(
-    image_id: str, rendered: RenderedImage, stored: Stored, processed_at: str, *, owner: str, seconds: float
+    image_id: str, rendered: RenderedImage, stored: Stored, processed_at: str, *, owner: str, spent: Spent
 ) -> Sidecar:
     """The sidecar; `processed_at` in ISO 8601, UTC."""
     palette = rendered.palette
@@ -109,7 +118,8 @@ def sidecar_of(
         histogram=rendered.histogram,
         thumbnail=_thumbnail(stored),
         owner=owner,
-        seconds=seconds,
+        seconds=spent.seconds,
         focus=rendered.focus,
         found_focus=rendered.found_focus,
+        stages=spent.stages,
     )

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 import weakref
+from collections.abc import Callable
 
 from contract.bucket import Bucket
 from processor.vips_setup import pyvips
@@ -42,6 +44,7 @@ class Arriving:
         self._ended = False
         self._whole = False
         self._wanted = True
+        self._waited = 0.0
 
     def write(self, data: bytes) -> None:
         """Take the next bytes. Raises if nobody wants them any more."""
@@ -78,24 +81,37 @@ class Arriving:
         with self._change:
             return self._count
 
+    @property
+    def waited(self) -> float:
+        """Seconds that its readers have waited for bytes."""
+        with self._change:
+            return self._waited
+
+    def _wait_until(self, here: Callable[[], bool]) -> None:
+        """Wait, under the lock, until `here` or the end."""
+        if not (self._ended or here()):
+            since = time.perf_counter()
+            self._change.wait_for(lambda: self._ended or here())
+            self._waited += time.perf_counter() - since
+
     def piece(self, start: int, size: int) -> bytes:
         """At most `size` bytes from `start` on, and none only at the end, for which it waits."""
         with self._change:
-            self._change.wait_for(lambda: self._ended or self._count > start)
+            self._wait_until(lambda: self._count > start)
             self._file.seek(start)
             return self._file.read(size)
 
     def beginning(self) -> bytes:
         """The first `FIRST_BYTES`, or all of a shorter file; waits for them."""
         with self._change:
-            self._change.wait_for(lambda: self._ended or self._count >= FIRST_BYTES)
+            self._wait_until(lambda: self._count >= FIRST_BYTES)
             self._file.seek(0)
             return self._file.read(FIRST_BYTES)
 
     def whole(self) -> bytes:
         """All of it; waits for the end. Raises NotArrived if it failed."""
         with self._change:
-            self._change.wait_for(lambda: self._ended)
+            self._wait_until(lambda: False)
             if not self._whole:
                 raise NotArrived("it did not arrive as a whole")
             return self._file.getvalue()
@@ -146,3 +162,8 @@ def whole_of(data: Original) -> bytes:
 def size_of(data: Original) -> int:
     """The file's size in bytes, as far as it is known."""
     return data.size if isinstance(data, Arriving) else len(data)
+
+
+def waited_for(data: Original) -> float:
+    """Seconds that readers have waited for its bytes so far."""
+    return data.waited if isinstance(data, Arriving) else 0.0

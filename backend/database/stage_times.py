@@ -93,7 +93,7 @@ def summed_up(photos: Sequence[PhotoTimes]) -> StageTimes:
         "Finding colours and focus": [one.colours for one in told],
         "Cutting and encoding": [one.pictures for one in told],
         "Storing the pictures": [one.storing for one in told],
-        "Sidecar and report": reports,
+        "Reporting the result": reports,
     }
     waiting = {
         "In the queue": [photo.claimed_at - photo.queued_at for photo in photos],

@@ -8,8 +8,9 @@ from typing import Protocol
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from backend.database import activity, executions, images
-from backend.database.activity import FailureReason, Stage, TaskInFlight
+from backend.database import activity, executions, images, stage_times
+from backend.database.activity import FailureReason, TaskInFlight
+from backend.database.stage_times import StageTimes
 from backend.jobs.bill import TASK, Size, billed_seconds
 from backend.web.words import counted, duration
 from contract.admin_messages import ExecutionInfo
@@ -42,14 +43,13 @@ class CostSoFar(Struct, frozen=True, kw_only=True):
 
 
 class Activity(Struct, frozen=True, kw_only=True):
-    """All that the page shows; `measured` photos are behind the stages."""
+    """All that the page shows."""
 
     counts: dict[ImageState, int]
     waiting: str
     last_error: str | None
     tasks: tuple[ShownTask, ...]
-    measured: int
-    stages: tuple[Stage, ...]
+    stages: StageTimes
     failures: tuple[FailureReason, ...]
     executions: tuple[ExecutionInfo, ...]
     cost: CostSoFar
@@ -73,14 +73,12 @@ class Ran(Protocol):
 def gather(connection: Connection, now: float, in_cloud: bool, last_error: str | None) -> Activity:
     """Everything, from one consistent view of the database. `in_cloud`: tasks run as a Cloud Run job."""
     waiting = images.waiting(connection)
-    measured, stages = activity.stages(connection)
     return Activity(
         counts=images.counts(connection),
         waiting=waiting_words(waiting, now),
         last_error=last_error,
         tasks=tuple(_task(task, now) for task in activity.in_flight(connection)),
-        measured=measured,
-        stages=stages,
+        stages=stage_times.stage_times(connection),
         failures=activity.failures(connection),
         executions=executions.recent(connection, SHOWN_EXECUTIONS),
         cost=cost_so_far(activity.ended_since(connection, now - COST_DAYS * 86_400), now, in_cloud=in_cloud),

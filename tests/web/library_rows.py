@@ -17,6 +17,9 @@ PALETTES = tuple(
     for colour, other in (("#3366CC", "#2E7D32"), ("#E02020", "#777777"), ("#F2E03A", "#6A1B9A"))
 )
 STATES = ("complete",) * 17 + ("pending", "processing", "failed")
+STAGES = json.dumps(
+    {"fetching": 0.4, "announcing": 0.01, "decoding": 0.09, "colours": 0.01, "pictures": 0.1, "storing": 0.8}
+)
 SHAPES = ((4000, 3000, "landscape"), (3000, 4000, "portrait"), (3000, 3000, "square"))
 
 
@@ -68,6 +71,7 @@ def fill(backend: server.BackendServer, number: int, *, devices: int = 2, thumbn
                 shown or None,
                 moment + 60 if coloured else None,
                 1.5,
+                STAGES if coloured else None,
             )
         )
         if coloured:
@@ -81,8 +85,8 @@ def fill(backend: server.BackendServer, number: int, *, devices: int = 2, thumbn
         connection.executemany(
             "INSERT INTO images(id, file_path, file_hash, filename, byte_size, width, height, orientation, "
             "processing_status, processing_error, ingested_at, queued_at, shard, rendered_at, lease_owner, claimed_at, "
-            "color_palette, histogram, colours, thumbnail_path, processed_at, render_seconds) "
-            f"VALUES ({', '.join('?' * 22)})",
+            "color_palette, histogram, colours, thumbnail_path, processed_at, render_seconds, stage_seconds) "
+            f"VALUES ({', '.join('?' * 23)})",
             images,
         )
         connection.executemany(

@@ -168,6 +168,10 @@ class Authority:
         await self._database.write(housekeeping.open_session, digest(session), now, now + self.session_seconds)
         return session
 
+    def session_of(self, req: Request) -> str:
+        """What the database knows the request's session by; whether it is open `require` has to say."""
+        return digest((req.get_cookie_values(COOKIE) or [""])[0])
+
     async def log_out(self, req: Request) -> None:
         """End the request's session, if it has one."""
         for session in req.get_cookie_values(COOKIE) or []:

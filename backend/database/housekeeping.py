@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -24,6 +26,14 @@ def session_is_open(connection: Connection, token_hash: str, now: float) -> bool
     return bool(
         connection.scalar(select(sa.exists().where(sessions.c.token_hash == token_hash, sessions.c.expires_at >= now)))
     )
+
+
+def ended_sessions(connection: Connection, token_hashes: Collection[str], now: float) -> frozenset[str]:
+    """Those of the sessions that were closed or have ended, found in one statement; of none, without any."""
+    if not token_hashes:
+        return frozenset()
+    query = select(sessions.c.token_hash).where(sessions.c.token_hash.in_(token_hashes), sessions.c.expires_at >= now)
+    return frozenset(token_hashes) - frozenset(connection.scalars(query))
 
 
 def close_session(connection: Connection, token_hash: str) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from falcon.asgi import Request, Response, SSEvent
+from sqlalchemy import Connection
 
 from backend.auth import Access
+from backend.database import housekeeping
 from backend.errors import Unavailable
 from backend.web.activity_view import Activity, gather
 from backend.web.guard import page
@@ -18,21 +22,41 @@ from backend.web.site import PageResource, Site
 STREAMS = 64
 """Open pages that are kept up to date at a time; one more is told to come again."""
 STREAM_SECONDS = 600.0
-"""A stream ends by itself, and the browser opens the next: so a login that has ended is noticed."""
+"""A stream ends by itself, and the browser opens the next: platforms cut longer answers off."""
 PACE_SECONDS = 1.0
 SILENCE_SECONDS = 15.0
 """After so long without news a comment is sent, by which both sides notice that the other is gone."""
 
 
 class Watch:
-    """What goes on, asked of the database once a second however many look."""
+    """What goes on, and whose login has ended: asked of the database together, once a second however many look."""
 
     def __init__(self, site: Site) -> None:
         self._services = site.services
         self._lock = asyncio.Lock()
         self._latest: Activity | None = None
         self._until = 0.0
-        self.streams = 0
+        self._watching: Counter[str] = Counter()
+        self._ended: frozenset[str] = frozenset()
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return self._watching.total()
+
+    @contextmanager
+    def watching(self, session: str) -> Iterator[None]:
+        """A stream of this session is open."""
+        self._watching[session] += 1
+        try:
+            yield
+        finally:
+            self._watching[session] -= 1
+            self._watching += Counter()  # without those that watch no more
+
+    def is_over(self, session: str) -> bool:
+        """Whether the latest look found that this session, which is watching, was logged out or has expired."""
+        return session in self._ended
 
     async def look(self) -> Activity:
         """What goes on, no more than `PACE_SECONDS` old."""
@@ -41,9 +65,19 @@ class Watch:
             if self._latest is None or moment >= self._until:
                 services = self._services
                 in_cloud = bool(services.settings.gcp_project_id)
-                self._latest = await services.database.read(gather, services.clock(), in_cloud, services.last_error)
+                look = await services.database.read(
+                    _look, tuple(self._watching), services.clock(), in_cloud, services.last_error
+                )
+                self._latest, self._ended = look
                 self._until = moment + PACE_SECONDS * 0.9
             return self._latest
+
+
+def _look(
+    connection: Connection, sessions: Collection[str], now: float, in_cloud: bool, last_error: str | None
+) -> tuple[Activity, frozenset[str]]:
+    ended = housekeeping.ended_sessions(connection, sessions, now)
+    return gather(connection, now, in_cloud, last_error), ended
 
 
 class ActivityPage(PageResource):
@@ -59,7 +93,10 @@ class ActivityPage(PageResource):
 
 
 class ActivityEvents(PageResource):
-    """`GET /activity/events`: `counts` as JSON whenever they change; with `whole` the page's inside as well."""
+    """`GET /activity/events`: `counts` as JSON whenever they change; with `whole` the page's inside as well.
+
+    Whoever logs out, or whose login expires, is told no more: `over` within some seconds, and the stream ends.
+    """
 
     def __init__(self, site: Site, watch: Watch) -> None:
         super().__init__(site)
@@ -69,17 +106,21 @@ class ActivityEvents(PageResource):
     async def on_get(self, req: Request, resp: Response) -> None:
         if self._watch.streams >= STREAMS:
             raise Unavailable("too many pages are open; this one is not kept up to date for now")
-        resp.sse = self._events(whole=req.get_param_as_bool("whole") or False)
+        session = self.services.authority.session_of(req)
+        resp.sse = self._events(session, whole=req.get_param_as_bool("whole") or False)
 
-    async def _events(self, *, whole: bool) -> AsyncIterator[SSEvent | None]:
+    async def _events(self, session: str, *, whole: bool) -> AsyncIterator[SSEvent | None]:
         running = asyncio.get_running_loop()
         end = running.time() + STREAM_SECONDS
         told: dict[str, str] = {}
         spoke = running.time()
-        self._watch.streams += 1
-        try:
+        with self._watch.watching(session):
             while running.time() < end and not self.services.ending.is_set():
-                for event, data in (await self._news(whole=whole)).items():
+                news = await self._news(whole=whole)
+                if self._watch.is_over(session):
+                    yield SSEvent(event="over", text="{}")
+                    return
+                for event, data in news.items():
                     if told.get(event) != data:
                         told[event] = data
                         spoke = running.time()
@@ -88,8 +129,6 @@ class ActivityEvents(PageResource):
                     spoke = running.time()
                     yield SSEvent(comment="still here")
                 await self._pause()
-        finally:
-            self._watch.streams -= 1
 
     async def _news(self, *, whole: bool) -> dict[str, str]:
         activity = await self._watch.look()

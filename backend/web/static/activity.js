@@ -31,8 +31,8 @@ function speak(counts) {
 
 follow({ activity: show, counts: speak }, {
   whole: true,
-  onState: (open) => {
+  onState: (open, over = false) => {
     byId("live").dataset.state = open ? "on" : "off";
-    byId("live-text").textContent = open ? "Live" : "Not connected; trying again …";
+    byId("live-text").textContent = open ? "Live" : over ? "You are logged out: reload the page to log in" : "Not connected; trying again …";
   },
 });

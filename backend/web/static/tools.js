@@ -85,12 +85,14 @@ export const pause = (milliseconds) => new Promise((resolve) => { setTimeout(res
 
 export const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
-/** Follow the server's news while this page can be seen: {name: handler}, and `onState(open)`. */
+/** Follow the server's news while this page can be seen: {name: handler}, and `onState(open, over)`; `over` once nobody is
+ * logged in any more. */
 export function follow(handlers, { whole = false, onState = () => {} } = {}) {
   let source;
   let opened;
+  let over = false;
   const open = () => {
-    if (source && source.readyState !== EventSource.CLOSED) return;
+    if (over || source && source.readyState !== EventSource.CLOSED) return;
     source = new EventSource(whole ? "/activity/events?whole=true" : "/activity/events");
     source.onopen = () => onState(true);
     source.onerror = () => {
@@ -100,6 +102,11 @@ export function follow(handlers, { whole = false, onState = () => {} } = {}) {
         opened = setTimeout(open, 5000);
       }
     };
+    source.addEventListener("over", () => {
+      over = true;
+      source.close();
+      onState(false, true);
+    });
     for (const [name, handler] of Object.entries(handlers)) {
       source.addEventListener(name, (event) => handler(JSON.parse(event.data)));
     }

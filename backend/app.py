@@ -108,7 +108,7 @@ class _Timing:
     async def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
         headers.complete(req, resp, self._origins)
         elapsed = time.perf_counter() - req.context.began
-        self._services.metrics.requests.labels(req.method, resp.status_code).observe(elapsed)
+        self._services.metrics.answered(req.method, str(resp.status_code), elapsed)
 
 
 async def _bucket_failed(req: Request, resp: Response, error: BucketError, params: dict[str, Any]) -> None:

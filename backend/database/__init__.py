@@ -65,6 +65,7 @@ class Database:
             _tune_sqlite(self._reader, "BEGIN")
             _tune_sqlite(self._writer, "BEGIN IMMEDIATE")
         self._watch = Watch(self.file)
+        self._stamp: tuple[int, int] | None = None
         self._read_threads = ThreadPoolExecutor(readers, "database-read")
         self._write_threads = ThreadPoolExecutor(writers, "database-write")
 
@@ -122,9 +123,18 @@ class Database:
     def stamp(self) -> int:
         """A larger number after any commit of anybody; `passing` changes of our own may count as none for a second.
 
-        To be asked from one thread only. A SQLite database answers at once; of another one every second is a change.
+        To be asked in the event loop. A SQLite database answers at once; of another one every second is a change.
         """
-        return self._watch.stamp(self.changes)
+        changes = self.changes
+        if self._stamp is None or self._stamp[0] != changes:
+            if self._stamp is None:
+                # What comes in later is handled later in the loop: until then nobody can know of a newer commit.
+                asyncio.get_running_loop().call_soon(self._look_again)
+            self._stamp = changes, self._watch.stamp(changes)
+        return self._stamp[1]
+
+    def _look_again(self) -> None:
+        self._stamp = None
 
     def close(self) -> None:
         self._watch.close()

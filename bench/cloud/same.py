@@ -79,6 +79,7 @@ def _comparable(bucket: Bucket, name: str) -> Sidecar:
         processed_at="",
         owner="",
         seconds=0.0,
+        stages=None,
         results=tuple(
             msgspec.structs.replace(result, file_path=name_in(bucket, result.file_path)) for result in sidecar.results
         ),

@@ -16,6 +16,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from contract.decoding import NOT_UNDERSTOOD
+
 
 class KeptSecrets(Struct, kw_only=True):
     """What `secrets.json` holds; port 0 means that none was kept yet."""
@@ -63,7 +65,7 @@ def kept_secrets(data_folder: Path) -> KeptSecrets:
         )
     try:
         return msgspec.json.decode(path.read_bytes(), type=KeptSecrets)
-    except msgspec.DecodeError as error:
+    except NOT_UNDERSTOOD as error:
         raise ValueError(f"{path} is damaged ({error}); remove it and a new one is made") from error
 
 

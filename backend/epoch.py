@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from contract import object_names
 from contract.bucket import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
+from contract.decoding import NOT_UNDERSTOOD
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Epoch:
             return 0, NO_OBJECT
         try:
             return msgspec.json.decode(data, type=EpochRecord).epoch, generation
-        except msgspec.MsgspecError as error:
+        except NOT_UNDERSTOOD as error:
             log.error("%s is damaged (%s) and is written anew", object_names.EPOCH, error)
             return 0, generation
 

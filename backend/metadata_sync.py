@@ -23,6 +23,7 @@ from backend.snapshot import Snapshots
 from contract import object_names
 from contract.admin_messages import SyncReport
 from contract.bucket import Bucket, BucketError, ObjectInfo, ObjectNotFound, name_in
+from contract.decoding import NOT_UNDERSTOOD
 from contract.sidecars import Sidecar
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def parse(data: bytes, image_id: str) -> tuple[Sidecar, datetime]:
     """A sidecar and its time, in UTC. Raises ValueError saying what is wrong with it."""
     try:
         sidecar = msgspec.json.decode(data, type=Sidecar)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except NOT_UNDERSTOOD as error:
         raise ValueError(f"it is no sidecar: {error}") from error
     if sidecar.image_id != image_id:
         raise ValueError(f"it speaks of another image, {sidecar.image_id}")
@@ -169,7 +170,7 @@ class MetadataSync:
         """
         try:
             earlier = msgspec.json.decode(self._bucket.read(target, SIDECAR_LIMIT_BYTES), type=Sidecar)
-        except (ObjectNotFound, msgspec.MsgspecError):
+        except (ObjectNotFound, *NOT_UNDERSTOOD):
             earlier = None
         if self._bucket.stat(entry.name) != entry:
             return

@@ -19,6 +19,7 @@ from msgspec import Struct
 from backend.auth import Access
 from backend.errors import Invalid, TooLarge, TooSlow
 from backend.services import Services
+from contract.decoding import NOT_UNDERSTOOD
 
 JSON_LIMIT_BYTES = 8 * 1024 * 1024
 """Larger than any batch that a task sends; more is not read."""
@@ -103,7 +104,7 @@ def decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
         raise Invalid(f"the body does not fit: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_UNDERSTOOD as error:
         raise Invalid(f"the body is not JSON: {error}") from error
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from contract import object_names
 from contract.bucket import Bucket, ObjectInfo, ObjectNotFound
+from contract.decoding import NOT_UNDERSTOOD
 from contract.records import SCHEMA_VERSION, DevicesRecord, ImageRecord
 
 log = logging.getLogger(__name__)
@@ -27,13 +28,16 @@ class UnreadableRecord(Exception):
     """A record cannot be understood; the message names the object and says what is wrong with it."""
 
 
-def _decoded(name: str, data: bytes) -> ImageRecord:
+def parse_record(name: str, data: bytes) -> ImageRecord:
+    """The record of a photo in the object `name`. Raises UnreadableRecord."""
     try:
         record = msgspec.json.decode(data, type=ImageRecord)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except NOT_UNDERSTOOD as error:
         raise UnreadableRecord(f"{name} is no record of a photo: {error}") from error
     if object_names.record(record.image_id) != name:
         raise UnreadableRecord(f"{name} speaks of another photo, {record.image_id}")
+    if _twice(result.device for result in record.results):
+        raise UnreadableRecord(f"{name} tells of two pictures for one device")
     if record.schema_version > SCHEMA_VERSION:
         raise UnreadableRecord(f"{name} was written by a later version of this program; use that one")
     return record
@@ -42,7 +46,7 @@ def _decoded(name: str, data: bytes) -> ImageRecord:
 def read_record(bucket: Bucket, name: str) -> ImageRecord | None:
     """The record under this name, or None if there is none (any more). Raises UnreadableRecord, BucketError."""
     try:
-        return _decoded(name, bucket.read(name, RECORD_LIMIT_BYTES))
+        return parse_record(name, bucket.read(name, RECORD_LIMIT_BYTES))
     except ObjectNotFound:
         return None
 
@@ -74,11 +78,25 @@ def read_records(
 def read_devices_record(bucket: Bucket) -> DevicesRecord | None:
     """The devices' record, or None if there is none. Raises UnreadableRecord, BucketError."""
     try:
-        return msgspec.json.decode(bucket.read(object_names.DEVICES, RECORD_LIMIT_BYTES), type=DevicesRecord)
+        return parse_devices(bucket.read(object_names.DEVICES, RECORD_LIMIT_BYTES))
     except ObjectNotFound:
         return None
-    except (msgspec.MsgspecError, RecursionError) as error:
+
+
+def parse_devices(data: bytes) -> DevicesRecord:
+    """The devices' record. Raises UnreadableRecord."""
+    try:
+        record = msgspec.json.decode(data, type=DevicesRecord)
+    except NOT_UNDERSTOOD as error:
         raise UnreadableRecord(f"{object_names.DEVICES} is no record of devices: {error}") from error
+    if _twice(device.id for device in record.devices) or _twice(device.key for device in record.devices):
+        raise UnreadableRecord(f"{object_names.DEVICES} tells of one device twice")
+    return record
+
+
+def _twice(names: Iterable[str]) -> bool:
+    told = list(names)
+    return len(set(told)) < len(told)
 
 
 def pictures_of(records: Iterable[ImageRecord]) -> set[str]:

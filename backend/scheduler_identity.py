@@ -18,6 +18,7 @@ import requests
 from google.auth import exceptions, jwt
 
 from backend.errors import Forbidden, Unavailable
+from contract.decoding import NOT_UNDERSTOOD
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class SchedulerIdentity:
             claims = jwt.decode(  # type: ignore[no-untyped-call]
                 token, certs=known, audience=self._audience, clock_skew_in_seconds=CLOCK_SECONDS
             )
-        except (ValueError, exceptions.GoogleAuthError):  # whose text may hold the token
+        except (ValueError, RecursionError, exceptions.GoogleAuthError):  # whose text may hold the token
             raise Forbidden(
                 "this is neither the processor's token nor a valid one of Google's for this service: not signed by "
                 "Google, run out, or made for another audience (TICK_AUDIENCE)"
@@ -101,6 +102,6 @@ class SchedulerIdentity:
             answer = requests.get(self._url, timeout=FETCH_SECONDS)
             answer.raise_for_status()
             return msgspec.json.decode(answer.content, type=dict[str, str])
-        except (requests.RequestException, msgspec.MsgspecError) as error:
+        except (requests.RequestException, *NOT_UNDERSTOOD) as error:
             log.error("Google's certificates cannot be fetched from %s: %s", self._url, error)
             raise Unavailable("Google's certificates cannot be fetched; try again in a minute") from error

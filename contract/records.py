@@ -13,7 +13,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from contract.frame_messages import FrameFilters
-from contract.messages import Focus, Histogram, ImageId, Orientation, Palette, Side
+from contract.messages import Focus, Histogram, ImageId, Orientation, Palette, Side, Whole
 from contract.stage_seconds import StageSeconds
 
 SCHEMA_VERSION = 1
@@ -39,13 +39,13 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     """
 
     image_id: ImageId
-    revision: int
+    revision: Whole
     file_path: str = ""
     file_hash: str = ""
     filename: str = ""
-    byte_size: int = 0
-    width: int = 0
-    height: int = 0
+    byte_size: Whole = 0
+    width: Whole = 0
+    height: Whole = 0
     orientation: Orientation = "square"
     ingested_at: float = 0.0
     captured_at: float | None = None
@@ -53,8 +53,8 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     processed_at: float | None = None
     render_seconds: float | None = None
     stages: StageSeconds | None = None
-    attempts: int = 0
-    strikes: int = 0
+    attempts: Whole = 0
+    strikes: Whole = 0
     error: str | None = None
     palette: Palette | None = None
     histogram: Annotated[Histogram, Meta(max_length=128)] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     found_focus: Focus | None = None
     results: tuple[RecordedResult, ...] = ()
     deleted_at: float | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Whole = SCHEMA_VERSION
 
 
 class RecordedDevice(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -79,8 +79,8 @@ class RecordedDevice(Struct, frozen=True, kw_only=True, rename="camel", omit_def
     created_at: float
     changed_at: float
     token_hash: str | None = None
-    interval_seconds: int = 0
-    gap: int = 0
+    interval_seconds: Whole = 0
+    gap: Whole = 0
     pairing: bool = False
     half_recipe: str | None = None
     filters: FrameFilters | None = None
@@ -89,7 +89,7 @@ class RecordedDevice(Struct, frozen=True, kw_only=True, rename="camel", omit_def
 class DevicesRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """All devices. `picture_key` signs the addresses of their pictures, which all lie in this same bucket."""
 
-    revision: int
+    revision: Whole
     devices: tuple[RecordedDevice, ...] = ()
     picture_key: str = ""
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Whole = SCHEMA_VERSION

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import msgspec
 
+from contract.decoding import NOT_UNDERSTOOD
 from processor.errors import (
     BackendDenied,
     BackendRejected,
@@ -74,7 +75,7 @@ def retry_after(header: str | None, now: float) -> float | None:
     else:
         try:
             seconds = parsedate_to_datetime(text).timestamp() - now
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter for years of twenty digits
             return None
     return min(max(seconds, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
 
@@ -91,7 +92,7 @@ def explained(response: httpx.Response) -> str:
     try:
         body = msgspec.json.decode(response.content, type=_Explanation)
         said = body.error or body.detail
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except NOT_UNDERSTOOD:
         said = ""
     return said[:500] or response.reason_phrase or "no reason given"
 

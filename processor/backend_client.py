@@ -19,6 +19,7 @@ import httpx
 import msgspec
 import stamina
 
+from contract.decoding import NOT_UNDERSTOOD
 from contract.messages import (
     AttemptAnswer,
     AttemptStart,
@@ -178,14 +179,14 @@ def _worth_another_try(error: Exception) -> bool | float:
 def _lease_answer(body: bytes) -> LeaseAnswer | None:
     try:
         return msgspec.json.decode(body, type=LeaseAnswer)
-    except msgspec.MsgspecError:
+    except NOT_UNDERSTOOD:
         return None
 
 
 def _decoded(response: httpx.Response, kind: type[Answer]) -> Answer:
     try:
         return msgspec.json.decode(response.content, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_UNDERSTOOD as error:
         raise BackendRejected(
             f"the backend's answer to {response.request.method} {response.request.url.path} is not "
             f"what this version understands ({error}); {HINTS[VersionMismatch]}"

@@ -1,9 +1,8 @@
 """A suspect image is rendered in a process of its own: whatever it does, the task survives.
 
-`render_in_child` runs in the task; `python -m processor.suspect` is the child. One message
-goes each way, in MessagePack over the child's standard input and output. A photo that the
-child refuses is a failure like any other; only the death of the child - by a signal, by an
-exit code, by being overdue, by babbling - is ChildDied, a strike.
+`render_in_child` runs in the task; `python -m processor.suspect` is the child. One message goes each way, in
+MessagePack over the child's standard input and output. A photo that the child refuses is a failure like any other;
+only the death of the child - by a signal, by an exit code, by being overdue, by babbling - is ChildDied, a strike.
 
 The child never sees the backend's token, limits its own CPU time and memory before it
 looks at the bytes, and ends itself when the task is gone.
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from contract.decoding import NOT_UNDERSTOOD
 from contract.messages import Device, Focus
 from contract.recipes import DEFAULT_FRAMING
 from processor.errors import ChildDied, RenderError, TooMuchMemory, printable_name
@@ -155,7 +155,7 @@ def _read_answer(answer: bytes, name: str) -> RenderedImage:
         decoded = msgspec.msgpack.decode(answer, type=ChildAnswer)
         if decoded.refusal is None:
             return msgspec.msgpack.decode(decoded.rendered, type=RenderedImage)
-    except msgspec.MsgspecError as error:
+    except NOT_UNDERSTOOD as error:
         raise ChildDied(f"Rendering {printable_name(name)} ended without a usable answer ({error}).") from error
     kind = getattr(errors, decoded.refusal.kind, RenderError)
     if not (isinstance(kind, type) and issubclass(kind, RenderError)):

@@ -24,6 +24,7 @@ from contract.admin_messages import (
     SyncReport,
     UploadedImage,
 )
+from contract.decoding import NOT_UNDERSTOOD
 from contract.device_messages import DeviceBody, DeviceList, DeviceSaved
 from slideshow.errors import Refused, Unreachable
 
@@ -192,7 +193,7 @@ def _accepted(response: httpx.Response, method: str, path: str, url: str) -> htt
         return response
     try:
         sentence = msgspec.json.decode(response.content, type=Problem).error
-    except msgspec.DecodeError:
+    except NOT_UNDERSTOOD:
         sentence = f"{url} answered {response.status_code} {response.reason_phrase} to {method} {path}"
     raise Refused(sentence, response.status_code)
 
@@ -200,5 +201,5 @@ def _accepted(response: httpx.Response, method: str, path: str, url: str) -> htt
 def _decoded(response: httpx.Response, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(response.content, type=kind)
-    except msgspec.DecodeError as error:
+    except NOT_UNDERSTOOD as error:
         raise Unreachable(f"{response.url} does not answer as a slideshow backend does: {error}") from error

@@ -90,7 +90,7 @@ def colours(value: object) -> list[str]:
     """The palette of a row: a JSON list of colours, or of objects that hold one as `hex`; empty if it is neither."""
     try:
         found = json.loads(value) if isinstance(value, str | bytes) else []
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for lists within lists without end
         return []
     if not isinstance(found, list):
         return []

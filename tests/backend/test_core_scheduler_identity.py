@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import threading
@@ -97,6 +98,7 @@ def test_the_schedulers_token_passes_and_no_other(google: Google) -> None:
         "not signed at all": lambda: "eyJhbGciOiJub25lIiwia2lkIjoiZmlyc3QifQ.e30.",
         "no token": lambda: "a-word",
         "endless": lambda: "a" * 100_000,
+        "lists within lists": lambda: base64.urlsafe_b64encode(b"[" * 3000).decode() + ".e30.AAAA",
     }
     for what, token in made.items():
         with pytest.raises(Forbidden) as refused:

@@ -365,6 +365,17 @@ def test_the_archive_keeps_what_earlier_sidecars_of_the_month_told(place: Settin
     assert [told.device_size for told in archived.results] == ["wide", "small"]
 
 
+@pytest.mark.parametrize("damage", [b"no JSON", b'{"imageId": "\xff"}', b'{"more": ' + b"[" * 100_000])
+def test_a_damaged_sidecar_in_the_archive_keeps_no_new_one_out(place: Setting, damage: bytes) -> None:
+    place.library.device("small")
+    (image,) = place.library.add(1)
+    place.bucket.replace(f"images/metadata/archive/2025/01/{image}.json", damage, JSON)
+    place.leave(image, sidecar(image))
+    assert place.run().archived == 1
+    (name,) = place.objects()
+    assert msgspec.json.decode(place.bucket.read(name), type=Sidecar).image_id == image
+
+
 def test_the_lock_of_a_dead_process_ends_soon(place: Setting) -> None:
     place.library.write(housekeeping.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
     assert place.library.run(place.sync.run(501.0)) is None

@@ -74,7 +74,9 @@ def test_what_no_record_tells_of_is_taken_in_or_named(data_folder: Path) -> None
     backend.store(f"images/originals/{gone}.jpg", photo(1))
     (variant,) = bucket.glob("processed/kitchen/*.jpg")
     variant.unlink()
-    backend.store(object_names.record("0" * 32), b"{}")
+    damaged = [object_names.record(digit * 32) for digit in "023"]
+    for name, content in zip(damaged, (b"{}", b'{"imageId": "\xff"}', b'{"more": ' + b"[" * 100_000), strict=True):
+        backend.store(name, content)
     backend.store(f"images/originals/{'1' * 32}.jpg", b"no picture")
     (data_folder / "slideshow.db").unlink()
     told = slideshow(data_folder, "rebuild")
@@ -82,7 +84,7 @@ def test_what_no_record_tells_of_is_taken_in_or_named(data_folder: Path) -> None
     lines = told.stdout.splitlines()
     assert lines[0] == "1 photo, 0 pictures, 1 device, 1 deleted photo"
     assert [line.rpartition(" ")[2] for line in lines[1:]] == [
-        object_names.record("0" * 32),
+        *damaged,
         f"images/originals/{'1' * 32}.jpg",
     ]
     (bucket / object_names.record(image)).unlink()

@@ -24,6 +24,7 @@ from processor.backend_answers import (
     SHORTEST_RETRY_AFTER,
     error_of_status,
     error_of_transport,
+    explained,
     retry_after,
 )
 from processor.backend_client import BackendClient
@@ -90,6 +91,11 @@ def test_statuses_of_images_and_tasks_differ_where_they_must() -> None:
     assert error_of_status(409, OF_A_TASK) is VersionMismatch
 
 
+@pytest.mark.parametrize("body", [b"", b"no JSON", b'{"error": "\xff"}', b'{"x": ' + b"[" * 100_000, b'{"error": 5}'])
+def test_a_refusal_that_is_not_ours_gives_no_reason_and_breaks_nothing(body: bytes) -> None:
+    assert explained(httpx.Response(409, content=body)) == "Conflict"
+
+
 def test_every_leaf_of_the_tree_is_in_its_docstring() -> None:
     for name, kind in inspect.getmembers(errors, inspect.isclass):
         if kind.__module__ == errors.__name__:
@@ -99,6 +105,8 @@ def test_every_leaf_of_the_tree_is_in_its_docstring() -> None:
 def test_retry_after_is_bounded() -> None:
     assert retry_after(None, 0) is None
     assert retry_after("soon", 0) is None
+    assert retry_after(f"Wed, 21 Oct {'9' * 30} 07:28:00 GMT", 0) is None
+    assert retry_after("9" * 400, 0) == LONGEST_RETRY_AFTER
     assert retry_after("3", 0) == 3
     assert retry_after("0", 0) == SHORTEST_RETRY_AFTER
     assert retry_after("86400", 0) == LONGEST_RETRY_AFTER

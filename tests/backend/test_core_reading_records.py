@@ -1,0 +1,61 @@
+"""Records that somebody has damaged: each is unreadable in words, and none breaks the whole rebuilding."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from backend.reading_records import UnreadableRecord, parse_devices, parse_record
+from contract import object_names
+
+IMAGE = "0123456789abcdef" * 2
+NAME = object_names.record(IMAGE)
+PICTURE = {
+    "device": "frame",
+    "width": 8,
+    "height": 4,
+    "filePath": "processed/x",
+    "recipe": "0" * 10,
+    "processedAt": 1.0,
+}
+FRAME = {"id": "a", "name": "a", "key": "a", "width": 8, "height": 4, "orientation": "landscape", "recipe": "0" * 10}
+FRAME |= {"createdAt": 1.0, "changedAt": 1.0}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"revision": 2**63},
+        {"revision": -1},
+        {"byteSize": 10**30},
+        {"strikes": 2**31},
+        {"imageId": "f" * 32},
+        {"schemaVersion": 99},
+        {"results": [PICTURE, PICTURE]},
+    ],
+)
+def test_a_photos_record_that_no_database_holds_is_unreadable(damage: dict[str, Any]) -> None:
+    good = {"imageId": IMAGE, "revision": 1, "results": [PICTURE]}
+    assert parse_record(NAME, json.dumps(good).encode()).results[0].device == "frame"
+    with pytest.raises(UnreadableRecord, match=f"^{NAME} "):
+        parse_record(NAME, json.dumps({**good, **damage}).encode())
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [[FRAME, FRAME], [FRAME, {**FRAME, "id": "b"}], [FRAME, {**FRAME, "key": "b"}], [{**FRAME, "gap": 2**64}]],
+)
+def test_a_devices_record_that_no_database_holds_is_unreadable(devices: list[dict[str, Any]]) -> None:
+    assert parse_devices(json.dumps({"revision": 1, "devices": [FRAME]}).encode()).devices[0].key == "a"
+    with pytest.raises(UnreadableRecord, match=r"^state/devices\.json "):
+        parse_devices(json.dumps({"revision": 1, "devices": devices}).encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"revision": "\xff"}', b'{"more": ' + b"[" * 100_000])
+def test_what_is_no_record_at_all_is_unreadable(data: bytes) -> None:
+    with pytest.raises(UnreadableRecord, match="is no record of a photo"):
+        parse_record(NAME, data)
+    with pytest.raises(UnreadableRecord, match="is no record of devices"):
+        parse_devices(data)

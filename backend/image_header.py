@@ -1,6 +1,6 @@
 """What an upload is, by its content: kind, size, orientation. No pixel is decoded here.
 
-Pillow reads the headers, pi-heif those of HEIC; the processor's own checks come again later.
+Pillow reads the headers, pi-heif those of HEIC, `gif_header.py` those of GIF; the processor's own checks come later.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pi_heif
 from msgspec import Struct
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from backend import gif_header
 from backend.errors import Invalid, NotAnImage
 from contract.messages import Orientation, orientation_of
 
@@ -25,7 +26,8 @@ EXTENSIONS = {
     "AVIF": ".avif",
     "HEIF": ".heic",
 }
-FORMATS = [kind for kind in EXTENSIONS if kind != "HEIF"]
+FORMATS = [kind for kind in EXTENSIONS if kind not in ("HEIF", "GIF")]
+"""What Pillow is asked about."""
 KINDS = "JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC"
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 
@@ -73,11 +75,18 @@ def _header(data: bytes, filename: str) -> tuple[str, int, int, bool, bool, floa
         except Exception as error:  # pi-heif names no errors of its own
             raise NotAnImage(f"{filename}: it begins like a HEIC picture but cannot be read: {error}") from error
         return "HEIF", width, height, False, False, captured_at(found.info.get("exif"))
+    if data.startswith(gif_header.STARTS):
+        try:
+            width, height = gif_header.gif_size(data)
+        except ValueError as error:
+            raise NotAnImage(f"{filename}: it begins like a GIF, but {error}") from error
+        return "GIF", width, height, False, False, None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                kind = image.format or ""
+                # Pillow's name for a JPEG with a preview or a second view behind it, as many cameras write.
+                kind = "JPEG" if image.format == "MPO" else image.format or ""
                 # The size that Pillow gives of a TIFF is that of the upright picture.
                 turned = kind != "TIFF" and _exif_orientation(image) >= 5
                 progressive = kind == "JPEG" and "progressive" in image.info

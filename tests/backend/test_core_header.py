@@ -61,6 +61,51 @@ def test_the_size_is_the_upright_one(kind: str, turn: int) -> None:
     assert found.orientation == ("portrait" if turn >= 5 else "landscape")
 
 
+def test_a_jpeg_with_a_second_picture_behind_it_is_a_jpeg() -> None:
+    found = header(picture("MPO", save_all=True, append_images=[Image.new("RGB", (60, 40))], exif=exif(6)))
+    assert found == UploadHeader(".jpg", 40, 60, "portrait")
+
+
+def gif(*blocks: bytes, screen: tuple[int, int] = (60, 40)) -> bytes:
+    """A GIF of these blocks, without a table of colours."""
+    return b"GIF89a" + struct.pack("<HHBBB", *screen, 0, 0, 0) + b"".join(blocks) + b";"
+
+
+def gif_frame(left: int, top: int, width: int, height: int) -> bytes:
+    return b"," + struct.pack("<HHHHB", left, top, width, height, 0) + b"\x02\x01\x00\x00"
+
+
+DISPOSED = b"!\xf9\x04\x08\0\0\0\0"  # whoever shows the next frame first makes the ground of this one again
+
+
+def test_the_canvas_of_a_gif_holds_its_first_frame() -> None:
+    comment = b"!\xfe\x05hello\x03 be\0"
+    assert header(gif(comment, DISPOSED, gif_frame(0, 0, 60, 40))).width == 60
+    found = header(gif(b"\0", gif_frame(10, 50, 70, 20), gif_frame(0, 0, 900, 900)))
+    assert (found.width, found.height) == (80, 70)
+
+
+SMALL_FRAME = gif_frame(0, 0, 9, 9)
+
+
+@pytest.mark.parametrize(
+    "blocks", [(), (DISPOSED,), (b"!\xfe\xff",), (SMALL_FRAME[:6],), (bytes(3_000_000), SMALL_FRAME)]
+)
+def test_a_gif_without_a_frame_is_refused(blocks: tuple[bytes, ...]) -> None:
+    with pytest.raises(NotAnImage, match=r"^photo\.x: it begins like a GIF, but "):
+        header(gif(*blocks)[:-1])
+
+
+def test_a_huge_frame_takes_no_memory_before_it_is_refused() -> None:
+    data = gif(DISPOSED, gif_frame(0, 0, 65_535, 65_535))
+    assert len(data) < 50
+    before = pictures_allocated()
+    with pytest.raises(Invalid, match="65535x65535 is 4295 megapixels"):
+        header(data)
+    assert header(gif(DISPOSED, gif_frame(0, 0, 9_000, 9_000))).width == 9_000
+    assert pictures_allocated() == before
+
+
 @pytest.mark.parametrize("turn", [0, 9, 77])
 def test_an_orientation_that_is_none_turns_nothing(turn: int) -> None:
     assert header(picture("JPEG", exif=exif(turn))).width == 60

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cloud test check bench bench-rivals screenshots chaos load lint lock images clean .venv
+.PHONY: help demo demo-cloud test check bench bench-rivals screenshots chaos fuzz load lint lock images clean .venv
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z.-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ help: ## say what there is
 
 .venv/.ready-dev: .venv/.ready requirements/dev.lock
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements/dev.lock
+	touch $@
+
+.venv/.ready-fuzz: .venv/.ready-dev requirements/fuzz.lock
+	$(BIN)/pip install --quiet --only-binary atheris --require-hashes --requirement requirements/fuzz.lock
 	touch $@
 
 demo: .venv/.ready ## run the whole system on sample photos, or on PHOTOS=~/Pictures
@@ -55,6 +59,9 @@ screenshots: .venv/.ready-dev ## every page in a browser, as pictures in build/s
 chaos: .venv/.ready-dev ## kill, lose, double and break everything over 300 photos, SEEDS=50 times; what was lost, stuck or done twice
 	@$(BIN)/python -m bench.chaos --seeds $(or $(SEEDS),50) $(CHAOS)
 
+fuzz: .venv/.ready-fuzz ## whatever parses bytes from outside, guided by coverage, for SECONDS=60 in all; findings stay in build/fuzz/
+	@PYTHONPATH=tests/hostile $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
+
 load: .venv/.ready-dev ## 32 connections at once for SECONDS=60: uploads, results of ten tasks, polls of frames
 	@$(BIN)/python -m bench.load --seconds $(or $(SECONDS),60)
 
@@ -70,6 +77,8 @@ lock: .venv/.ready-dev ## renew the lock files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --extra processor --extra backend --extra cli --extra build --extra dev \
 	  --constraint requirements/app.lock pyproject.toml --output-file requirements/dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" --extra fuzz --constraint requirements/dev.lock pyproject.toml --output-file requirements/fuzz.lock
 	for part in processor backend wheels; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" --extra $$part \

@@ -44,6 +44,7 @@ def good() -> tuple[tuple[str, bytes], ...]:
         ("turned.jpg", with_orientation(plain, 6)),
         ("profile.jpg", encoded(plain, icc_profile=bytes(wide))),
         ("restarts.jpg", encoded(plain, restart_marker_blocks=4)),
+        ("preview.jpg", encoded(plain, "MPO", save_all=True, append_images=frames[:1])),
         ("plain.png", encoded(plain, "PNG")),
         ("deep.png", encoded_image(Image.fromarray(deep), "PNG")),
         ("palette.png", encoded_image(Image.fromarray(plain).quantize(64), "PNG", transparency=3)),
@@ -80,9 +81,14 @@ def mutated(number: int) -> tuple[str, bytes]:
     else:
         name, whole = chances.choice(good())
         data = bytearray(whole)
+    mutate(data, chances)
+    return f"{number}-{name}", bytes(data)
+
+
+def mutate(data: bytearray, chances: random.Random) -> None:
+    """Change `data` in one to three places."""
     for _ in range(chances.choice((1, 1, 1, 2, 3))):
         chances.choice((_flip, _cut, _splice, _header, _header, _repeat, _blank, _insert))(data, chances)
-    return f"{number}-{name}", bytes(data)
 
 
 def _place(data: bytearray, chances: random.Random, *, early: bool = False) -> int:

@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from heic_picture import box, grey_ramp
 from pictures import encoded, encoded_image, png_by_header, scene, with_orientation
 from PIL import Image, ImageCms
 
@@ -59,6 +60,8 @@ def good() -> tuple[tuple[str, bytes], ...]:
         ("raw.tiff", encoded_image(Image.fromarray(deep), "TIFF")),
         ("plain.avif", encoded(plain, "AVIF")),
         ("alpha.avif", encoded_image(alpha, "AVIF")),
+        ("plain.heic", grey_ramp()),
+        ("turned.heic", grey_ramp(box(b"irot", b"\1"), box(b"imir", b"\0"))),
     )
 
 

@@ -20,8 +20,8 @@ SMALL = Limits(max_pixels=250_000)
 
 
 def seeds() -> Sequence[bytes]:
-    files = [data for name, data in mutations.good() if name.endswith(".avif")]
-    # The same boxes as a HEIC file has them; what is inside is not HEVC.
+    files = [data for name, data in mutations.good() if name.endswith((".avif", ".heic"))]
+    # The boxes of a HEIC file with something else inside.
     files += [data.replace(b"ftypavif", b"ftypheic").replace(b"av01", b"hvc1") for data in files]
     points = [b"colrnclx" + struct.pack(">HHH", 12, curve, 1) for curve in (13, 16, 18)]
     return [*files, *(colour + files[0] for colour in points)]

@@ -126,12 +126,15 @@ def outcome_of(name: str, said: str, code: int, seconds: float, log: Path) -> Ou
 
 
 def _reason(said: str) -> str:
-    """The line that says most of what a finding is: of a traceback its last, else libFuzzer's own."""
+    """The line that says most of what a finding is: what Python raised, else libFuzzer's own."""
     if " === Uncaught Python exception: ===" in said:
         told = said.partition(" === Uncaught Python exception: ===")[2].strip()
         return told.splitlines()[0][:WORDS]
     own = re.search(r"ERROR: (libFuzzer: .*)", said)
-    return own[1][:WORDS] if own else ""
+    if own:
+        return own[1][:WORDS]
+    # A good input, which is tried before libFuzzer begins.
+    return said.strip().splitlines()[-1][:WORDS] if "Traceback (most recent call last)" in said else ""
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""`python -m bench.chaos`: broken runs, one after the other; its last line says what was lost, stuck or done twice."""
+"""`python -m bench.chaos`: broken runs, some at a time; its last line says what was lost, stuck or done twice."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
-import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import click
 
-from bench.chaos.run import Case, Result, run
+from bench.chaos.run import Case, Result
+from bench.chaos.side_by_side import end_in_order, side_by_side
 
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """What is killed here are processes; the disk's own promises are those of the operating system."""
@@ -21,25 +21,32 @@ IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 @click.option("--seeds", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many runs.")
 @click.option("--first", type=click.IntRange(0), default=1, show_default=True, help="The first seed.")
 @click.option("--images", type=click.IntRange(10, 10_000), default=300, show_default=True, help="Photos of a run.")
+@click.option(
+    "--at-once",
+    type=click.IntRange(1, 16),
+    default=max(1, (os.cpu_count() or 1) // 2),
+    show_default="half of the cores",
+    help="Runs side by side.",
+)
 @click.option("--keep", is_flag=True, help="Keep the folder of every run, not only of those that went wrong.")
-def main(seeds: int, first: int, images: int, keep: bool) -> None:
+def main(seeds: int, first: int, images: int, at_once: int, keep: bool) -> None:
     """Kill tasks and the backend, lose and double requests, break the bucket, set the clock; then look what is left.
 
     A seed draws the same events, faults and photos each time; what they meet is up to the machine.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # and its processes with it
+    end_in_order()
+    cases = [Case(seed=seed, images=images) for seed in range(first, first + seeds)]
     results: list[Result] = []
-    for seed in range(first, first + seeds):
-        folder = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-", dir=IN_MEMORY))
-        result = run(Case(seed=seed, images=images), folder)
-        results.append(result)
-        click.echo(result.words())
-        for detail in result.verdict.details():
-            click.echo(f"  {detail}")
-        if keep or not result.verdict.good:
-            click.echo(f"  kept in {folder}")
-        else:
-            shutil.rmtree(folder)
+    with closing(side_by_side(cases, min(at_once, seeds), Path(IN_MEMORY) if IN_MEMORY else None)) as runs:
+        for result, folder in runs:
+            results.append(result)
+            click.echo(result.words())
+            for detail in result.verdict.details():
+                click.echo(f"  {detail}")
+            if keep or not result.verdict.good:
+                click.echo(f"  kept in {folder}")
+            else:
+                shutil.rmtree(folder)
     click.echo(summary(results))
     sys.exit(0 if all(result.verdict.good for result in results) else 1)
 

@@ -36,9 +36,15 @@ SHOWN_ROLES = ("primary", "secondary", "tertiary", "primaryContainer", "surface"
 @click.option(
     "--variant",
     type=click.Choice(get_args(SchemeVariant)),
-    help="The kind of scheme: tonal_spot unless given, for photos without colour fidelity.",
+    help="Kind of Material scheme; unless given tonal_spot, and fidelity for a photo without colours.",
 )
-@click.option("--contrast", type=click.FloatRange(-1, 1), default=0.0, help="From -1 (least) to 1 (most); 0.")
+@click.option(
+    "--contrast",
+    type=click.FloatRange(-1, 1),
+    default=0.0,
+    show_default=True,
+    help="Contrast of the schemes, from -1 (least) to 1 (most).",
+)
 @click.option("--recurse/--no-recurse", default=True, help="Search folders inside of folders, too (the default).")
 def colours(
     paths: tuple[Path, ...], as_json: bool, html: Path | None, variant: str | None, contrast: float, recurse: bool

@@ -104,15 +104,15 @@ def cost_of(
 @click.command()
 @click.option("--cpus", default=2.0, show_default=True, type=click.FloatRange(1, 8), help="vCPUs of a task.")
 @click.option("--memory", default=1.0, show_default=True, type=click.FloatRange(0.5, 32), help="GiB of a task.")
-@click.option("--latency", is_flag=True, help="As if TASKS_PREFER were latency.")
+@click.option("--latency", is_flag=True, help="With TASKS_PREFER=latency: more tasks at once, sooner done.")
 @click.option(
     "--flush-delay",
     default=30.0,
     show_default=True,
     type=click.FloatRange(0, 86_400, min_open=True),
-    help="As if FLUSH_DELAY_SECONDS were this.",
+    help="With this FLUSH_DELAY_SECONDS: how long a photo waits for others.",
 )
-@click.option("--assumed", is_flag=True, help="Ask no backend: take what is assumed until one has measured.")
+@click.option("--assumed", is_flag=True, help="Ask no backend; calculate with a usual time for a photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
 @with_access
 def cost(
@@ -120,8 +120,8 @@ def cost(
 ) -> None:
     """Show what rendering costs on Google Cloud, in US dollars.
 
-    How long a photo takes is measured: from the photos that the backend's tasks rendered last. The plan itself is
-    then run on several cases, against an imagined clock.
+    How long a photo takes is measured, from those that the backend's tasks rendered last. How many tasks are started
+    when, and what they are billed, is then worked out for several cases, by the same code that starts them.
     """
     from slideshow.remote import print_json
 
@@ -153,7 +153,11 @@ def _rate(access: Access, *, assumed: bool) -> WorkRate:
 def heading(found: Cost) -> str:
     """What the figures rest on."""
     rate = found.work_rate
-    basis = f"measured on the latest {rate.photos} photos" if rate.photos else "assumed: no 20 photos were measured yet"
+    basis = (
+        f"measured on the latest {rate.photos} photos"
+        if rate.photos
+        else "assumed: fewer than 20 photos were measured yet"
+    )
     return (
         f"A task of {found.cpus:g} vCPU and {found.memory_gib:g} GiB takes {rate.seconds_per_megapixel * 1000:.1f} ms "
         f"for a megapixel ({basis}), {rate.seconds_per_megapixel * rate.megapixels_per_photo:.2f} s for a photo of "
@@ -167,7 +171,7 @@ def case_table(found: Cost) -> Table:
     """The plan's course in each case, beside ten tasks a batch."""
     from rich.table import Table
 
-    table = Table(title="What the plan does; the model starts ten tasks of 2 GiB for each batch")
+    table = Table(title="What is started and billed; 'model': the former system, ten tasks of 2 GiB a batch")
     table.add_column("photos wait", justify="right", no_wrap=True)
     for name in ("starts", "tasks", "done after", "billed", "bill", "model"):
         table.add_column(name, justify="right")
@@ -193,7 +197,7 @@ def month_table(found: Cost) -> Table:
     """The bill for a month of rendering."""
     from rich.table import Table
 
-    table = Table(title="A month of rendering")
+    table = Table(title="A month of rendering; last: workers that always run, in a service")
     table.add_column("photos a month", justify="right")
     table.add_column("arriving", no_wrap=True)
     for name in ("bill", "model", "service with workers"):

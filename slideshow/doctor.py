@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--data", metavar="DIR", help="Data folder of embedded mode; wins over SLIDESHOW_DATA.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    help="Data folder, in place of SLIDESHOW_DATA or of .slideshow; only without a cloud bucket.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 def doctor(data: str | None, as_json: bool) -> None:
-    """Check a deployment from inside: settings, bucket, token, job, last execution, clock.
+    """Check what a backend needs, from its own place: settings, bucket, token, job, last execution, clock.
 
     Set up by the same environment variables as the backend that it speaks of, and as its user. In a deployment it
     is a job of its own: "gcloud run jobs execute slideshow-doctor --wait". Exit code 1 if anything is wrong.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("import-model")
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--data", metavar="DIR", help="Data folder; wins over SLIDESHOW_DATA (.slideshow unless told).")
+@click.option("--data", metavar="DIR", help="Data folder, in place of SLIDESHOW_DATA or of .slideshow.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything, and write nothing.")
 def import_model(file: Path, data: str | None, dry_run: bool) -> None:
     """Take over the model system's SQLite database FILE: devices, photos, and the pictures made of them.

@@ -72,13 +72,15 @@ def tell(sentence: str) -> None:
 
 
 @click.command()
-@click.option("--data", metavar="DIR", help="Data folder; wins over SLIDESHOW_DATA (.slideshow unless told).")
-@click.option("--replace", is_flag=True, help="Also if there is a database; one in a file is kept beside the new one.")
+@click.option("--data", metavar="DIR", help="Data folder, in place of SLIDESHOW_DATA or of .slideshow.")
+@click.option(
+    "--replace", is_flag=True, help="Even where there is a database; an SQLite file is kept under another name."
+)
 def rebuild(data: str | None, replace: bool) -> None:
-    """Make the whole database again out of the bucket alone.
+    """Make the whole database again out of the bucket alone, where one was lost.
 
     Set up by the same environment variables as "slideshow serve", whose backend must not be running. Photos,
-    colours, pictures, devices with their tokens, failures and deletions come back; sessions do not.
+    colours, pictures, devices with their tokens, failures and deletions come back; logins do not.
     """
     from sqlalchemy.exc import SQLAlchemyError
 

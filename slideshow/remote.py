@@ -78,7 +78,7 @@ def _result(photo: SentPhoto) -> dict[str, object]:
 @click.option("--json", "as_json", is_flag=True, help="Print the status as one JSON object.")
 @with_access
 def status(as_json: bool, access: Access) -> None:
-    """Show how many photos are waiting, in work and done, and the latest executions."""
+    """Show how many photos wait, are in work and are done, and the latest executions (runs of the tasks)."""
     with access.client() as client:
         now = client.status()
         address = client.url
@@ -97,7 +97,7 @@ def status_lines(now: Status, address: str) -> list[str]:
         f"Backend     {address}",
         f"Bucket      {now.bucket}",
         f"Photos      {counts}",
-        f"Variants    {now.variants} for {counted(now.devices, 'device')}",
+        f"Pictures    {now.variants} for {counted(now.devices, 'device')}",
     ]
     if now.device_auth == "open":
         lines.append("Frames      need no token (DEVICE_AUTH=open): whoever reaches the backend may see the pictures")
@@ -114,9 +114,13 @@ def status_lines(now: Status, address: str) -> list[str]:
 
 @click.command()
 @click.option(
-    "--failed", "which", flag_value="failed", default=True, help="Photos that failed (unless told otherwise)."
+    "--failed",
+    "which",
+    flag_value="failed",
+    default=True,
+    help="Photos that failed. This is what happens without an option, too.",
 )
-@click.option("--stuck", "which", flag_value="stuck", help="Photos that a task claimed and never gave back.")
+@click.option("--stuck", "which", flag_value="stuck", help="Instead, photos that a task has begun and never reported.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @with_access
 def retry(which: str, as_json: bool, access: Access) -> None:

@@ -11,21 +11,21 @@ from slideshow.remote_access import Access, with_access
 
 @click.group()
 def devices() -> None:
-    """List, add or remove screens of a backend."""
+    """List, add, resize or remove frames: the screens that a backend makes pictures for."""
 
 
 @devices.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as one JSON object.")
 @with_access
 def list_devices(as_json: bool, access: Access) -> None:
-    """List the devices, and how many photos are ready for each."""
+    """List the frames, and how many photos are ready for each."""
     with access.client() as client:
         found = client.devices()
     if as_json:
         print_json(found)
         return
     if not found.devices:
-        click.echo('There are no devices yet; "slideshow devices add NAME WxH" adds one.')
+        click.echo('There are no frames yet; "slideshow devices add NAME WxH" adds one.')
     width = max((len(device.name) for device in found.devices), default=0)
     for device in found.devices:
         size = f"{device.width}x{device.height}"
@@ -39,10 +39,10 @@ def list_devices(as_json: bool, access: Access) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @with_access
 def add_device(name: str, size: str, as_json: bool, access: Access) -> None:
-    """Add the screen NAME of WxH pixels, such as kitchen 800x480, or give it another size.
+    """Add a frame, or give one another size.
 
-    The pictures for it are made by themselves. A new device has a token, which its frame sends; it is
-    shown once.
+    For example "slideshow devices add kitchen 800x480": NAME, and width and height of its screen in pixels. All photos
+    are then rendered for it. A new frame gets a token, which it has to send with each call; the token is shown once.
     """
     from contract.device_messages import DeviceBody
     from slideshow.screens import screen
@@ -70,7 +70,7 @@ def add_device(name: str, size: str, as_json: bool, access: Access) -> None:
 @click.argument("name")
 @with_access
 def remove_device(name: str, access: Access) -> None:
-    """Remove the device NAME (its name or id) and its pictures."""
+    """Remove the frame NAME (its name or id), and its pictures."""
     with access.client() as client:
         known = client.devices().devices
         ids = [device.id for device in known if device.id == name] or [d.id for d in known if d.name == name]

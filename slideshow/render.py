@@ -24,7 +24,13 @@ MOST_AT_ONCE = 4
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--out", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Target.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for all that is made.",
+)
 @click.option(
     "--device",
     "devices",

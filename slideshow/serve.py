@@ -10,8 +10,8 @@ import click
 
 
 @click.command()
-@click.option("--data", metavar="DIR", help="Data folder; wins over SLIDESHOW_DATA (.slideshow unless told).")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; wins over PORT.")
+@click.option("--data", metavar="DIR", help="Data folder, in place of SLIDESHOW_DATA or of .slideshow.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, in place of PORT.")
 def serve(data: str | None, port: int | None) -> None:
     """Run the backend until Ctrl-C.
 

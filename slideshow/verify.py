@@ -27,17 +27,18 @@ SETTLED_SECONDS = 2.0
 
 
 @click.command()
-@click.option("--data", metavar="DIR", help="Data folder; wins over SLIDESHOW_DATA (.slideshow unless told).")
+@click.option("--data", metavar="DIR", help="Data folder, in place of SLIDESHOW_DATA or of .slideshow.")
 @click.option("--repair", is_flag=True, help="Mend what can be mended; the backend must be stopped.")
-@click.option("--deep", is_flag=True, help="Read every original and picture, too, and look at its content.")
+@click.option("--deep", is_flag=True, help="Also read every original and picture whole, and check its content.")
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as one JSON object.")
 def verify(data: str | None, repair: bool, deep: bool, as_json: bool) -> None:
-    """Compare bucket and database both ways, and name each difference. Exit code 1 if there is any.
+    """Compare the database with the files in the bucket, both ways, and name each difference. Exit code 1 if there
+    is any.
 
-    Set up by the same environment variables as "slideshow serve"; a database that lives and ends with its
-    backend is read from its snapshot and the newer records. The backend may run meanwhile: a difference counts
-    then only if it is still there two seconds later. With --repair it must be stopped: the newer of record and row
-    wins, lost pictures are queued, objects that nothing names go.
+    Set up by the same environment variables as "slideshow serve"; a database that ends with its backend is read from
+    its latest snapshot and what was recorded since. The backend may run meanwhile: a difference counts then only if
+    it is still there two seconds later. With --repair it must be stopped. Then the newer of a row and its record in
+    the bucket wins, lost pictures are made again, and files that belong to nothing are removed.
     """
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -48,7 +48,7 @@ def call(backend: BackendProcess) -> object:
 
 def test_cost_goes_by_what_was_measured(call: object, backend: BackendProcess) -> None:
     assert callable(call)
-    assert "assumed: no 20 photos were measured yet" in call("cost").stdout
+    assert "assumed: fewer than 20 photos were measured yet" in call("cost").stdout
     columns = "id, file_path, file_hash, width, height, orientation, processing_status, ingested_at, queued_at, shard"
     measured = "lease_owner, claimed_at, processed_at, render_seconds"
     with contextlib.closing(sqlite3.connect(backend.data / "slideshow.db", timeout=10)) as database, database:
@@ -71,7 +71,7 @@ def test_cost_goes_by_what_was_measured(call: object, backend: BackendProcess) -
 
 def test_devices_come_change_and_go(call: object) -> None:
     assert callable(call)
-    assert "There are no devices yet" in call("devices", "list").stdout
+    assert "There are no frames yet" in call("devices", "list").stdout
     added = call("devices", "add", "kitchen", "640x400").stdout.splitlines()
     assert added[0].startswith("kitchen is added")
     assert len(added[1]) > 20

@@ -104,6 +104,7 @@ class _Timing:
 
     async def process_request(self, req: Request, resp: Response) -> None:
         req.context.began = time.perf_counter()
+        headers.begin(resp)
 
     async def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
         headers.complete(req, resp, self._origins)

@@ -15,6 +15,7 @@ from backend.known_devices import DeviceRow
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag
 from backend.playlist.pairs import Entry
+from backend.positions import Positions
 from backend.shows import ATTEMPTS, Place, Show, Shows
 from backend.standing import Standing
 from contract.bucket import Bucket
@@ -47,7 +48,11 @@ class Frames:
         self._shows = shows
         self._maker = maker
         self._clock = clock
-        self._may_write = may_write
+        self._positions = Positions(database, may_write)
+
+    async def close(self) -> None:
+        """Note exactly where each device is."""
+        await self._positions.close()
 
     async def show(self, device: DeviceRow) -> Show:
         """What the device shows now."""
@@ -144,31 +149,16 @@ class Frames:
                 continue  # others took the last ones meanwhile, and a new round begins
             begin = show.bag.shown
             place = show.bag.epoch, show.bag.entries[begin]
-            following = [(show.bag.epoch, entry) for entry in show.bag.entries[begin : begin + MADE_AHEAD]]
             show.bag = msgspec.structs.replace(show.bag, shown=show.bag.shown + 1)
-            await self._keep_shown(show, show.bag.shown)
+            await self._positions.keep(show, show.bag.shown)
             if place[1] not in show.made:  # of a frame that moves on, the next ones are asked for soon
-                await self.entries(show, following)
+                following = show.bag.entries[begin : begin + MADE_AHEAD]
+                await self.entries(show, [(place[0], entry) for entry in following])
             found = await self.entries(show, [place])
             if found:
                 return show, found[0]
             show.doubt()
         return None
-
-    async def _keep_shown(self, show: Show, shown: int) -> None:
-        """Return once it is durable how many entries were given; calls that come together share one writing."""
-        while show.kept_shown < shown and self._may_write():
-            if show.keeping is None:
-                show.keeping = asyncio.create_task(self._write_shown(show))
-            await asyncio.shield(show.keeping)
-
-    async def _write_shown(self, show: Show) -> None:
-        shown = show.bag.shown
-        try:
-            await self._database.write(bags.move, show.device.id, show.bag.version, shown)
-            show.kept_shown = shown
-        finally:
-            show.keeping = None
 
     async def now_and_next(self, device: DeviceRow) -> tuple[QueueEntry | None, QueueEntry | None]:
         """What the device shows now, as far as is known here, and what comes then; moves nothing on."""

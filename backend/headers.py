@@ -17,15 +17,17 @@ CORS_METHODS = "GET, HEAD, POST, PUT, DELETE, PATCH"
 CORS_HEADERS = "Authorization, Content-Type"
 
 
+def begin(resp: Response) -> None:
+    """Set what every answer carries unless its responder says otherwise."""
+    resp.set_headers(DEFAULTS)
+
+
 def complete(req: Request, resp: Response, origins: Collection[str]) -> None:
-    """Add what the responder has not set itself. `origins` are those of CORS_ORIGINS.
+    """Let the pages of `origins`, those of CORS_ORIGINS, read the answer.
 
     Browsers are never told to send the session's cookie from there: other sites' pages come with a token, or see
     what is public.
     """
-    for name, value in DEFAULTS.items():
-        if resp.get_header(name) is None:
-            resp.set_header(name, value)
     if not origins:
         return
     resp.append_header("Vary", "Origin")

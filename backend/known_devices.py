@@ -39,12 +39,16 @@ class KnownDevices:
     async def find(self, id_or_name: str) -> DeviceRow | None:
         """The device of this id, or else the first of this name, as older frames call `next`."""
         await self._refresh()
-        return self._by_id.get(id_or_name) or self._by_name.get(id_or_name)
+        return self._find(id_or_name)
 
-    async def of_token(self, token_hash: str) -> DeviceRow | None:
-        """The device whose token hashes to this, or None."""
+    async def of_token(self, token_hash: str, id_or_name: str) -> DeviceRow | None:
+        """The device of this id or name, if that is the one whose token hashes to this."""
         await self._refresh()
-        return self._by_token.get(token_hash)
+        owner, wanted = self._by_token.get(token_hash), self._find(id_or_name)
+        return wanted if owner is not None and wanted is not None and owner.id == wanted.id else None
+
+    def _find(self, id_or_name: str) -> DeviceRow | None:
+        return self._by_id.get(id_or_name) or self._by_name.get(id_or_name)
 
     async def _refresh(self) -> None:
         """Be level with the database as it is now; questions that come together share one reading."""

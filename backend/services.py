@@ -46,6 +46,7 @@ PASSING: frozenset[Callable[..., object]] = frozenset(
         claims.renew,
         devices.seen,
         bags.move,
+        bags.move_back,
         recorded.mark,
     }
 )
@@ -172,6 +173,7 @@ class Services:
 
     async def close(self) -> None:
         await self.runner.close()
+        await self.frames.close()
         if self.snapshots is not None and self.standing.writing and not self.snapshots.holds(self.snapshots.mark()):
             await self._last_snapshot(self.snapshots)
         self.bucket_threads.shutdown(wait=True)

@@ -55,6 +55,8 @@ class Show:
         self.bodies_slot = -1
         self.kept_shown = bag.shown
         self.keeping: asyncio.Task[None] | None = None
+        self.waiting = 0
+        self.ahead_shown = 0
 
     def doubt(self) -> None:
         """Have the database asked again at the next question."""
@@ -115,8 +117,11 @@ class Shows:
             return found
 
     def _is_level(self, show: Show, device: DeviceRow, stamp: int) -> bool:
-        now = self._clock()
-        if show.is_over(now) or (show.device is not device and _shape(show.device) != _shape(device)):
+        if show.device is not device:
+            if _shape(show.device) != _shape(device):
+                return False
+            show.device = device  # so that they are not compared again until the devices are read again
+        if show.is_over(self._clock()):
             return False
         return show.stamp == stamp and not (show.behind and time.monotonic() >= show.rest_until)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from backend.database.tables import images, metadata, processed_images
 from backend.database.upsert import insert_into
@@ -169,9 +169,22 @@ def keep(connection: Connection, device_id: str, bag: Bag, known: int) -> bool:
     return connection.execute(update(bags).where(same).values(**values)).rowcount == 1
 
 
+_MOVE = (  # built once: frames without an interval write it at each question
+    update(bags)
+    .where(bags.c.device_id == bindparam("of_device"), bags.c.version == bindparam("of_version"))
+    .where(bags.c.shown < bindparam("now_shown"))
+    .values(shown=bindparam("now_shown"))
+)
+
+
 def move(connection: Connection, device_id: str, version: int, shown: int) -> None:
     """Note how many entries of this bag were given, so that the device goes on from there after a restart."""
-    same = (bags.c.device_id == device_id) & (bags.c.version == version) & (bags.c.shown < shown)
+    connection.execute(_MOVE, {"of_device": device_id, "of_version": version, "now_shown": shown})
+
+
+def move_back(connection: Connection, device_id: str, version: int, shown: int) -> None:
+    """Note that fewer entries of this bag were given than was noted ahead of time."""
+    same = (bags.c.device_id == device_id) & (bags.c.version == version) & (bags.c.shown > shown)
     connection.execute(update(bags).where(same).values(shown=shown))
 
 

@@ -49,6 +49,7 @@ def run(context: Context) -> CaseResult:
         backend.upload(photos)
         backend.client.flush()
         backend.wait(PHOTOS, lambda done: context.say(f"{done} of {PHOTOS} photos are ready"))
+        backend.wait_for_archive()
         headers = {name: {"Authorization": f"Bearer {token}"} for name, token in tokens.items()}
         body_file, etag = context.scratch / "body.json", _kept_answer(backend, headers["timed"], context.scratch)
         with bare_server(body_file) as bare:

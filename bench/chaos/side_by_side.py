@@ -15,7 +15,7 @@ from bench.chaos.run import Case, Result, run
 
 def end_in_order() -> None:
     """From now on SIGTERM ends this process the way an error does, and so all processes of its run with it."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def side_by_side(

@@ -171,6 +171,14 @@ class MeasuredBackend:
         """How many images are complete."""
         return int(self.sql("SELECT count(*) FROM images WHERE processing_status = 'complete'")[0][0])
 
+    def wait_for_archive(self, seconds: float = 60.0) -> None:
+        """Until the sidecars of all photos are put away, so that it has nothing to do. Raises CommandFailed."""
+        deadline = time.monotonic() + seconds
+        while any((self.data / "bucket/images/metadata").glob("*.json")):
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"the sidecars were not put away within {seconds:g} s; see {self.log}")
+            time.sleep(0.1)
+
     def wait(self, photos: int, told: Callable[[int], None] = lambda _: None) -> None:
         """Until `photos` images are complete and every execution has ended; `told` hears how many are.
 

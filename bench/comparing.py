@@ -38,6 +38,14 @@ def not_comparable(before: Run, after: Run) -> tuple[str, ...]:
         said.append(f"the machines differ: {before.machine.cpu}, {before.machine.cores} cores, and {after.machine.cpu}")
     if before.samples.digest != after.samples.digest:
         said.append("the photos differ; only those of the same name are compared")
+    both = sorted(before.versions.keys() & after.versions.keys())
+    changed = [
+        f"{name} {before.versions[name]} and {after.versions[name]}"
+        for name in both
+        if before.versions[name] != after.versions[name]
+    ]
+    if changed:
+        said.append(f"versions differ: {', '.join(changed)}; a control may have become another program")
     return tuple(said)
 
 

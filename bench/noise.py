@@ -4,7 +4,8 @@ Times are compared as logarithms, so that ten percent are ten percent of every p
 median over rounds. Between runs each subject (a photo, a setting) gives one difference, paired with itself; the
 verdict is about the median of these, and its band follows from their spread: 1.4826 times the median absolute
 deviation estimates sigma, and the standard error of a median of n is 1.2533 sigma / sqrt(n) (both for a normal
-distribution). Where there are few subjects, the spread over rounds is used instead, by the same formulas.
+distribution). It is no narrower than the spread over rounds makes it by the same formulas, which alone counts where
+there are few subjects.
 
 Machines drift: the same program is some percent faster tomorrow. Where both runs hold a contender that is not ours
 and the same subjects, times are taken as multiples of its time in the same round; it is the experiment's control.
@@ -103,7 +104,8 @@ class _Changes:
     def error(self) -> float:
         if len(self.values) < FEW_SUBJECTS:
             return self.round_error
-        return MEDIAN_ERROR * spread(list(self.values.values())) / math.sqrt(len(self.values))
+        # A handful of subjects may agree by chance: they are believed no further than their rounds are.
+        return max(self.round_error, MEDIAN_ERROR * spread(list(self.values.values())) / math.sqrt(len(self.values)))
 
     @property
     def known(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -125,3 +126,20 @@ def test_other_photos_are_said() -> None:
     assert not_comparable(run_of(), run_of()) == ()
     (said,) = not_comparable(run_of(), run_of(digest="1" * 16))
     assert "photos differ" in said
+
+
+def test_other_versions_are_said() -> None:
+    first, second = (msgspec.structs.replace(run_of(), versions={"numpy": "2.3.0", "sharp": of}) for of in ("1", "2"))
+    (said,) = not_comparable(first, second)
+    assert "sharp 1 and 2" in said
+    assert "numpy" not in said
+
+
+def test_a_handful_of_photos_that_agree_by_chance_is_believed_no_further_than_its_rounds() -> None:
+    before = {f"photo {number}": [1.0, 0.9, 1.1] for number in range(6)}
+    after = {name: [1.08 * value for value in own] for name, own in before.items()}  # all the same, by chance
+    assert difference(before, after).verdict == "within noise"
+    steady = {name: [1.0, 0.999, 1.001] for name in before}
+    assert (
+        difference(steady, {name: [1.08 * value for value in own] for name, own in steady.items()}).verdict == "slower"
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 import server
 from click.testing import CliRunner
 from library_state import fill, seen
@@ -100,3 +102,14 @@ def test_without_a_data_folder_there_is_nothing_to_do(tmp_path: Path) -> None:
     told = slideshow(tmp_path / "none", "rebuild")
     assert told.returncode == 1
     assert "no data folder" in told.stderr
+
+
+def test_a_second_record_of_the_same_file_is_left_out(data_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with server.running(data_folder) as backend:
+        (image,) = backend.upload_photos(1)
+        record = json.loads((backend.bucket / object_names.record(image)).read_bytes())
+    backend.store(object_names.record("f" * 32), json.dumps({**record, "imageId": "f" * 32}).encode())
+    told = slideshow(data_folder, "rebuild", "--replace")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("1 photo, ")
+    assert f"tell of the same file; {'f' * 32} is left out" in caplog.text

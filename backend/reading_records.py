@@ -36,6 +36,8 @@ def parse_record(name: str, data: bytes) -> ImageRecord:
         raise UnreadableRecord(f"{name} is no record of a photo: {error}") from error
     if object_names.record(record.image_id) != name:
         raise UnreadableRecord(f"{name} speaks of another photo, {record.image_id}")
+    if record.deleted_at is None and record.file_hash[:32] != record.image_id:  # so that no two are of the same file
+        raise UnreadableRecord(f"{name} tells of a file whose hash is not that of photo {record.image_id}")
     if _twice(result.device for result in record.results):
         raise UnreadableRecord(f"{name} tells of two pictures for one device")
     if record.schema_version > SCHEMA_VERSION:

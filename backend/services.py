@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from backend.auth import Authority
 from backend.database import Database, bags, claims, devices, housekeeping, images, recorded
 from backend.epoch import Epoch, EpochLost
@@ -51,7 +53,8 @@ PASSING: frozenset[Callable[..., object]] = frozenset(
     }
 )
 """What changes all the time and would be no loss: no snapshot is taken for it alone."""
-LAST_SNAPSHOT_SECONDS = 8.0
+LAST_POSITIONS_SECONDS = 1.0
+LAST_SNAPSHOT_SECONDS = 7.0
 """Cloud Run kills 10 s after it asked to end."""
 
 Clock = Callable[[], float]
@@ -97,6 +100,7 @@ class Services:
         self.last_error: str | None = None
         self.authority: Authority
         self.frames: Frames
+        self._started = False
         self.queue: JobQueue
         self.watch: QueueWatch
         self.sync: MetadataSync
@@ -133,6 +137,7 @@ class Services:
             scheduler=self._scheduler(),
         )
         self.frames = open_frames(self.database, self.bucket, self.authority.signature, self.clock, self.standing)
+        self._started = True
 
     def _scheduler(self) -> SchedulerIdentity | None:
         account = self.settings.tick_service_account
@@ -171,9 +176,18 @@ class Services:
         except (BucketError, EpochLost, TimeoutError, OSError) as error:
             log.error("no last snapshot of the database: %s; the next start reads more of the bucket", error or "late")
 
+    async def _last_positions(self) -> None:
+        """Without them a frame skips some photos."""
+        try:
+            async with asyncio.timeout(LAST_POSITIONS_SECONDS):
+                await self.frames.close()
+        except (SQLAlchemyError, TimeoutError) as error:
+            log.error("where frames without an interval are was not noted exactly: %s", error or "late")
+
     async def close(self) -> None:
         await self.runner.close()
-        await self.frames.close()
+        if self._started:
+            await self._last_positions()
         if self.snapshots is not None and self.standing.writing and not self.snapshots.holds(self.snapshots.mark()):
             await self._last_snapshot(self.snapshots)
         self.bucket_threads.shutdown(wait=True)

@@ -1,4 +1,4 @@
-"""How long one photo took in each stage of a task: the parts of `ImageOutcome.seconds`, none counted twice."""
+"""How long one photo took in each stage: the parts of `ImageOutcome.seconds`, none counted twice, and the report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-Seconds = Annotated[float, Meta(ge=0, le=1e6)]
+MOST_SECONDS = 1e6
+"""What is longer was measured by a clock that was set meanwhile."""
+
+Seconds = Annotated[float, Meta(ge=0, le=MOST_SECONDS)]
 
 
 class StageSeconds(Struct, frozen=True, kw_only=True, omit_defaults=True):

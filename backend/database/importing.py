@@ -5,7 +5,6 @@ Every function may be repeated, and in any order: the revision decides.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Container, Sequence
 from typing import Any
 
@@ -20,8 +19,6 @@ from backend.database.tombstones import remove_rows
 from backend.database.upsert import insert_into
 from contract.halves import half_key
 from contract.records import DevicesRecord, ImageRecord, RecordedDevice
-
-log = logging.getLogger(__name__)
 
 
 def import_devices(connection: Connection, record: DevicesRecord) -> bool:
@@ -63,7 +60,7 @@ def import_images(
     for record in newer:
         if record.deleted_at is not None:
             _bury(connection, record, bucket_url, now)
-    living = _one_of_each_file(connection, [record for record in newer if record.deleted_at is None])
+    living = [record for record in newer if record.deleted_at is None]
     if not living:
         return len(newer)
     ids = [record.image_id for record in living]
@@ -78,22 +75,6 @@ def import_images(
     if variants:
         connection.execute(insert(processed_images), variants)
     return len(newer)
-
-
-def _one_of_each_file(connection: Connection, records: Sequence[ImageRecord]) -> list[ImageRecord]:
-    """The records whose file no other photo has: two of one file cannot be, and one of them must not end it all."""
-    wanted = images.c.file_hash.in_([record.file_hash for record in records])
-    owners = {
-        row.file_hash: row.id for row in connection.execute(select(images.c.file_hash, images.c.id).where(wanted))
-    }
-    kept = []
-    for record in records:
-        owner = owners.setdefault(record.file_hash, record.image_id)
-        if owner == record.image_id:
-            kept.append(record)
-        else:
-            log.error("the records of %s and %s tell of the same file; %s is left out", owner, *[record.image_id] * 2)
-    return kept
 
 
 def _bury(connection: Connection, record: ImageRecord, bucket_url: str, now: float) -> None:

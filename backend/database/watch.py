@@ -34,7 +34,7 @@ class Watch:
         if self._file is None:
             return int(self._clock() / PAST_SECONDS)
         version, now = self._data_version(), self._clock()
-        moved = version != self._version
+        moved = version != self._version or changes != self._changes
         if moved and self._passing and changes == self._changes:
             moved = False  # it may be the passing change that is under way
             self._past = now if self._past is None else self._past

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,79 +17,104 @@ from backend.playlist.bag import Bag
 from backend.positions import MOST_AHEAD, Positions, ahead_after
 from backend.shows import Show
 
-
-class Disk:
-    """What a database would keep of one device's bag; a writing takes a turn of the loop."""
-
-    def __init__(self) -> None:
-        self.shown = 0
-        self.writings = 0
-
-    async def write(self, query: Callable[..., Any], device_id: str, version: int, shown: int) -> None:
-        await asyncio.sleep(0)
-        self.writings += 1
-        assert query in (bags.move, bags.move_back)
-        self.shown = max(self.shown, shown) if query is bags.move else min(self.shown, shown)
+DEVICE = "wall"
 
 
-def place(entries: int) -> tuple[Disk, Positions, Show]:
-    disk = Disk()
-    bag = Bag(seed="s", interval=0, entries=tuple((str(number),) for number in range(entries)))
-    show = Show(cast(Any, SimpleNamespace(id="wall")), cast(Any, None), cast(Any, None), bag, 0)
-    return disk, Positions(cast(Database, disk), lambda: True), show
+class Place:
+    """A database with one round of a frame; `noted` is what it says was given."""
+
+    def __init__(self, folder: Path, entries: int) -> None:
+        self.database = Database(f"sqlite:///{folder}/slideshow.db")
+        self.database.migrate()
+        self.positions = Positions(self.database, lambda: True)
+        self.bag = Bag(seed="s", interval=0, entries=tuple((str(number),) for number in range(entries)))
+        self.show = self.new_show(self.bag)
+
+    def new_show(self, bag: Bag) -> Show:
+        """What takes the place of a show when photos have changed and the round has not."""
+        return Show(cast(Any, SimpleNamespace(id=DEVICE)), cast(Any, None), cast(Any, None), bag, 0)
+
+    async def begin(self) -> None:
+        assert await self.database.write(bags.keep, DEVICE, self.bag, 0)
+
+    async def noted(self) -> int:
+        bag = await self.database.read(bags.read, DEVICE)
+        assert bag is not None
+        return bag.shown
+
+    async def ask(self, times: int, *, look: bool = True) -> None:
+        """Take entries one after the other; each is noted before it is given."""
+        for _ in range(times):
+            show = self.show
+            show.bag = msgspec.structs.replace(show.bag, shown=show.bag.shown + 1)
+            own = show.bag.shown
+            await self.positions.keep(show, own)
+            assert not look or await self.noted() >= own
+
+    async def crowd(self, frames: int, times: int) -> None:
+        await asyncio.gather(*(self.ask(times, look=False) for _ in range(frames)))
 
 
-async def ask(positions: Positions, show: Show, disk: Disk, times: int) -> None:
-    """Take entries one after the other; each is noted before it is given."""
-    import msgspec
-
-    for _ in range(times):
-        show.bag = msgspec.structs.replace(show.bag, shown=show.bag.shown + 1)
-        own = show.bag.shown
-        await positions.keep(show, own)
-        assert disk.shown >= own
-        await asyncio.sleep(0)
+@pytest.fixture
+def place(tmp_path: Path) -> Any:
+    made = Place(tmp_path, 5000)
+    yield made
+    made.database.close()
 
 
-def test_a_frame_that_asks_by_itself_has_exactly_what_it_was_given_noted() -> None:
-    disk, positions, show = place(100)
-
+def test_a_frame_that_asks_by_itself_has_exactly_what_it_was_given_noted(place: Place) -> None:
     async def run() -> None:
-        for given_so_far in range(1, 11):
-            await ask(positions, show, disk, 1)
-            assert disk.shown == given_so_far
+        await place.begin()
+        for given_so_far in range(1, 6):
+            await place.ask(1)
+            assert await place.noted() == given_so_far
 
     asyncio.run(run())
-    assert disk.writings == 10
 
 
-def test_many_that_ask_at_once_share_few_writings_and_an_end_in_order_notes_what_was_given() -> None:
-    disk, positions, show = place(10_000)
-
+def test_many_that_ask_at_once_have_some_noted_ahead_and_an_end_in_order_takes_that_back(place: Place) -> None:
     async def run() -> None:
-        await asyncio.gather(*(ask(positions, show, disk, 50) for _ in range(32)))
-        assert show.bag.shown == 32 * 50 <= disk.shown <= 32 * 50 + MOST_AHEAD
-        assert disk.writings < 32 * 50 / 20
-        await positions.close()
+        await place.begin()
+        await place.crowd(16, 20)
+        assert 16 * 20 == place.show.bag.shown < await place.noted() <= 16 * 20 + MOST_AHEAD
+        await place.ask(10)
+        await place.positions.close()
+        assert await place.noted() == 16 * 20 + 10
 
     asyncio.run(run())
-    assert disk.shown == 32 * 50
 
 
-def test_nothing_is_noted_beyond_the_end_of_a_round() -> None:
-    disk, positions, show = place(40)
-
+def test_an_end_in_order_goes_by_the_show_that_answered_last(place: Place) -> None:
     async def run() -> None:
-        await asyncio.gather(*(ask(positions, show, disk, 5) for _ in range(8)))
+        await place.begin()
+        await place.crowd(16, 5)
+        place.show = place.new_show(place.show.bag)
+        await place.ask(50, look=False)
+        await place.positions.close()
+        assert await place.noted() == 16 * 5 + 50
 
     asyncio.run(run())
-    assert disk.shown == show.bag.shown == 40
+
+
+def test_nothing_is_noted_beyond_the_end_of_a_round_or_for_another_one(place: Place) -> None:
+    async def run() -> None:
+        place.bag = msgspec.structs.replace(place.bag, entries=place.bag.entries[:40])
+        place.show = place.new_show(place.bag)
+        await place.begin()
+        await place.crowd(8, 5)
+        assert await place.noted() == place.show.bag.shown == 40
+        following = msgspec.structs.replace(place.bag, epoch=2, version=2)
+        assert await place.database.write(bags.keep, DEVICE, following, 1)
+        await place.positions.close()
+        assert await place.noted() == 0
+
+    asyncio.run(run())
 
 
 @given(st.integers(0, 1000), st.integers(0, MOST_AHEAD))
-def test_what_is_noted_ahead_is_bounded_and_ends_when_the_crowd_has_gone(waited: int, before: int) -> None:
+def test_what_is_noted_ahead_is_bounded_and_ends_soon_when_the_crowd_has_gone(waited: int, before: int) -> None:
     ahead = ahead_after(waited, before)
     assert 0 <= ahead <= MOST_AHEAD
-    for _ in range(9):
+    for _ in range(3):
         ahead = ahead_after(1, ahead)
     assert ahead == 0

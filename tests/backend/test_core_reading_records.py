@@ -32,12 +32,14 @@ FRAME |= {"createdAt": 1.0, "changedAt": 1.0}
         {"byteSize": 10**30},
         {"strikes": 2**31},
         {"imageId": "f" * 32},
+        {"fileHash": "f" * 64},
+        {"fileHash": ""},
         {"schemaVersion": 99},
         {"results": [PICTURE, PICTURE]},
     ],
 )
 def test_a_photos_record_that_no_database_holds_is_unreadable(damage: dict[str, Any]) -> None:
-    good = {"imageId": IMAGE, "revision": 1, "results": [PICTURE]}
+    good = {"imageId": IMAGE, "revision": 1, "fileHash": IMAGE * 2, "results": [PICTURE]}
     assert parse_record(NAME, json.dumps(good).encode()).results[0].device == "frame"
     with pytest.raises(UnreadableRecord, match=f"^{NAME} "):
         parse_record(NAME, json.dumps({**good, **damage}).encode())

@@ -58,6 +58,15 @@ def test_a_passing_change_counts_as_none_for_a_second(file: Path) -> None:
     watch.close()
 
 
+def test_a_change_of_our_own_is_noticed_though_a_passing_one_took_it_for_its_own(file: Path) -> None:
+    watch = Watch(file, lambda: 0.0)
+    first = watch.stamp(0)
+    with watch.passing(lambda: 0):  # the change below is committed, and not counted yet
+        change(file)
+    assert watch.stamp(1) != first
+    watch.close()
+
+
 def test_a_change_beside_passing_ones_that_never_end_is_noticed_after_a_second(file: Path) -> None:
     now = 0.0
     watch = Watch(file, lambda: now)

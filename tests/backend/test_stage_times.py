@@ -9,7 +9,7 @@ import server
 from task_calls import record, report
 
 from backend.database.stage_times import PhotoTimes, StageTimes, summed_up
-from contract.stage_seconds import StageSeconds
+from contract.stage_seconds import MOST_SECONDS, StageSeconds
 
 
 def photo(number: int, **stages: float) -> PhotoTimes:
@@ -71,3 +71,12 @@ def test_stages_that_cannot_be_are_refused(backend: server.BackendServer, image:
     answer = backend.processor.post("/api/processed-images", json=message)
     assert answer.status_code == 422
     assert "decoding" in answer.text
+
+
+def test_a_report_from_a_clock_that_was_never_set_is_read_again(backend: server.BackendServer, image: str) -> None:
+    message = backend.render(backend.claim("run/0")[0])
+    message["outcomes"][0] |= {"seconds": 1.0, "processedAt": 1.0, "stages": {"decoding": 0.5}}
+    report(backend, message)
+    (remembered,) = (backend.bucket / "images/records").glob("*.json")
+    assert json.loads(remembered.read_bytes())["stages"] == {"decoding": 0.5, "report": MOST_SECONDS}
+    assert backend.admin.get("/activity").status_code == 200

@@ -112,9 +112,10 @@ export function follow(handlers, { whole = false, onState = () => {} } = {}) {
     }
   };
   const close = () => { clearTimeout(opened); source?.close(); };
-  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  const again = () => { over = false; open(); };  // somebody may have logged in in another tab meanwhile
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : again()));
   addEventListener("pagehide", close);
-  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) again(); });
   if (!document.hidden) open();
 }
 

@@ -32,7 +32,7 @@ def compare(before: Run, after: Run) -> Iterator[Compared]:
 
 
 def not_comparable(before: Run, after: Run) -> tuple[str, ...]:
-    """Sentences about what makes the two runs unequal; none if they are of one machine and one set of photos."""
+    """Sentences about what makes two runs unequal; none for one machine, one set of photos and the same versions."""
     said = []
     if before.machine != after.machine:
         said.append(f"the machines differ: {before.machine.cpu}, {before.machine.cores} cores, and {after.machine.cpu}")

@@ -109,7 +109,7 @@ class _Changes:
 
     @property
     def known(self) -> bool:
-        return len(self.values) >= FEW_SUBJECTS or self.rounds_known
+        return self.rounds_known or len(self.values) >= 2 * FEW_SUBJECTS
 
 
 def _log_changes(before: Times, after: Times) -> _Changes:

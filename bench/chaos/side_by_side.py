@@ -11,6 +11,10 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from bench.chaos.run import Case, Result, run
+from slideshow.errors import CommandFailed
+
+LONGEST_SECONDS = 1800.0
+"""A run ends itself after about half of it, whatever happens in it."""
 
 
 def end_in_order() -> None:
@@ -23,11 +27,16 @@ def side_by_side(
 ) -> Generator[tuple[Result, Path], None, None]:
     """What came of each case, in the order in which they end, and its folder below `parent`, which is kept.
 
-    Closing the iterator ends the runs that are under way. Raises CommandFailed as `run` does.
+    Closing the iterator ends the runs that are under way. Raises CommandFailed as `run` does, or if no run ends.
     """
     # Leaving the pool sends SIGTERM to its processes.
     with multiprocessing.get_context("spawn").Pool(at_once, end_in_order) as pool:
-        yield from pool.imap_unordered(functools.partial(_broken_run, parent=parent), cases)
+        ended = pool.imap_unordered(functools.partial(_broken_run, parent=parent), cases)
+        for _ in cases:
+            try:
+                yield ended.next(timeout=LONGEST_SECONDS)
+            except multiprocessing.TimeoutError:  # a pool never hears of a process that was killed
+                raise CommandFailed(f"no run ended within {LONGEST_SECONDS:.0f} s; was one of them killed?") from None
 
 
 def _broken_run(case: Case, parent: Path | None) -> tuple[Result, Path]:

@@ -171,7 +171,7 @@ class MeasuredBackend:
         """How many images are complete."""
         return int(self.sql("SELECT count(*) FROM images WHERE processing_status = 'complete'")[0][0])
 
-    def wait_for_archive(self, seconds: float = 60.0) -> None:
+    def wait_for_archive(self, seconds: float = 150.0) -> None:
         """Until the sidecars of all photos are put away, so that it has nothing to do. Raises CommandFailed."""
         deadline = time.monotonic() + seconds
         while any((self.data / "bucket/images/metadata").glob("*.json")):

@@ -22,7 +22,7 @@ from test_rebuild import slideshow
 
 from contract import object_names
 
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 60.0
 FLEETING = {"DATABASE_DURABLE": "no", "SNAPSHOT_DELAY_SECONDS": "0.2", "TICK_SECONDS": "0.1"}
 
 

@@ -45,9 +45,12 @@ def backend(quiet_backend: server.BackendServer) -> Iterator[server.BackendServe
     quiet_backend.hang_up()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium; without one the test is skipped, saying what to install."""
+    """A headless Chromium; without one the test is skipped, saying what to install.
+
+    As long as it is open, Playwright's event loop counts as running in this thread, and no other test may run one.
+    """
     if browsers.chromium() is None:
         pytest.skip(browsers.HOW)
     with browsers.open_browser() as made:

@@ -61,20 +61,25 @@ def read_records(
     One that cannot be understood is added to `unreadable`, or else named in the log. Raises BucketError.
     """
 
-    def one(entry: ObjectInfo) -> ImageRecord | None:
+    def one(entry: ObjectInfo) -> ImageRecord | UnreadableRecord | None:
         try:
             return read_record(bucket, entry.name)
         except UnreadableRecord as error:
-            if unreadable is None:
-                log.error("%s", error)
-            else:
-                unreadable.append(entry.name)
-            return None
+            return error
 
     wanted = (entry for entry in bucket.list(object_names.RECORDS) if entry.updated >= since)
     with ThreadPoolExecutor(THREADS, "records") as threads:
         while page := list(islice(wanted, BATCH)):
-            yield [record for record in threads.map(one, page) if record is not None]
+            understood = []
+            for entry, found in zip(page, threads.map(one, page), strict=True):  # named in the listing's order
+                if isinstance(found, ImageRecord):
+                    understood.append(found)
+                elif found is not None:
+                    if unreadable is None:
+                        log.error("%s", found)
+                    else:
+                        unreadable.append(entry.name)
+            yield understood
 
 
 def read_devices_record(bucket: Bucket) -> DevicesRecord | None:

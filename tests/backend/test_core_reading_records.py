@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backend.reading_records import UnreadableRecord, parse_devices, parse_record
+from backend.reading_records import UnreadableRecord, parse_devices, parse_record, read_records
 from contract import object_names
+from contract.bucket_disk import DiskBucket
 
 IMAGE = "0123456789abcdef" * 2
 NAME = object_names.record(IMAGE)
@@ -61,3 +64,20 @@ def test_what_is_no_record_at_all_is_unreadable(data: bytes) -> None:
         parse_record(NAME, data)
     with pytest.raises(UnreadableRecord, match="is no record of devices"):
         parse_devices(data)
+
+
+def test_damaged_records_are_named_in_the_listings_order_though_read_at_once(tmp_path: Path) -> None:
+    class SlowAtFirst(DiskBucket):
+        """The earlier a record stands in the listing, the later it is read."""
+
+        def read(self, name: str, limit: int | None = None) -> bytes:
+            time.sleep(0.03 if name < object_names.record("4" * 32) else 0)
+            return super().read(name, limit)
+
+    bucket = SlowAtFirst(tmp_path.as_uri())
+    names = [object_names.record(digit * 32) for digit in "01234567"]
+    for name in names:
+        bucket.create(name, b"{}", "application/json")
+    unreadable: list[str] = []
+    assert [record for batch in read_records(bucket, unreadable=unreadable) for record in batch] == []
+    assert unreadable == names

@@ -61,6 +61,18 @@ def finish(process: subprocess.Popen[str]) -> str:
             process.wait()
 
 
+def settle(backend: Any, quiet_seconds: float = 1.0) -> None:
+    """Wait until the requests that a killed task had on their way are answered: nothing changes for a while."""
+    deadline = time.monotonic() + 20
+    before, since = None, time.monotonic()
+    while time.monotonic() - since < quiet_seconds:
+        assert time.monotonic() < deadline
+        now = backend.sql("SELECT id, attempts, attempt_open, processing_status FROM images ORDER BY id")
+        if now != before:
+            before, since = now, time.monotonic()
+        time.sleep(0.05)
+
+
 def test_two_tasks_complete_everything_once_and_say_why_one_photo_failed(backend: Any) -> None:
     backend.add_device("tall", 60, 100, pairing=True, gap=2)
     ids = [backend.upload(jpeg(number), f"photo {number}.jpg")["id"] for number in range(8)]
@@ -114,6 +126,7 @@ def test_what_a_killed_task_was_rendering_is_done_in_a_child_process_by_its_next
         time.sleep(0.005)
     first.kill()
     finish(first)
+    settle(backend)
     begun = backend.sql("SELECT count(*) FROM images WHERE attempt_open AND processing_status = 'processing'")[0][0]
     second = start(backend, CLOUD_RUN_TASK_ATTEMPT="1")
     said = finish(second)

@@ -16,7 +16,8 @@ from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag
 from backend.playlist.pairs import Entry
 from backend.positions import Positions
-from backend.shows import ATTEMPTS, Place, Show, Shows
+from backend.show import Show
+from backend.shows import ATTEMPTS, Shows
 from backend.standing import Standing
 from contract.bucket import Bucket
 from contract.frame_messages import QueueEntry
@@ -29,6 +30,9 @@ MADE_AHEAD = 8
 """Entries made at a time for a frame without an interval."""
 MOST_AFTER = 64
 """Characters."""
+
+Place = tuple[int, Entry]
+"""The number of a round, and an entry of it."""
 
 
 class Frames:
@@ -52,7 +56,7 @@ class Frames:
 
     async def close(self) -> None:
         """Note exactly where each device is."""
-        await self._positions.close()
+        await self._positions.close(self._shows.all())
 
     async def show(self, device: DeviceRow) -> Show:
         """What the device shows now."""
@@ -103,9 +107,11 @@ class Frames:
         if show.library is None:
             show.library = await self._shows.library(show.photos, show.photos.halves)
         library = show.library
-        while len(show.ahead) < epoch - show.bag.epoch:
+        while (made := len(show.ahead)) < epoch - show.bag.epoch:
             last = show.ahead[-1] if show.ahead else show.bag
-            show.ahead.append(await asyncio.to_thread(bag_rules.following_round, last, library))
+            following = await asyncio.to_thread(bag_rules.following_round, last, library)
+            if len(show.ahead) == made:  # nobody else has made the same meanwhile
+                show.ahead.append(following)
         return show.ahead[epoch - show.bag.epoch - 1]
 
     async def entries(self, show: Show, places: Sequence[Place]) -> list[QueueEntry]:
@@ -129,7 +135,7 @@ class Frames:
         rows = await self._database.read(bags.pictures, show.device.key, photos)
         made = await asyncio.to_thread(self._make, show.device.key, lacking, rows)
         if len(show.made) + len(made) > ENTRIES_KEPT:
-            show.made = {}
+            show.made, show.answers = {}, {}
         show.made |= made
         return made
 
@@ -139,24 +145,31 @@ class Frames:
         made = ((entry, self._maker.entry(key, entry, rows)) for entry in entries)
         return {entry: found for entry, found in made if found is not None}
 
-    async def take(self, device: DeviceRow) -> tuple[Show, QueueEntry] | None:
-        """The next entry of a device without interval, which moves on; None without photos. Kept when this returns."""
+    async def take(self, device: DeviceRow) -> tuple[Show, Place] | None:
+        """The next entry of a device without interval, which moves on; None without photos.
+
+        When this returns, it is noted as given, and `made` of the show has it.
+        """
         for _ in range(ATTEMPTS + 1):
-            show = await self.show(device)
-            if show.bag.shown >= len(show.bag.entries):
-                if not show.bag.entries:
+            show = self._shows.level(device) or await self.show(device)
+            bag = show.bag
+            if bag.shown >= len(bag.entries):
+                if not bag.entries:
                     return None
                 continue  # others took the last ones meanwhile, and a new round begins
-            begin = show.bag.shown
-            place = show.bag.epoch, show.bag.entries[begin]
-            show.bag = msgspec.structs.replace(show.bag, shown=show.bag.shown + 1)
-            await self._positions.keep(show, show.bag.shown)
+            show.bag = msgspec.structs.replace(bag, shown=bag.shown + 1)
+            if show.ahead_shown:  # many ask: what they would wait for is begun before
+                self._positions.keep_ahead(show)
+                if show.library is not None and show.preparing is None and 2 * bag.shown > len(bag.entries):
+                    show.preparing = asyncio.create_task(self._round(show, bag.epoch + 1))
+            if show.kept_shown <= bag.shown:
+                await self._positions.keep(show, bag.shown + 1)
+            place = bag.epoch, bag.entries[bag.shown]
             if place[1] not in show.made:  # of a frame that moves on, the next ones are asked for soon
-                following = show.bag.entries[begin : begin + MADE_AHEAD]
+                following = bag.entries[bag.shown : bag.shown + MADE_AHEAD]
                 await self.entries(show, [(place[0], entry) for entry in following])
-            found = await self.entries(show, [place])
-            if found:
-                return show, found[0]
+            if place[1] in show.made:
+                return show, place
             show.doubt()
         return None
 

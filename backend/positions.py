@@ -1,29 +1,21 @@
 """Where frames without an interval are in their rounds: durable before an entry is given, so that none is repeated.
 
 The writing for a frame that asks by itself is waited for each time, and what is noted is exactly what was given. Where
-many ask for one device at once, some entries are noted ahead of time, and once or twice after that: a crash then skips
-those that were not given, an end in order takes the note back. All of this is as durable as the database is: one that
-does not outlive its process goes on from its latest snapshot.
+many ask for one device at once, some entries are noted ahead of time, more before those are used up, and once or twice
+after that. A crash then skips those that were not given, an end in order takes the note back. All of this is as durable
+as the database is: one that does not outlive its process goes on from its latest snapshot.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 
 from backend.database import Database, bags
-from backend.shows import Show
+from backend.show import Show, ahead_after
 
-AHEAD_EACH = 8
-"""Entries noted ahead for each call that waited for the last writing, if there were several."""
-MOST_AHEAD = 256
-CALM = 16
-"""Of what was noted ahead, so small a part is noted by the next writing that a single call waits for."""
-
-
-def ahead_after(waited: int, before: int) -> int:
-    """How many entries the next writing notes ahead, after one that `waited` calls waited for; pure."""
-    return min(MOST_AHEAD, AHEAD_EACH * waited) if waited > 1 else before // CALM
+log = logging.getLogger(__name__)
 
 
 class Positions:
@@ -33,34 +25,46 @@ class Positions:
         """`may_write` says whether positions may be kept."""
         self._database = database
         self._may_write = may_write
-        self._ahead: dict[str, Show] = {}
 
     async def keep(self, show: Show, shown: int) -> None:
         """Return once it is durable that so many entries of the show's round were given."""
         while show.kept_shown < shown and self._may_write():
-            if show.keeping is None:
-                show.keeping = asyncio.create_task(self._write(show))
             show.waiting += 1
             try:
-                await asyncio.shield(show.keeping)
+                await asyncio.shield(self._writing(show))
             finally:
                 show.waiting -= 1
 
+    def keep_ahead(self, show: Show) -> None:
+        """Have more noted in time where many ask, so that nobody waits for it."""
+        left = show.kept_shown - show.bag.shown
+        if left <= show.ahead_shown // 2 and show.kept_shown < len(show.bag.entries) and self._may_write():
+            self._writing(show).add_done_callback(_told_if_failed)
+
+    def _writing(self, show: Show) -> asyncio.Task[None]:
+        if show.keeping is None:
+            show.keeping = asyncio.create_task(self._write(show))
+        return show.keeping
+
     async def _write(self, show: Show) -> None:
         bag = show.bag
-        noted = max(bag.shown, min(bag.shown + show.ahead_shown, len(bag.entries)))
-        if noted > bag.shown or show.device.id in self._ahead:  # the show may be another one, of the same round
-            self._ahead[show.device.id] = show
+        noted = show.to_note()
         try:
             await self._database.write(bags.move, show.device.id, bag.version, noted)
             show.kept_shown = noted
-            show.ahead_shown = ahead_after(show.waiting, show.ahead_shown)
+            given = show.bag.shown - bag.shown if show.bag.version == bag.version else 0
+            show.ahead_shown = ahead_after(max(show.waiting, given), show.ahead_shown)
         finally:
             show.keeping = None
 
-    async def close(self) -> None:
-        """Take back what was noted and not given."""
-        for device_id, show in self._ahead.items():
-            if self._may_write():
-                await self._database.write(bags.move_back, device_id, show.bag.version, show.bag.shown)
-        self._ahead.clear()
+    async def close(self, shows: Iterable[Show]) -> None:
+        """Take back what was noted of these and not given."""
+        for show in shows:
+            if not show.bag.interval and self._may_write():
+                await self._database.write(bags.move_back, show.device.id, show.bag.version, show.bag.shown)
+
+
+def _told_if_failed(writing: asyncio.Task[None]) -> None:
+    """Of a writing that nobody may be waiting for; whoever needs it begins another one."""
+    if not writing.cancelled() and (error := writing.exception()) is not None:
+        log.warning("positions of frames could not be noted ahead of time: %s", error)

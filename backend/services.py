@@ -85,6 +85,7 @@ class Services:
         self.bucket_threads = ThreadPoolExecutor(threads, "bucket")
         self.upload_slots = asyncio.Semaphore(settings.uploads_at_once)
         self.database.passing = PASSING
+        self.database.private = frozenset({bags.keep})  # the shows keep them, and know what they kept
         self.known_devices = KnownDevices(self.database)
         self.paths = ReportedPaths(self.bucket)
         self.metrics = Metrics()

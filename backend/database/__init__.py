@@ -58,6 +58,9 @@ class Database:
         """How many transactions of SQLite have changed rows, but for `passing` ones."""
         self.passing: frozenset[Callable[..., Any]] = frozenset()
         """Query functions whose changes are no loss if they are lost."""
+        self.private: frozenset[Callable[..., Any]] = frozenset()
+        """Query functions whose changes are known to whoever uses them, as those of passing ones are."""
+        self._news = 0
         writers = 1 if self.is_sqlite else readers
         self._reader = sa.create_engine(url, pool_size=readers, max_overflow=0, pool_timeout=BUSY_SECONDS)
         self._writer = sa.create_engine(url, pool_size=writers, max_overflow=0, pool_timeout=BUSY_SECONDS)
@@ -97,14 +100,14 @@ class Database:
         with engine.begin() as connection:
             return query(connection)
 
-    def _run_counted(self, query: Callable[[Connection], T], *, passing: bool) -> T:
+    def _run_counted(self, query: Callable[[Connection], T], *, passing: bool, news: bool) -> T:
         with self._writer.begin() as connection:
             raw = connection.connection.driver_connection
             before = raw.total_changes if self.is_sqlite and raw is not None else 0
             answer = query(connection)
             changed = self.is_sqlite and raw is not None and raw.total_changes != before
-        if changed and not passing:
-            self.changes += 1
+        self.changes += changed and not passing
+        self._news += changed and news
         return answer
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -116,21 +119,22 @@ class Database:
         """The answer of a query function, its changes committed before this returns."""
         bound = functools.partial(_late_connection, query, args, kwargs)
         passing = query in self.passing
-        run = functools.partial(self._run_counted, bound, passing=passing)
-        with self._watch.passing(lambda: self.changes) if passing else contextlib.nullcontext():
+        news = not (passing or query in self.private)
+        run = functools.partial(self._run_counted, bound, passing=passing, news=news)
+        with contextlib.nullcontext() if news else self._watch.passing(lambda: self._news):
             return await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
 
     def stamp(self) -> int:
-        """A larger number after any commit of anybody; `passing` changes of our own may count as none for a second.
+        """A larger number after any commit of anybody; our own passing and private ones may count as none for a second.
 
         To be asked in the event loop. A SQLite database answers at once; of another one every second is a change.
         """
-        changes = self.changes
-        if self._stamp is None or self._stamp[0] != changes:
+        news = self._news
+        if self._stamp is None or self._stamp[0] != news:
             if self._stamp is None:
                 # What comes in later is handled later in the loop: until then nobody can know of a newer commit.
                 asyncio.get_running_loop().call_soon(self._look_again)
-            self._stamp = changes, self._watch.stamp(changes)
+            self._stamp = news, self._watch.stamp(news)
         return self._stamp[1]
 
     def _look_again(self) -> None:

@@ -149,6 +149,13 @@ def read(connection: Connection, device_id: str) -> Bag | None:
     )
 
 
+_KEEP = (  # built once: frames without an interval begin many rounds
+    update(bags)
+    .where(bags.c.device_id == bindparam("of_device"), bags.c.version == bindparam("known"))
+    .values({column.name: bindparam(column.name) for column in bags.columns if column.name != "device_id"})
+)
+
+
 def keep(connection: Connection, device_id: str, bag: Bag, known: int) -> bool:
     """Keep a bag that was made of version `known` (0: of none); False if another one was kept meanwhile."""
     values = {
@@ -165,8 +172,7 @@ def keep(connection: Connection, device_id: str, bag: Bag, known: int) -> bool:
     if not known:
         statement = insert_into(connection, bags).values(device_id=device_id, **values).on_conflict_do_nothing()
         return connection.execute(statement).rowcount == 1
-    same = (bags.c.device_id == device_id) & (bags.c.version == known)
-    return connection.execute(update(bags).where(same).values(**values)).rowcount == 1
+    return connection.execute(_KEEP, {**values, "of_device": device_id, "known": known}).rowcount == 1
 
 
 _MOVE = (  # built once: frames without an interval write it at each question

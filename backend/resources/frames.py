@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -11,13 +10,14 @@ from falcon.asgi import Request, Response
 
 from backend.auth import Access, bearer
 from backend.errors import Invalid, NotFound
-from backend.frame_entries import REPLY_BYTES, compacted, within, without_captions
-from backend.frames import MOST_AFTER
+from backend.frame_answers import Body, etag_of, nameless_answer
+from backend.frame_entries import REPLY_BYTES, compacted, name_of, within, without_captions
+from backend.frames import MOST_AFTER, Place
 from backend.known_devices import DeviceRow
 from backend.operations import Query, operation, query_int
 from backend.resources.devices import known_device
 from backend.services import Services
-from backend.shows import Show, half_of
+from backend.show import Show, half_of
 from contract.admin_messages import Problem
 from contract.frame_messages import CompactQueue, NextEntry, QueueEntry, Slideshow
 
@@ -37,13 +37,6 @@ class Asked(NamedTuple):
     after: str | None
     compact: bool
     captions: bool
-
-
-class Body(NamedTuple):
-    """An answer and its ETag."""
-
-    data: bytes
-    etag: str
 
 
 class _FrameResource:
@@ -113,7 +106,7 @@ class DeviceNext(_FrameResource):
         device = await self.device(req, device_id)
         if not device.interval_seconds and asked.after is None:
             taken = await self.services.frames.take(device)
-            body = None if taken is None else self._body(*taken, asked)
+            body = None if taken is None else self._next(*taken, asked)
         else:
             body = await self._due(device, asked)
         if body is None:
@@ -137,13 +130,22 @@ class DeviceNext(_FrameResource):
                 found[0].bodies[asked] = body
         return body
 
+    def _next(self, show: Show, place: Place, asked: Asked) -> Body:
+        """The answer with an entry that is among those that are made, kept for the rounds that follow."""
+        epoch, entry = place
+        if asked.compact:
+            return self._body(show, msgspec.structs.replace(show.made[entry], entry=name_of(epoch, entry)), asked)
+        kept = show.answers.get((entry, asked.captions))
+        if kept is None:
+            kept = nameless_answer(show.made[entry], until=0.0, gap=show.device.gap, captions=asked.captions)
+            show.answers[entry, asked.captions] = kept
+        return kept.named(name_of(epoch, entry))
+
     def _body(self, show: Show, entry: QueueEntry, asked: Asked) -> Body:
         if asked.compact:
             return self.compact(show, [entry])
-        shown = entry if asked.captions else without_captions(entry)
-        told = NextEntry(**msgspec.structs.asdict(shown), until=self.services.frames.until(show), gap=show.device.gap)
-        data = msgspec.json.encode(told)
-        return Body(data, etag_of(data))
+        until, gap = self.services.frames.until(show), show.device.gap
+        return nameless_answer(entry, until=until, gap=gap, captions=asked.captions).named(entry.entry)
 
 
 class DeviceImage(_FrameResource):
@@ -187,11 +189,6 @@ def _switch(req: Request, name: str) -> bool:
     if text not in ("0", "1", "true", "false"):
         raise Invalid(f"{name}: expected 1 or 0")
     return text in ("1", "true")
-
-
-def etag_of(data: bytes) -> str:
-    """A strong ETag (RFC 9110, section 8.8.3) of an answer."""
-    return f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
 
 
 def send(req: Request, resp: Response, body: Body) -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from backend.database import Database, bags
 from backend.playlist.bag import Bag
-from backend.positions import MOST_AHEAD, Positions, ahead_after
-from backend.shows import Show
+from backend.positions import Positions
+from backend.show import MOST_AHEAD, Show, ahead_after
 
 DEVICE = "wall"
 
@@ -78,7 +78,7 @@ def test_many_that_ask_at_once_have_some_noted_ahead_and_an_end_in_order_takes_t
         await place.crowd(16, 20)
         assert 16 * 20 == place.show.bag.shown < await place.noted() <= 16 * 20 + MOST_AHEAD
         await place.ask(10)
-        await place.positions.close()
+        await place.positions.close([place.show])
         assert await place.noted() == 16 * 20 + 10
 
     asyncio.run(run())
@@ -90,7 +90,7 @@ def test_an_end_in_order_goes_by_the_show_that_answered_last(place: Place) -> No
         await place.crowd(16, 5)
         place.show = place.new_show(place.show.bag)
         await place.ask(50, look=False)
-        await place.positions.close()
+        await place.positions.close([place.show])
         assert await place.noted() == 16 * 5 + 50
 
     asyncio.run(run())
@@ -105,7 +105,7 @@ def test_nothing_is_noted_beyond_the_end_of_a_round_or_for_another_one(place: Pl
         assert await place.noted() == place.show.bag.shown == 40
         following = msgspec.structs.replace(place.bag, epoch=2, version=2)
         assert await place.database.write(bags.keep, DEVICE, following, 1)
-        await place.positions.close()
+        await place.positions.close([place.show])
         assert await place.noted() == 0
 
     asyncio.run(run())

@@ -193,15 +193,26 @@ PROPERTIES = (
 )
 
 
+def tried(holds: Callable[[], None], examples: int) -> None:
+    """Settings of their own cannot be given to one function twice, as both forms of a test would."""
+    before = settings.get_current_profile_name()
+    settings.register_profile("libraries", max_examples=examples, deadline=None)
+    settings.load_profile("libraries")
+    try:
+        holds()
+    finally:
+        settings.load_profile(before)
+
+
 @pytest.mark.parametrize("holds", PROPERTIES, ids=lambda holds: holds.__name__)
 def test_of_any_library(holds: Callable[[], None]) -> None:
-    settings(max_examples=40, deadline=None)(holds)()
+    tried(holds, 40)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("holds", PROPERTIES, ids=lambda holds: holds.__name__)
 def test_of_thousands_of_libraries(holds: Callable[[], None]) -> None:
-    settings(max_examples=4000, deadline=None)(holds)()
+    tried(holds, 4000)
 
 
 def test_of_thousands_of_small_libraries() -> None:

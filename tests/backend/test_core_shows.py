@@ -1,0 +1,162 @@
+"""Rounds of a frame without an interval: what one costs the database, and where many at once are when all ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+from sqlalchemy import Connection
+
+from backend.database import Database, bags
+from backend.frame_answers import nameless_answer
+from backend.frame_entries import EntryMaker
+from backend.frames import Frames
+from backend.playlist.pairs import Entry
+from backend.services import PASSING
+from backend.shows import Shows
+from contract.frame_messages import Caption, NextEntry, QueueEntry
+from contract.messages import Palette
+
+PHOTOS = tuple(f"{number:032x}" for number in range(40))
+GREY = "#808080"
+DEVICE: Any = SimpleNamespace(
+    id="wall", key="wall", interval_seconds=0, filters=None, half_recipe=None, width=160, height=96, gap=0
+)
+
+
+class Maker:
+    def entry(self, key: str, photos: Entry, rows: object) -> QueueEntry:
+        return entry_of(photos[0])
+
+
+def entry_of(photo: str, **more: Any) -> QueueEntry:
+    palette = Palette(primary=GREY, secondary=GREY, tertiary=GREY, source_color=GREY, all_colors=(GREY,) * 8)
+    return QueueEntry(image_id=photo, file_path=f"/{photo}", color_palette=palette, **more)
+
+
+class Wall:
+    """The shows of one process over a database that has forty photos; `asked` counts its questions by name."""
+
+    def __init__(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: Counter[str] = Counter()
+
+        def photos(connection: Connection, *_: object) -> bags.Photos:
+            return bags.Photos(PHOTOS, frozenset())
+
+        monkeypatch.setattr(bags, "photos", photos)
+        self.database = Database(f"sqlite:///{file}")
+        self.database.migrate()
+        self.database.passing, self.database.private = PASSING, frozenset({bags.keep})
+        for name in ("read", "write"):
+            monkeypatch.setattr(self.database, name, self._counted(getattr(self.database, name)))
+        shows = Shows(self.database, time.time, new_seed=lambda: "seed")
+        self.frames = Frames(self.database, shows, cast(EntryMaker, Maker()), time.time)
+
+    def _counted(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        async def counting(query: Callable[..., Any], *args: Any) -> Any:
+            self.asked[query.__name__] += 1
+            return await method(query, *args)
+
+        return counting
+
+    async def take(self, times: int) -> list[str]:
+        found = []
+        for _ in range(times):
+            taken = await self.frames.take(DEVICE)
+            assert taken is not None
+            show, (_, entry) = taken
+            assert show.made[entry].image_id == entry[0]
+            found.append(entry[0])
+        return found
+
+    async def crowd(self, frames: int, times: int) -> list[str]:
+        """All that so many frames are given that ask at once."""
+        given = await asyncio.gather(*(self.take(times) for _ in range(frames)))
+        return [photo for some in given for photo in some]
+
+
+@pytest.fixture
+def new_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    made: list[Wall] = []
+
+    def start() -> Wall:
+        monkeypatch.undo()
+        made.append(Wall(tmp_path / "slideshow.db", monkeypatch))
+        return made[-1]
+
+    yield start
+    for wall in made:
+        wall.database.close()
+
+
+def test_a_round_that_follows_another_costs_one_writing_and_no_reading_of_photos(new_wall: Any) -> None:
+    async def run() -> None:
+        wall = new_wall()
+        began = time.monotonic()
+        given = await wall.crowd(16, 5 * len(PHOTOS) // 16 * 2)
+        rounds = [given.count(photo) for photo in PHOTOS]
+        assert max(rounds) - min(rounds) <= 1
+        seconds = time.monotonic() - began
+        assert wall.asked["keep"] == max(rounds)
+        assert wall.asked["photos"] <= 1 + seconds  # what others may have changed is looked at once a second
+
+    asyncio.run(run())
+
+
+def test_many_at_once_get_every_photo_once_a_round_through_an_end_in_order(new_wall: Any) -> None:
+    async def run(wall: Wall, times: int) -> list[str]:
+        given = await wall.crowd(8, times)
+        await wall.frames.close()
+        return given
+
+    given = [photo for times in (3, 4, 11, 1, 6) for photo in asyncio.run(run(new_wall(), times))]
+    whole, rest = divmod(len(given), len(PHOTOS))
+    assert {given.count(photo) for photo in PHOTOS} == ({whole, whole + 1} if rest else {whole})
+
+
+def test_after_a_crash_none_of_a_round_comes_again_in_it(new_wall: Any) -> None:
+    async def run(wall: Wall, frames: int, times: int) -> list[str]:
+        return await wall.crowd(frames, times)
+
+    seen = asyncio.run(run(new_wall(), 1, 7))
+    seen += asyncio.run(run(new_wall(), 1, 9))  # nobody has closed the one before
+    assert len(set(seen)) == 16
+    seen += asyncio.run(run(new_wall(), 6, 2))
+    assert len(set(seen)) == 28
+
+
+def test_a_crowd_leaves_nothing_noted_ahead_to_a_frame_by_itself(new_wall: Any) -> None:
+    async def run() -> None:
+        wall = new_wall()
+        await wall.crowd(16, 10)
+        for _ in range(3):
+            await wall.take(len(PHOTOS))
+        for _ in range(10):
+            await wall.take(1)
+            show = await wall.frames.show(DEVICE)
+            kept = await wall.database.read(bags.read, "wall")
+            assert kept is not None
+            assert (kept.epoch, kept.shown) == (show.bag.epoch, show.bag.shown)
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_is_kept_differs_from_a_new_one_in_nothing() -> None:
+    hostile = '"entry":"?" \\"entry\\":\\"?\\" \u0000'
+    entry = entry_of("f" * 32, entry="7.ffff", caption=Caption(name=hostile, uploaded="now", taken=None))
+    kept = nameless_answer(entry, until=9.5, gap=3, captions=True)
+    first, second = kept.named("7.ffff"), kept.named("8.ffff")
+    told = NextEntry(**msgspec.structs.asdict(entry), until=9.5, gap=3)
+    assert first.data == msgspec.json.encode(told)
+    assert msgspec.json.decode(second.data, type=NextEntry).entry == "8.ffff"
+    assert first.etag != second.etag
+    silent = nameless_answer(entry, until=9.5, gap=3, captions=False).named("7.ffff")
+    assert msgspec.json.decode(silent.data, type=NextEntry).caption is None
+    assert silent.etag != first.etag

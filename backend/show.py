@@ -57,9 +57,17 @@ class Show:
         if self.bag is before.bag:
             self.kept_shown = before.kept_shown
         if (before.mark.pictures, shape_of(before.device)) == (self.mark.pictures, shape_of(self.device)):
-            self.made, self.answers = before.made, before.answers  # another round of the same pictures
+            self.made = before.made  # another round of the same pictures
+            if told_of(before.device) == told_of(self.device):
+                self.answers = before.answers
         if self.photos is before.photos:
             self.rest_until = before.rest_until
+
+    def be_of(self, device: DeviceRow) -> None:
+        """Show the same for what has become of the device."""
+        if told_of(self.device) != told_of(device):
+            self.bodies, self.answers = {}, {}
+        self.device = device
 
     def to_note(self) -> int:
         """How many entries to note as given: those that were, and where many ask at once some that will be."""
@@ -87,3 +95,8 @@ def half_of(device: DeviceRow) -> tuple[int, int] | None:
 def shape_of(device: DeviceRow) -> tuple[object, ...]:
     """What of a device decides what it shows."""
     return device.key, half_of(device), device.interval_seconds, device.filters
+
+
+def told_of(device: DeviceRow) -> tuple[int, ...]:
+    """What of a device is told in answers."""
+    return device.width, device.height, device.gap

@@ -87,7 +87,7 @@ class Shows:
         if show.device is not device:
             if shape_of(show.device) != shape_of(device):
                 return False
-            show.device = device  # so that they are not compared again until the devices are read again
+            show.be_of(device)  # so that they are not compared again until the devices are read again
         if show.is_over(self._clock()):
             return False
         return show.stamp == stamp and not (show.behind and time.monotonic() >= show.rest_until)
@@ -99,23 +99,26 @@ class Shows:
             hour = hour_of(filters, now)
             began = time.monotonic()
             known: Bag | None
+            library: Library | None = None
+            prepared: Bag | None = None
             if show is not None and self._has_only_ended(show, device, hour, stamp):
-                mark, photos, known = show.mark, show.photos, show.bag
+                mark, photos, known, library = show.mark, show.photos, show.bag, show.library
+                prepared = show.ahead[0] if show.ahead and not show.bag.interval else None
             else:
                 mark = await self._database.read(bags.mark, device.id, device.key)
                 if show is not None and shape_of(show.device) == shape_of(device) and not show.is_over(now):
                     same = (show.mark, show.hour) == (mark, hour)
                     grown = show.mark.version == mark.version and show.mark.pictures[0] <= mark.pictures[0]
                     if same or (grown and time.monotonic() < show.rest_until):
-                        show.device, show.behind = device, not same
+                        show.be_of(device)
+                        show.behind = not same
                         return show
                 photos = await self._database.read(bags.photos, device.key, half_of(device), filters, now)
                 # What was given since the bag was read is only known here.
                 found = show.bag if show is not None and show.bag.version == mark.version else None
                 known = found or (await self._database.read(bags.read, device.id) if mark.version else None)
-            library = show.library if show is not None and show.photos is photos else None
-            if show is not None and known is show.bag and show.photos is photos and show.ahead and not known.interval:
-                fresh = show.ahead[0]  # looked at before it begins
+            if prepared is not None:
+                fresh = prepared
             else:
                 fresh, library = await self._brought_up(known, device, photos, library, now)
             made = Show(device, photos, mark, fresh, hour)

@@ -86,6 +86,15 @@ def test_a_device_that_gets_an_interval_stays_where_it_is(backend: server.Backen
     assert backend.admin.get("/api/devices/frame/next").json()["imageId"] == due
 
 
+@pytest.mark.parametrize("interval", [0, FOREVER])
+def test_a_gap_that_is_changed_is_told_at_once(backend: server.BackendServer, interval: int) -> None:
+    finished(backend, 1, "frame")
+    for gap in (3, 5):
+        put(backend, "frame", interval=interval, gap=gap, pairing=False)
+        for _ in range(2):
+            assert backend.admin.get("/api/devices/frame/next").json()["gap"] == gap
+
+
 def test_captions_are_told_to_who_asks(backend: server.BackendServer) -> None:
     backend.add_device("frame")
     taken = "2019:07:14 18:30:05"

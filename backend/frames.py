@@ -122,6 +122,7 @@ class Frames:
             async with show.making:  # who waited here finds what others have made meanwhile
                 have |= {entry: show.made[entry] for entry in wanted if entry in show.made}
                 have |= await self._make_lacking(show, [entry for entry in wanted if entry not in have])
+                show.made |= have  # where there was no room for all, others have been forgotten
         return [
             msgspec.structs.replace(have[entry], entry=name_of(epoch, entry))
             for epoch, entry in places
@@ -158,12 +159,11 @@ class Frames:
                     return None
                 continue  # others took the last ones meanwhile, and a new round begins
             show.bag = msgspec.structs.replace(bag, shown=bag.shown + 1)
-            if show.ahead_shown:  # many ask: what they would wait for is begun before
+            if show.noted.ahead:  # many ask: what they would wait for is begun before
                 self._positions.keep_ahead(show)
                 if show.library is not None and show.preparing is None and 2 * bag.shown > len(bag.entries):
                     show.preparing = asyncio.create_task(self._round(show, bag.epoch + 1))
-            if show.kept_shown <= bag.shown:
-                await self._positions.keep(show, bag.shown + 1)
+            await self._positions.keep(show, bag.shown + 1)
             place = bag.epoch, bag.entries[bag.shown]
             if place[1] not in show.made:  # of a frame that moves on, the next ones are asked for soon
                 following = bag.entries[bag.shown : bag.shown + MADE_AHEAD]

@@ -12,6 +12,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
 from backend.database import Database, bags
 from backend.show import Show, ahead_after
 
@@ -28,43 +31,56 @@ class Positions:
 
     async def keep(self, show: Show, shown: int) -> None:
         """Return once it is durable that so many entries of the show's round were given."""
-        while show.kept_shown < shown and self._may_write():
-            show.waiting += 1
+        noted = show.noted
+        while noted.shown < shown and self._may_write():
+            noted.waiting += 1
             try:
                 await asyncio.shield(self._writing(show))
             finally:
-                show.waiting -= 1
+                noted.waiting -= 1
+        noted.given = max(noted.given, shown)
 
     def keep_ahead(self, show: Show) -> None:
         """Have more noted in time where many ask, so that nobody waits for it."""
-        left = show.kept_shown - show.bag.shown
-        if left <= show.ahead_shown // 2 and show.kept_shown < len(show.bag.entries) and self._may_write():
-            self._writing(show).add_done_callback(_told_if_failed)
+        noted = show.noted
+        left = noted.shown - show.bag.shown
+        if left <= noted.ahead // 2 and noted.shown < len(show.bag.entries) and self._may_write():
+            self._writing(show)
 
     def _writing(self, show: Show) -> asyncio.Task[None]:
-        if show.keeping is None:
-            show.keeping = asyncio.create_task(self._write(show))
-        return show.keeping
+        if show.noted.writing is None:
+            show.noted.writing = asyncio.create_task(self._write(show))
+            show.noted.writing.add_done_callback(_told_if_failed)
+        return show.noted.writing
 
     async def _write(self, show: Show) -> None:
-        bag = show.bag
-        noted = show.to_note()
+        bag, noted, shown = show.bag, show.noted, show.to_note()
         try:
-            await self._database.write(bags.move, show.device.id, bag.version, noted)
-            show.kept_shown = noted
-            given = show.bag.shown - bag.shown if show.bag.version == bag.version else 0
-            show.ahead_shown = ahead_after(max(show.waiting, given), show.ahead_shown)
+            await self._database.write(bags.move, show.device.id, bag.version, shown)
+            given = show.bag.shown - bag.shown if show.noted is noted else 0
+            noted.shown, noted.ahead = shown, ahead_after(noted.waiting, given, noted.ahead)
+        except Exception:
+            if show.noted is noted:  # whoever waited gets nothing, and asks again
+                left = min(show.bag.shown, max(noted.shown, noted.given))
+                show.bag = msgspec.structs.replace(show.bag, shown=left)
+            raise
         finally:
-            show.keeping = None
+            noted.writing = None
 
     async def close(self, shows: Iterable[Show]) -> None:
         """Take back what was noted of these and not given."""
         for show in shows:
-            if not show.bag.interval and self._may_write():
-                await self._database.write(bags.move_back, show.device.id, show.bag.version, show.bag.shown)
+            try:
+                if show.noted.writing is not None:
+                    await asyncio.wait([show.noted.writing])
+                bag, noted = show.bag, show.noted
+                if not bag.interval and noted.shown > bag.shown and self._may_write():
+                    await self._database.write(bags.move_back, show.device.id, bag.version, bag.shown, noted.shown)
+            except SQLAlchemyError as error:
+                log.warning("%s skips photos that nobody was given: %s", show.device.id, error)
 
 
 def _told_if_failed(writing: asyncio.Task[None]) -> None:
     """Of a writing that nobody may be waiting for; whoever needs it begins another one."""
     if not writing.cancelled() and (error := writing.exception()) is not None:
-        log.warning("positions of frames could not be noted ahead of time: %s", error)
+        log.warning("where a frame is could not be noted: %s", error)

@@ -15,15 +15,36 @@ from contract.frame_messages import QueueEntry
 from contract.halves import half_size
 
 AHEAD_EACH = 8
-"""Entries noted ahead for each call that came during the last writing, if there were several."""
+"""Entries noted ahead for each call that waited for the last writing, if there were several."""
 MOST_AHEAD = 256
 CALM = 16
 """Of what was noted ahead, so small a part is noted by the next writing during which no other call comes."""
 
 
-def ahead_after(asked: int, before: int) -> int:
-    """How many entries the next writing notes ahead, after one during which so many calls came; pure."""
-    return min(MOST_AHEAD, AHEAD_EACH * asked) if asked > 1 else before // CALM
+def ahead_after(waited: int, given: int, before: int) -> int:
+    """How many entries the next writing notes ahead; pure.
+
+    `waited` calls waited for this one, and `given` entries were given meanwhile. Only calls that wait together show
+    that several frames ask at once: for one that asks fast, what was noted ahead `before` becomes less each time.
+    """
+    if waited > 1:
+        return min(MOST_AHEAD, AHEAD_EACH * waited)
+    return min(AHEAD_EACH * given, before // 2) if given > 1 else before // CALM
+
+
+class Noted:
+    """What the database says of one version of a bag, and what was given of it."""
+
+    def __init__(self, shown: int, ahead: int = 0) -> None:
+        self.shown = shown
+        """Entries that are noted as given."""
+        self.given = shown
+        """Entries up to the last one that somebody got."""
+        self.ahead = ahead
+        """Entries that the next writing notes ahead of time."""
+        self.waiting = 0
+        """Calls that wait for the writing that is under way."""
+        self.writing: asyncio.Task[None] | None = None
 
 
 class Show:
@@ -36,8 +57,10 @@ class Show:
         self.bag = bag
         self.hour = hour
         self.stamp = -1
+        self.photos_stamp = -1
         self.rest_until = 0.0
         self.behind = False
+        self.doubted = False
         self.ahead: list[Bag] = []
         self.preparing: asyncio.Task[Bag] | None = None
         self.library: Library | None = None
@@ -46,16 +69,16 @@ class Show:
         self.making = asyncio.Lock()
         self.bodies: dict[object, Any] = {}
         self.bodies_slot = -1
-        self.kept_shown = bag.shown
-        self.keeping: asyncio.Task[None] | None = None
+        self.noted = Noted(bag.shown)
         self.waiting = 0
-        self.ahead_shown = 0
+        """Calls that wait for the next round, or for what has changed."""
 
     def follow(self, before: Show) -> None:
         """Take over what is still right of the show that this one replaces."""
-        self.ahead_shown = before.ahead_shown
         if self.bag is before.bag:
-            self.kept_shown = before.kept_shown
+            self.noted = before.noted
+        else:
+            self.noted.ahead = ahead_after(before.waiting, 0, before.noted.ahead)
         if (before.mark.pictures, shape_of(before.device)) == (self.mark.pictures, shape_of(self.device)):
             self.made = before.made  # another round of the same pictures
             if told_of(before.device) == told_of(self.device):
@@ -71,12 +94,11 @@ class Show:
 
     def to_note(self) -> int:
         """How many entries to note as given: those that were, and where many ask at once some that will be."""
-        return max(self.bag.shown, min(self.bag.shown + self.ahead_shown, len(self.bag.entries)))
+        return max(self.bag.shown, min(self.bag.shown + self.noted.ahead, len(self.bag.entries)))
 
     def doubt(self) -> None:
         """Have the database asked again at the next question."""
-        self.stamp, self.rest_until = -1, 0.0
-        self.mark = self.mark._replace(version=-1)
+        self.stamp, self.rest_until, self.doubted = -1, 0.0, True
 
     def slot(self, now: float) -> int:
         """What differs between two entries that are due."""

@@ -20,7 +20,7 @@ from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag, Library
 from backend.playlist.filters import hour_of
 from backend.playlist.pairs import HalfFacts
-from backend.show import Show, ahead_after, half_of, shape_of
+from backend.show import Show, half_of, shape_of
 from contract.frame_messages import FrameFilters
 
 SMALL_LIBRARY = 2000
@@ -88,7 +88,7 @@ class Shows:
             if shape_of(show.device) != shape_of(device):
                 return False
             show.be_of(device)  # so that they are not compared again until the devices are read again
-        if show.is_over(self._clock()):
+        if show.is_over(self._clock()) or self._is_unkept(show):
             return False
         return show.stamp == stamp and not (show.behind and time.monotonic() >= show.rest_until)
 
@@ -105,49 +105,58 @@ class Shows:
                 mark, photos, known, library = show.mark, show.photos, show.bag, show.library
                 prepared = show.ahead[0] if show.ahead and not show.bag.interval else None
             else:
+                if show is not None:
+                    show.stamp = -1  # whoever asks meanwhile waits
                 mark = await self._database.read(bags.mark, device.id, device.key)
-                if show is not None and shape_of(show.device) == shape_of(device) and not show.is_over(now):
-                    same = (show.mark, show.hour) == (mark, hour)
-                    grown = show.mark.version == mark.version and show.mark.pictures[0] <= mark.pictures[0]
-                    if same or (grown and time.monotonic() < show.rest_until):
-                        show.be_of(device)
-                        show.behind = not same
-                        return show
+                if show is not None and self._stays(show, device, mark, hour, now):
+                    return show
                 photos = await self._database.read(bags.photos, device.key, half_of(device), filters, now)
-                # What was given since the bag was read is only known here.
-                found = show.bag if show is not None and show.bag.version == mark.version else None
-                known = found or (await self._database.read(bags.read, device.id) if mark.version else None)
+                # What was given since the bag was read, or made while nothing could be kept, is only known here.
+                ours = show is not None and mark.version in (show.bag.version, show.mark.version)
+                known = show.bag if show is not None and ours else None
+                known = known or (await self._database.read(bags.read, device.id) if mark.version else None)
             if prepared is not None:
                 fresh = prepared
             else:
                 fresh, library = await self._brought_up(known, device, photos, library, now)
             made = Show(device, photos, mark, fresh, hour)
+            made.photos_stamp = stamp
             if len(photos.photos) > SMALL_LIBRARY:
                 made.rest_until = time.monotonic() + (time.monotonic() - began) / BUSY_SHARE
             if show is not None:
                 made.follow(show)
-                made.ahead_shown = ahead_after(show.waiting, show.ahead_shown)
             if not device.interval_seconds and len(photos.photos) <= SMALL_LIBRARY:
                 made.library = library  # the next round begins soon
-            if fresh is not known and self._may_write() and not await self._keep(made, known):
-                show = None  # another backend was first
-                continue
+            if fresh.version != mark.version and self._may_write():
+                if not await self._database.write(bags.keep, device.id, fresh, mark.version):
+                    show = None  # another backend was first
+                    continue
+                made.mark, made.noted.shown = mark._replace(version=fresh.version), fresh.shown
             return made
         raise Unavailable("another backend changes what this device shows; try again")
 
     @staticmethod
     def _has_only_ended(show: Show, device: DeviceRow, hour: int, stamp: int) -> bool:
-        """Whether nothing has changed since the show was level, so that the next round is made of what is known."""
-        same = (show.stamp, show.hour, show.behind) == (stamp, hour, False) and show.mark.version == show.bag.version
-        return same and shape_of(show.device) == shape_of(device)
+        """Whether nothing has changed since its photos were read, so that the next round is made of what is known."""
+        unchanged = (show.stamp, show.photos_stamp, show.hour) == (stamp, stamp, hour) and not show.behind
+        kept = show.mark.version == show.bag.version
+        return unchanged and kept and shape_of(show.device) == shape_of(device)
 
-    async def _keep(self, show: Show, known: Bag | None) -> bool:
-        noted = 0 if show.bag.interval else show.to_note()
-        kept = msgspec.structs.replace(show.bag, shown=noted)
-        if not await self._database.write(bags.keep, show.device.id, kept, known.version if known else 0):
+    def _stays(self, show: Show, device: DeviceRow, mark: bags.Mark, hour: int, now: float) -> bool:
+        """Whether the show is right, or may be behind for a while, as the database's mark says."""
+        if show.doubted or show.is_over(now) or shape_of(show.device) != shape_of(device) or self._is_unkept(show):
             return False
-        show.mark, show.kept_shown = show.mark._replace(version=show.bag.version), noted
+        same = (show.mark, show.hour) == (mark, hour)
+        grown = show.mark.version == mark.version and show.mark.pictures[0] <= mark.pictures[0]
+        if not same and not (grown and time.monotonic() < show.rest_until):
+            return False
+        show.be_of(device)
+        show.behind = not same
         return True
+
+    def _is_unkept(self, show: Show) -> bool:
+        """Whether a bag was made when nothing could be kept, and now it can."""
+        return show.bag.version != show.mark.version and self._may_write()
 
     async def _brought_up(
         self, bag: Bag | None, device: DeviceRow, photos: bags.Photos, library: Library | None, now: float

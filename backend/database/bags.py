@@ -188,10 +188,11 @@ def move(connection: Connection, device_id: str, version: int, shown: int) -> No
     connection.execute(_MOVE, {"of_device": device_id, "of_version": version, "now_shown": shown})
 
 
-def move_back(connection: Connection, device_id: str, version: int, shown: int) -> None:
-    """Note that fewer entries of this bag were given than was noted ahead of time."""
-    same = (bags.c.device_id == device_id) & (bags.c.version == version) & (bags.c.shown > shown)
-    connection.execute(update(bags).where(same).values(shown=shown))
+def move_back(connection: Connection, device_id: str, version: int, shown: int, noted: int) -> None:
+    """Note that fewer entries of this bag were given than was noted ahead of time, unless others have given more."""
+    same = (bags.c.device_id == device_id) & (bags.c.version == version)
+    ours = bags.c.shown.between(shown + 1, noted)
+    connection.execute(update(bags).where(same, ours).values(shown=shown))
 
 
 def forget(connection: Connection, device_id: str) -> None:

@@ -32,7 +32,10 @@ class Place:
 
     def new_show(self, bag: Bag) -> Show:
         """What takes the place of a show when photos have changed and the round has not."""
-        return Show(cast(Any, SimpleNamespace(id=DEVICE)), cast(Any, None), cast(Any, None), bag, 0)
+        made = Show(cast(Any, SimpleNamespace(id=DEVICE)), cast(Any, None), cast(Any, None), bag, 0)
+        if bag is not self.bag:
+            made.noted = self.show.noted
+        return made
 
     async def begin(self) -> None:
         assert await self.database.write(bags.keep, DEVICE, self.bag, 0)
@@ -111,10 +114,13 @@ def test_nothing_is_noted_beyond_the_end_of_a_round_or_for_another_one(place: Pl
     asyncio.run(run())
 
 
-@given(st.integers(0, 1000), st.integers(0, MOST_AHEAD))
-def test_what_is_noted_ahead_is_bounded_and_ends_soon_when_the_crowd_has_gone(waited: int, before: int) -> None:
-    ahead = ahead_after(waited, before)
+@given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, MOST_AHEAD))
+def test_what_is_noted_ahead_is_bounded_and_ends_soon_when_the_crowd_has_gone(
+    waited: int, given: int, before: int
+) -> None:
+    ahead = ahead_after(waited, given, before)
     assert 0 <= ahead <= MOST_AHEAD
+    assert waited > 1 or ahead <= before // 2
     for _ in range(3):
-        ahead = ahead_after(1, ahead)
+        ahead = ahead_after(1, 1, ahead)
     assert ahead == 0

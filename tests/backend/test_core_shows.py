@@ -1,4 +1,4 @@
-"""Rounds of a frame without an interval: what one costs the database, and where many at once are when all ends."""
+"""Rounds of a frame without an interval: every photo once, whoever asks, and whatever ends or fails meanwhile."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import Any, cast
 import msgspec
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from backend.database import Database, bags
 from backend.frame_answers import nameless_answer
 from backend.frame_entries import EntryMaker
-from backend.frames import Frames
+from backend.frames import ENTRIES_KEPT, Frames
 from backend.playlist.pairs import Entry
 from backend.services import PASSING
 from backend.shows import Shows
@@ -47,8 +48,13 @@ class Wall:
     def __init__(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: Counter[str] = Counter()
 
+        self.photos = PHOTOS
+        self.may_write = True
+        self.fails: Callable[[str], Exception | None] = lambda query: None
+        """What fails after its change was committed, by the query's name."""
+
         def photos(connection: Connection, *_: object) -> bags.Photos:
-            return bags.Photos(PHOTOS, frozenset())
+            return bags.Photos(self.photos, frozenset())
 
         monkeypatch.setattr(bags, "photos", photos)
         self.database = Database(f"sqlite:///{file}")
@@ -56,13 +62,17 @@ class Wall:
         self.database.passing, self.database.private = PASSING, frozenset({bags.keep})
         for name in ("read", "write"):
             monkeypatch.setattr(self.database, name, self._counted(getattr(self.database, name)))
-        shows = Shows(self.database, time.time, new_seed=lambda: "seed")
-        self.frames = Frames(self.database, shows, cast(EntryMaker, Maker()), time.time)
+        shows = Shows(self.database, time.time, may_write=lambda: self.may_write, new_seed=lambda: "seed")
+        maker = cast(EntryMaker, Maker())
+        self.frames = Frames(self.database, shows, maker, time.time, may_write=lambda: self.may_write)
 
     def _counted(self, method: Callable[..., Any]) -> Callable[..., Any]:
         async def counting(query: Callable[..., Any], *args: Any) -> Any:
             self.asked[query.__name__] += 1
-            return await method(query, *args)
+            answer = await method(query, *args)
+            if (error := self.fails(query.__name__)) is not None:
+                raise error
+            return answer
 
         return counting
 
@@ -144,6 +154,75 @@ def test_a_crowd_leaves_nothing_noted_ahead_to_a_frame_by_itself(new_wall: Any) 
             kept = await wall.database.read(bags.read, "wall")
             assert kept is not None
             assert (kept.epoch, kept.shown) == (show.bag.epoch, show.bag.shown)
+
+    asyncio.run(run())
+
+
+def test_no_photo_is_lost_where_more_are_asked_for_at_once_than_are_kept_in_memory(new_wall: Any) -> None:
+    async def run() -> None:
+        wall = new_wall()
+        wall.photos = tuple(f"{number:032x}" for number in range(ENTRIES_KEPT + 88))
+        given = await wall.crowd(16, len(wall.photos) // 8)
+        assert set(Counter(given).values()) == {2}
+
+    asyncio.run(run())
+
+
+def test_an_end_in_order_takes_back_nothing_that_another_backend_gave(new_wall: Any) -> None:
+    async def run() -> None:
+        old = new_wall()
+        seen = await old.take(10)
+        new = new_wall()
+        seen += await new.take(5)
+        await old.frames.close()
+        await new.frames.close()
+        seen += await new_wall().take(len(PHOTOS) - 15)
+        assert sorted(seen) == sorted(PHOTOS)
+
+    asyncio.run(run())
+
+
+def test_a_round_whose_keeping_nobody_heard_of_is_given_whole(new_wall: Any) -> None:
+    async def run() -> None:
+        wall = new_wall()
+        await wall.crowd(8, len(PHOTOS) // 8)
+        wall.fails = lambda query: OperationalError("keep", {}, OSError("lost")) if query == "keep" else None
+        with pytest.raises(OperationalError):
+            await wall.take(1)
+        wall.fails = lambda query: None
+        assert sorted(await wall.take(len(PHOTOS))) == sorted(PHOTOS)
+
+    asyncio.run(run())
+
+
+def test_what_was_given_before_a_takeover_ended_does_not_come_again(new_wall: Any) -> None:
+    async def run() -> None:
+        await new_wall().take(10)
+        wall = new_wall()
+        wall.may_write = False
+        wall.photos = (*PHOTOS, *(f"{number:032x}" for number in range(100, 110)))  # newer than what was kept
+        known = await wall.database.read(bags.read, "wall")
+        seen = [entry[0] for entry in known.entries[: known.shown]] + await wall.take(25)
+        wall.may_write = True
+        seen += await wall.take(5)
+        after = new_wall()
+        after.photos = wall.photos
+        seen += await after.take(10)
+        assert sorted(seen) == sorted(wall.photos)
+
+    asyncio.run(run())
+
+
+def test_what_could_not_be_noted_was_not_given_and_comes_next(new_wall: Any) -> None:
+    async def run() -> None:
+        wall = new_wall()
+        seen = await wall.take(3)
+        wall.fails = lambda query: OperationalError("move", {}, OSError("disk full")) if query == "move" else None
+        failed = await asyncio.gather(*(wall.take(1) for _ in range(6)), return_exceptions=True)
+        assert all(isinstance(one, OperationalError) for one in failed)
+        wall.fails = lambda query: None
+        seen += await wall.crowd(4, (len(PHOTOS) - 4) // 4)
+        assert len(set(seen)) == len(seen) == len(PHOTOS) - 1
 
     asyncio.run(run())
 

@@ -9,6 +9,7 @@ rows are read, so whoever wins, the last one has read the last change.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ T = TypeVar("T")
 JSON = "application/json"
 ATTEMPTS = 8
 """Rounds against other writers of one record; each round at least one of them succeeds."""
+GIVE_WAY_SECONDS = 0.01
+"""How long to give way to other writers after the first round, at most; twice as long after each further one."""
 REMEMBERED = 20_000
 """Records whose generation is remembered, so that the next writing need not ask for it."""
 AT_ONCE = 500
@@ -38,12 +41,15 @@ class Records:
         bucket: Bucket,
         in_bucket: Callable[..., Awaitable[Any]],
         confirm: Callable[[], Awaitable[None]],
+        *,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`in_bucket` runs a blocking call of the bucket in a bounded pool of threads."""
+        """`in_bucket` runs a blocking call of the bucket in a bounded pool of threads; `jitter` gives 0 to 1."""
         self._database = database
         self._bucket = bucket
         self._in_bucket = in_bucket
         self._confirm = confirm
+        self._jitter = jitter
         self._known: dict[str, tuple[int, str]] = {}
         """The revision and the generation of records that this process wrote, oldest first."""
         self._devices: tuple[int, str] | None = None
@@ -77,13 +83,14 @@ class Records:
     async def keep_devices(self) -> int:
         """Return once the devices' record says what the database says; its revision."""
         async with self._devices_lock:
-            for _ in range(ATTEMPTS):
+            for attempt in range(ATTEMPTS):
                 known = self._devices[1] if self._devices else await self._generation(object_names.DEVICES)
                 record: DevicesRecord = await self._database.read(recorded.read_devices)
                 try:
                     generation = await self._put(object_names.DEVICES, record, known)
                 except ObjectChanged:
                     self._devices = None
+                    await self._give_way(attempt)
                     await self._confirm()
                     continue
                 self._devices = (record.revision, generation)
@@ -122,13 +129,18 @@ class Records:
     async def _write_over(self, image_id: str) -> None:
         """Write a record whose generation has to be asked for first."""
         name = object_names.record(image_id)
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             generation = await self._generation(name)
             await self._confirm()  # whoever has taken over writes what we do not know of
             records = await self._read([image_id])
             if not records or await self._put_record(records[0], generation):
                 return
+            await self._give_way(attempt)
         raise _crowded(name)
+
+    async def _give_way(self, attempt: int) -> None:
+        """Wait for a time by chance, so that one of the writers is not the last one again and again."""
+        await asyncio.sleep(self._jitter() * GIVE_WAY_SECONDS * 2**attempt)
 
     async def _put_record(self, record: ImageRecord, generation: str) -> bool:
         """Whether the record was written over this generation of it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -84,7 +85,24 @@ def check(bag: Bag, library: Library, *, begun: bool = False) -> None:
         assert seen.isdisjoint(bag.entries[0])
 
 
-@given(libraries, seeds, intervals)
+Trial = Callable[[int], None]
+"""Tries a property with so many examples."""
+
+
+def of(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Trial]:
+    """A property that can be tried with few and with many examples in one process."""
+
+    def decorate(holds: Callable[..., None]) -> Trial:
+        @functools.wraps(holds)
+        def tried(examples: int) -> None:
+            settings(max_examples=examples, deadline=None)(given(*strategies)(holds))()
+
+        return tried
+
+    return decorate
+
+
+@of(libraries, seeds, intervals)
 def rounds_follow_each_other_for_ever(photos: list[Photo], seed: str, interval: int) -> None:
     library = library_of(photos)
     first = rules.first_round(seed, interval, library, START)
@@ -101,7 +119,7 @@ def rounds_follow_each_other_for_ever(photos: list[Photo], seed: str, interval: 
         assert len(lonely) <= 2  # one too many, or one that was parted at the seam
 
 
-@given(libraries, libraries, seeds, intervals, st.integers(0, 40))
+@of(libraries, libraries, seeds, intervals, st.integers(0, 40))
 def photos_come_and_go(before: list[Photo], after: list[Photo], seed: str, interval: int, steps: int) -> None:
     old, new = library_of(before), library_of(after)
     bag = rules.first_round(seed, interval, old, START)
@@ -131,7 +149,7 @@ def photos_come_and_go(before: list[Photo], after: list[Photo], seed: str, inter
         assert first <= 1 + bool(interval)
 
 
-@given(libraries, seeds, st.sampled_from([1, 60, 300]), st.lists(st.integers(0, 5_000), max_size=12))
+@of(libraries, seeds, st.sampled_from([1, 60, 300]), st.lists(st.integers(0, 5_000), max_size=12))
 def the_time_alone_says_what_is_shown(photos: list[Photo], seed: str, interval: int, steps: list[int]) -> None:
     """Two readers, one that asks often and one that asks once, are told the same in the same slot."""
     library = library_of(photos)
@@ -149,7 +167,7 @@ def the_time_alone_says_what_is_shown(photos: list[Photo], seed: str, interval: 
         assert rules.position(bag, begins + interval - 0.001) == place
 
 
-@given(libraries, seeds, intervals, intervals, st.integers(0, 40))
+@of(libraries, seeds, intervals, intervals, st.integers(0, 40))
 def another_interval_goes_on_where_the_device_was(
     photos: list[Photo], seed: str, before: int, after: int, steps: int
 ) -> None:
@@ -166,7 +184,7 @@ def another_interval_goes_on_where_the_device_was(
         assert rules.position(changed, now) == place
 
 
-@given(libraries, libraries, seeds, intervals, st.integers(0, 40))
+@of(libraries, libraries, seeds, intervals, st.integers(0, 40))
 def partners_are_sought_for_all_who_need_one(
     before: list[Photo], after: list[Photo], seed: str, interval: int, steps: int
 ) -> None:
@@ -193,26 +211,15 @@ PROPERTIES = (
 )
 
 
-def tried(holds: Callable[[], None], examples: int) -> None:
-    """Settings of their own cannot be given to one function twice, as both forms of a test would."""
-    before = settings.get_current_profile_name()
-    settings.register_profile("libraries", max_examples=examples, deadline=None)
-    settings.load_profile("libraries")
-    try:
-        holds()
-    finally:
-        settings.load_profile(before)
-
-
 @pytest.mark.parametrize("holds", PROPERTIES, ids=lambda holds: holds.__name__)
-def test_of_any_library(holds: Callable[[], None]) -> None:
-    tried(holds, 40)
+def test_of_any_library(holds: Trial) -> None:
+    holds(40)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("holds", PROPERTIES, ids=lambda holds: holds.__name__)
-def test_of_thousands_of_libraries(holds: Callable[[], None]) -> None:
-    tried(holds, 4000)
+def test_of_thousands_of_libraries(holds: Trial) -> None:
+    holds(4000)
 
 
 def test_of_thousands_of_small_libraries() -> None:

@@ -7,7 +7,7 @@ following rounds follows from seed and round, so that they can be looked at befo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 import msgspec
 from msgspec import Struct
@@ -72,9 +72,12 @@ def to_be_compared(bag: Bag | None, photos: frozenset[str], halves: frozenset[st
     """The halves that `brought_up` may look for partners of: all at the end of a round."""
     if bag is None or (place := position(bag, now)) >= len(bag.entries):
         return halves
-    settled = {photo for entry in bag.entries[: _kept(bag, place)] for photo in entry}
-    settled |= {photo for entry in bag.entries[_kept(bag, place) :] if photos.issuperset(entry) for photo in entry[1:]}
-    settled |= {entry[0] for entry in bag.entries if len(entry) > 1 and photos.issuperset(entry)}
+    settled = {photo for entry in bag.entries[:place] for photo in entry}
+    for entry in bag.entries[place:]:
+        if len(entry) > 1 and halves.issuperset(entry):
+            settled.update(entry)
+    for entry in bag.entries[place : _kept(bag, place)]:
+        settled.update(_left(entry, photos)[:1])  # who stays on the screen, alone if it has to
     return halves - settled
 
 
@@ -175,7 +178,7 @@ def _with_photos(bag: Bag, place: int, library: Library) -> Bag:
     )
 
 
-def _left(entry: Entry, present: set[str]) -> Entry:
+def _left(entry: Entry, present: Set[str]) -> Entry:
     return tuple(photo for photo in entry if photo in present)
 
 

@@ -73,12 +73,15 @@ def flat(entries: tuple[tuple[str, ...], ...]) -> list[str]:
     return [photo for entry in entries for photo in entry]
 
 
-def check(bag: Bag, library: Library, *, begun: bool = False) -> None:
-    """What holds of every round; of one that was `begun` when photos changed, the first entry has had its turn."""
+def check(bag: Bag, library: Library, *, begun: bool = False, place: int = 0) -> None:
+    """What holds of every round; of one that was `begun` when photos changed, the first entry has had its turn.
+
+    Those before `place` were shown as what they were then: of their photos, none need be a half any more.
+    """
     assert sorted(flat(bag.entries)) == sorted(library.photos)  # each once, and so nobody twice or with itself
-    for entry in bag.entries:
+    for number, entry in enumerate(bag.entries):
         assert len(entry) in (1, 2)
-        if len(entry) == 2:
+        if len(entry) == 2 and number >= place:
             assert set(entry) <= set(library.halves)
     seen = set(bag.before)
     if bag.entries and set(library.photos) - seen and not begun:
@@ -128,9 +131,9 @@ def photos_come_and_go(before: list[Photo], after: list[Photo], seed: str, inter
     if not interval:
         bag = msgspec.structs.replace(bag, shown=place)
     changed = rules.brought_up(bag, interval, new, now)
-    check(changed, new)
-    assert level(changed, new, now)
     position = rules.position(changed, now)
+    check(changed, new, place=position)
+    assert level(changed, new, now)
     if changed.epoch != bag.epoch:  # the round was over, or nothing of it was left
         assert position == 0
         return
@@ -220,6 +223,16 @@ def test_of_any_library(holds: Trial) -> None:
 @pytest.mark.parametrize("holds", PROPERTIES, ids=lambda holds: holds.__name__)
 def test_of_thousands_of_libraries(holds: Trial) -> None:
     holds(4000)
+
+
+@pytest.mark.parametrize(
+    ("interval", "halves", "asked"),
+    [(0, "ac", "ac"), (0, "abc", "c"), (60, "bc", "bc"), (60, "ac", "c"), (60, "abc", "c")],
+)
+def test_who_loses_a_partner_is_looked_at_for_another_one(interval: int, halves: str, asked: str) -> None:
+    """With an interval the pair is on the screen, and its first photo stays there."""
+    bag = Bag(seed="", interval=interval, first_slot=0, entries=(("a", "b"), ("c",)), halves=3)
+    assert rules.to_be_compared(bag, frozenset("abc"), frozenset(halves), 0.0) == set(asked)
 
 
 def test_of_thousands_of_small_libraries() -> None:

@@ -1,5 +1,5 @@
 // The page of the frames: add, change, remove, and keep up with what each shows.
-import { byId, call, confirmed, follow, part, say } from "./tools.js";
+import { byId, call, confirmed, follow, oneAtATime, part, say } from "./tools.js";
 
 const dialog = byId("edit");
 const form = byId("edit-form");
@@ -120,16 +120,13 @@ async function refresh() {
   }
 }
 
-let asked = false;
-follow({
-  counts: async () => { // pictures were made: how many are ready, and what comes next, may be another
-    if (asked || document.querySelector("dialog[open]")) return;
-    if (document.querySelector(".device")?.parentElement.contains(document.activeElement)) return countsOnly();
-    asked = true;
-    await refresh();
-    asked = false;
-  },
-});
+// Pictures were made: how many are ready, and what comes next, may be another. An open dialog is not disturbed.
+const keepUp = oneAtATime(
+  () => (byId("devices").contains(document.activeElement) ? countsOnly() : refresh()),
+  () => !document.querySelector("dialog[open]"),
+);
+follow({ changed: keepUp });
+document.addEventListener("close", keepUp, true);
 
 /** Only the numbers, so that what has the focus stays. */
 async function countsOnly() {

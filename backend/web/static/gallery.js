@@ -1,5 +1,5 @@
 // The gallery: filters that apply themselves, pages that follow on their own, and work on many photos at once.
-import { byId, call, confirmed, counted, eachOf, elementsOf, follow, part, say } from "./tools.js";
+import { byId, call, confirmed, counted, eachOf, elementsOf, follow, oneAtATime, part, say } from "./tools.js";
 
 const WATCHED = 100;
 const tiles = byId("tiles");
@@ -134,19 +134,16 @@ async function refresh(ids) {
   }
 }
 
-/** Whenever the numbers of the library change, unfinished photos are looked at again. */
+/** Whenever the library changes, unfinished photos are looked at again. */
 function liveStates() {
-  let asked = false;
+  const unfinished = () => [...tiles.querySelectorAll(".tile:not([data-state=complete])")].map((tile) => tile.dataset.id);
   follow({
-    counts: async (counts) => {
+    counts: (counts) => {
       for (const box of document.querySelectorAll("input[name=state]")) {
         const all = Object.values(counts).reduce((sum, one) => sum + one, 0);
         box.nextElementSibling.querySelector("b").textContent = (box.value ? counts[box.value] : all).toLocaleString("en");
       }
-      if (asked) return;
-      asked = true;
-      await refresh([...tiles.querySelectorAll(".tile:not([data-state=complete])")].map((tile) => tile.dataset.id));
-      asked = false;
     },
+    changed: oneAtATime(() => refresh(unfinished())),
   });
 }

@@ -1,5 +1,5 @@
 // The page of one photo: its focus is moved by hand, its pictures follow, and it can be processed again or deleted.
-import { byId, call, confirmed, follow, localTimes, part, say } from "./tools.js";
+import { byId, call, confirmed, follow, localTimes, oneAtATime, part, say } from "./tools.js";
 
 const photo = byId("photo");
 const [id, width, height] = [photo.dataset.id, Number(photo.dataset.width), Number(photo.dataset.height)];
@@ -141,12 +141,4 @@ byId("delete").addEventListener("click", async () => {
   }
 });
 
-let asked = false;
-follow({
-  counts: async () => {
-    if (asked || !busy) return;
-    asked = true;
-    await refresh();
-    asked = false;
-  },
-});
+follow({ changed: oneAtATime(async () => { if (busy) await refresh(); }) });

@@ -85,6 +85,26 @@ export const pause = (milliseconds) => new Promise((resolve) => { setTimeout(res
 
 export const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
+/** `work` as something to ask for: what is asked while it runs, or while it may not run, is done once afterwards and not
+ * forgotten. Ask again once it may. */
+export function oneAtATime(work, mayRun = () => true) {
+  let running = false;
+  let due = false;
+  return async () => {
+    due = true;
+    if (running) return;
+    running = true;
+    try {
+      while (due && mayRun()) {
+        due = false;
+        await work();
+      }
+    } finally {
+      running = false;
+    }
+  };
+}
+
 /** Follow the server's news while this page can be seen: {name: handler}, and `onState(open, over)`; `over` once nobody is
  * logged in any more. */
 export function follow(handlers, { whole = false, onState = () => {} } = {}) {

@@ -109,7 +109,7 @@ class _Timing:
     async def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
         headers.complete(req, resp, self._origins)
         elapsed = time.perf_counter() - req.context.began
-        self._services.metrics.answered(req.method, str(resp.status_code), elapsed)
+        self._services.metrics.requests.add(req.method, resp.status_code, elapsed)
 
 
 async def _bucket_failed(req: Request, resp: Response, error: BucketError, params: dict[str, Any]) -> None:

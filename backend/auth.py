@@ -61,8 +61,8 @@ def matches(given: str, expected: Sequence[str]) -> bool:
 
 def bearer(req: Request) -> str | None:
     """The bearer token of the Authorization header, or None."""
-    scheme, _, token = (req.get_header("Authorization") or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+    told = req.get_header("Authorization") or ""
+    return (told[7:].strip() or None) if told[:7].lower() == "bearer " else None
 
 
 class Authority:
@@ -97,8 +97,13 @@ class Authority:
             logs.redact(secret)
 
     async def require(self, access: Access, req: Request, device_id: str | None, now: float) -> None:
-        """Let the request pass, or raise Unauthorized or Forbidden. Unknown kinds of access are refused."""
+        """Let the request pass, or raise Unauthorized or Forbidden. Unknown kinds of access are refused.
+
+        A frame that came with its own token is the request's `context.device`.
+        """
         match access:
+            case Access.DEVICE:  # first, since frames ask most
+                await self._require_device(req, device_id, now)
             case Access.PUBLIC:
                 return
             case Access.PROCESSOR:
@@ -107,8 +112,6 @@ class Authority:
                 await self._require_timer(req)
             case Access.ADMIN:
                 await self._require_session(req, now)
-            case Access.DEVICE:
-                await self._require_device(req, device_id, now)
             case Access.METRICS:
                 token = bearer(req)
                 if token is None:
@@ -118,6 +121,8 @@ class Authority:
             case Access.PICTURE:
                 if not self.signature_holds(req.path, req.get_param("s") or ""):
                     await self._require_session(req, now)
+            case _:
+                raise Forbidden("nobody may do this")
 
     def _require_processor(self, req: Request) -> None:
         token = bearer(req)
@@ -147,8 +152,10 @@ class Authority:
         if token is None:
             await self._require_session(req, now)
             return
-        if await self._devices.of_token(digest(token), device_id or "") is None:
+        device = await self._devices.of_token(digest(token), device_id or "")
+        if device is None:
             raise Forbidden("this token is not that of the device")
+        req.context.device = device
 
     async def log_in(self, password: str, address: str, now: float) -> str | None:
         """A new session's id if the password is right, else None. Only its hash is kept.

@@ -11,7 +11,8 @@ from backend.frame_entries import without_captions
 from contract.frame_messages import NextEntry, QueueEntry
 
 _NO_NAME = "?"  # no entry is called so
-_HOLE = b'"entry":"?"'  # nobody's text can look like this, since quotes inside of JSON strings are escaped
+# Nobody's text can look like this, since quotes inside of JSON strings are escaped.
+_BEFORE, _BEHIND = b'"entry":"', b'"'
 
 
 class Body(NamedTuple):
@@ -30,7 +31,7 @@ class NamelessAnswer(NamedTuple):
 
     def named(self, name: str) -> Body:
         """The answer for the entry of this name, which `frame_entries.name_of` has made."""
-        return Body(b'%b"entry":"%b"%b' % (self.head, name.encode(), self.tail), f'"{self.hashed}.{name}"')
+        return Body(self.head + name.encode() + self.tail, f'"{self.hashed}.{name}"')
 
 
 def nameless_answer(entry: QueueEntry, *, until: float, gap: int, captions: bool) -> NamelessAnswer:
@@ -38,9 +39,9 @@ def nameless_answer(entry: QueueEntry, *, until: float, gap: int, captions: bool
     shown = entry if captions else without_captions(entry)
     told = NextEntry(**{**msgspec.structs.asdict(shown), "entry": _NO_NAME}, until=until, gap=gap)
     data = msgspec.json.encode(told)
-    head, hole, tail = data.partition(_HOLE)
+    head, hole, tail = data.partition(_BEFORE + _NO_NAME.encode() + _BEHIND)
     assert hole
-    return NamelessAnswer(head, tail, hashlib.blake2b(data, digest_size=12).hexdigest())
+    return NamelessAnswer(head + _BEFORE, _BEHIND + tail, hashlib.blake2b(data, digest_size=12).hexdigest())
 
 
 def etag_of(data: bytes) -> str:

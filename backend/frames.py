@@ -10,8 +10,8 @@ import msgspec
 import sqlalchemy as sa
 
 from backend.database import Database, bags
+from backend.database.devices import Device
 from backend.frame_entries import EntryMaker, name_of
-from backend.known_devices import DeviceRow
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag
 from backend.playlist.pairs import Entry
@@ -26,8 +26,8 @@ ENTRIES_KEPT = 512
 """Entries kept in memory for each device, 2 KB each."""
 MOST_ENTRIES_AHEAD = 50_000
 """So far ahead of time `after` may step."""
-MADE_AHEAD = 8
-"""Entries made at a time for a frame without an interval."""
+MADE_TOGETHER = 8
+"""Entries of a frame without an interval that are made at a time."""
 MOST_AFTER = 64
 """Characters."""
 
@@ -58,11 +58,11 @@ class Frames:
         """Note exactly where each device is."""
         await self._positions.close(self._shows.all())
 
-    async def show(self, device: DeviceRow) -> Show:
+    async def show(self, device: Device) -> Show:
         """What the device shows now."""
         return await self._shows.show(device)
 
-    async def due(self, device: DeviceRow, after: str | None) -> tuple[Show, QueueEntry] | None:
+    async def due(self, device: Device, after: str | None) -> tuple[Show, QueueEntry] | None:
         """The entry that is due, or the one behind `after`, without moving on; None without photos."""
         for _ in range(ATTEMPTS):
             show = await self.show(device)
@@ -146,7 +146,7 @@ class Frames:
         made = ((entry, self._maker.entry(key, entry, rows)) for entry in entries)
         return {entry: found for entry, found in made if found is not None}
 
-    async def take(self, device: DeviceRow) -> tuple[Show, Place] | None:
+    async def take(self, device: Device) -> tuple[Show, Place] | None:
         """The next entry of a device without interval, which moves on; None without photos.
 
         When this returns, it is noted as given, and `made` of the show has it.
@@ -160,20 +160,22 @@ class Frames:
                 continue  # others took the last ones meanwhile, and a new round begins
             show.bag = msgspec.structs.replace(bag, shown=bag.shown + 1)
             if show.noted.ahead:  # many ask: what they would wait for is begun before
+                show.noted.taken()
                 self._positions.keep_ahead(show)
                 if show.library is not None and show.preparing is None and 2 * bag.shown > len(bag.entries):
                     show.preparing = asyncio.create_task(self._round(show, bag.epoch + 1))
             await self._positions.keep(show, bag.shown + 1)
             place = bag.epoch, bag.entries[bag.shown]
-            if place[1] not in show.made:  # of a frame that moves on, the next ones are asked for soon
-                following = bag.entries[bag.shown : bag.shown + MADE_AHEAD]
-                await self.entries(show, [(place[0], entry) for entry in following])
+            if place[1] not in show.made:  # its neighbours are asked for soon, and one reading serves all who ask
+                first = bag.shown // MADE_TOGETHER * MADE_TOGETHER
+                together = bag.entries[first : first + MADE_TOGETHER]
+                await self.entries(show, [(place[0], entry) for entry in together])
             if place[1] in show.made:
                 return show, place
             show.doubt()
         return None
 
-    async def now_and_next(self, device: DeviceRow) -> tuple[QueueEntry | None, QueueEntry | None]:
+    async def now_and_next(self, device: Device) -> tuple[QueueEntry | None, QueueEntry | None]:
         """What the device shows now, as far as is known here, and what comes then; moves nothing on."""
         show = await self.show(device)
         places: list[Place] = await self.upcoming(show, None, 2)

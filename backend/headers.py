@@ -19,7 +19,8 @@ CORS_HEADERS = "Authorization, Content-Type"
 
 def begin(resp: Response) -> None:
     """Set what every answer carries unless its responder says otherwise."""
-    resp.set_headers(DEFAULTS)
+    for name, value in DEFAULTS.items():
+        resp.set_header(name, value)  # `set_headers` takes longer for so few
 
 
 def complete(req: Request, resp: Response, origins: Collection[str]) -> None:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
-
-import sqlalchemy as sa
 
 from backend.database import Database, devices
+from backend.database.devices import Device
 
 log = logging.getLogger(__name__)
-
-DeviceRow = sa.Row[Any]
 
 SEEN_SECONDS = 60
 """A device is noted as seen at most once in this time."""
 
 
-def _life(device: DeviceRow) -> tuple[str, float]:
+def _life(device: Device) -> tuple[str, float]:
     """A device that is made anew under its old id has not been seen yet."""
     return device.id, device.created_at
 
@@ -29,25 +25,27 @@ class KnownDevices:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._stamp = -1
-        self._by_id: dict[str, DeviceRow] = {}
-        self._by_name: dict[str, DeviceRow] = {}
-        self._by_token: dict[str, DeviceRow] = {}
+        self._by_id: dict[str, Device] = {}
+        self._by_name: dict[str, Device] = {}
+        self._by_token: dict[str, Device] = {}
         self._seen: dict[tuple[str, float], float] = {}
         self._refreshing: asyncio.Task[None] | None = None
         self._noting: set[asyncio.Task[None]] = set()
 
-    async def find(self, id_or_name: str) -> DeviceRow | None:
+    async def find(self, id_or_name: str) -> Device | None:
         """The device of this id, or else the first of this name, as older frames call `next`."""
-        await self._refresh()
+        if self._stamp < self._database.stamp():
+            await self._refresh()
         return self._find(id_or_name)
 
-    async def of_token(self, token_hash: str, id_or_name: str) -> DeviceRow | None:
+    async def of_token(self, token_hash: str, id_or_name: str) -> Device | None:
         """The device of this id or name, if that is the one whose token hashes to this."""
-        await self._refresh()
-        owner, wanted = self._by_token.get(token_hash), self._find(id_or_name)
-        return wanted if owner is not None and wanted is not None and owner.id == wanted.id else None
+        if self._stamp < self._database.stamp():
+            await self._refresh()
+        owner = self._by_token.get(token_hash)
+        return owner if owner is not None and owner is self._find(id_or_name) else None
 
-    def _find(self, id_or_name: str) -> DeviceRow | None:
+    def _find(self, id_or_name: str) -> Device | None:
         return self._by_id.get(id_or_name) or self._by_name.get(id_or_name)
 
     async def _refresh(self) -> None:
@@ -61,17 +59,17 @@ class KnownDevices:
     async def _read(self) -> None:
         stamp = self._database.stamp()  # before the reading: what is changed meanwhile is read again
         try:
-            rows = await self._database.read(devices.rows)
+            found = await self._database.read(devices.every)
         finally:
             self._refreshing = None
-        self._by_id = {row.id: row for row in rows}
-        self._by_name = {row.name: row for row in reversed(rows)}
-        self._by_token = {row.token_hash: row for row in rows if row.token_hash}
-        lives = {_life(row) for row in rows}
+        self._by_id = {device.id: device for device in found}
+        self._by_name = {device.name: device for device in reversed(found)}
+        self._by_token = {device.token_hash: device for device in found if device.token_hash}
+        lives = {_life(device) for device in found}
         self._seen = {life: at for life, at in self._seen.items() if life in lives}
         self._stamp = stamp
 
-    def note_seen(self, device: DeviceRow, now: float) -> None:
+    def note_seen(self, device: Device, now: float) -> None:
         """Note that the device has asked, beside its answer; if that fails, the log says so."""
         life = _life(device)
         last = self._seen.get(life)

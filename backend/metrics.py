@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from backend.request_times import RequestTimes
 
 
 class Metrics:
@@ -19,17 +21,8 @@ class Metrics:
         self.uploads = Counter("slideshow_uploads", "Uploads by outcome", ["outcome"], registry=self.registry)
         self.results = Counter("slideshow_results", "Variants reported", ["outcome"], registry=self.registry)
         self.failures = Counter("slideshow_failures", "Failures reported", registry=self.registry)
-        self._requests = Histogram(
-            "slideshow_request_seconds", "Time to answer", ["method", "status"], registry=self.registry
-        )
-        self._requests_of: dict[tuple[str, str], Histogram] = {}
-
-    def answered(self, method: str, status: str, seconds: float) -> None:
-        """Count a request of a known HTTP method, its answer's three digits and how long it took."""
-        of = self._requests_of.get((method, status))
-        if of is None:  # finding a child by its labels takes the library longer than counting
-            of = self._requests_of[method, status] = self._requests.labels(method, status)
-        of.observe(seconds)
+        self.requests = RequestTimes("slideshow_request_seconds", "Time to answer")
+        self.registry.register(self.requests)
 
     def page(self) -> bytes:
         """All of it in the Prometheus text format."""

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import Database, bags
-from backend.show import Show, ahead_after
+from backend.show import Show
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,7 @@ class Positions:
         bag, noted, shown = show.bag, show.noted, show.to_note()
         try:
             await self._database.write(bags.move, show.device.id, bag.version, shown)
-            given = show.bag.shown - bag.shown if show.noted is noted else 0
-            noted.shown, noted.ahead = shown, ahead_after(noted.waiting, given, noted.ahead)
+            noted.was_written(shown)
         except Exception:
             if show.noted is noted:  # whoever waited gets nothing, and asks again
                 left = min(show.bag.shown, max(noted.shown, noted.given))

@@ -6,30 +6,28 @@ import asyncio
 from typing import Any
 
 from backend.database import bags
+from backend.database.devices import Device
 from backend.frame_answers import NamelessAnswer
-from backend.known_devices import DeviceRow
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag, Library
 from backend.playlist.pairs import Entry
 from contract.frame_messages import QueueEntry
 from contract.halves import half_size
 
-AHEAD_EACH = 8
-"""Entries noted ahead for each call that waited for the last writing, if there were several."""
-MOST_AHEAD = 256
+AHEAD_EACH = 16
+"""Entries noted ahead for each call that comes together with others."""
+MOST_AHEAD = 512
 CALM = 16
-"""Of what was noted ahead, so small a part is noted by the next writing during which no other call comes."""
+"""Of what was noted ahead, so small a part is noted by the next writing if calls come one by one."""
 
 
-def ahead_after(waited: int, given: int, before: int) -> int:
+def ahead_after(together: int, before: int) -> int:
     """How many entries the next writing notes ahead; pure.
 
-    `waited` calls waited for this one, and `given` entries were given meanwhile. Only calls that wait together show
-    that several frames ask at once: for one that asks fast, what was noted ahead `before` becomes less each time.
+    `together` calls waited for this writing, or were answered in one turn of the event loop since the one before. That
+    happens only where several frames ask at once: for one that asks fast, what was noted ahead `before` is soon over.
     """
-    if waited > 1:
-        return min(MOST_AHEAD, AHEAD_EACH * waited)
-    return min(AHEAD_EACH * given, before // 2) if given > 1 else before // CALM
+    return min(MOST_AHEAD, max(AHEAD_EACH * together, before // 2)) if together > 1 else before // CALM
 
 
 class Noted:
@@ -44,13 +42,32 @@ class Noted:
         """Entries that the next writing notes ahead of time."""
         self.waiting = 0
         """Calls that wait for the writing that is under way."""
+        self.together = 0
+        """The most calls that were answered in one turn of the event loop since the last writing."""
+        self._this_turn = 0
         self.writing: asyncio.Task[None] | None = None
+
+    def taken(self) -> None:
+        """One more call takes an entry."""
+        self._this_turn += 1
+        if self._this_turn == 1:
+            asyncio.get_running_loop().call_soon(self._turn_ends)
+
+    def _turn_ends(self) -> None:
+        self.together = max(self.together, self._this_turn)
+        self._this_turn = 0
+
+    def was_written(self, shown: int) -> None:
+        """So many entries are noted as given now."""
+        self.shown = shown
+        self.ahead = ahead_after(max(self.waiting, self.together), self.ahead)
+        self.together = 0
 
 
 class Show:
     """What one device shows: for one set of photos and one version of its bag."""
 
-    def __init__(self, device: DeviceRow, photos: bags.Photos, mark: bags.Mark, bag: Bag, hour: int) -> None:
+    def __init__(self, device: Device, photos: bags.Photos, mark: bags.Mark, bag: Bag, hour: int) -> None:
         self.device = device
         self.photos = photos
         self.mark = mark
@@ -61,6 +78,8 @@ class Show:
         self.rest_until = 0.0
         self.behind = False
         self.doubted = False
+        self.doubtful: Bag | None = None
+        """The bag that was to follow, while nobody has heard whether it was kept."""
         self.ahead: list[Bag] = []
         self.preparing: asyncio.Task[Bag] | None = None
         self.library: Library | None = None
@@ -78,7 +97,7 @@ class Show:
         if self.bag is before.bag:
             self.noted = before.noted
         else:
-            self.noted.ahead = ahead_after(before.waiting, 0, before.noted.ahead)
+            self.noted.ahead = ahead_after(max(before.waiting, before.noted.together), before.noted.ahead)
         if (before.mark.pictures, shape_of(before.device)) == (self.mark.pictures, shape_of(self.device)):
             self.made = before.made  # another round of the same pictures
             if told_of(before.device) == told_of(self.device):
@@ -86,7 +105,7 @@ class Show:
         if self.photos is before.photos:
             self.rest_until = before.rest_until
 
-    def be_of(self, device: DeviceRow) -> None:
+    def be_of(self, device: Device) -> None:
         """Show the same for what has become of the device."""
         if told_of(self.device) != told_of(device):
             self.bodies, self.answers = {}, {}
@@ -106,19 +125,22 @@ class Show:
 
     def is_over(self, now: float) -> bool:
         """Whether a new round has to begin."""
-        return bag_rules.position(self.bag, now) >= len(self.bag.entries) > 0
+        bag = self.bag
+        if bag.interval:
+            return bag_rules.position(bag, now) >= len(bag.entries) > 0
+        return bag.shown >= len(bag.entries) > 0
 
 
-def half_of(device: DeviceRow) -> tuple[int, int] | None:
+def half_of(device: Device) -> tuple[int, int] | None:
     """The size of a device's halves in pixels; None for a device without."""
     return half_size(device.width, device.height, device.gap) if device.half_recipe else None
 
 
-def shape_of(device: DeviceRow) -> tuple[object, ...]:
+def shape_of(device: Device) -> tuple[object, ...]:
     """What of a device decides what it shows."""
     return device.key, half_of(device), device.interval_seconds, device.filters
 
 
-def told_of(device: DeviceRow) -> tuple[int, ...]:
+def told_of(device: Device) -> tuple[int, ...]:
     """What of a device is told in answers."""
     return device.width, device.height, device.gap

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import msgspec
 
 from backend.database import Database, bags
+from backend.database.devices import Device
 from backend.errors import Unavailable
-from backend.known_devices import DeviceRow
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag, Library
 from backend.playlist.filters import hour_of
@@ -54,12 +54,12 @@ class Shows:
         """Those of all devices that have asked."""
         return list(self._shows.values())
 
-    def level(self, device: DeviceRow) -> Show | None:
+    def level(self, device: Device) -> Show | None:
         """What the device shows now, if that is known without a reading."""
         found = self._shows.get(device.id)
         return found if found is not None and self._is_level(found, device, self._database.stamp()) else None
 
-    async def show(self, device: DeviceRow) -> Show:
+    async def show(self, device: Device) -> Show:
         """What the device shows now."""
         if (level := self.level(device)) is not None:
             return level
@@ -72,7 +72,7 @@ class Shows:
         finally:
             found.waiting -= 1
 
-    async def _brought_level(self, device: DeviceRow) -> Show:
+    async def _brought_level(self, device: Device) -> Show:
         async with self._locks.setdefault(device.id, asyncio.Lock()):
             found = self._shows.get(device.id)
             stamp = self._database.stamp()
@@ -83,16 +83,18 @@ class Shows:
             self._shows[device.id] = found
             return found
 
-    def _is_level(self, show: Show, device: DeviceRow, stamp: int) -> bool:
+    def _is_level(self, show: Show, device: Device, stamp: int) -> bool:
+        if show.stamp != stamp:
+            return False
         if show.device is not device:
             if shape_of(show.device) != shape_of(device):
                 return False
             show.be_of(device)  # so that they are not compared again until the devices are read again
         if show.is_over(self._clock()) or self._is_unkept(show):
             return False
-        return show.stamp == stamp and not (show.behind and time.monotonic() >= show.rest_until)
+        return not (show.behind and time.monotonic() >= show.rest_until)
 
-    async def _bring_level(self, show: Show | None, device: DeviceRow, stamp: int) -> Show:
+    async def _bring_level(self, show: Show | None, device: Device, stamp: int) -> Show:
         filters = msgspec.convert(device.filters, FrameFilters) if device.filters else None
         for _ in range(ATTEMPTS):
             now = self._clock()
@@ -114,7 +116,7 @@ class Shows:
                 # What was given since the bag was read, or made while nothing could be kept, is only known here.
                 ours = show is not None and mark.version in (show.bag.version, show.mark.version)
                 known = show.bag if show is not None and ours else None
-                known = known or (await self._database.read(bags.read, device.id) if mark.version else None)
+                known = known or (await self._kept(device, show) if mark.version else None)
             if prepared is not None:
                 fresh = prepared
             else:
@@ -128,21 +130,31 @@ class Shows:
             if not device.interval_seconds and len(photos.photos) <= SMALL_LIBRARY:
                 made.library = library  # the next round begins soon
             if fresh.version != mark.version and self._may_write():
-                if not await self._database.write(bags.keep, device.id, fresh, mark.version):
+                noted = msgspec.structs.replace(fresh, shown=made.to_note())
+                if show is not None:
+                    show.doubtful = fresh
+                if not await self._database.write(bags.keep, device.id, noted, mark.version):
                     show = None  # another backend was first
                     continue
-                made.mark, made.noted.shown = mark._replace(version=fresh.version), fresh.shown
+                made.mark, made.noted.shown = mark._replace(version=fresh.version), noted.shown
             return made
         raise Unavailable("another backend changes what this device shows; try again")
 
+    async def _kept(self, device: Device, show: Show | None) -> Bag | None:
+        """The device's bag; of one that we kept without hearing that it was, nothing has been given."""
+        bag = await self._database.read(bags.read, device.id)
+        ours = show.doubtful if show is not None else None
+        same = bag is not None and ours is not None and msgspec.structs.replace(bag, shown=ours.shown) == ours
+        return ours if same else bag
+
     @staticmethod
-    def _has_only_ended(show: Show, device: DeviceRow, hour: int, stamp: int) -> bool:
+    def _has_only_ended(show: Show, device: Device, hour: int, stamp: int) -> bool:
         """Whether nothing has changed since its photos were read, so that the next round is made of what is known."""
         unchanged = (show.stamp, show.photos_stamp, show.hour) == (stamp, stamp, hour) and not show.behind
         kept = show.mark.version == show.bag.version
         return unchanged and kept and shape_of(show.device) == shape_of(device)
 
-    def _stays(self, show: Show, device: DeviceRow, mark: bags.Mark, hour: int, now: float) -> bool:
+    def _stays(self, show: Show, device: Device, mark: bags.Mark, hour: int, now: float) -> bool:
         """Whether the show is right, or may be behind for a while, as the database's mark says."""
         if show.doubted or show.is_over(now) or shape_of(show.device) != shape_of(device) or self._is_unkept(show):
             return False
@@ -159,7 +171,7 @@ class Shows:
         return show.bag.version != show.mark.version and self._may_write()
 
     async def _brought_up(
-        self, bag: Bag | None, device: DeviceRow, photos: bags.Photos, library: Library | None, now: float
+        self, bag: Bag | None, device: Device, photos: bags.Photos, library: Library | None, now: float
     ) -> tuple[Bag, Library | None]:
         """The bag, or the one that follows it; and the whole library, if that was needed and read."""
         interval, ids = device.interval_seconds, frozenset(photos.photos)

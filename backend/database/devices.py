@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from backend.database import bags
@@ -16,9 +17,30 @@ from backend.database.tables import devices, processed_images
 from backend.database.work_set import settle
 from contract.device_messages import DeviceBody
 from contract.halves import half_key, half_size
-from contract.messages import orientation_of
+from contract.messages import Orientation, orientation_of
 from contract.object_names import device_folder
 from contract.recipes import recipe
+
+
+class Device(Struct, frozen=True, kw_only=True):
+    """A device as its table has it; `filters` as JSON has them, sizes in pixels, times in seconds since the epoch."""
+
+    id: str
+    name: str
+    key: str
+    width: int
+    height: int
+    orientation: Orientation
+    recipe: str
+    token_hash: str | None
+    created_at: float
+    changed_at: float
+    interval_seconds: int
+    gap: int
+    pairing: bool
+    half_recipe: str | None
+    filters: dict[str, Any] | None
+    seen_at: float | None
 
 
 def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: str, now: float) -> bool:
@@ -97,9 +119,10 @@ def remove(connection: Connection, device_id: str, now: float) -> bool:
     return True
 
 
-def rows(connection: Connection) -> list[sa.Row[Any]]:
+def every(connection: Connection) -> list[Device]:
     """All devices, in the order of their creation."""
-    return list(connection.execute(select(devices).order_by(devices.c.created_at, devices.c.id)))
+    found = connection.execute(select(devices).order_by(devices.c.created_at, devices.c.id)).mappings()
+    return [Device(**row) for row in found]
 
 
 def seen(connection: Connection, device_id: str, now: float) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 from falcon.asgi import Request, Response
 
 from backend.auth import Access, digest
 from backend.database import devices, images
+from backend.database.devices import Device
 from backend.errors import Conflict, Invalid, NotFound
 from backend.operations import answer, operation
 from backend.services import Services
@@ -21,7 +20,7 @@ from contract.frame_messages import FrameFilters
 from contract.messages import DeviceName, Success
 
 
-async def known_device(services: Services, device_id: str) -> sa.Row[Any]:
+async def known_device(services: Services, device_id: str) -> Device:
     """The device of this id or name. Raises NotFound; a name that can be nobody's is unknown as well."""
     found = await services.known_devices.find(device_id)
     if found is None:
@@ -45,22 +44,22 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
     return DeviceSaved(success=True, device_id=device_id, token=token if new else None)
 
 
-def device_info(row: sa.Row[Any], ready: dict[str, int]) -> DeviceInfo:
+def device_info(device: Device, ready: dict[str, int]) -> DeviceInfo:
     """What is told of a device; `ready` by key."""
     return DeviceInfo(
-        id=row.id,
-        name=row.name,
-        key=row.key,
-        width=row.width,
-        height=row.height,
-        orientation=row.orientation,
-        ready=ready.get(row.key, 0),
-        interval=row.interval_seconds,
-        gap=row.gap,
-        pairing=row.pairing,
-        pairs=row.half_recipe is not None,
-        filters=msgspec.convert(row.filters, FrameFilters) if row.filters else FrameFilters(),
-        seen_at=row.seen_at,
+        id=device.id,
+        name=device.name,
+        key=device.key,
+        width=device.width,
+        height=device.height,
+        orientation=device.orientation,
+        ready=ready.get(device.key, 0),
+        interval=device.interval_seconds,
+        gap=device.gap,
+        pairing=device.pairing,
+        pairs=device.half_recipe is not None,
+        filters=msgspec.convert(device.filters, FrameFilters) if device.filters else FrameFilters(),
+        seen_at=device.seen_at,
     )
 
 
@@ -72,9 +71,9 @@ class Devices:
 
     @operation("List the devices", access=Access.ADMIN, answers={200: DeviceList})
     async def on_get(self, req: Request, resp: Response) -> None:
-        rows = await self.services.database.read(devices.rows)
+        found = await self.services.database.read(devices.every)
         ready = await self.services.database.read(images.ready_counts)
-        answer(resp, DeviceList(devices=tuple(device_info(row, ready) for row in rows)))
+        answer(resp, DeviceList(devices=tuple(device_info(device, ready) for device in found)))
 
     @operation(
         "Create or change a device; the id defaults to the name",
@@ -94,8 +93,8 @@ class OneDevice:
 
     @operation("One device", access=Access.ADMIN, answers={200: DeviceInfo, 404: Problem})
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
-        row = await known_device(self.services, device_id)
-        answer(resp, device_info(row, await self.services.database.read(images.ready_counts)))
+        device = await known_device(self.services, device_id)
+        answer(resp, device_info(device, await self.services.database.read(images.ready_counts)))
 
     @operation(
         "Create or change the device of this id",

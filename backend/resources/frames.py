@@ -8,12 +8,12 @@ from typing import NamedTuple
 import msgspec
 from falcon.asgi import Request, Response
 
-from backend.auth import Access, bearer
+from backend.auth import Access
+from backend.database.devices import Device
 from backend.errors import Invalid, NotFound
 from backend.frame_answers import Body, etag_of, nameless_answer
 from backend.frame_entries import REPLY_BYTES, compacted, name_of, within, without_captions
 from backend.frames import MOST_AFTER, Place
-from backend.known_devices import DeviceRow
 from backend.operations import Query, operation, query_int
 from backend.resources.devices import known_device
 from backend.services import Services
@@ -43,12 +43,15 @@ class _FrameResource:
     def __init__(self, services: Services) -> None:
         self.services = services
 
-    async def device(self, req: Request, device_id: str) -> DeviceRow:
+    async def device(self, req: Request, device_id: str) -> Device:
         """The device that asks, which is noted as seen."""
-        found = await known_device(self.services, device_id)
-        is_a_frame = bearer(req) is not None or self.services.authority.device_auth == "open"
-        if is_a_frame and self.services.standing.writing:
-            self.services.known_devices.note_seen(found, self.services.clock())
+        services = self.services
+        found: Device | None = getattr(req.context, "device", None)
+        is_a_frame = found is not None or services.authority.device_auth == "open"
+        if found is None:
+            found = await known_device(services, device_id)
+        if is_a_frame and services.standing.writing:
+            services.known_devices.note_seen(found, services.clock())
         return found
 
     def compact(self, show: Show, entries: list[QueueEntry]) -> Body:
@@ -113,7 +116,7 @@ class DeviceNext(_FrameResource):
             raise NotFound(f"no picture is ready for {device_id[:64]!r} yet, or none passes its filters")
         send(req, resp, body)
 
-    async def _due(self, device: DeviceRow, asked: Asked) -> Body | None:
+    async def _due(self, device: Device, asked: Asked) -> Body | None:
         frames = self.services.frames
         show = await frames.show(device)
         slot = show.slot(self.services.clock())

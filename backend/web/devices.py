@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 from falcon.asgi import Request, Response
 
 from backend.auth import Access
 from backend.database import devices, images
+from backend.database.devices import Device
 from backend.resources.devices import device_info, known_device
 from backend.web.guard import page
 from backend.web.site import PageResource
@@ -44,18 +44,18 @@ class DevicesPage(PageResource):
 
     async def _devices(self) -> list[dict[str, Any]]:
         database = self.services.database
-        rows = await database.read(devices.rows)
+        found = await database.read(devices.every)
         ready = await database.read(images.ready_counts)
         total = sum((await database.read(images.counts)).values())
-        return [await self._shown(row, device_info(row, ready), total) for row in rows]
+        return [await self._shown(device, device_info(device, ready), total) for device in found]
 
-    async def _shown(self, row: sa.Row[Any], device: DeviceInfo, total: int) -> dict[str, Any]:
-        now, following = await self.services.frames.now_and_next(row)
+    async def _shown(self, device: Device, info: DeviceInfo, total: int) -> dict[str, Any]:
+        now, following = await self.services.frames.now_and_next(device)
         settings = {
-            name: getattr(device, name) for name in ("name", "width", "height", "interval", "gap", "pairing", "filters")
+            name: getattr(info, name) for name in ("name", "width", "height", "interval", "gap", "pairing", "filters")
         }
         return {
-            "info": device,
+            "info": info,
             "settings": msgspec.json.encode(settings).decode(),
             "total": total,
             "screens": (("Now", now), ("Next", following)),

@@ -19,11 +19,11 @@ def test_questions_that_come_together_share_one_reading_and_a_change_is_read(tmp
     known = KnownDevices(database)
     readings = []
 
-    def counted(connection: Connection, rows: Any = devices.rows) -> Any:
+    def counted(connection: Connection, every: Any = devices.every) -> Any:
         readings.append(1)
-        return rows(connection)
+        return every(connection)
 
-    monkeypatch.setattr(devices, "rows", counted)
+    monkeypatch.setattr(devices, "every", counted)
 
     async def run() -> None:
         await database.write(devices.save, "hall", DeviceBody(name="hall", width=80, height=48), "hash", 1.0)

@@ -114,13 +114,11 @@ def test_nothing_is_noted_beyond_the_end_of_a_round_or_for_another_one(place: Pl
     asyncio.run(run())
 
 
-@given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, MOST_AHEAD))
-def test_what_is_noted_ahead_is_bounded_and_ends_soon_when_the_crowd_has_gone(
-    waited: int, given: int, before: int
-) -> None:
-    ahead = ahead_after(waited, given, before)
+@given(st.integers(0, 1000), st.integers(0, MOST_AHEAD))
+def test_what_is_noted_ahead_is_bounded_and_ends_soon_when_the_crowd_has_gone(together: int, before: int) -> None:
+    ahead = ahead_after(together, before)
     assert 0 <= ahead <= MOST_AHEAD
-    assert waited > 1 or ahead <= before // 2
+    assert together > 1 or ahead <= before // 2
     for _ in range(3):
-        ahead = ahead_after(1, 1, ahead)
+        ahead = ahead_after(1, ahead)
     assert ahead == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import server
+from core_library import Library
 
 # Small enough that tests can reach the bounds.
 SETTINGS = {"UPLOAD_LIMIT_MIB": "1", "UPLOADS_AT_ONCE": "2"}
@@ -54,3 +55,11 @@ def unchanged(backend: server.BackendServer) -> Iterator[None]:
     assert backend.objects() == before
     assert backend.left_aside() == []
     assert backend.sql("SELECT count(*) FROM images") == [(0,)]
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """A database without a server around it."""
+    made = Library(tmp_path / "slideshow.db")
+    yield made
+    made.close()

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 import sqlalchemy as sa
 from core_library import Library
 
 from contract.messages import ClaimAnswer, ClaimedImage
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    made = Library(tmp_path / "slideshow.db")
-    yield made
-    made.close()
 
 
 def statements_of_a_report(library: Library, number: int, at: float) -> list[str]:

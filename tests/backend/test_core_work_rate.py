@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 from core_library import Library
@@ -13,13 +10,6 @@ from backend.database import executions
 from backend.database.tables import images
 from backend.database.work_rate import ASSUMED, LATEST_PHOTOS, work_rate
 from backend.jobs.queue import gather_facts
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    made = Library(tmp_path / "slideshow.db")
-    yield made
-    made.close()
 
 
 def rendered(

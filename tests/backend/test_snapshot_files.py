@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,13 +19,6 @@ from contract.bucket import Bucket
 from contract.buckets import open_bucket
 from contract.recipes import recipe
 from contract.sidecars import Sidecar, SidecarResult
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    made = Library(tmp_path / "slideshow.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -118,6 +118,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
 
     from backend.app import create_app
     from backend.behind_platform import behind_platform
+    from backend.one_write import OneWriteProtocol
     from backend.services import Services
     from backend.takeover import take_over
     from backend.tick import loop as tick_loop
@@ -167,7 +168,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
         app: Any = create_app(services)
         config = uvicorn.Config(
             behind_platform(app) if "K_SERVICE" in os.environ else app,
-            http="httptools",
+            http=OneWriteProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

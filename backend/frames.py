@@ -164,7 +164,9 @@ class Frames:
                 self._positions.keep_ahead(show)
                 if show.library is not None and show.preparing is None and 2 * bag.shown > len(bag.entries):
                     show.preparing = asyncio.create_task(self._round(show, bag.epoch + 1))
-            await self._positions.keep(show, bag.shown + 1)
+            if show.noted.shown <= bag.shown:
+                await self._positions.keep(show, bag.shown + 1)
+            show.noted.given = max(show.noted.given, bag.shown + 1)
             place = bag.epoch, bag.entries[bag.shown]
             if place[1] not in show.made:  # its neighbours are asked for soon, and one reading serves all who ask
                 first = bag.shown // MADE_TOGETHER * MADE_TOGETHER

@@ -38,7 +38,6 @@ class Positions:
                 await asyncio.shield(self._writing(show))
             finally:
                 noted.waiting -= 1
-        noted.given = max(noted.given, shown)
 
     def keep_ahead(self, show: Show) -> None:
         """Have more noted in time where many ask, so that nobody waits for it."""

@@ -89,8 +89,8 @@ class Show:
         self.bodies: dict[object, Any] = {}
         self.bodies_slot = -1
         self.noted = Noted(bag.shown)
-        self.waiting = 0
-        """Calls that wait for the next round, or for what has changed."""
+        self.waiting = 1
+        """Calls that make the next round, or what follows a change, and those that wait for it."""
 
     def follow(self, before: Show) -> None:
         """Take over what is still right of the show that this one replaces."""

@@ -48,7 +48,7 @@ class Shows:
         self._may_write = may_write
         self._new_seed = new_seed
         self._shows: dict[str, Show] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._under_way: dict[str, asyncio.Event] = {}
 
     def all(self) -> list[Show]:
         """Those of all devices that have asked."""
@@ -60,28 +60,33 @@ class Shows:
         return found if found is not None and self._is_level(found, device, self._database.stamp()) else None
 
     async def show(self, device: Device) -> Show:
-        """What the device shows now."""
-        if (level := self.level(device)) is not None:
-            return level
-        found = self._shows.get(device.id)
-        if found is None:
-            return await self._brought_level(device)
-        found.waiting += 1
-        try:
-            return await self._brought_level(device)
-        finally:
-            found.waiting -= 1
+        """What the device shows now; questions that come together share one reading."""
+        while (level := self.level(device)) is None:
+            under_way = self._under_way.get(device.id)
+            if under_way is None:
+                return await self._brought_level(device)
+            found = self._shows.get(device.id)
+            if found is None:
+                await under_way.wait()
+                continue
+            found.waiting += 1
+            try:
+                await under_way.wait()
+            finally:
+                found.waiting -= 1
+        return level
 
     async def _brought_level(self, device: Device) -> Show:
-        async with self._locks.setdefault(device.id, asyncio.Lock()):
-            found = self._shows.get(device.id)
-            stamp = self._database.stamp()
-            if found is not None and self._is_level(found, device, stamp):  # another question was first
-                return found
-            found = await self._bring_level(found, device, stamp)
-            found.stamp = stamp  # taken before the reading: what was changed meanwhile is read again
+        under_way = self._under_way[device.id] = asyncio.Event()
+        try:
+            stamp = self._database.stamp()  # before the reading: what is changed meanwhile is read again
+            found = await self._bring_level(self._shows.get(device.id), device, stamp)
+            found.stamp = stamp
             self._shows[device.id] = found
             return found
+        finally:
+            del self._under_way[device.id]
+            under_way.set()
 
     def _is_level(self, show: Show, device: Device, stamp: int) -> bool:
         if show.stamp != stamp:

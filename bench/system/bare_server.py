@@ -1,7 +1,7 @@
 """`python -m bench.system.bare_server FILE`: a Falcon handler that answers with the bytes of FILE, and nothing else.
 
-On the backend's own stack: uvicorn with httptools and uvloop, the same settings, one process. It says its port on its
-first line and ends with its standard input.
+Falcon, uvicorn with httptools, and uvloop as they come, in one process: the backend's own stack, without its way of
+writing an answer in one piece. It says its port on its first line and ends with its standard input.
 """
 
 from __future__ import annotations

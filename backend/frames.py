@@ -153,27 +153,29 @@ class Frames:
         """
         for _ in range(ATTEMPTS + 1):
             show = self._shows.level(device) or await self.show(device)
-            bag = show.bag
-            if bag.shown >= len(bag.entries):
+            bag, noted = show.bag, show.noted
+            place = bag.shown
+            if place >= len(bag.entries):
                 if not bag.entries:
                     return None
                 continue  # others took the last ones meanwhile, and a new round begins
-            show.bag = msgspec.structs.replace(bag, shown=bag.shown + 1)
-            if show.noted.ahead:  # many ask: what they would wait for is begun before
-                show.noted.taken()
+            entry = bag.entries[place]
+            show.bag = msgspec.structs.replace(bag, shown=place + 1)
+            if noted.ahead:  # many ask: what they would wait for is begun before
+                noted.taken()
                 self._positions.keep_ahead(show)
-                if show.library is not None and show.preparing is None and 2 * bag.shown > len(bag.entries):
+                if show.library is not None and show.preparing is None and 2 * place > len(bag.entries):
                     show.preparing = asyncio.create_task(self._round(show, bag.epoch + 1))
-            if show.noted.shown <= bag.shown:
-                await self._positions.keep(show, bag.shown + 1)
-            show.noted.given = max(show.noted.given, bag.shown + 1)
-            place = bag.epoch, bag.entries[bag.shown]
-            if place[1] not in show.made:  # its neighbours are asked for soon, and one reading serves all who ask
-                first = bag.shown // MADE_TOGETHER * MADE_TOGETHER
+            if noted.shown <= place:
+                await self._positions.keep(show, place + 1)
+            if noted.given <= place:
+                noted.given = place + 1
+            if entry not in show.made:  # its neighbours are asked for soon, and one reading serves all who ask
+                first = place // MADE_TOGETHER * MADE_TOGETHER
                 together = bag.entries[first : first + MADE_TOGETHER]
-                await self.entries(show, [(place[0], entry) for entry in together])
-            if place[1] in show.made:
-                return show, place
+                await self.entries(show, [(bag.epoch, one) for one in together])
+            if entry in show.made:
+                return show, (bag.epoch, entry)
             show.doubt()
         return None
 

@@ -41,9 +41,8 @@ class Positions:
 
     def keep_ahead(self, show: Show) -> None:
         """Have more noted in time where many ask, so that nobody waits for it."""
-        noted = show.noted
-        left = noted.shown - show.bag.shown
-        if left <= noted.ahead // 2 and noted.shown < len(show.bag.entries) and self._may_write():
+        bag, noted = show.bag, show.noted
+        if 2 * (noted.shown - bag.shown) <= noted.ahead and noted.shown < len(bag.entries) and self._may_write():
             self._writing(show)
 
     def _writing(self, show: Show) -> asyncio.Task[None]:

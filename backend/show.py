@@ -113,6 +113,8 @@ class Show:
 
     def to_note(self) -> int:
         """How many entries to note as given: those that were, and where many ask at once some that will be."""
+        if self.bag.interval:  # time moves it on, not calls
+            return self.bag.shown
         return max(self.bag.shown, min(self.bag.shown + self.noted.ahead, len(self.bag.entries)))
 
     def doubt(self) -> None:

@@ -114,6 +114,12 @@ def test_nothing_is_noted_beyond_the_end_of_a_round_or_for_another_one(place: Pl
     asyncio.run(run())
 
 
+def test_of_a_frame_with_an_interval_nothing_is_noted_ahead(place: Place) -> None:
+    place.show = place.new_show(msgspec.structs.replace(place.bag, interval=600, shown=3))
+    place.show.noted.ahead = MOST_AHEAD
+    assert place.show.to_note() == 3
+
+
 @given(st.integers(0, 1000), st.integers(0, MOST_AHEAD))
 def test_what_is_noted_ahead_is_bounded_and_ends_soon_when_the_crowd_has_gone(together: int, before: int) -> None:
     ahead = ahead_after(together, before)

@@ -203,13 +203,17 @@ class Renderer:
 def _render(
     data: Original, devices: tuple[Device, ...], name: str, focus: Focus | None, limits: Limits, watch: Stopwatch
 ) -> RenderedImage:
+    from processor.heap import image_rendered
     from processor.render import render_image
     from processor.streaming import waited_for
 
     watch.passed("waiting")
     before = waited_for(data)
-    rendered = render_image(
-        data, devices, framing=DEFAULT_FRAMING, focus=focus, name=name, limits=limits, passed=watch.passed
-    )
+    try:
+        rendered = render_image(
+            data, devices, framing=DEFAULT_FRAMING, focus=focus, name=name, limits=limits, passed=watch.passed
+        )
+    finally:
+        image_rendered()
     watch.move(waited_for(data) - before, "decoding", "fetching")
     return rendered

@@ -12,11 +12,12 @@ from processor import heap
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
+import resource
 from pathlib import Path
 from processor.heap import EVERY, image_rendered
 
 def resident_mb():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 pieces = [bytes(60_000) for _ in range(2000)]
 del pieces[:-1]  # what lies highest stays, and all below it is free

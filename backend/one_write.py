@@ -30,21 +30,22 @@ class _OneWrite:
     def write(self, data: bytes) -> None:
         """Have this written behind what is held."""
         if not self._held:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._held.append(data)
         self._size += len(data)
         if self._size > MOST_HELD:
-            self._flush()
+            self.flush()
 
     def close(self) -> None:
         """Write what is held, and close once it is sent."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is held now."""
         if self._held:
             held, self._held, self._size = self._held, [], 0
-            if not self._transport.is_closing():  # else nobody is there any more who would read it
+            if not self._transport.is_closing():  # else the connection is lost
                 self._transport.writelines(held)
 
 
@@ -52,4 +53,9 @@ class OneWriteProtocol(HttpToolsProtocol):
     """uvicorn's protocol over such a transport."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_OneWrite(transport, self.loop))  # type: ignore[arg-type]
+        self._one_write = _OneWrite(transport, self.loop)
+        super().connection_made(self._one_write)  # type: ignore[arg-type]
+
+    def eof_received(self) -> None:
+        """Whoever has said all may still listen, and the loop closes the connection right after this."""
+        self._one_write.flush()

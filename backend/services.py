@@ -48,7 +48,6 @@ PASSING: frozenset[Callable[..., object]] = frozenset(
         claims.renew,
         devices.seen,
         bags.move,
-        bags.move_back,
         recorded.mark,
     }
 )

@@ -78,8 +78,9 @@ class Show:
         self.rest_until = 0.0
         self.behind = False
         self.doubted = False
-        self.doubtful: Bag | None = None
-        """The bag that was to follow, while nobody has heard whether it was kept."""
+        self.doubtful: tuple[Bag, int] | None = None
+        """The bag that was to follow as it was to be kept, and how many of its entries were given; while nobody has
+        heard whether it was kept."""
         self.ahead: list[Bag] = []
         self.preparing: asyncio.Task[Bag] | None = None
         self.library: Library | None = None

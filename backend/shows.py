@@ -108,6 +108,7 @@ class Shows:
             known: Bag | None
             library: Library | None = None
             prepared: Bag | None = None
+            noted_shown = 0
             if show is not None and self._has_only_ended(show, device, hour, stamp):
                 mark, photos, known, library = show.mark, show.photos, show.bag, show.library
                 prepared = show.ahead[0] if show.ahead and not show.bag.interval else None
@@ -121,7 +122,8 @@ class Shows:
                 # What was given since the bag was read, or made while nothing could be kept, is only known here.
                 ours = show is not None and mark.version in (show.bag.version, show.mark.version)
                 known = show.bag if show is not None and ours else None
-                known = known or (await self._kept(device, show) if mark.version else None)
+                if known is None and mark.version:
+                    known, noted_shown = await self._kept(device, show)
             if prepared is not None:
                 fresh = prepared
             else:
@@ -137,20 +139,29 @@ class Shows:
             if fresh.version != mark.version and self._may_write():
                 noted = msgspec.structs.replace(fresh, shown=made.to_note())
                 if show is not None:
-                    show.doubtful = fresh
+                    show.doubtful = noted, fresh.shown
                 if not await self._database.write(bags.keep, device.id, noted, mark.version):
                     show = None  # another backend was first
                     continue
                 made.mark, made.noted.shown = mark._replace(version=fresh.version), noted.shown
+            elif fresh is known:
+                made.noted.shown = max(made.noted.shown, noted_shown)
             return made
         raise Unavailable("another backend changes what this device shows; try again")
 
-    async def _kept(self, device: Device, show: Show | None) -> Bag | None:
-        """The device's bag; of one that we kept without hearing that it was, nothing has been given."""
+    async def _kept(self, device: Device, show: Show | None) -> tuple[Bag | None, int]:
+        """The device's bag, and how many of its entries are noted as given.
+
+        Of one that we kept without hearing that it was, only so many have been given as there were before.
+        """
         bag = await self._database.read(bags.read, device.id)
-        ours = show.doubtful if show is not None else None
-        same = bag is not None and ours is not None and msgspec.structs.replace(bag, shown=ours.shown) == ours
-        return ours if same else bag
+        if bag is None:
+            return None, 0
+        if show is not None and show.doubtful is not None:
+            tried, given = show.doubtful
+            if bag == tried:
+                return msgspec.structs.replace(bag, shown=given), bag.shown
+        return bag, bag.shown
 
     @staticmethod
     def _has_only_ended(show: Show, device: Device, hour: int, stamp: int) -> bool:

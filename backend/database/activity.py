@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import Connection, select
 
-from backend.database.tables import executions, images
+from backend.database import devices
+from backend.database.tables import executions, images, processed_images
 
 FAILURES = 1000
 REASONS = 10
@@ -109,6 +111,14 @@ def reason_of(sentence: str, filename: str) -> str:
     text = re.sub(r"\d[\d,.]*\d{2,}", "…", text)
     text = text.strip()
     return f"{text[:1].upper()}{text[1:200]}" or "The reason is not known"
+
+
+def revision(connection: Connection) -> str:
+    """Another text once pictures were made, made anew or removed, or a device was changed."""
+    of = processed_images.c
+    pictures = connection.execute(select(sa.func.count(), sa.func.sum(of.id), sa.func.sum(of.processed_at))).one()
+    shown = [structs.replace(device, seen_at=None) for device in devices.every(connection)]
+    return hashlib.sha256(repr((tuple(pictures), shown)).encode()).hexdigest()[:16]
 
 
 def ended_since(connection: Connection, since: float) -> Sequence[sa.Row[*tuple[Any, ...]]]:

@@ -35,7 +35,6 @@ class Watch:
         self._services = site.services
         self._lock = asyncio.Lock()
         self._latest: Activity | None = None
-        self._stamp = -1
         self._until = 0.0
         self._watching: Counter[str] = Counter()
         self._ended: frozenset[str] = frozenset()
@@ -55,11 +54,6 @@ class Watch:
             self._watching[session] -= 1
             self._watching += Counter()  # without those that watch no more
 
-    @property
-    def stamp(self) -> int:
-        """The database's stamp as it was just before the latest look."""
-        return self._stamp
-
     def is_over(self, session: str) -> bool:
         """Whether the latest look found that this session, which is watching, was logged out or has expired."""
         return session in self._ended
@@ -70,13 +64,11 @@ class Watch:
             moment = asyncio.get_running_loop().time()
             if self._latest is None or moment >= self._until:
                 services = self._services
-                stamp = services.database.stamp()
                 in_cloud = bool(services.settings.gcp_project_id)
                 look = await services.database.read(
                     _look, tuple(self._watching), services.clock(), in_cloud, services.last_error
                 )
                 self._latest, self._ended = look
-                self._stamp = stamp
                 self._until = moment + PACE_SECONDS * 0.9
             return self._latest
 
@@ -141,7 +133,10 @@ class ActivityEvents(PageResource):
 
     async def _news(self, *, whole: bool) -> dict[str, str]:
         activity = await self._watch.look()
-        news = {"counts": msgspec.json.encode(activity.counts).decode(), "changed": str(self._watch.stamp)}
+        news = {
+            "counts": msgspec.json.encode(activity.counts).decode(),
+            "changed": msgspec.json.encode(activity.revision).decode(),
+        }
         if whole:
             news["activity"] = self._inside(activity)
         return news

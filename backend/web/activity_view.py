@@ -46,6 +46,7 @@ class Activity(Struct, frozen=True, kw_only=True):
     """All that the page shows."""
 
     counts: dict[ImageState, int]
+    revision: str
     waiting: str
     last_error: str | None
     tasks: tuple[ShownTask, ...]
@@ -73,8 +74,10 @@ class Ran(Protocol):
 def gather(connection: Connection, now: float, in_cloud: bool, last_error: str | None) -> Activity:
     """Everything, from one consistent view of the database. `in_cloud`: tasks run as a Cloud Run job."""
     waiting = images.waiting(connection)
+    counts = images.counts(connection)
     return Activity(
-        counts=images.counts(connection),
+        counts=counts,
+        revision="-".join([activity.revision(connection), *map(str, counts.values())]),
         waiting=waiting_words(waiting, now),
         last_error=last_error,
         tasks=tuple(_task(task, now) for task in activity.in_flight(connection)),

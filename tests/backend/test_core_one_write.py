@@ -113,3 +113,12 @@ def test_answers_to_requests_that_come_together_are_whole_and_in_order(backend: 
     heads = [line for line in told.split(b"\r\n") if line.startswith(b"HTTP/1.1 ") or b"}HTTP/1.1 " in line]
     assert [head[head.index(b"HTTP/1.1 ") :][9:12] for head in heads] == [b"200", b"200", b"404"]
     assert b'"openapi":' in told
+
+
+def test_whoever_has_said_all_is_answered(backend: server.BackendServer) -> None:
+    parts = urlsplit(backend.url)
+    for _ in range(20):
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:
+            connection.sendall(f"GET /_health HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")

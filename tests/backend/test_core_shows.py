@@ -196,6 +196,35 @@ def test_a_round_whose_keeping_nobody_heard_of_is_given_whole(new_wall: Any) -> 
     asyncio.run(run())
 
 
+def test_what_is_noted_of_a_round_whose_keeping_nobody_heard_of_is_taken_back_in_the_end(new_wall: Any) -> None:
+    async def run() -> None:
+        wall = new_wall()
+        await wall.crowd(8, len(PHOTOS) // 8)
+        wall.fails = lambda query: OperationalError("keep", {}, OSError("lost")) if query == "keep" else None
+        failed = await asyncio.gather(*(wall.take(1) for _ in range(8)), return_exceptions=True)
+        assert any(isinstance(one, OperationalError) for one in failed)
+        kept = await wall.database.read(bags.read, "wall")
+        assert (kept.epoch, kept.shown > 1) == (2, True)
+        wall.fails = lambda query: None
+        seen = await wall.take(5)
+        await wall.frames.close()
+        seen += await new_wall().take(len(PHOTOS) - 5)
+        assert sorted(seen) == sorted(PHOTOS)
+
+    asyncio.run(run())
+
+
+def test_what_an_end_in_order_takes_back_is_in_the_next_snapshot(new_wall: Any) -> None:
+    async def run() -> None:
+        wall = new_wall()
+        await wall.crowd(8, 2)
+        before = wall.database.changes
+        await wall.frames.close()
+        assert wall.database.changes == before + 1
+
+    asyncio.run(run())
+
+
 def test_what_was_given_before_a_takeover_ended_does_not_come_again(new_wall: Any) -> None:
     async def run() -> None:
         await new_wall().take(10)

@@ -120,24 +120,37 @@ async function refresh() {
   }
 }
 
-// Pictures were made: how many are ready, and what comes next, may be another. An open dialog is not disturbed.
-const keepUp = oneAtATime(
-  () => (byId("devices").contains(document.activeElement) ? countsOnly() : refresh()),
-  () => !document.querySelector("dialog[open]"),
-);
+const dialogIsOpen = () => document.querySelector("dialog[open]") !== null;
+let behind = false; // a part of the list was left as it was
+
+// Pictures were made: how many are ready, and what comes next, may be another. Neither an open dialog nor what has the
+// focus, or is just being pressed, is disturbed: the rest follows once that is over.
+const keepUp = oneAtATime(async () => {
+  const list = byId("devices");
+  try {
+    const { html } = await part("/devices?part=devices");
+    if (dialogIsOpen()) return; // its end asks again
+    behind = list.contains(document.activeElement) || list.matches(":active");
+    if (behind) keepNumbers(html);
+    else list.innerHTML = html;
+  } catch (error) {
+    console.warn(error.message);
+  }
+}, () => !dialogIsOpen());
 follow({ changed: keepUp });
 document.addEventListener("close", keepUp, true);
+byId("devices").addEventListener("focusout", ({ relatedTarget }) => {
+  if (behind && !byId("devices").contains(relatedTarget)) keepUp();
+});
 
-/** Only the numbers, so that what has the focus stays. */
-async function countsOnly() {
+/** Only the numbers and what a dialog begins with, so that what has the focus stays. */
+function keepNumbers(html) {
   const made = document.createElement("template");
-  try {
-    made.innerHTML = (await part("/devices?part=devices")).html;
-  } catch (error) {
-    return;
-  }
+  made.innerHTML = html;
   for (const fresh of made.content.querySelectorAll(".device")) {
     const old = document.querySelector(`.device[data-id="${CSS.escape(fresh.dataset.id)}"]`);
-    old?.querySelector(".ready").replaceWith(fresh.querySelector(".ready"));
+    if (!old) continue;
+    old.dataset.settings = fresh.dataset.settings;
+    old.querySelector(".ready").replaceWith(fresh.querySelector(".ready"));
   }
 }

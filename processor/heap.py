@@ -12,7 +12,7 @@ import itertools
 import sys
 
 EVERY = 16
-"""Images between two times: one takes one to three milliseconds, and what it gave back has to be taken anew."""
+"""Images between two times: what was given back has to be taken anew, page by page."""
 
 _rendered = itertools.count(1)
 

@@ -95,7 +95,7 @@ class ActivityPage(PageResource):
 class ActivityEvents(PageResource):
     """`GET /activity/events`: `counts` as JSON whenever they change; with `whole` the page's inside as well.
 
-    `changed` tells of every other change too: pictures may be made anew so soon that no count ever differs.
+    `changed` comes whenever counts, pictures or devices do: pictures may be made anew so soon that no count differs.
     Whoever logs out, or whose login expires, is told no more: `over` within some seconds, and the stream ends.
     """
 

@@ -11,7 +11,17 @@ from pathlib import Path
 from bench.results import Machine
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("numpy", "numba", "llvmlite", "pyvips", "pyvips-binary", "simplejpeg", "pillow", "materialyoucolor")
+PACKAGES = (
+    "numpy",
+    "numba",
+    "llvmlite",
+    "pyvips",
+    "pyvips-binary",
+    "simplejpeg",
+    "imagecodecs",
+    "pillow",
+    "materialyoucolor",
+)
 
 
 def machine() -> Machine:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract.recipes import DEVICE_PROFILE, THUMBNAIL_PROFILE
-from processor.shrink import image_of
+from processor.jpeg_encoder import encode_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,15 +31,7 @@ class JpegProfile:
 
     def encode(self, picture: NDArray[np.uint8]) -> bytes:
         """`picture`: sRGB, uint8 of shape (height, width, 3). Returns a JPEG file."""
-        encoded: bytes = image_of(picture).jpegsave_buffer(
-            Q=self.quality,
-            subsample_mode="on",
-            optimize_coding=False,
-            interlace=False,
-            trellis_quant=False,
-            keep="none",
-        )
-        return encoded
+        return encode_plain(picture, self.quality)
 
 
 DEVICE = JpegProfile(DEVICE_PROFILE, 90, "a frame shows one picture for minutes, at arm's length: no visible loss")

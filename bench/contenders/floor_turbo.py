@@ -1,6 +1,7 @@
-"""The floor on the codec that the pipeline decodes plain JPEG with: libjpeg-turbo directly, by the simplejpeg wheel.
+"""The floor on the codec that the pipeline uses for plain JPEG: libjpeg-turbo directly, by two wheels.
 
-The floor of the promises is libvips'. This one shows how much of the distance to it is the codec's.
+simplejpeg decodes at a factor, imagecodecs encodes with the exact DCT. The floor of the promises is libvips'. This one
+shows how much of the distance to it is the codec's.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+PACKAGES = ("simplejpeg", "imagecodecs")
+
 CONTENDER = Contender(
     name="floor-turbo",
-    summary="simplejpeg (libjpeg-turbo): one decode at the needed factor and the same six encodes, nothing else",
+    summary="libjpeg-turbo (simplejpeg, imagecodecs): one decode at the needed factor, the same six encodes",
     command=lambda: (sys.executable, "-m", "bench.contenders.worker", "floor_turbo"),
-    missing=lambda: "" if find_spec("simplejpeg") else "simplejpeg; pip install simplejpeg",
+    missing=lambda: " and ".join(name for name in PACKAGES if not find_spec(name)),
     shows_pictures=False,
 )
 
@@ -32,8 +35,8 @@ class Way:
     """Decode and encode."""
 
     def versions(self) -> dict[str, str]:
-        """simplejpeg's, whose wheel holds libjpeg-turbo."""
-        return {"simplejpeg (floor-turbo)": version("simplejpeg")}
+        """The wheels', each of which holds a libjpeg-turbo."""
+        return {f"{name} (floor-turbo)": version(name) for name in PACKAGES}
 
     def prepare(self, path: str, data: bytes, outputs: Sequence[Output]) -> None:
         """Make the six pictures that are to be encoded, and read the header for the factor."""
@@ -61,11 +64,12 @@ class Way:
     def run(self) -> list[bytes]:
         """Decode, encode."""
         import simplejpeg
+        from imagecodecs import jpeg8_encode
 
         height, width = self._least
         simplejpeg.decode_jpeg(self._data, "RGB", min_height=height, min_width=width)
         return [
-            simplejpeg.encode_jpeg(picture, quality=quality, colorspace="RGB", colorsubsampling="420", fastdct=False)
+            bytes(jpeg8_encode(picture, level=quality, colorspace="RGB", outcolorspace="YCBCR", subsampling="420"))
             for picture, quality in self._made
         ]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CONTENDER = Contender(
     name="ours",
-    summary="render_image: one decode (JPEG by libjpeg-turbo, else libvips), own resize, colours; libvips encodes",
+    summary="render_image: one decode (JPEG by libjpeg-turbo, else libvips), own resize and colours, libjpeg-turbo",
     command=lambda: (sys.executable, "-m", "bench.contenders.worker", "ours"),
     missing=lambda: "",
     colours=True,
@@ -31,7 +31,7 @@ class Way:
         load_kernels()
 
     def versions(self) -> dict[str, str]:
-        """libvips' version; simplejpeg and the others are among those of the run."""
+        """libvips' version; simplejpeg, imagecodecs and the others are among those of the run."""
         from processor.vips_setup import pyvips
 
         return {"libvips (ours)": ".".join(str(pyvips.version(part)) for part in range(3))}

@@ -37,7 +37,7 @@ FACTS = {
 """The case's own figure of what a rival needs beside ours, each ratio taken within a round."""
 
 FLOORS = ("floor", "floor-turbo")
-CODEC_PACKAGES = ("pyvips-binary", "simplejpeg", "sharp", "pillow")
+CODEC_PACKAGES = ("pyvips-binary", "simplejpeg", "imagecodecs", "sharp", "pillow")
 
 
 def image_bars(case: CaseResult) -> tuple[Bar, ...]:
@@ -88,7 +88,7 @@ def codecs(case: CaseResult, run: Run) -> Iterator[Markup]:
     of = ", ".join(f"{name} {run.versions[name]}" for name in CODEC_PACKAGES if name in run.versions)
     sentences = "".join(f"<li><b>{name_of(name)}</b>: {escape(text)}</li>" for name, text in said.items())
     if sentences:
-        note = "libvips in the wheel pyvips-binary has mozjpeg as its JPEG codec; simplejpeg is libjpeg-turbo."
+        note = "The JPEG codec of pyvips-binary is mozjpeg, that of simplejpeg and imagecodecs libjpeg-turbo."
         yield Markup(f"<h3>Which codec is used</h3><ul class='plain'>{sentences}</ul>")
         yield paragraph(f"{note} {of}." if of else note, "note")
 

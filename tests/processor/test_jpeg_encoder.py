@@ -1,0 +1,81 @@
+"""The pictures' encoder, beside libvips' with the same settings: the same file, to the last byte."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from processor.jpeg_encoder import encode_plain
+from processor.jpeg_profiles import DEVICE, THUMBNAIL
+from processor.shrink import image_of
+
+
+def by_libvips(picture: NDArray[np.uint8], quality: int) -> bytes:
+    file: bytes = image_of(picture).jpegsave_buffer(
+        Q=quality,
+        subsample_mode="on",
+        optimize_coding=False,
+        interlace=False,
+        trellis_quant=False,
+        keep="none",
+    )
+    return file
+
+
+def picture_of(height: int, width: int, seed: int, contrast: float) -> NDArray[np.uint8]:
+    """A slope with noise: from nearly flat to nothing but noise, whose codes need stuffed bytes."""
+    rng = np.random.default_rng(seed)
+    slope = np.linspace(0, 255, height * width).reshape(height, width, 1)
+    noise = rng.normal(0, 1, (height, width, 3)) * 128 * contrast
+    return np.clip(slope * (1 - contrast) + 128 * contrast + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("profile", [DEVICE, THUMBNAIL], ids=lambda profile: profile.name)
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(1, 1), (1, 40), (40, 1), (7, 9), (8, 8), (15, 17), (16, 16), (200, 200), (480, 800), (1023, 601)],
+)
+def test_the_file_is_the_one_that_libvips_makes(height: int, width: int, profile: object) -> None:
+    quality = DEVICE.quality if profile is DEVICE else THUMBNAIL.quality
+    for contrast in (0.0, 0.1, 1.0):
+        picture = picture_of(height, width, height * width, contrast)
+        assert encode_plain(picture, quality) == by_libvips(picture, quality)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    seed=st.integers(0, 2**32 - 1),
+    contrast=st.floats(0, 1),
+    quality=st.integers(1, 100),
+)
+def test_at_every_size_and_quality(height: int, width: int, seed: int, contrast: float, quality: int) -> None:
+    picture = picture_of(height, width, seed, contrast)
+    assert encode_plain(picture, quality) == by_libvips(picture, quality)
+
+
+def test_there_is_no_metadata_in_the_file() -> None:
+    file = encode_plain(picture_of(64, 64, 1, 0.3), 90)
+    assert file[:4] == b"\xff\xd8\xff\xdb"  # straight to the quantization tables: no APPn, no comment
+    assert file[-2:] == b"\xff\xd9"
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    pictures = [picture_of(240, 320, seed, 0.2) for seed in range(4)]
+    expected = [by_libvips(picture, 90) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            assert list(pool.map(lambda picture: encode_plain(picture, 90), pictures)) == expected
+
+
+def test_what_is_no_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"shape|samples|colorspace"):
+        encode_plain(np.zeros((4, 4, 5), np.uint8), 90)
+    with pytest.raises(Exception, match=r"(?i)dimension|width|size|image"):
+        encode_plain(np.zeros((1, 65_600, 3), np.uint8), 90)

@@ -101,7 +101,7 @@ def settings(cpus: int) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
         Setting(knob="allocator", value="glibc", environment={"MALLOC_ARENA_MAX": ""}),
         *(
             Setting(knob="allocator", value=f"glibc, {n} arenas", environment={"MALLOC_ARENA_MAX": str(n)})
-            for n in (1, 2)
+            for n in sorted({1, 2, cpus + 1})
         ),
         Setting(
             knob="allocator",

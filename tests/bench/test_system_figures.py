@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import statistics
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from bench.cases.growth import marginal, start_up
+from bench.cases.growth import COUNTS, SWEEP, marginal, start_up
 from bench.cases.memory import POINTS_OF_A_LINE, line, windows
 from bench.cases.start import slowest_packages
 from bench.samples import NoSamples, Photo
@@ -30,6 +31,17 @@ def test_a_cost_that_grows_with_the_number_shows() -> None:
     costs = [(count, count * 0.01 + count**2 * 1e-6) for count in (50, 500, 5000)]
     (_, before), (_, last) = marginal(costs)
     assert last > 1.1 * before
+
+
+def test_a_steady_drift_of_the_machine_weighs_on_all_counts_alike() -> None:
+    clock = 0.0
+    middles: dict[int, list[float]] = {}
+    for count in SWEEP:  # each takes as long as it has images, and images get dearer with the hours
+        middles.setdefault(count, []).append(clock + count / 2)
+        clock += count
+    dearer = [(count, count * (1.0 + statistics.median(middles[count]) / clock)) for count in COUNTS]
+    (_, before), (_, last) = marginal(dearer)
+    assert last == pytest.approx(before)
 
 
 def test_memory_is_compared_between_the_first_and_the_last_images() -> None:

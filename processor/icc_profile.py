@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from contract.srgb import to_light
 
@@ -29,6 +30,12 @@ _PARAMETERS = (1, 3, 4, 5, 7)
 
 _LONGEST_TAG = 12 + 2 * 65536
 """Bytes; the longest curve that is read has as many."""
+
+PROFILES_KEPT = 16
+"""How many photos' profiles are remembered: one camera writes the same one into each."""
+LONGEST_KEPT = 1 << 19
+"""Bytes of a profile that is remembered; one that can be read here has no need of more, but may be a hundred times as
+large."""
 
 Curve = Callable[[float], float]
 
@@ -51,6 +58,11 @@ def matrix_profile(profile: bytes) -> MatrixProfile | None:
 
 def is_srgb(profile: bytes) -> bool:
     """Whether `profile` describes sRGB by a matrix and curves; False for whatever cannot be read."""
+    return _is_srgb(profile) if len(profile) <= LONGEST_KEPT else _is_srgb.__wrapped__(profile)
+
+
+@lru_cache(PROFILES_KEPT)
+def _is_srgb(profile: bytes) -> bool:
     found = matrix_profile(profile)
     if found is None:
         return False

@@ -15,18 +15,13 @@ import numpy as np
 
 import native
 from contract.srgb import to_light
-from processor.icc_profile import SRGB_COLUMNS, matrix_profile
+from processor.icc_profile import LONGEST_KEPT, PROFILES_KEPT, SRGB_COLUMNS, matrix_profile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LIGHT = 1 << 15
 _UNIT = 1 << 14
-_PROFILES = 16
-"""How many photos' profiles are remembered: one camera writes the same one into each."""
-_LONGEST_KEPT = 1 << 19
-"""Bytes of a profile that is remembered; one that can be read here has no need of more, but may be a hundred times as
-large."""
 
 Conversion = Callable[["NDArray[np.uint8]"], "NDArray[np.uint8]"]
 Tables = tuple["NDArray[np.int32]", "NDArray[np.int32]", "NDArray[np.uint8]"]
@@ -40,11 +35,11 @@ def by_matrix(pixels: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8] | 
 
 def conversion_of(profile: bytes) -> Conversion | None:
     """What makes sRGB of pixels with this profile; None if it is not a matrix and curves."""
-    tables = _tables(profile) if len(profile) <= _LONGEST_KEPT else _tables.__wrapped__(profile)
+    tables = _tables(profile) if len(profile) <= LONGEST_KEPT else _tables.__wrapped__(profile)
     return None if tables is None else lambda pixels: native.recolour(pixels, *tables)
 
 
-@lru_cache(_PROFILES)
+@lru_cache(PROFILES_KEPT)
 def _tables(profile: bytes) -> Tables | None:
     """Curves, matrix and way back as `native.recolour` takes them; None if the profile has no such form."""
     found = matrix_profile(profile)

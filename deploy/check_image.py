@@ -26,7 +26,10 @@ OF_THE_OTHER = {
         *("falcon", "sqlalchemy", "alembic", "uvicorn", "uvloop", "jinja2", "click", "rich", "grpc"),
         *("google.cloud.run_v2", "backend", "slideshow"),
     ),
-    "backend": ("pyvips", "_libvips", "numba", "llvmlite", "numpy", "simplejpeg", "imagecodecs", "processor", "native", "rich"),
+    "backend": (
+        *("pyvips", "_libvips", "numba", "llvmlite", "numpy", "simplejpeg", "imagecodecs"),
+        *("processor", "native", "rich"),
+    ),
     "with-workers": ("rich", "bench", "tests"),
 }
 COMMANDS = ("__main__.py", "doctor*.py", "import_model*.py", "rebuild.py", "verify.py", "errors.py", "words.py")

@@ -1,10 +1,9 @@
 """Lanczos-3 resizing of 8-bit RGB, any part of a picture to any size, turned on the way.
 
-Two passes over tiles of sixteen result rows. Down the columns first: a strip of 64 bytes of each source row is
-turned into floats once and summed with the weights of each result row. The sums are transposed, so that sixteen
-rows lie side by side, and the pass along the rows is vectorised over rows: no lane is lost to the three colours.
-The last store turns bytes back into rows, or leaves them as columns where the picture is to be turned by
-90 degrees, which so costs nothing.
+Two passes over tiles of sixteen result rows. Down the columns first (`resample_down.py`), with whole numbers of 16 and
+32 bits. The sums are transposed, as floats, so that sixteen rows lie side by side, and the pass along the rows
+is vectorised over rows: no lane is lost to the three colours. The last store turns bytes back into rows, or leaves
+them as columns where the picture is to be turned by 90 degrees, which so costs nothing.
 
 Every sum is exact. Weights of the first pass are multiples of 2^-14, its results are rounded to 1/16 of a level, and
 weights of the second pass are multiples of 2^-11. Weights above zero sum to less than 1.3, those below it to more
@@ -13,10 +12,9 @@ than -0.3 (`tests/` look for the most). So no sum is beyond 255 * 2^15 * (1.3^2 
 the same picture comes out of every processor, compiled or not. Rounding costs less than a tenth of a level; the last
 rounding to 8 bits costs 0.29.
 
-CPU time for 1920 x 1080 from 2016 x 1512 pixels, next to libvips' `resize` with 31 ms: 5.7 ms, later 5.0.
-Tried: plain loops left to the compiler's vectoriser (89 ms); spans of 64, 128, 256, 512 and 1,024 source pixels at a
-time (10.1, 9.5, 6.9, 6.2 and 6.4 ms); strips of 16 bytes (7.0 ms where those of 32 took 5.7, and elsewhere those of
-32 5.4 where those of 64 take 5.0: a sum of products waits four cycles for the one before, so eight go side by side).
+CPU time for 1920 x 1080 from 2016 x 1512 pixels, next to libvips' `resize` with 31 ms: 5.7 ms with floats in both
+passes, four fifths of that since. Tried: plain loops left to the compiler's vectoriser (89 ms); spans of 64, 128, 256,
+512 and 1,024 source pixels at a time (10.1, 9.5, 6.9, 6.2 and 6.4 ms).
 """
 
 from __future__ import annotations
@@ -26,102 +24,28 @@ from numpy.typing import NDArray
 
 from native.jit import Whole, kernel, part
 from native.lanczos import axis_weights
+from native.resample_down import ROWS, STRIP, in_pairs, sum_down
 from native.vectors import (
     load,
-    load_bytes,
     multiply_add,
-    round_scaled,
     splat,
-    store,
     store_bytes,
     store_pixels,
     transpose_bytes,
-    transpose_floats,
     zero,
 )
 
-ROWS = 16  # of a tile: two vectors of floats, or one of bytes
 _SPAN = 512  # source pixels whose columns are summed at a time: a tile of them stays in the second-level cache
 _DOWN_UNIT = float(1 << 14)
 _ALONG_UNIT = float(1 << 11)
 _LEVELS = 16  # steps of a level that are kept between the passes
 _DOWN_SCALE = np.float32(_LEVELS / _DOWN_UNIT)
 _ALONG_SCALE = np.float32(1.0 / (_LEVELS * _ALONG_UNIT))
-STRIP = 64  # bytes of a row whose columns are summed at a time: eight vectors share the load of a weight
 LEAST_ROW_BYTES = STRIP
 
 _Bytes = NDArray[np.uint8]
 _Floats = NDArray[np.float32]
 _Places = NDArray[np.int64]
-
-
-@part
-def _sum_down(
-    source: _Bytes,
-    row_bytes: Whole,
-    first: _Places,
-    count: _Places,
-    weights: _Floats,
-    begin: Whole,
-    number: Whole,
-    upwards: bool,
-    from_byte: Whole,
-    to_byte: Whole,
-    strip: _Floats,
-    block: _Floats,
-    tile: _Floats,
-) -> None:
-    """tile[16 * (b - from_byte) + r]: row `begin` + r of byte column b, in 1/16 levels; r mirrored if upwards."""
-    taps = weights.shape[1]
-    flat = weights.ravel()
-    top, bottom = first[begin], np.int64(0)
-    for row in range(begin, begin + number):
-        bottom = max(bottom, first[row] + count[row])
-    wanted = from_byte
-    while wanted < to_byte:
-        # The last strip may overlap the one before, so as not to read beyond the row.
-        byte = min(wanted, row_bytes - STRIP)
-        for row in range(top, bottom):
-            place = row * row_bytes + byte
-            to = (row - top) * STRIP
-            store(strip, to + 0, load_bytes(source, place + 0))
-            store(strip, to + 8, load_bytes(source, place + 8))
-            store(strip, to + 16, load_bytes(source, place + 16))
-            store(strip, to + 24, load_bytes(source, place + 24))
-            store(strip, to + 32, load_bytes(source, place + 32))
-            store(strip, to + 40, load_bytes(source, place + 40))
-            store(strip, to + 48, load_bytes(source, place + 48))
-            store(strip, to + 56, load_bytes(source, place + 56))
-        for row in range(number):
-            sum_0, sum_8, sum_16, sum_24 = zero(), zero(), zero(), zero()
-            sum_32, sum_40, sum_48, sum_56 = zero(), zero(), zero(), zero()
-            place = (first[begin + row] - top) * STRIP
-            weight = (begin + row) * taps
-            for tap in range(count[begin + row]):
-                factor = splat(flat[weight + tap])
-                sum_0 = multiply_add(load(strip, place + 0), factor, sum_0)
-                sum_8 = multiply_add(load(strip, place + 8), factor, sum_8)
-                sum_16 = multiply_add(load(strip, place + 16), factor, sum_16)
-                sum_24 = multiply_add(load(strip, place + 24), factor, sum_24)
-                sum_32 = multiply_add(load(strip, place + 32), factor, sum_32)
-                sum_40 = multiply_add(load(strip, place + 40), factor, sum_40)
-                sum_48 = multiply_add(load(strip, place + 48), factor, sum_48)
-                sum_56 = multiply_add(load(strip, place + 56), factor, sum_56)
-                place += STRIP
-            to = (number - 1 - row if upwards else row) * STRIP
-            store(block, to + 0, round_scaled(sum_0, _DOWN_SCALE))
-            store(block, to + 8, round_scaled(sum_8, _DOWN_SCALE))
-            store(block, to + 16, round_scaled(sum_16, _DOWN_SCALE))
-            store(block, to + 24, round_scaled(sum_24, _DOWN_SCALE))
-            store(block, to + 32, round_scaled(sum_32, _DOWN_SCALE))
-            store(block, to + 40, round_scaled(sum_40, _DOWN_SCALE))
-            store(block, to + 48, round_scaled(sum_48, _DOWN_SCALE))
-            store(block, to + 56, round_scaled(sum_56, _DOWN_SCALE))
-        for column in range(0, STRIP, 8):
-            place = (byte - from_byte + column) * ROWS
-            transpose_floats(block, column, STRIP, tile, place, ROWS)
-            transpose_floats(block, column + 8 * STRIP, STRIP, tile, place + 8, ROWS)
-        wanted += STRIP
 
 
 @part
@@ -213,11 +137,12 @@ def resize_into(
     and with rows and columns exchanged if `turn`. Sizes are not
     checked; `row_bytes` is at least `LEAST_ROW_BYTES`, whatever `width` is."""
     first_row, row_count, row_weights = axis_weights(top, box_height, height, out_height, _DOWN_UNIT)
+    first_pair, pair_count, pair_weights = in_pairs(first_row, row_count, row_weights)
     first_column, column_count, column_weights = axis_weights(left, box_width, width, out_width, _ALONG_UNIT)
     # A tile of result rows looks at no more source rows than these, and a span at no more columns.
-    deepest = int(ROWS * max(box_height / out_height, 1.0)) + row_weights.shape[1] + 2
+    deepest = int(ROWS * max(box_height / out_height, 1.0)) + row_weights.shape[1] + 4
     widest = max(_SPAN, column_weights.shape[1]) + ROWS // 3 + 1
-    strip = np.empty(deepest * STRIP, np.float32)
+    strip = np.empty(deepest * STRIP, np.int16)
     block = np.zeros(ROWS * STRIP, np.float32)
     tile = np.empty((3 * widest + 2 * STRIP) * ROWS, np.float32)
     # Compared as floats: of a box of next to nothing no whole number of 64 bits says how many columns it has.
@@ -235,9 +160,9 @@ def resize_into(
         while done < out_height:
             row = max(min(done, out_height - ROWS), 0)  # the last tile overlaps the one before
             number = min(np.int64(ROWS), out_height)
-            _sum_down(
-                source, row_bytes, first_row, row_count, row_weights, row, number, mirror_down,
-                from_byte, to_byte, strip, block, tile,
+            sum_down(
+                source, row_bytes, height, first_pair, pair_count, pair_weights, row, number, mirror_down,
+                from_byte, to_byte, _DOWN_SCALE, strip, block, tile,
             )  # fmt: skip
             _sum_along(tile, from_byte, first_column, column_count, column_weights, begin, end, mirror_across, columns)
             put = out_height - row - number if mirror_down else row

@@ -1,4 +1,4 @@
-"""The type of eight float32 that kernels handle as one, and the LLVM that vector operations are built of."""
+"""The types of several numbers that kernels handle as one, and the LLVM that vector operations are built of."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ BYTES = 16
 
 FLOAT, BYTE, INT = ir.FloatType(), ir.IntType(8), ir.IntType(32)
 FLOATS = ir.VectorType(FLOAT, LANES)
+SUMS = ir.VectorType(INT, LANES)
+PAIRS = ir.VectorType(ir.IntType(16), 2 * LANES)
 SIXTEEN = ir.VectorType(BYTE, BYTES)
 PLACE = types.int64
 
@@ -32,7 +34,31 @@ class _FloatVectorModel(models.PrimitiveModel):
         super().__init__(manager, frontend, FLOATS)  # type: ignore[no-untyped-call]
 
 
+class _SumVector(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name="eight int32")
+
+
+@register_model(_SumVector)
+class _SumVectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, frontend: Any) -> None:
+        super().__init__(manager, frontend, SUMS)  # type: ignore[no-untyped-call]
+
+
+class _PairVector(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name="eight pairs of int16")
+
+
+@register_model(_PairVector)
+class _PairVectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, frontend: Any) -> None:
+        super().__init__(manager, frontend, PAIRS)  # type: ignore[no-untyped-call]
+
+
 VECTOR = _FloatVector()
+SUM_VECTOR = _SumVector()
+PAIR_VECTOR = _PairVector()
 
 
 def address(context: Any, builder: Any, array_type: Any, array: Any, place: Any, vector: Any) -> Any:

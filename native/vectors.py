@@ -10,37 +10,44 @@ if TYPE_CHECKING or not COMPILES:
     from native.vectors_plain import (
         BYTES,
         LANES,
+        add_products,
         halve_four,
         load,
-        load_bytes,
         multiply_add,
-        round_scaled,
+        round_sums,
         splat,
+        splat_pair,
         store,
         store_bytes,
+        store_pairs,
         store_pixels,
         transpose_bytes,
         transpose_floats,
         zero,
+        zero_sums,
     )
 else:
     from native.vector_type import BYTES, LANES
-    from native.vectors_llvm import load, multiply_add, round_scaled, splat, store, transpose_floats, zero
-    from native.vectors_llvm_bytes import halve_four, load_bytes, store_bytes, store_pixels, transpose_bytes
+    from native.vectors_llvm import load, multiply_add, splat, store, transpose_floats, zero
+    from native.vectors_llvm_bytes import halve_four, store_bytes, store_pixels, transpose_bytes
+    from native.vectors_llvm_pairs import add_products, round_sums, splat_pair, store_pairs, zero_sums
 
 __all__ = [
     "BYTES",
     "LANES",
+    "add_products",
     "halve_four",
     "load",
-    "load_bytes",
     "multiply_add",
-    "round_scaled",
+    "round_sums",
     "splat",
+    "splat_pair",
     "store",
     "store_bytes",
+    "store_pairs",
     "store_pixels",
     "transpose_bytes",
     "transpose_floats",
     "zero",
+    "zero_sums",
 ]

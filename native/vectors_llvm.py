@@ -25,7 +25,6 @@ from native.vector_type import (
     call,
     constant,
     everywhere,
-    rounded,
     transposed,
 )
 
@@ -79,16 +78,6 @@ def multiply_add(_: Any, first: Any, second: Any, third: Any) -> Generated:
         return call(builder, "fma", *arguments)
 
     return VECTOR(VECTOR, VECTOR, VECTOR), generate
-
-
-@intrinsic
-def round_scaled(_: Any, vector: Any, scale: Any) -> Generated:
-    """floor(vector x scale + 1/2)."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return rounded(builder, arguments[0], everywhere(builder, arguments[1]))
-
-    return VECTOR(VECTOR, types.float32), generate
 
 
 @intrinsic

@@ -11,7 +11,6 @@ from numba.extending import intrinsic
 from native.vector_type import (
     BYTE,
     BYTES,
-    FLOATS,
     INT,
     LANES,
     PLACE,
@@ -26,19 +25,6 @@ from native.vector_type import (
     shuffle,
     transposed,
 )
-
-
-@intrinsic
-def load_bytes(_: Any, array: Any, place: Any) -> Generated:
-    """Eight uint8 of a flat array, as float32."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        eight = ir.VectorType(BYTE, LANES)
-        return builder.uitofp(
-            builder.load(address(context, builder, array, arguments[0], arguments[1], eight), align=1), FLOATS
-        )
-
-    return VECTOR(array, PLACE), generate
 
 
 @intrinsic

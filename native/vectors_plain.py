@@ -1,4 +1,4 @@
-"""The vector operations in plain numpy: what `vectors_llvm.py` must do, one lane at a time if need be.
+"""The vector operations in plain numpy: what `vectors_llvm*.py` must do, one lane at a time if need be.
 
 Used where nothing is compiled (`NUMBA_DISABLE_JIT=1`), and by the tests as the obvious twin.
 """
@@ -17,6 +17,8 @@ BYTES = 16
 
 Scalar = float | np.float32
 Vector = NDArray[np.float32]
+Sums = NDArray[np.int32]
+Pairs = NDArray[np.int16]
 Array = NDArray[Any]
 
 
@@ -35,11 +37,6 @@ def load(array: Array, place: Whole) -> Vector:
     return np.asarray(array[place : place + LANES], np.float32).copy()
 
 
-def load_bytes(array: Array, place: Whole) -> Vector:
-    """Eight uint8 of a flat array from `place` on, as float32."""
-    return np.asarray(array[place : place + LANES], np.float32)
-
-
 def store(array: Array, place: Whole, vector: Vector) -> None:
     """Eight float32 into a flat array from `place` on."""
     array[place : place + LANES] = vector
@@ -50,9 +47,36 @@ def multiply_add(first: Vector, second: Vector, third: Vector) -> Vector:
     return np.asarray(np.float64(first) * np.float64(second) + np.float64(third), np.float32)
 
 
-def round_scaled(vector: Vector, scale: Scalar) -> Vector:
+def _round_scaled(vector: Vector, scale: Scalar) -> Vector:
     """floor(`vector` x `scale` + 1/2)."""
     return np.floor(multiply_add(vector, splat(scale), splat(0.5)))
+
+
+def zero_sums() -> Sums:
+    """Eight zeros."""
+    return np.zeros(LANES, np.int32)
+
+
+def store_pairs(source: Array, first: Whole, second: Whole, target: Array, start: Whole) -> None:
+    """Sixteen uint8 from `first` on and sixteen from `second` on, alternately, as int16."""
+    both = np.stack([source[first : first + BYTES], source[second : second + BYTES]], axis=1)
+    target[start : start + 2 * BYTES] = both.reshape(-1)
+
+
+def splat_pair(array: Array, place: Whole) -> Pairs:
+    """Eight times the two int16 of a flat array from `place` on."""
+    return np.tile(array[place : place + 2], LANES)
+
+
+def add_products(array: Array, place: Whole, factors: Pairs, sums: Sums) -> Sums:
+    """To each of eight sums the two products of a pair of int16, from `place` on, with `factors`."""
+    products = array[place : place + 2 * LANES].astype(np.int32) * factors
+    return np.asarray(sums + products.reshape(LANES, 2).sum(1), np.int32)
+
+
+def round_sums(sums: Sums, scale: Scalar) -> Vector:
+    """floor(`sums` x `scale` + 1/2); sums are below 2^24."""
+    return _round_scaled(sums.astype(np.float32), scale)
 
 
 def transpose_floats(source: Array, first: Whole, stride: Whole, target: Array, start: Whole, step: Whole) -> None:
@@ -64,7 +88,7 @@ def transpose_floats(source: Array, first: Whole, stride: Whole, target: Array, 
 
 def store_bytes(array: Array, place: Whole, low: Vector, high: Vector, scale: Scalar) -> None:
     """Sixteen uint8: both vectors times `scale`, rounded half up, held between 0 and 255."""
-    both = round_scaled(low, scale), round_scaled(high, scale)
+    both = _round_scaled(low, scale), _round_scaled(high, scale)
     array[place : place + BYTES] = np.clip(np.concatenate(both), 0, 255).astype(np.uint8)
 
 

@@ -1,6 +1,6 @@
 """The database out of the bucket alone: records, devices, sidecars that wait, originals that nothing tells of.
 
-Only what nobody was promised is gone: sessions, leases, executions. Tombstones stay dead.
+Only what nobody was promised is gone: sessions, leases, executions, what frames have shown. Tombstones stay dead.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from msgspec import Struct, field
 
-from backend.database import Database, garbage, housekeeping, images, importing, tombstones, work_set
+from backend.database import Database, garbage, housekeeping, images, importing, inventory, tombstones, work_set
+from backend.database.variants import REPLACED_GRACE_SECONDS
 from backend.errors import Refused
 from backend.metadata_sync import MetadataSync
 from backend.originals import header_of, new_row
@@ -59,6 +60,8 @@ async def rebuild(
     report.adopted = await _adopt(database, bucket, settings, report.unreadable, now, tell)
     done = await sync.run(now) if sync else None  # without it, sidecars wait for the timed work
     report.imported_sidecars = done.imported if done else 0
+    if done is not None and not report.unreadable:
+        await _let_go(database, bucket, present, now)
     report.images = sum((await database.read(images.counts)).values())
     report.variants = (await database.read(images.variant_counts, 0.0))[0]
     report.devices, report.deleted = await database.read(importing.device_and_tombstone_counts)
@@ -94,6 +97,13 @@ async def restore(
         tell(f"{seen} records read")
     await database.write(work_set.settle, now)
     return taken
+
+
+async def _let_go(database: Database, bucket: Bucket, present: set[str], now: float) -> None:
+    """Note the pictures that nothing names: replaced ones, whose notes went with the former database."""
+    known = await database.read(inventory.take, bucket.url)
+    uris = [uri_of(bucket, name) for name in inventory.unnamed_pictures(known, present, bucket.url)]
+    await database.write(garbage.discard, uris, now + REPLACED_GRACE_SECONDS)
 
 
 async def _adopt(

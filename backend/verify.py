@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from backend.database import Database, inventory
-from backend.database.inventory import Inventory
+from backend.database.inventory import Inventory, unnamed_pictures
 from backend.database.recorded import short
 from backend.database.work_set import AGAIN, LEGACY
 from backend.reading_records import read_devices_record, read_records
@@ -117,10 +117,8 @@ def _originals(sight: Sight, known: Inventory, living: dict[str, ImageRecord]) -
 
 
 def _pictures(sight: Sight, known: Inventory, living: dict[str, ImageRecord], bucket_url: str) -> Iterator[Difference]:
-    named = set()
     for row in known.variants:
         name = short(row.file_path, bucket_url)
-        named.add(name)
         if name not in sight.pictures:
             yield Difference("picture missing", name, f"for {row.device_size!r}", row.image_id)
         parsed = object_names.device_of_variant(name)
@@ -131,15 +129,11 @@ def _pictures(sight: Sight, known: Inventory, living: dict[str, ImageRecord], bu
             told = f"the row is of {row.device_size!r}, recipe {row.recipe}"
             yield Difference("picture under a wrong name", name, told, row.image_id)
     for record in living.values():
-        if record.thumbnail_path:
-            named.add(record.thumbnail_path)
-            if record.thumbnail_path not in sight.pictures:
-                yield Difference("thumbnail missing", record.thumbnail_path, image_id=record.image_id)
-    for name in sight.pictures - named - known.discarded:
-        image_id = object_names.image_of(name) or ""
-        # What a task has written and not reported yet is nobody's mistake: the image is not done.
-        if known.states.get(image_id) not in ("pending", "processing"):
-            yield Difference("picture unknown", name, "no row names it, and it is not noted for removal", image_id)
+        if record.thumbnail_path and record.thumbnail_path not in sight.pictures:
+            yield Difference("thumbnail missing", record.thumbnail_path, image_id=record.image_id)
+    for name in unnamed_pictures(known, sight.pictures, bucket_url):
+        told = "no row names it, and it is not noted for removal"
+        yield Difference("picture unknown", name, told, object_names.image_of(name) or "")
 
 
 def _records(sight: Sight, known: Inventory) -> Iterator[Difference]:

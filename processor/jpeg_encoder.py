@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imagecodecs import jpeg8_encode
+import numpy as np
+from imagecodecs import Jpeg8Error, jpeg8_encode
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _START = b"\xff\xd8"
@@ -24,12 +24,25 @@ def encode_plain(picture: NDArray[np.uint8], quality: int) -> bytes:
     """A baseline file, 4:2:0, with libjpeg's tables for `quality` (1 to 100), standard Huffman tables, no metadata.
 
     `picture`: sRGB, uint8 of shape (height, width, 3), contiguous, sides up to 65,500. Releases the interpreter's lock.
+    Raises MemoryError, and ValueError or RuntimeError for a picture of another shape or size.
     """
-    file = bytes(
-        jpeg8_encode(picture, level=quality, colorspace="RGB", outcolorspace="YCBCR", subsampling="420", optimize=False)
-    )
+    try:
+        file = bytes(
+            jpeg8_encode(
+                picture, level=quality, colorspace="RGB", outcolorspace="YCBCR", subsampling="420", optimize=False
+            )
+        )
+    except Jpeg8Error as error:
+        if "nsufficient memory" in str(error):  # libjpeg's own words, which name no exception
+            raise MemoryError(f"no memory to encode a picture: {error}") from error
+        raise
     # Pictures had no JFIF header from libvips, and a name promises its bytes. What follows a marker begins with its
     # length (ITU-T T.81, B.1.1.4).
     if file[2:4] != _JFIF:
         return file
     return _START + file[4 + int.from_bytes(file[4:6], "big") :]
+
+
+# imagecodecs looks for a codec when it is first used. One that cannot be loaded is to end the program as it starts,
+# with ImportError, and not to be found wrong with every photo.
+encode_plain(np.zeros((8, 8, 3), np.uint8), 90)

@@ -156,7 +156,7 @@ def heading(found: Cost) -> str:
     basis = (
         f"measured on the latest {rate.photos} photos"
         if rate.photos
-        else "assumed: fewer than 20 photos were measured yet"
+        else "assumed: fewer than 20 photos were measured yet, or nobody was asked"
     )
     return (
         f"A task of {found.cpus:g} vCPU and {found.memory_gib:g} GiB takes {rate.seconds_per_megapixel * 1000:.1f} ms "

@@ -71,7 +71,7 @@ def framing(paths: tuple[Path, ...], html: Path, recurse: bool) -> None:
     shown = 0
     with (
         writing_html(html, _HEAD, "</body></html>\n") as page,
-        click.progressbar(found.files, label="framing", file=sys.stderr) as files,
+        click.progressbar(found.files, label="framing", file=sys.stderr, hidden=not sys.stderr.isatty()) as files,
     ):
         for file in files:
             try:

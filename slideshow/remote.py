@@ -102,7 +102,7 @@ def status_lines(now: Status, address: str) -> list[str]:
     if now.device_auth == "open":
         lines.append("Frames      need no token (DEVICE_AUTH=open): whoever reaches the backend may see the pictures")
     for run in now.executions[:5]:
-        figures = f"{counted(run.tasks, 'task')}, {counted(run.images, 'photo')}"
+        figures = f"{counted(run.tasks, 'task')}, started for {counted(run.images, 'photo')}"
         if run.finished_at is not None:
             figures += f", {run.finished_at - run.started_at:.1f} s"
         name = f"{run.name} ({run.cloud_execution.rpartition('/')[2]})" if run.cloud_execution else run.name

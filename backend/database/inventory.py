@@ -10,10 +10,12 @@ from sqlalchemy import Connection, select
 
 from backend.database import recorded
 from backend.database.tables import devices, garbage, images, processed_images, tombstones
+from contract import object_names
 from contract.halves import HALF
 from contract.records import DevicesRecord, ImageRecord
 
 AT_ONCE = 500
+_WORKED_ON = ("pending", "processing")
 
 
 class Inventory(Struct, kw_only=True):
@@ -54,3 +56,14 @@ def take(connection: Connection, bucket_url: str) -> Inventory:
         devices=recorded.read_devices(connection),
         discarded={recorded.short(uri, bucket_url) for uri in connection.scalars(select(garbage.c.object_name))},
     )
+
+
+def unnamed_pictures(known: Inventory, present: set[str], bucket_url: str) -> list[str]:
+    """Pictures and thumbnails of the bucket that no row names, and no note for removal.
+
+    What a task has written and not reported yet is nobody's mistake: the image is not done.
+    """
+    named = {recorded.short(row.file_path, bucket_url) for row in known.variants}
+    named |= {record.thumbnail_path for record in known.records.values() if record.thumbnail_path}
+    unnamed = present - named - known.discarded
+    return sorted(name for name in unnamed if known.states.get(object_names.image_of(name) or "") not in _WORKED_ON)

@@ -94,6 +94,8 @@ def record(
             error = "no device has this key any more"
         elif error is None and screen is not None and (screen.width, screen.height) != (row.width, row.height):
             error = f"the device is {screen.width}x{screen.height}, this picture is {row.width}x{row.height}"
+            # Its frame was changed while it was made. Changed back, it may be wanted after all.
+            discard(connection, _late_object(row, object_uri), now + REPLACED_GRACE_SECONDS)
         if error is None:
             try:
                 uri = object_uri(row.file_path, row.device_size, row.image_id)
@@ -141,7 +143,7 @@ def record(
 
 
 def _late_object(row: ProcessedImage, object_uri: Callable[[str, str, str], str]) -> list[str]:
-    """The picture that a task made of an image while that was deleted, if it lies where it may."""
+    """The picture that a task made while its image was deleted or its frame changed, if it lies where it may."""
     try:
         return [object_uri(row.file_path, row.device_size, row.image_id)]
     except ValueError:

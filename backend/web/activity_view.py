@@ -109,12 +109,15 @@ def cost_so_far(ran: Iterable[Ran], now: float, *, in_cloud: bool, task: Size = 
         seconds += row.tasks * billed_seconds(max(0.0, (row.finished_at or now) - row.started_at))
         number += 1
     dollars = seconds * task.second
-    tasks = f"{counted(number, 'execution')} in the last {COST_DAYS} days, {seconds / 60:,.1f} minutes of tasks"
+    tasks = f"{counted(number, 'execution')} in the last {COST_DAYS} days, {seconds / 60:,.1f} minutes as billed"
     price = f"{task.cpus:g} vCPU and {task.memory_gib:g} GiB"
     if in_cloud:
-        return CostSoFar(dollars=dollars, sentence=f"{tasks} of {price}, at list prices without the free allowance.")
+        return CostSoFar(
+            dollars=dollars, sentence=f"{tasks} for tasks of {price}, at list prices without the free allowance."
+        )
     sentence = (
-        f"{tasks} on this machine, which cost nothing. Cloud Run would have billed ${dollars:,.4f} for {price} each."
+        f"{tasks} in the cloud, a minute a task at least; on this machine they cost nothing. "
+        f"Cloud Run would have billed ${dollars:,.4f} for tasks of {price}."
     )
     return CostSoFar(dollars=0.0, sentence=sentence)
 

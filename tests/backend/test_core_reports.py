@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from core_library import Library, image_id, outcome_of, rows_of, stored_path
 
-from backend.database import images, results
+from backend.database import garbage, images, results
 from contract.admin_messages import RetryRequest
 
 
@@ -104,6 +104,22 @@ def test_refused_rows_say_why_and_the_others_are_stored(library: Library) -> Non
     assert stored == 1
     assert [error.error.split(" ")[0] for error in errors] == ["the", "filePath:", "no", "unknown", "the"]
     assert errors[0].error == "the device is 480x800, this picture is 481x800"
+
+
+def test_a_picture_for_a_frame_that_was_changed_meanwhile_goes_a_day_later(library: Library) -> None:
+    library.device("small")
+    library.add(1)
+    answer = library.claim(at=100)
+    (made,) = rows_of(answer.images[0], answer)
+    stale = msgspec.structs.replace(made, width=made.width + 1)
+    assert library.write(results.record, [stale], [], stored_path, 101.0)[0] == 0
+    name = stored_path(stale.file_path, stale.device_size, stale.image_id)
+    day = 24 * 3600
+    assert library.read(garbage.due, 100.0 + day, 9) == []
+    assert library.read(garbage.due, 102.0 + day, 9) == [name]
+    # The frame is changed back and the picture is made again under the same name: it stays.
+    assert library.write(results.record, [made], [], stored_path, 103.0)[0] == 1
+    assert not library.write(garbage.take, name, stale.image_id, 104.0 + day)
 
 
 def test_images_that_lack_nothing_any_more_are_completed_and_not_handed_out(library: Library) -> None:

@@ -62,6 +62,22 @@ def test_everything_acknowledged_comes_back_out_of_the_bucket_alone(data_folder:
         assert not any(gone in name for name in backend.objects() if not name.startswith(object_names.RECORDS))
 
 
+def test_replaced_pictures_are_noted_for_removal_again(data_folder: Path) -> None:
+    with server.running(data_folder) as backend:
+        backend.add_device("kitchen")
+        backend.upload_photos(1)
+        backend.finish(backend.claim("x/0"))
+        change = {"name": "kitchen", "width": 64, "height": 48}
+        backend.admin.put("/api/devices/kitchen", json=change).raise_for_status()
+        backend.finish(backend.claim("x/1"))
+        assert len(list(backend.bucket.glob("processed/kitchen/*.jpg"))) == 2  # the former one has a day's grace
+    assert slideshow(data_folder, "verify").stdout == "0 differences\n"
+    told = slideshow(data_folder, "rebuild", "--replace")
+    assert told.returncode == 0, told.stderr
+    checked = slideshow(data_folder, "verify")
+    assert (checked.returncode, checked.stdout) == (0, "0 differences\n")
+
+
 def test_what_no_record_tells_of_is_taken_in_or_named(data_folder: Path) -> None:
     with server.running(data_folder) as backend:
         backend.add_device("kitchen")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imagecodecs import Jpeg8Error
 from numpy.typing import NDArray
 
+from processor import jpeg_encoder
 from processor.jpeg_encoder import encode_plain
 from processor.jpeg_profiles import DEVICE, THUMBNAIL
 from processor.shrink import image_of
@@ -72,6 +76,27 @@ def test_threads_do_not_disturb_each_other() -> None:
     with ThreadPoolExecutor(4) as pool:
         for _ in range(10):
             assert list(pool.map(lambda picture: encode_plain(picture, 90), pictures)) == expected
+
+
+def test_a_want_of_memory_is_not_blamed_on_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def starved(*_: object, **__: object) -> bytes:
+        raise Jpeg8Error("jpeg_start_compress", "Insufficient memory (case 10)")
+
+    monkeypatch.setattr(jpeg_encoder, "jpeg8_encode", starved)
+    with pytest.raises(MemoryError, match="no memory to encode"):
+        encode_plain(picture_of(8, 8, 1, 0.5), 90)
+
+
+def test_a_codec_that_cannot_be_loaded_ends_the_program_as_it_starts() -> None:
+    program = (
+        "import sys, imagecodecs\n"
+        "sys.modules['imagecodecs._jpeg8'] = None\n"
+        "try:\n    import processor.jpeg_encoder\n"
+        "except ImportError as error:\n    sys.exit(str(error))\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 1
+    assert "jpeg8" in told.stderr.lower()
 
 
 def test_what_is_no_picture_is_refused() -> None:

@@ -40,7 +40,7 @@ def test_it_needs_no_backend_where_nothing_is_asked() -> None:
     shown = CliRunner().invoke(main, ["cost", "--assumed"])
     assert shown.exit_code == 0, shown.output
     for part in (
-        "assumed: fewer than 20 photos were measured yet",
+        "assumed: fewer than 20 photos were measured yet, or nobody was asked",
         "us-central1",
         "5,000 in 10 min",
         "$2.400",

@@ -43,7 +43,7 @@ def test_each_task_is_billed_for_a_minute_at_least() -> None:
     ran = [Ran(2, 0.0, 10.0), Ran(1, 0.0, 90.0), Ran(1, 940.0, None), Ran(4, 0.0, 5.0, "failed", None)]
     told = cost_so_far(ran, 1000.0, in_cloud=True)
     assert told.dollars == (2 * 60 + 90 + 60) * TASK.second
-    assert told.sentence.startswith("3 executions in the last 30 days, 4.5 minutes of tasks of 2 vCPU")
+    assert told.sentence.startswith("3 executions in the last 30 days, 4.5 minutes as billed for tasks of 2 vCPU")
     local = cost_so_far(ran[:1], 1000.0, in_cloud=False)
     assert local.dollars == 0
     assert f"${120 * TASK.second:,.4f}" in local.sentence

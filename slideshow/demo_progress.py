@@ -29,7 +29,7 @@ class _Counter:
         pending, processing = status.images.get("pending", 0), status.images.get("processing", 0)
         complete, failed = status.images.get("complete", 0), status.images.get("failed", 0)
         done = max(0, complete + failed - self._before)
-        words = f"pending {pending}, processing {processing}, complete {complete}, failed {failed}"
+        words = f"of all photos pending {pending}, processing {processing}, complete {complete}, failed {failed}"
         return done, done + pending + processing, words
 
 
@@ -40,7 +40,7 @@ class LiveDisplay:
         self._counter = _Counter()
         self._counter.begin(before)
         self._progress = progress
-        self._uploads = progress.add_task("uploaded", total=files, words="")
+        self._uploads = progress.add_task("sent", total=files, words="")
         self._rendered: TaskID | None = None
 
     def sent(self, number: int, total: int, refused: int) -> None:
@@ -66,7 +66,7 @@ class PlainDisplay:
         self._said = ""
 
     def sent(self, number: int, total: int, refused: int) -> None:
-        self._say(f"uploaded {number} of {total}, refused {refused}", last=number == total)
+        self._say(f"sent {number} of {total}, refused {refused}", last=number == total)
 
     def rendering(self, status: Status) -> None:
         done, everything, words = self._counter.of(status)

@@ -113,7 +113,7 @@ def test_twice_over_the_same_files(photos: Path, tmp_path: Path) -> None:
     assert "its bytes were there before" in shown.stdout
     assert "nothing to render" in shown.stdout
     assert "4 images: 1 refused · 3 there before (3 complete) · 0 variants" in shown.stdout
-    assert "uploaded 4 of 4, refused 1" in shown.stderr
+    assert "sent 4 of 4, refused 1" in shown.stderr
 
 
 def test_stay_keeps_the_backend_until_it_is_told_to_end(photos: Path, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_backend_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> 
         (photos / f"{number}.jpg").write_bytes(cli_pictures.photo(number, (2000, 1500)))
     data, log = tmp_path / "data", tmp_path / "log"
     with started([photos, "--data", data], log) as demo:
-        until(lambda: "uploaded 30 of 30" in log.read_text(), "everything is uploaded")
+        until(lambda: "sent 30 of 30" in log.read_text(), "everything is uploaded")
         told = announcement(data)
         assert told is not None
         os.kill(told.pid, signal.SIGKILL)

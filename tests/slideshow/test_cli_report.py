@@ -165,9 +165,9 @@ def test_progress_counts_this_run_only() -> None:
         plain.rendering(status(pending=0, processing=0, complete=10, failed=1))
         now[0] += 5.0
     assert out.getvalue().splitlines() == [
-        "uploaded 4 of 4, refused 1",
-        "rendered 1 of 3: pending 1, processing 1, complete 8, failed 1",
-        "rendered 3 of 3: pending 0, processing 0, complete 10, failed 1",
+        "sent 4 of 4, refused 1",
+        "rendered 1 of 3: of all photos pending 1, processing 1, complete 8, failed 1",
+        "rendered 3 of 3: of all photos pending 0, processing 0, complete 10, failed 1",
     ]
 
 
@@ -179,7 +179,7 @@ def test_a_terminal_gets_bars() -> None:
         bars.rendering(status(complete=3, processing=1))
         bars.rendering(status(complete=4))
     text = out.getvalue()
-    for words in ("uploaded", "2/2", "refused 1", "rendered", "1/1", "complete 4"):
+    for words in ("sent", "2/2", "refused 1", "rendered", "1/1", "complete 4"):
         assert words in text
 
 

@@ -192,10 +192,10 @@ def test_a_status_in_words() -> None:
     )
     text = "\n".join(status_lines(now, "http://here"))
     assert "3 pending, 0 processing, 0 complete, 0 failed" in text
-    assert "run-1: failed, 2 tasks, 9 photos, 2.5 s; broken" in text
+    assert "run-1: failed, 2 tasks, started for 9 photos, 2.5 s; broken" in text
     assert "DEVICE_AUTH=open" in text
     assert "disk full" in text
     alone = msgspec.structs.replace(now, devices=1, executions=(msgspec.structs.replace(run, tasks=1, images=1),))
     text = "\n".join(status_lines(alone, "http://here"))
     assert "for 1 device\n" in text
-    assert "1 task, 1 photo, 2.5 s" in text
+    assert "1 task, started for 1 photo, 2.5 s" in text

@@ -115,7 +115,19 @@ def of_job(job: run_v2.Job, settings: Settings, update: str) -> Iterator[Finding
                 f"--max-retries {settings.task_retries}",
             )
         )
+    parallelism = job.template.parallelism
+    if parallelism > 1:
+        faults.append(
+            (
+                f"its parallelism is {parallelism}: Cloud Run rejects each start of fewer than {parallelism} tasks, "
+                "so most photos are never rendered; set it to 0 (no limit)",
+                "--parallelism 0",
+            )
+        )
     yield from (wrong("job", sentence, f"{update} {change}") for sentence, change in faults)
+    if parallelism == 1:
+        sentence = "its parallelism is 1: tasks run one at a time; set it to 0 (no limit)"
+        yield Finding("odd", "job", sentence, f"{update} --parallelism 0")
     if not faults:
         yield fine("job", "it has the backend's bucket, address and times, and its token by reference")
 

@@ -154,6 +154,7 @@ def over_cloud(
         command=[sys.executable, "-m", "processor"],
         environment={**inherited, **where, "BACKEND_API_URL": address},
         secrets={"BACKEND_AUTH_TOKEN": TOKEN},
+        tasks=10,  # as deployed by deploy/cloudbuild.processor.yaml
         folder=str(ROOT),
     )
     full_name = f"projects/{PROJECT}/locations/{REGION}/jobs/{JOB}"

@@ -21,7 +21,8 @@ TERM_GRACE_SECONDS = 10.0
 class JobDefinition(Struct, frozen=True, kw_only=True):
     """What is deployed: the command, its environment, and the limits of an attempt.
 
-    `secrets` reach the tasks as well; whoever looks at the job or an execution sees that they are there alone.
+    `secrets` reach the tasks as well; the job and its executions show only their names. `tasks` is the task count of a
+    start without an override. `parallelism` is the number of tasks that may run at the same time; 0 is no limit.
     """
 
     command: Sequence[str]
@@ -29,6 +30,8 @@ class JobDefinition(Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, str] = {}
     timeout_seconds: float = 900.0
     retries: int = 3
+    tasks: int = 1
+    parallelism: int = 0
     term_grace_seconds: float = TERM_GRACE_SECONDS
     folder: str | None = None
 
@@ -75,6 +78,8 @@ class RunningExecution:
         self._completed: datetime | None = None
         self._lock = threading.Lock()
         self._ending = threading.Event()
+        self._parallelism = definition.parallelism or tasks
+        self._slots = threading.Semaphore(self._parallelism)
         self._ends: dict[int, str | None] = {}
         self._retried: set[int] = set()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -117,7 +122,7 @@ class RunningExecution:
                 job=self._job,
                 create_time=self._created,
                 task_count=self._tasks,
-                parallelism=self._tasks,
+                parallelism=self._parallelism,
                 running_count=self._tasks - len(self._ends),
                 succeeded_count=len(self._ends) - failed,
                 failed_count=failed,
@@ -145,6 +150,15 @@ class RunningExecution:
 
     def _task(self, index: int) -> None:
         self._ending.wait(self._start_seconds)
+        with self._slots:
+            why = self._attempts(index)
+        with self._lock:
+            self._ends[index] = why
+            if len(self._ends) == self._tasks:
+                self._completed = datetime.now(UTC)
+
+    def _attempts(self, index: int) -> str | None:
+        """Run one task until an attempt succeeds. Return the error of its last attempt, or None."""
         why: str | None = "it was never started"
         for attempt in range(self._definition.retries + 1):
             if self._ending.is_set():
@@ -156,10 +170,7 @@ class RunningExecution:
             why = self._attempt(index, attempt)
             if why is None:
                 break
-        with self._lock:
-            self._ends[index] = why
-            if len(self._ends) == self._tasks:
-                self._completed = datetime.now(UTC)
+        return why
 
     def _attempt(self, index: int, attempt: int) -> str | None:
         """Run a process to its end or the time limit; what was wrong with its end, or None."""

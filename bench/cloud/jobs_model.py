@@ -90,7 +90,13 @@ class CloudRunModel:
         reserved = sorted(name for name in overrides if name.startswith("CLOUD_RUN_") or name == "PORT")
         if reserved:
             raise CallRefused("INVALID_ARGUMENT", f"{reserved[0]} is set by Cloud Run")
-        tasks = request.overrides.task_count or 1
+        tasks = request.overrides.task_count or self.definition.tasks
+        if self.definition.parallelism > tasks:
+            # Cloud Run Admin API v2, Execution.parallelism: "Must be <= task_count". Overrides cannot change it.
+            raise CallRefused(
+                "INVALID_ARGUMENT",
+                f"parallelism {self.definition.parallelism} must be less than or equal to the task count {tasks}",
+            )
         execution = RunningExecution(
             self.job,
             secrets.token_hex(3),
@@ -164,7 +170,9 @@ class CloudRunModel:
         )
         return run_v2.Job(
             name=self.job,
-            template=run_v2.ExecutionTemplate(template=template, task_count=1),
+            template=run_v2.ExecutionTemplate(
+                template=template, task_count=self.definition.tasks, parallelism=self.definition.parallelism
+            ),
             execution_count=len(self.executions),
         )
 

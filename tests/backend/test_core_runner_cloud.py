@@ -225,6 +225,48 @@ def test_the_imitation_shows_its_job_and_keeps_its_own_variables(transport: str,
         api.close()
 
 
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+@pytest.mark.parametrize(
+    ("parallelism", "tasks", "accepted"), [(0, 1, True), (1, 1, True), (10, 10, True), (10, 1, False)]
+)
+def test_start_with_parallelism_above_the_task_count_is_rejected(
+    transport: str, parallelism: int, tasks: int, accepted: bool
+) -> None:
+    definition = JobDefinition(command=["true"], environment={}, tasks=10, parallelism=parallelism)
+    with running_jobs_server(JOB, definition) as server:
+        api = CloudRunApi(*JOB.split("/")[1::2], server.grpc_url if transport == "grpc" else server.rest_url)
+        try:
+            if accepted:
+                assert api.start(NAME, tasks).execution
+            else:
+                with pytest.raises(RunnerError, match="parallelism 10 must be less than or equal to the task count 1"):
+                    api.start(NAME, tasks)
+            assert len(server.model.executions) == accepted
+        finally:
+            api.close()
+
+
+def test_emulated_execution_runs_at_most_parallelism_tasks_at_once(tmp_path: Path) -> None:
+    script = (
+        "import os, pathlib, time; folder = pathlib.Path(os.environ['FOLDER']); "
+        "mine = folder / os.environ['CLOUD_RUN_TASK_INDEX']; mine.touch(); "
+        "assert len(list(folder.iterdir())) == 1; time.sleep(0.1); mine.unlink()"
+    )
+    definition = JobDefinition(
+        command=[sys.executable, "-c", script], environment={"FOLDER": str(tmp_path)}, parallelism=1, retries=0
+    )
+    with running_jobs_server(JOB, definition) as server:
+        api = CloudRunApi(*JOB.split("/")[1::2], server.grpc_url)
+        api.start(NAME, 3)
+        execution = server.model.executions[0]
+        deadline = time.monotonic() + 30
+        while not execution.done and time.monotonic() < deadline:
+            time.sleep(0.02)
+        api.close()
+    assert (execution.done, execution.failure) == (True, None)
+    assert execution.seen().succeeded_count == 3
+
+
 def test_a_deleted_execution_is_lost(grpc_world: CloudWorld) -> None:
     async def act(runner: Runner) -> Outcome | None:
         await grpc_world.begin(runner, 1)

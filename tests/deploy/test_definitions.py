@@ -16,7 +16,10 @@ from google.protobuf import duration_pb2
 from ruamel.yaml import YAML
 
 from backend.jobs import bill
+from backend.jobs.cloud_run_api import CloudRunApi
 from backend.settings import Settings, read_settings
+from bench.cloud.jobs_execution import JobDefinition
+from bench.cloud.jobs_server import running_jobs_server
 from processor.settings import from_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,6 +177,23 @@ def test_the_job_is_what_the_backend_reckons_with() -> None:
         900,
     )
     run_v2.Job.deserialize(run_v2.Job.serialize(job))
+
+
+def test_deployed_job_accepts_a_start_of_one_task() -> None:
+    """The API reference rejects a parallelism above the task count, and most starts are of one task."""
+    _, flags = flags_of("processor", "deploy")
+    template = job_of(flags).template
+    assert template.parallelism == 0
+    definition = JobDefinition(
+        command=["true"], environment={}, tasks=template.task_count, parallelism=template.parallelism
+    )
+    name = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"
+    with running_jobs_server(name, definition) as server:
+        api = CloudRunApi("my-photos-1", "us-central1", "slideshow-processor", server.grpc_url)
+        try:
+            assert api.start("job-1", 1).execution.startswith(name)
+        finally:
+            api.close()
 
 
 def test_the_service_has_one_instance_and_settings_that_the_backend_takes() -> None:

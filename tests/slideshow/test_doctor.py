@@ -132,9 +132,11 @@ def a_job(**changes: Any) -> run_v2.Job:
         variables.append(run_v2.EnvVar(name="BACKEND_AUTH_TOKEN", value=token))
     elif token is not None:
         variables.append(run_v2.EnvVar(name="BACKEND_AUTH_TOKEN", value_source=token))
+    parallelism = changes.pop("parallelism", 0)
     task = {"timeout": duration_pb2.Duration(seconds=900), "max_retries": 3, **changes}
     containers = [run_v2.Container(image="x", env=variables)]
-    return run_v2.Job(template=run_v2.ExecutionTemplate(template=run_v2.TaskTemplate(containers=containers, **task)))
+    template = run_v2.TaskTemplate(containers=containers, **task)
+    return run_v2.Job(template=run_v2.ExecutionTemplate(template=template, task_count=10, parallelism=parallelism))
 
 
 @pytest.mark.parametrize(
@@ -150,6 +152,7 @@ def a_job(**changes: Any) -> run_v2.Job:
         ({"token": "in-the-open"}, "plain text", "--remove-env-vars BACKEND_AUTH_TOKEN"),
         ({"timeout": duration_pb2.Duration(seconds=600)}, "may take 600 s", "--task-timeout 900s"),
         ({"max_retries": 0}, "tried again 0 times", "--max-retries 3"),
+        ({"parallelism": 10}, "rejects each start of fewer than 10 tasks", "--parallelism 0"),
     ],
 )
 def test_a_job_that_does_not_fit(changes: dict[str, Any], sentence: str, mend: str) -> None:
@@ -162,6 +165,13 @@ def test_a_job_that_does_not_fit(changes: dict[str, Any], sentence: str, mend: s
 
 def test_a_job_that_fits() -> None:
     assert [finding.level for finding in of_job(a_job(), CLOUD, "")] == ["ok"]
+
+
+def test_a_job_with_parallelism_1_is_reported_as_slow() -> None:
+    slow, fits = of_job(a_job(parallelism=1), CLOUD, "gcloud run jobs update slideshow-processor")
+    assert (slow.level, fits.level) == ("odd", "ok")
+    assert "one at a time" in slow.sentence
+    assert slow.mend == "gcloud run jobs update slideshow-processor --parallelism 0"
 
 
 def test_each_missing_role_is_named_once() -> None:

@@ -122,7 +122,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     from backend.services import Services
     from backend.takeover import take_over
     from backend.tick import loop as tick_loop
-    from contract.bucket import BucketError
+    from contract.bucket.port import BucketError
 
     class Server(uvicorn.Server):
         _ending: asyncio.Task[None] | None = None

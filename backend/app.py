@@ -19,7 +19,7 @@ from backend.services import Services
 from backend.web import activity, files, gallery, login, photo, static_files, upload
 from backend.web import devices as device_pages
 from backend.web.site import Site
-from contract.bucket import BucketError
+from contract.bucket.port import BucketError
 
 log = logging.getLogger(__name__)
 

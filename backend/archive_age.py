@@ -7,7 +7,7 @@ import logging
 from backend.database import housekeeping
 from backend.services import Services
 from contract import object_names
-from contract.bucket import BucketDenied
+from contract.bucket.port import BucketDenied
 
 log = logging.getLogger(__name__)
 

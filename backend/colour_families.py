@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from contract.histogram import lab_of
+from contract.colour.histogram import lab_of
 
 Family = Literal["red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "grey"]
 FAMILIES: tuple[Family, ...] = get_args(Family)

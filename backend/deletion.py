@@ -12,7 +12,7 @@ import logging
 from backend.database import garbage, tombstones
 from backend.services import Services
 from contract import object_names
-from contract.bucket import BucketError, name_in
+from contract.bucket.port import BucketError, name_in
 
 log = logging.getLogger(__name__)
 

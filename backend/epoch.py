@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from contract import object_names
-from contract.bucket import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
+from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
 from contract.decoding import NOT_UNDERSTOOD
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ import falcon
 import msgspec
 from falcon.asgi import Request, Response
 
-from contract.admin_messages import Problem
+from contract.messages.admin import Problem
 
 PROBLEM_JSON = "application/problem+json"
 

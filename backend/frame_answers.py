@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from backend.frame_entries import without_captions
-from contract.frame_messages import NextEntry, QueueEntry
+from contract.messages.frames import NextEntry, QueueEntry
 
 _NO_NAME = "?"  # no entry is called so
 # Nobody's text can look like this, since quotes inside of JSON strings are escaped.

@@ -17,10 +17,10 @@ from backend.pair_colours import palette_of_pair
 from backend.playlist.pairs import Entry
 from backend.schemes import default_variant, frame_roles
 from contract import object_names
-from contract.bucket import Bucket, name_in
-from contract.frame_messages import Caption, CompactEntry, CompactQueue, FrameColours, QueueEntry
-from contract.halves import half_key
-from contract.messages import Palette
+from contract.bucket.port import Bucket, name_in
+from contract.messages.frames import Caption, CompactEntry, CompactQueue, FrameColours, QueueEntry
+from contract.messages.processing import Palette
+from contract.split_screen import half_key
 
 REPLY_BYTES = 64_000
 """Replies stay below 64 KB, so that a microcontroller can hold one."""

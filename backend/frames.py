@@ -19,8 +19,8 @@ from backend.positions import Positions
 from backend.show import Show
 from backend.shows import ATTEMPTS, Shows
 from backend.standing import Standing
-from contract.bucket import Bucket
-from contract.frame_messages import QueueEntry
+from contract.bucket.port import Bucket
+from contract.messages.frames import QueueEntry
 
 ENTRIES_KEPT = 512
 """Entries kept in memory for each device, 2 KB each."""

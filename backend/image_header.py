@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from backend import gif_header
 from backend.errors import Invalid, NotAnImage
-from contract.messages import Orientation, orientation_of
+from contract.messages.processing import Orientation, orientation_of
 
 EXTENSIONS = {
     "JPEG": ".jpg",

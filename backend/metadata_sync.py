@@ -21,10 +21,10 @@ from backend.reported_paths import ReportedPaths
 from backend.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
 from backend.snapshot import Snapshots
 from contract import object_names
-from contract.admin_messages import SyncReport
-from contract.bucket import Bucket, BucketError, ObjectInfo, ObjectNotFound, name_in
+from contract.bucket.port import Bucket, BucketError, ObjectInfo, ObjectNotFound, name_in
 from contract.decoding import NOT_UNDERSTOOD
-from contract.sidecars import Sidecar
+from contract.messages.admin import SyncReport
+from contract.messages.sidecars import Sidecar
 
 log = logging.getLogger(__name__)
 

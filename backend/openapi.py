@@ -14,7 +14,7 @@ import msgspec
 
 from backend.auth import COOKIE, Access
 from backend.operations import Operation
-from contract.admin_messages import Problem
+from contract.messages.admin import Problem
 
 METHODS = ("get", "post", "put", "patch", "delete")
 _SCHEMES: dict[Access, list[dict[str, list[str]]]] = {

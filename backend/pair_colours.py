@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import msgspec
 
-from contract.histogram import merge
-from contract.messages import Histogram, Palette
-from contract.palettes import PALETTE_COLOURS, palette_of
+from contract.colour.histogram import merge
+from contract.colour.palettes import PALETTE_COLOURS, palette_of
+from contract.messages.processing import Histogram, Palette
 
 KEPT_PAIRS = 1024
 """Palettes kept in memory, with their histograms about 6 KB each; making one took 15 ms of CPU."""

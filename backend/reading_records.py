@@ -10,9 +10,9 @@ from itertools import islice
 import msgspec
 
 from contract import object_names
-from contract.bucket import Bucket, ObjectInfo, ObjectNotFound
+from contract.bucket.port import Bucket, ObjectInfo, ObjectNotFound
 from contract.decoding import NOT_UNDERSTOOD
-from contract.records import SCHEMA_VERSION, DevicesRecord, ImageRecord
+from contract.messages.records import SCHEMA_VERSION, DevicesRecord, ImageRecord
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from backend.reading_records import (
 )
 from backend.settings import Settings
 from contract import object_names
-from contract.bucket import Bucket, ObjectInfo, uri_of
+from contract.bucket.port import Bucket, ObjectInfo, uri_of
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ import msgspec
 
 from backend.database import Database, housekeeping, recorded
 from contract import object_names
-from contract.bucket import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
-from contract.records import DevicesRecord, ImageRecord
+from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
+from contract.messages.records import DevicesRecord, ImageRecord
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contract import object_names
-from contract.bucket import Bucket, name_in, uri_of
+from contract.bucket.port import Bucket, name_in, uri_of
 
 
 class ReportedPaths:

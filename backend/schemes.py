@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from contract.messages import Colour, Palette
-from contract.scheme_messages import ColourSchemes, SchemeVariant
+from contract.messages.frames import ColourSchemes, SchemeVariant
+from contract.messages.processing import Colour, Palette
 
 if TYPE_CHECKING:
     from materialyoucolor.dynamiccolor.dynamic_scheme import DynamicScheme

@@ -29,8 +29,8 @@ from backend.reported_paths import ReportedPaths
 from backend.settings import Settings
 from backend.snapshot import Snapshots
 from backend.standing import Standing
-from contract.bucket import Bucket, BucketError
-from contract.buckets import open_bucket
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket, BucketError
 
 if TYPE_CHECKING:
     from backend.scheduler_identity import SchedulerIdentity

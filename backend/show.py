@@ -11,8 +11,8 @@ from backend.frame_answers import NamelessAnswer
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag, Library
 from backend.playlist.pairs import Entry
-from contract.frame_messages import QueueEntry
-from contract.halves import half_size
+from contract.messages.frames import QueueEntry
+from contract.split_screen import half_size
 
 AHEAD_EACH = 16
 """Entries noted ahead for each call that comes together with others."""

@@ -21,7 +21,7 @@ from backend.playlist.bag import Bag, Library
 from backend.playlist.filters import hour_of
 from backend.playlist.pairs import HalfFacts
 from backend.show import Show, half_of, shape_of
-from contract.frame_messages import FrameFilters
+from contract.messages.frames import FrameFilters
 
 SMALL_LIBRARY = 2000
 """Photos; such a library is read whenever it has changed."""

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, exists, select
 from backend.database import garbage, results, tombstones
 from backend.database.focus import focus_of
 from backend.database.tables import devices, images
-from contract.messages import ImageOutcome, Palette, ProcessedImage
-from contract.sidecars import Sidecar
+from contract.messages.processing import ImageOutcome, Palette, ProcessedImage
+from contract.messages.sidecars import Sidecar
 
 PALETTE_COLOURS = 8
 

@@ -18,7 +18,7 @@ from typing import Any
 from backend.database import Database, images
 from backend.epoch import Epoch
 from contract import object_names
-from contract.bucket import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
+from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
 
 log = logging.getLogger(__name__)
 

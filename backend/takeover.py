@@ -21,7 +21,7 @@ from backend.services import Services
 from backend.settings import Settings
 from backend.snapshot import DamagedSnapshot, load_into
 from backend.tick import SYNC_MARK
-from contract.bucket import Bucket, BucketError, ObjectInfo
+from contract.bucket.port import Bucket, BucketError, ObjectInfo
 
 log = logging.getLogger(__name__)
 

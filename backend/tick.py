@@ -21,7 +21,7 @@ from backend.epoch import EpochLost
 from backend.errors import Unavailable
 from backend.jobs.runner import RunnerError
 from backend.services import Services
-from contract.bucket import BucketError
+from contract.bucket.port import BucketError
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from backend.database.recorded import short
 from backend.database.work_set import AGAIN, LEGACY
 from backend.reading_records import read_devices_record, read_records
 from contract import object_names
-from contract.bucket import Bucket, ObjectInfo
-from contract.halves import half_key
+from contract.bucket.port import Bucket, ObjectInfo
+from contract.messages.records import DevicesRecord, ImageRecord
 from contract.recipes import recipe
-from contract.records import DevicesRecord, ImageRecord
+from contract.split_screen import half_key
 
 Kind = Literal[
     "original missing",

@@ -15,8 +15,8 @@ from backend.database import Database, inventory
 from backend.database.recorded import short
 from backend.reading_records import THREADS
 from backend.verify import Difference
-from contract.bucket import Bucket, ObjectNotFound
-from contract.records import ImageRecord
+from contract.bucket.port import Bucket, ObjectNotFound
+from contract.messages.records import ImageRecord
 
 
 async def look_inside(database: Database, bucket: Bucket, tell: Callable[[str], None]) -> list[Difference]:

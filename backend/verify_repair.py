@@ -16,7 +16,7 @@ from backend.records import Records
 from backend.settings import Settings
 from backend.verify import Difference
 from contract import object_names
-from contract.bucket import Bucket, ObjectNotFound, uri_of
+from contract.bucket.port import Bucket, ObjectNotFound, uri_of
 
 DAMAGED = "images/damaged/"
 """Where an original goes that is not as it was uploaded."""

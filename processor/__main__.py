@@ -72,8 +72,8 @@ async def _run(settings: Settings) -> tuple[int, bool]:
     asked_to_stop = asyncio.Event()
     for wanted in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(wanted, asked_to_stop.set)
-    from contract.bucket import BucketError
-    from contract.buckets import open_bucket
+    from contract.bucket.open import open_bucket
+    from contract.bucket.port import BucketError
     from processor.memory_budget import shares_of
     from processor.renderer import Renderer
 

@@ -20,7 +20,7 @@ import msgspec
 import stamina
 
 from contract.decoding import NOT_UNDERSTOOD
-from contract.messages import (
+from contract.messages.processing import (
     AttemptAnswer,
     AttemptStart,
     ClaimAnswer,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from contract.messages import Device
+from contract.messages.processing import Device
 from processor.framing import cover_scale, shrink_for
 from processor.header import Header
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from contract.srgb import to_light
+from contract.colour.srgb import to_light
 
 _COLOUR_TOLERANCE = 0.002
 _CURVE_TOLERANCE = 0.004

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contract.messages import LeaseList
+from contract.messages.processing import LeaseList
 from processor.backend_client import BackendClient
 from processor.errors import BackendUnavailable
 

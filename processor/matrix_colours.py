@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import native
-from contract.srgb import to_light
+from contract.colour.srgb import to_light
 from processor.icc_profile import LONGEST_KEPT, PROFILES_KEPT, SRGB_COLUMNS, matrix_profile
 
 if TYPE_CHECKING:

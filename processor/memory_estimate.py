@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from contract.messages import Device
+from contract.messages.processing import Device
 from processor.decode_plan import decode_steps
 from processor.header import Header
 from processor.icc_profile import is_srgb

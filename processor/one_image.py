@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from contract import object_names
-from contract.bucket import Bucket, BucketError, ObjectNotFound, ObjectTooLarge, name_in
-from contract.messages import AttemptStart, ClaimedImage, Device, Failure, LeaseList
+from contract.bucket.port import Bucket, BucketError, ObjectNotFound, ObjectTooLarge, name_in
+from contract.messages.processing import AttemptStart, ClaimedImage, Device, Failure, LeaseList
 from processor.backend_answers import blames_the_request
 from processor.backend_client import BackendClient
 from processor.errors import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract.messages import ClaimRequest
+from contract.messages.processing import ClaimRequest
 from contract.recipes import RENDERER_VERSION
 from processor.settings import Settings
 

@@ -4,7 +4,7 @@
 only prepares their input and names their output. Both are deterministic, on every machine, and let other
 threads work meanwhile.
 
-What a palette is, and what a photo without colour gets, stands in `contract/palettes.py`.
+What a palette is, and what a photo without colour gets, stands in `contract/colour/palettes.py`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import native
-from contract.messages import Histogram, Palette
-from contract.palettes import PALETTE_COLOURS, palette_of
+from contract.colour.palettes import PALETTE_COLOURS, palette_of
+from contract.messages.processing import Histogram, Palette
 from processor.base import Base
 from processor.framing import PROXY_SIDE, upright_size
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from contract.backgrounds import background_of
-from contract.messages import Device, Focus, Histogram, Orientation, Palette, orientation_of
+from contract.colour.backgrounds import background_of
+from contract.messages.processing import Device, Focus, Histogram, Orientation, Palette, orientation_of
 from contract.recipes import CENTRE, FOCUS, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
 from processor.decode import decode, read_header
 from processor.decode_plan import decode_steps

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from contract.bucket import BucketUnavailable
-from contract.messages import Device, Focus
+from contract.bucket.port import BucketUnavailable
+from contract.messages.processing import Device, Focus
 from contract.recipes import DEFAULT_FRAMING
 from processor.errors import RenderOverdue, printable_name
 from processor.limits import DEFAULT_LIMITS, Limits

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contract.messages import ImageOutcome, ProcessedImage, ProcessedImages
+from contract.messages.processing import ImageOutcome, ProcessedImage, ProcessedImages
 from processor.backend_client import BackendClient
 from processor.errors import BackendRejected, ImageGone, LeaseLost, TaskError
 from processor.leases import LeaseKeeper

@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from contract.messages import (
-    ClaimedImage,
-    Device,
-    ImageOutcome,
-    ProcessedImage,
-    Thumbnail,
-)
+from contract.messages.processing import ClaimedImage, Device, ImageOutcome, ProcessedImage, StageSeconds, Thumbnail
+from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, recipe
-from contract.sidecars import Sidecar, SidecarResult
-from contract.stage_seconds import StageSeconds
 from processor.errors import VersionMismatch
 from processor.reporter import Result
 

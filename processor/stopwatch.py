@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Literal
 
-from contract.stage_seconds import StageSeconds
+from contract.messages.processing import StageSeconds
 
 RenderStage = Literal["decoding", "colours", "pictures"]
 Stage = RenderStage | Literal["waiting", "fetching", "announcing", "storing"]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from contract import object_names
-from contract.bucket import Bucket, ObjectConflict, uri_of
+from contract.bucket.port import Bucket, ObjectConflict, uri_of
 from contract.recipes import recipe, thumbnail_recipe
 from processor.renderer import Renderer
 from processor.results import Stored

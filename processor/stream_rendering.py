@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from contract.bucket import Bucket, BucketUnavailable
+from contract.bucket.port import Bucket, BucketUnavailable
 from processor.errors import RenderError
 from processor.memory_budget import ORIGINAL_LIMIT_BYTES
 from processor.renderer import Renderer

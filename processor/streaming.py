@@ -17,7 +17,7 @@ import time
 import weakref
 from collections.abc import Callable
 
-from contract.bucket import Bucket
+from contract.bucket.port import Bucket
 from processor.vips_setup import pyvips
 
 FIRST_BYTES = 4096
@@ -33,7 +33,7 @@ class _NotWanted(Exception):
 
 
 class Arriving:
-    """A file of about `size` bytes on its way; a `contract.bucket.ByteWriter`."""
+    """A file of about `size` bytes on its way; a `contract.bucket.port.ByteWriter`."""
 
     def __init__(self, size: int) -> None:
         self.size = size

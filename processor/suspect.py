@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from contract.decoding import NOT_UNDERSTOOD
-from contract.messages import Device, Focus
+from contract.messages.processing import Device, Focus
 from contract.recipes import DEFAULT_FRAMING
 from processor.errors import ChildDied, RenderError, TooMuchMemory, printable_name
 from processor.limits import DEFAULT_LIMITS, Limits

@@ -15,8 +15,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from contract.bucket import Bucket, BucketError
-from contract.messages import ClaimAnswer, ClaimedImage, Device, LeaseList
+from contract.bucket.port import Bucket, BucketError
+from contract.messages.processing import ClaimAnswer, ClaimedImage, Device, LeaseList
 from processor.backend_client import BackendClient
 from processor.errors import ProcessorError, RenderOverdue, TooManyFailures
 from processor.leases import LeaseKeeper

@@ -12,7 +12,8 @@ import click
 import httpx
 import msgspec
 
-from contract.admin_messages import (
+from contract.decoding import NOT_UNDERSTOOD
+from contract.messages.admin import (
     FlushAnswer,
     ImageInfo,
     ImageList,
@@ -24,8 +25,7 @@ from contract.admin_messages import (
     SyncReport,
     UploadedImage,
 )
-from contract.decoding import NOT_UNDERSTOOD
-from contract.device_messages import DeviceBody, DeviceList, DeviceSaved
+from contract.messages.devices import DeviceBody, DeviceList, DeviceSaved
 from slideshow.errors import Refused, Unreachable
 
 T = TypeVar("T")

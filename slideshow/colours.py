@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
-from contract.scheme_messages import SchemeVariant
+from contract.messages.frames import SchemeVariant
 from slideshow.errors import CommandFailed
 from slideshow.words import counted
 

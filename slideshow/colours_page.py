@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 
-from contract.messages import Palette
+from contract.messages.processing import Palette
 from slideshow.html_file import HtmlFile, writing_html
 from slideshow.photo_colours import PhotoColours
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from backend.jobs.forecast import Forecast
-    from contract.admin_messages import WorkRate
+    from contract.messages.admin import WorkRate
 
 MONTHS = (1_000, 100_000)
 UPLOAD = 50

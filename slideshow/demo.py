@@ -21,7 +21,7 @@ from slideshow.words import counted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from contract.admin_messages import Status
+    from contract.messages.admin import Status
     from slideshow.backend_process import BackendProcess
     from slideshow.demo_report import Figures, PhotoLine
     from slideshow.demo_run import SentPhoto

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from contract.admin_messages import Status
+from contract.messages.admin import Status
 from slideshow.demo_run import Display
 
 PLAIN_SECONDS = 3.0

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from contract.admin_messages import ImageInfo
+from contract.messages.admin import ImageInfo
 from slideshow.demo_run import SentPhoto
 from slideshow.reading import printable
 from slideshow.words import counted

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from contract.admin_messages import ImageInfo, Status, SyncReport
-from contract.device_messages import DeviceBody
+from contract.messages.admin import ImageInfo, Status, SyncReport
+from contract.messages.devices import DeviceBody
 from slideshow.backend_process import BackendProcess
 from slideshow.client import Client
 from slideshow.errors import CommandFailed, Refused, Unreachable

@@ -10,7 +10,7 @@ from slideshow.doctor_findings import Finding, account_of, fine, wrong
 
 if TYPE_CHECKING:
     from backend.settings import Settings
-    from contract.bucket import Bucket
+    from contract.bucket.port import Bucket
 
 TRIAL = "state/doctor/"
 ARCHIVE_DAYS = 30
@@ -18,8 +18,8 @@ ARCHIVE_DAYS = 30
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Whether it answers, whether we may do all we need, and whether its rule of age is there."""
-    from contract.bucket import BucketError
-    from contract.buckets import open_bucket
+    from contract.bucket.open import open_bucket
+    from contract.bucket.port import BucketError
 
     try:
         bucket = open_bucket(settings.bucket, connections=2)
@@ -41,7 +41,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def _tried(bucket: Bucket) -> Iterator[Finding]:
     """Raises BucketError at the first thing that we may not do; removes what it wrote."""
-    from contract.bucket import NO_OBJECT, ObjectChanged
+    from contract.bucket.port import NO_OBJECT, ObjectChanged
 
     name = f"{TRIAL}{secrets.token_hex(8)}.json"
     content = secrets.token_bytes(64)
@@ -70,7 +70,7 @@ def _tried(bucket: Bucket) -> Iterator[Finding]:
 
 def _rule(bucket: Bucket, settings: Settings) -> Finding:
     """The rule of age, added if it is missing, as the backend does by itself."""
-    from contract.bucket import BucketDenied, BucketError
+    from contract.bucket.port import BucketDenied, BucketError
     from contract.object_names import ARCHIVE
 
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from msgspec import Struct
 
-from contract.messages import Device, Focus
+from contract.messages.processing import Device, Focus
 from slideshow.errors import CommandFailed
 from slideshow.html_file import writing_html
 from slideshow.reading import CannotRead, read_photo

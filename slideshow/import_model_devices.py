@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Struct, field
 
 from contract import object_names
-from contract.bucket import NO_OBJECT, Bucket, ObjectNotFound
-from contract.messages import orientation_of
+from contract.bucket.port import NO_OBJECT, Bucket, ObjectNotFound
+from contract.messages.processing import orientation_of
+from contract.messages.records import DevicesRecord, RecordedDevice
 from contract.recipes import recipe
-from contract.records import DevicesRecord, RecordedDevice
 from slideshow.import_model_reading import Row
 
 JSON = "application/json"

@@ -18,9 +18,9 @@ import msgspec
 from msgspec import Struct
 
 from contract import object_names
-from contract.bucket import NO_OBJECT, Bucket, BucketError, ObjectChanged, ObjectNotFound, name_in
-from contract.messages import Palette
-from contract.records import ImageRecord, RecordedResult
+from contract.bucket.port import NO_OBJECT, Bucket, BucketError, ObjectChanged, ObjectNotFound, name_in
+from contract.messages.processing import Palette
+from contract.messages.records import ImageRecord, RecordedResult
 from slideshow.import_model_devices import JSON, ImportReport, LeftOut, take_devices
 from slideshow.import_model_reading import Model, Row, colours, moment
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from contract.messages import Device, Histogram, Palette
-from contract.scheme_messages import ColourSchemes, SchemeVariant
+from contract.messages.frames import ColourSchemes, SchemeVariant
+from contract.messages.processing import Device, Histogram, Palette
 from slideshow.reading import CannotRead, printable, read_photo
 
 PREVIEW_SIDE = 320

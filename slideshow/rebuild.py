@@ -86,7 +86,7 @@ def rebuild(data: str | None, replace: bool) -> None:
 
     from backend.reading_records import UnreadableRecord
     from contract import object_names
-    from contract.bucket import BucketError
+    from contract.bucket.port import BucketError
 
     settings = settings_of(data)
     if not settings.durable:
@@ -136,7 +136,7 @@ async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
     from backend.reading_records import THREADS
     from backend.rebuild import rebuild as rebuild_database
     from backend.reported_paths import ReportedPaths
-    from contract.buckets import open_bucket
+    from contract.bucket.open import open_bucket
 
     bucket = open_bucket(settings.bucket, connections=THREADS)
     database = Database(settings.database)

@@ -14,7 +14,7 @@ from slideshow.remote_access import Access, with_access
 from slideshow.words import counted
 
 if TYPE_CHECKING:
-    from contract.admin_messages import Status
+    from contract.messages.admin import Status
     from slideshow.demo_run import SentPhoto
 
 
@@ -125,7 +125,7 @@ def status_lines(now: Status, address: str) -> list[str]:
 @with_access
 def retry(which: str, as_json: bool, access: Access) -> None:
     """Put photos back into the queue."""
-    from contract.admin_messages import RetryRequest
+    from contract.messages.admin import RetryRequest
 
     with access.client() as client:
         answer = client.retry(RetryRequest(which="stuck" if which == "stuck" else "failed"))

@@ -44,7 +44,7 @@ def add_device(name: str, size: str, as_json: bool, access: Access) -> None:
     For example "slideshow devices add kitchen 800x480": NAME, and width and height of its screen in pixels. All photos
     are then rendered for it. A new frame gets a token, which it has to send with each call; the token is shown once.
     """
-    from contract.device_messages import DeviceBody
+    from contract.messages.devices import DeviceBody
     from slideshow.screens import screen
 
     try:

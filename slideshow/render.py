@@ -15,7 +15,7 @@ from slideshow.errors import CommandFailed
 from slideshow.words import counted
 
 if TYPE_CHECKING:
-    from contract.messages import Device
+    from contract.messages.processing import Device
     from slideshow.rendered_files import RenderedFile
 
 MOST_AT_ONCE = 4

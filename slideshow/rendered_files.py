@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from contract.messages import Device, Palette
+from contract.messages.processing import Device, Palette
 from contract.recipes import DEFAULT_FRAMING
 from slideshow.reading import CannotRead, printable, read_photo
 

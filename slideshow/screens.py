@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from contract.messages import Device
+from contract.messages.processing import Device
 
 DEFAULT_SCREENS = (
     Device(name="small-landscape", width=800, height=480),

@@ -20,7 +20,7 @@ from slideshow.words import counted
 if TYPE_CHECKING:
     from backend.settings import Settings
     from backend.verify import Difference
-    from contract.bucket import Bucket, ObjectInfo
+    from contract.bucket.port import Bucket, ObjectInfo
 
 SETTLED_SECONDS = 2.0
 """So much later a difference must be there still."""
@@ -43,7 +43,7 @@ def verify(data: str | None, repair: bool, deep: bool, as_json: bool) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from backend.reading_records import UnreadableRecord
-    from contract.bucket import BucketError
+    from contract.bucket.port import BucketError
 
     settings = settings_of(data)
     file = file_of(settings)
@@ -83,7 +83,7 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
     from backend.verify import look
     from backend.verify_deep import look_inside
     from backend.verify_repair import Repair
-    from contract.buckets import open_bucket
+    from contract.bucket.open import open_bucket
 
     bucket = open_bucket(settings.bucket, connections=THREADS)
     with contextlib.ExitStack() as stack:
@@ -114,7 +114,7 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
 
 def _snapshot(bucket: Bucket) -> tuple[bytes, ObjectInfo] | None:
     from contract import object_names
-    from contract.bucket import ObjectNotFound
+    from contract.bucket.port import ObjectNotFound
 
     try:
         return bucket.read(object_names.SNAPSHOT), bucket.stat(object_names.SNAPSHOT)

@@ -14,8 +14,8 @@ from backend.database.upsert import insert_into
 from backend.playlist.bag import Bag
 from backend.playlist.filters import PhotoFacts, passes
 from backend.playlist.pairs import Entry, HalfFacts
-from contract.frame_messages import FrameFilters
-from contract.halves import half_key
+from contract.messages.frames import FrameFilters
+from contract.split_screen import half_key
 
 # What each device shows, in order: written when a round begins or photos change.
 bags = sa.Table(

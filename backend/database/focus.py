@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select, update
 
 from backend.database.tables import images, processed_images
 from backend.database.work_set import AGAIN
-from contract.messages import Focus
+from contract.messages.processing import Focus
 
 
 def focus_of(value: object) -> Focus | None:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from backend.colour_families import Family
 from backend.database.images import counts
 from backend.database.tables import images
-from contract.messages import Histogram, ImageState, Orientation, Palette
+from contract.messages.processing import Histogram, ImageState, Orientation, Palette
 
 MATCHES = 200
 """No more photos are named in one statement."""

@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from backend.database.garbage import discard
 from backend.database.tables import devices, images, processed_images
-from contract.halves import HALF, half_key, half_size
-from contract.messages import Device, WorkItem
+from contract.messages.processing import Device, WorkItem
+from contract.split_screen import HALF, half_key, half_size
 
 _device_key: ColumnElement[str] = devices.c.key.concat(HALF)
 

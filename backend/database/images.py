@@ -13,9 +13,9 @@ from backend.database.focus import focus_of
 from backend.database.tables import devices, garbage, images, processed_images, tombstones
 from backend.database.upsert import insert_into
 from backend.database.work_set import AGAIN
-from contract.admin_messages import ImageInfo, RetryRequest, VariantInfo
-from contract.halves import HALF
-from contract.messages import ImageState, Palette, PendingImage
+from contract.messages.admin import ImageInfo, RetryRequest, VariantInfo
+from contract.messages.processing import ImageState, Palette, PendingImage
+from contract.split_screen import HALF
 
 
 def shard_of(image_id: str) -> int:

@@ -17,8 +17,8 @@ from backend.database.images import shard_of
 from backend.database.tables import devices, images, metadata, processed_images, tombstones
 from backend.database.tombstones import remove_rows
 from backend.database.upsert import insert_into
-from contract.halves import half_key
-from contract.records import DevicesRecord, ImageRecord, RecordedDevice
+from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice
+from contract.split_screen import half_key
 
 
 def import_devices(connection: Connection, record: DevicesRecord) -> bool:

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select
 from backend.database import recorded
 from backend.database.tables import devices, garbage, images, processed_images, tombstones
 from contract import object_names
-from contract.halves import HALF
-from contract.records import DevicesRecord, ImageRecord
+from contract.messages.records import DevicesRecord, ImageRecord
+from contract.split_screen import HALF
 
 AT_ONCE = 500
 _WORKED_ON = ("pending", "processing")

@@ -13,10 +13,9 @@ from sqlalchemy import Connection, select, update
 from backend.database import housekeeping
 from backend.database.focus import focus_of
 from backend.database.tables import devices, images, processed_images, tombstones
-from contract.frame_messages import FrameFilters
-from contract.messages import Palette
-from contract.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
-from contract.stage_seconds import StageSeconds
+from contract.messages.frames import FrameFilters
+from contract.messages.processing import Palette, StageSeconds
+from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
 
 DEVICES_REVISION = "devices_revision"
 DEVICES_RECORDED = "devices_recorded"

@@ -21,7 +21,7 @@ from backend.database.tables import devices, images
 from backend.database.tombstones import dead_of
 from backend.database.variants import REPLACED_GRACE_SECONDS, current_variants, is_news, store_variants, variant_values
 from backend.database.work_set import LEGACY, missing_work
-from contract.messages import ImageOutcome, ProcessedImage, RowError
+from contract.messages.processing import ImageOutcome, ProcessedImage, RowError
 
 MAX_STRIKES = 3
 LONGEST_ERROR = 2000

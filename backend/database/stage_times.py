@@ -10,8 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from backend.database.tables import images
-from contract.messages import ImageOutcome
-from contract.stage_seconds import MOST_SECONDS, StageSeconds
+from contract.messages.processing import MOST_SECONDS, ImageOutcome, StageSeconds
 
 MEASURED = 500
 """As many of the photos that were processed last are measured."""

@@ -64,7 +64,7 @@ images = Table(
     Column("colours", Text, nullable=False, server_default=""),
     Column("processed_at", Float),
     Column("render_seconds", Float),
-    # {stage: seconds} of that time, and of the report (`contract/stage_seconds.py`).
+    # {stage: seconds} of that time, and of the report (`contract/messages/processing.py`).
     Column("stage_seconds", JSON(none_as_null=True)),
     # Raised by every change that the permanent record tells of, and the revision known to be in the bucket.
     Column("revision", Integer, nullable=False, server_default="1"),

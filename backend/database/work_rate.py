@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from backend.database.tables import images
 from backend.jobs.plan import SECONDS_PER_MEGAPIXEL
-from contract.admin_messages import WorkRate
+from contract.messages.admin import WorkRate
 
 LATEST_PHOTOS = 500
 LEAST_PHOTOS = 20

@@ -16,7 +16,7 @@ from msgspec import Struct
 from backend.jobs.bill import MODEL_TASK, MODEL_TASKS, TASK, Size, billed_seconds
 from backend.jobs.plan import LAST_CLAIM_SECONDS, QueueFacts, decide
 from backend.jobs.runner import RunnerProfile
-from contract.admin_messages import WorkRate
+from contract.messages.admin import WorkRate
 
 STEP_SECONDS = 0.5
 LONGEST_SECONDS = 7 * 86_400.0

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from contract.admin_messages import ExecutionState
+from contract.messages.admin import ExecutionState
 
 
 class RunnerProfile(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from backend.errors import Conflict, Invalid
 from backend.operations import Query, answer, operation
 from backend.services import Services
 from backend.tick import TickReport, tick
-from contract.admin_messages import FlushAnswer, Problem, RetryAnswer, RetryRequest, Status, SyncReport
+from contract.messages.admin import FlushAnswer, Problem, RetryAnswer, RetryRequest, Status, SyncReport
 
 SHOWN_EXECUTIONS = 50
 

@@ -14,10 +14,10 @@ from backend.errors import Conflict, Invalid, NotFound
 from backend.operations import answer, operation
 from backend.services import Services
 from contract import object_names
-from contract.admin_messages import Problem
-from contract.device_messages import DeviceBody, DeviceInfo, DeviceList, DeviceSaved
-from contract.frame_messages import FrameFilters
-from contract.messages import DeviceName, Success
+from contract.messages.admin import Problem
+from contract.messages.devices import DeviceBody, DeviceInfo, DeviceList, DeviceSaved
+from contract.messages.frames import FrameFilters
+from contract.messages.processing import DeviceName, Success
 
 
 async def known_device(services: Services, device_id: str) -> Device:

@@ -18,8 +18,8 @@ from backend.operations import Query, operation, query_int
 from backend.resources.devices import known_device
 from backend.services import Services
 from backend.show import Show, half_of
-from contract.admin_messages import Problem
-from contract.frame_messages import CompactQueue, NextEntry, QueueEntry, Slideshow
+from contract.messages.admin import Problem
+from contract.messages.frames import CompactQueue, NextEntry, QueueEntry, Slideshow
 
 MOST_BODIES = 64
 """Answers kept in memory for each device, until its slot ends or its photos change."""

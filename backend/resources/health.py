@@ -12,8 +12,8 @@ from backend.errors import Unavailable
 from backend.openapi import document
 from backend.operations import answer, operation
 from backend.services import Services
-from contract.admin_messages import Problem
-from contract.bucket import BucketError
+from contract.bucket.port import BucketError
+from contract.messages.admin import Problem
 
 
 class Health(Struct, frozen=True):

@@ -16,9 +16,9 @@ from backend.operations import Query, answer, operation, query_int
 from backend.pair_colours import palette_of_pair
 from backend.schemes import default_variant, schemes_of
 from backend.services import Services
-from contract.admin_messages import FocusBody, ImageInfo, ImageList, Problem
-from contract.messages import Focus, ImageId, ImageState, Palette, Success
-from contract.scheme_messages import ColourSchemes, SchemeContrast, SchemeVariant
+from contract.messages.admin import FocusBody, ImageInfo, ImageList, Problem
+from contract.messages.frames import ColourSchemes, SchemeContrast, SchemeVariant
+from contract.messages.processing import Focus, ImageId, ImageState, Palette, Success
 
 
 class Images:

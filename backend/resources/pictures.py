@@ -9,8 +9,8 @@ from backend.errors import NotFound
 from backend.operations import Query, operation
 from backend.services import Services
 from contract import object_names
-from contract.admin_messages import Problem
-from contract.bucket import ObjectNotFound
+from contract.bucket.port import ObjectNotFound
+from contract.messages.admin import Problem
 
 PICTURE_LIMIT_BYTES = 64 * 1024 * 1024
 IMMUTABLE = "public, max-age=31536000, immutable"

@@ -14,8 +14,8 @@ from backend.database import claims, images, results
 from backend.errors import Conflict, NotFound
 from backend.operations import Query, answer, operation, query_int
 from backend.services import Services
-from contract.admin_messages import Problem
-from contract.messages import (
+from contract.messages.admin import Problem
+from contract.messages.processing import (
     AttemptAnswer,
     AttemptStart,
     ClaimAnswer,

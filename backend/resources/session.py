@@ -12,8 +12,8 @@ from backend.auth import COOKIE, Access, refuse_foreign
 from backend.errors import Forbidden, Invalid
 from backend.operations import JSON_LIMIT_BYTES, answer, decode, operation, read_limited
 from backend.services import Services
-from contract.admin_messages import Login, Problem
-from contract.messages import Success
+from contract.messages.admin import Login, Problem
+from contract.messages.processing import Success
 
 _LOGIN = msgspec.json.Decoder(Login)
 WRONG_PASSWORD_SECONDS = 0.5

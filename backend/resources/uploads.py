@@ -24,8 +24,8 @@ from backend.records import fresh_record
 from backend.services import Services
 from backend.settings import Settings
 from contract import object_names
-from contract.admin_messages import Problem, RetryRequest, UploadedImage, UploadResult, UploadResults
-from contract.bucket import uri_of
+from contract.bucket.port import uri_of
+from contract.messages.admin import Problem, RetryRequest, UploadedImage, UploadResult, UploadResults
 
 log = logging.getLogger(__name__)
 

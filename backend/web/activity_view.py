@@ -13,8 +13,8 @@ from backend.database.activity import FailureReason, TaskInFlight
 from backend.database.stage_times import StageTimes
 from backend.jobs.bill import TASK, Size, billed_seconds
 from backend.web.words import counted, duration
-from contract.admin_messages import ExecutionInfo
-from contract.messages import ImageState
+from contract.messages.admin import ExecutionInfo
+from contract.messages.processing import ImageState
 
 SHOWN_EXECUTIONS = 20
 COST_DAYS = 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from contract.srgb import channels, light_of, luminance_of
+from contract.colour.srgb import channels, light_of, luminance_of
 
 TEXT = 4.5
 """What level AA asks of text (1.4.3)."""

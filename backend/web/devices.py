@@ -13,7 +13,7 @@ from backend.database.devices import Device
 from backend.resources.devices import device_info, known_device
 from backend.web.guard import page
 from backend.web.site import PageResource
-from contract.device_messages import DeviceInfo
+from contract.messages.devices import DeviceInfo
 
 PRESETS = ((800, 480), (1024, 600), (1280, 800), (1920, 1080), (480, 800), (600, 1024))
 """Screens that picture frames are often built with."""

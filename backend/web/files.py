@@ -12,7 +12,7 @@ from backend.errors import NotFound
 from backend.web.guard import page
 from backend.web.site import PageResource
 from contract import object_names
-from contract.bucket import Bucket, ObjectNotFound, name_in
+from contract.bucket.port import Bucket, ObjectNotFound, name_in
 
 KEPT = "private, max-age=31536000, immutable"
 THUMBNAIL_LIMIT_BYTES = 4 * 1024 * 1024

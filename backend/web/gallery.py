@@ -17,7 +17,7 @@ from backend.errors import Invalid
 from backend.web.files import thumbnail_address
 from backend.web.guard import page
 from backend.web.site import PageResource
-from contract.messages import ImageState, Orientation
+from contract.messages.processing import ImageState, Orientation
 
 PAGE = 48
 """Photos of a page: more than a screen shows, and light enough for a phone (a thumbnail has about 8 kB)."""

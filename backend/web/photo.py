@@ -17,8 +17,8 @@ from backend.web.gallery import NO_COLOUR
 from backend.web.guard import page
 from backend.web.site import PageResource
 from backend.web.theme import card_stylesheet
-from contract.admin_messages import ImageInfo
-from contract.messages import Palette, orientation_of
+from contract.messages.admin import ImageInfo
+from contract.messages.processing import Palette, orientation_of
 
 MIDDLE = (0.5, 0.5)
 ROLES = ("Primary", "Secondary", "Tertiary")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from backend.web.contrast import SHAPES, TEXT, readable
-from contract.scheme_messages import ColourSchemes
+from contract.messages.frames import ColourSchemes
 
 DEFAULT_SOURCE = "#5C6B73"
 """A slate that goes with any photo: before the first one has colours, and for who has not logged in."""

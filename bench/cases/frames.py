@@ -21,7 +21,7 @@ from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend
 from bench.system.many_requests import Load, ask
 from bench.system.photos import small_photos
 from bench.system.whole import whole_system
-from contract.device_messages import DeviceBody
+from contract.messages.devices import DeviceBody
 from slideshow.errors import CommandFailed
 
 NAME = "frames"

@@ -20,7 +20,7 @@ from bench.system.instruments import Instruments
 from bench.system.photos import small_photos
 from bench.system.rounds import Round, run_round
 from bench.system.whole import whole_system
-from contract.messages import Device
+from contract.messages.processing import Device
 from slideshow.words import counted
 
 NAME = "growth"

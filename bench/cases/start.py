@@ -33,7 +33,9 @@ MOST_S = 0.8
 STARTS_OF_A_ROUND = 5
 TASK_SECONDS = 60.0
 LISTED_IMPORTS = 12
-_IMPORTS = "import processor.__main__, contract.buckets, contract.bucket_disk, processor.backend_client, processor.task"
+_IMPORTS = (
+    "import processor.__main__, contract.bucket.open, contract.bucket.disk, processor.backend_client, processor.task"
+)
 
 
 class Start(NamedTuple):

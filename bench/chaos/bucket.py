@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench.chaos.orders import Orders
-from contract.bucket import Bucket, BucketUnavailable, ByteWriter, ObjectInfo
+from contract.bucket.port import Bucket, BucketUnavailable, ByteWriter, ObjectInfo
 
 CALLS = ("read", "create", "replace", "read_with_generation", "write_if", "stat", "move", "delete", "probe")
 """What may be met by a fault; the other calls are passed on, those in pieces with faults of their own."""
@@ -17,7 +17,7 @@ LONGEST_WAIT_SECONDS = 0.2
 
 
 class FaultyBucket:
-    """A `contract.bucket.Bucket` over another one. Every fault is one that `contract.bucket` allows a caller to see."""
+    """A `Bucket` over another one. Every fault is one that `contract.bucket.port` allows a caller to see."""
 
     def __init__(self, bucket: Bucket, orders: Orders, chances: random.Random) -> None:
         self._bucket = bucket

@@ -15,7 +15,7 @@ def main() -> int:
     """Put the faults in place and run the task; its exit code."""
     orders = from_environment()
     role = "/".join(os.environ[f"CLOUD_RUN_{name}"] for name in ("EXECUTION", "TASK_INDEX", "TASK_ATTEMPT"))
-    buckets: Any = importlib.import_module("contract.buckets")
+    buckets: Any = importlib.import_module("contract.bucket.open")
     opening = buckets.open_bucket
     buckets.open_bucket = lambda url, **more: FaultyBucket(opening(url, **more), orders, orders.random(role))
     program: Any = importlib.import_module("processor.__main__")

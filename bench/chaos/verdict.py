@@ -94,7 +94,7 @@ def judge(data: Path, good: set[str], bad: set[str], devices: int) -> Verdict:
 def _differences(data: Path) -> list[Difference]:
     from backend.database import Database
     from backend.verify import look
-    from contract.buckets import open_bucket
+    from contract.bucket.open import open_bucket
 
     database = Database(f"sqlite:///{data / 'slideshow.db'}")
     try:

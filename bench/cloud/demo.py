@@ -24,8 +24,8 @@ from bench.cloud.jobs_execution import JobDefinition
 from bench.cloud.jobs_server import JobsServer, running_jobs_server
 from bench.cloud.same import Likeness, likeness
 from bench.ports import free_port
-from contract.bucket import Bucket
-from contract.buckets import open_bucket
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket
 from slideshow.backend_process import BackendProcess, kept_password
 from slideshow.demo import Stopped, ending_on_signals, main_job, photos_meant
 from slideshow.words import counted

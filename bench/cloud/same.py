@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Struct, field
 
 from contract import object_names
-from contract.bucket import Bucket, name_in
-from contract.records import ImageRecord
-from contract.sidecars import Sidecar
+from contract.bucket.port import Bucket, name_in
+from contract.messages.records import ImageRecord
+from contract.messages.sidecars import Sidecar
 
 PICTURES = {
     "originals": object_names.ORIGINALS,

@@ -38,7 +38,7 @@ class Way:
 
     def prepare(self, path: str, data: bytes, outputs: Sequence[Output]) -> None:
         """Name the devices."""
-        from contract.messages import Device
+        from contract.messages.processing import Device
 
         self._path, self._data, self._outputs = path, data, tuple(outputs)
         self._devices = [

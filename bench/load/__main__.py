@@ -19,7 +19,7 @@ import numpy as np
 from bench.load.callers import Caller, Frame, Notes, Task, Uploader
 from bench.system import processes
 from bench.system.backend import HELD_BACK, MeasuredBackend
-from contract.device_messages import DeviceBody
+from contract.messages.devices import DeviceBody
 
 UPLOADERS, TASKS, FRAMES = 12, 10, 10
 PHOTO_BYTES = 3_000_000

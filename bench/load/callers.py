@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from bench.system.photos import with_comment
-from contract.messages import (
+from contract.messages.processing import (
     AttemptStart,
     ClaimAnswer,
     ClaimedImage,

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from backend.database import Database, claims, devices, images
-from contract.bucket_disk import DiskBucket
-from contract.device_messages import DeviceBody
-from contract.messages import ClaimedImage, ClaimRequest, ProcessedImages
-from contract.sidecars import Sidecar
-from contract.stage_seconds import StageSeconds
+from contract.bucket.disk import DiskBucket
+from contract.messages.devices import DeviceBody
+from contract.messages.processing import ClaimedImage, ClaimRequest, ProcessedImages, StageSeconds
+from contract.messages.sidecars import Sidecar
 from processor.results import Spent, Stored, result_of, sidecar_of
 
 if TYPE_CHECKING:

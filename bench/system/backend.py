@@ -25,8 +25,8 @@ from bench.ports import free_port
 from bench.system import processes
 from bench.system.instruments import Instruments
 from bench.system.network import Network
-from contract.device_messages import DeviceBody
-from contract.messages import Device
+from contract.messages.devices import DeviceBody
+from contract.messages.processing import Device
 from slideshow.backend_process import START_SECONDS, STOP_SECONDS, announcement, kept_password
 from slideshow.client import Client
 from slideshow.errors import CommandFailed

@@ -16,7 +16,7 @@ from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend, Sent
 from bench.system.instruments import Instruments
 from bench.system.serve import QueryTime, read_queries
 from bench.system.stages import Span, read_spans
-from contract.messages import Device
+from contract.messages.processing import Device
 from slideshow.errors import CommandFailed
 from slideshow.words import counted
 

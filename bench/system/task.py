@@ -54,7 +54,7 @@ def _wrap_rendering_when_it_is_there(recorder: Recorder) -> None:
 
 
 def _change_bucket(given: Instruments, recorder: Recorder) -> None:
-    buckets: Any = importlib.import_module("contract.buckets")
+    buckets: Any = importlib.import_module("contract.bucket.open")
     opening = buckets.open_bucket
 
     def open_bucket(url: str, **more: Any) -> Any:

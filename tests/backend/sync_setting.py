@@ -12,11 +12,11 @@ from core_library import HISTOGRAM, PALETTE, Library
 from backend.metadata_sync import MetadataSync
 from backend.reported_paths import ReportedPaths
 from contract import object_names
-from contract.admin_messages import SyncReport
-from contract.bucket import Bucket, name_in
-from contract.buckets import open_bucket
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket, name_in
+from contract.messages.admin import SyncReport
+from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
-from contract.sidecars import Sidecar, SidecarResult
 
 JSON = "application/json"
 

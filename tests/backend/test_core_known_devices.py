@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from backend.database import Database, devices
 from backend.known_devices import KnownDevices
-from contract.device_messages import DeviceBody
+from contract.messages.devices import DeviceBody
 
 
 def test_questions_that_come_together_share_one_reading_and_a_change_is_read(tmp_path: Path, monkeypatch: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from backend.reading_records import UnreadableRecord, parse_devices, parse_record, read_records
 from contract import object_names
-from contract.bucket_disk import DiskBucket
+from contract.bucket.disk import DiskBucket
 
 IMAGE = "0123456789abcdef" * 2
 NAME = object_names.record(IMAGE)

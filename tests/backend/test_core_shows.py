@@ -22,8 +22,8 @@ from backend.frames import ENTRIES_KEPT, Frames
 from backend.playlist.pairs import Entry
 from backend.services import PASSING
 from backend.shows import Shows
-from contract.frame_messages import Caption, NextEntry, QueueEntry
-from contract.messages import Palette
+from contract.messages.frames import Caption, NextEntry, QueueEntry
+from contract.messages.processing import Palette
 
 PHOTOS = tuple(f"{number:032x}" for number in range(40))
 GREY = "#808080"

@@ -20,9 +20,9 @@ from backend.database import devices, housekeeping
 from backend.metadata_sync import AT_ONCE, LOCK_SECONDS, MetadataSync, parse
 from backend.reported_paths import ReportedPaths
 from contract import object_names
-from contract.admin_messages import SyncReport
-from contract.bucket import Bucket, BucketDenied
-from contract.sidecars import Sidecar
+from contract.bucket.port import Bucket, BucketDenied
+from contract.messages.admin import SyncReport
+from contract.messages.sidecars import Sidecar
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from backend.database import executions, garbage, images
 from backend.services import Services
 from backend.tick import TickReport, loop, tick
 from contract import object_names
-from contract.bucket import ObjectNotFound, uri_of
+from contract.bucket.port import ObjectNotFound, uri_of
 from contract.recipes import recipe
 
 

@@ -17,9 +17,9 @@ from small_photos import photo
 from backend.database import recorded, results
 from backend.records import Records
 from contract import object_names
-from contract.bucket import Bucket, BucketUnavailable
-from contract.bucket_disk import DiskBucket
-from contract.records import ImageRecord
+from contract.bucket.disk import DiskBucket
+from contract.bucket.port import Bucket, BucketUnavailable
+from contract.messages.records import ImageRecord
 
 
 def record(backend: server.BackendServer, image: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from backend.records import Records
 from backend.snapshot import Snapshots, load_into
 from bench.cloud.gcs_server import GcsServer
 from contract import object_names
-from contract.bucket import Bucket
-from contract.buckets import open_bucket
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket
 
 
 @pytest.fixture

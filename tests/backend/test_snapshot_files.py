@@ -15,10 +15,10 @@ from backend.metadata_sync import MetadataSync
 from backend.reported_paths import ReportedPaths
 from backend.snapshot import DamagedSnapshot, Snapshots, load_into, snapshot_of
 from contract import object_names
-from contract.bucket import Bucket
-from contract.buckets import open_bucket
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket
+from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
-from contract.sidecars import Sidecar, SidecarResult
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import server
 from task_calls import record, report
 
 from backend.database.stage_times import PhotoTimes, StageTimes, summed_up
-from contract.stage_seconds import MOST_SECONDS, StageSeconds
+from contract.messages.processing import MOST_SECONDS, StageSeconds
 
 
 def photo(number: int, **stages: float) -> PhotoTimes:

@@ -17,11 +17,11 @@ from backend.jobs.runner_local import LocalRunner
 from backend.services import Services
 from backend.settings import Settings
 from contract import object_names
-from contract.bucket import uri_of
-from contract.device_messages import DeviceBody
-from contract.messages import ClaimRequest
+from contract.bucket.port import uri_of
+from contract.messages.devices import DeviceBody
+from contract.messages.processing import ClaimRequest
+from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
-from contract.sidecars import Sidecar, SidecarResult
 
 HOUR = 3600.0
 

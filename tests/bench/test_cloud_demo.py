@@ -15,11 +15,11 @@ from PIL import Image
 from bench.cloud.demo import verdict
 from bench.cloud.same import Likeness, likeness
 from contract import object_names
-from contract.bucket import Bucket, uri_of
-from contract.bucket_disk import DiskBucket
-from contract.messages import Palette, Thumbnail
-from contract.records import ImageRecord
-from contract.sidecars import Sidecar, SidecarResult
+from contract.bucket.disk import DiskBucket
+from contract.bucket.port import Bucket, uri_of
+from contract.messages.processing import Palette, Thumbnail
+from contract.messages.records import ImageRecord
+from contract.messages.sidecars import Sidecar, SidecarResult
 
 ROOT = Path(__file__).parents[2]
 ID = "0123456789abcdef" * 2

@@ -53,7 +53,7 @@ def test_calls_leave_spans_whether_they_work_or_wait(tmp_path: Path, monkeypatch
 
 
 def test_a_timed_bucket_is_the_bucket(tmp_path: Path) -> None:
-    from contract.bucket_disk import DiskBucket
+    from contract.bucket.disk import DiskBucket
 
     recorder = Recorder()
     bucket = TimedBucket(DiskBucket(tmp_path.as_uri()), recorder)

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.bucket_gcs import GcsBucket
-from contract.bucket_gcs_client import Patience
+from contract.bucket.gcs.bucket import GcsBucket
+from contract.bucket.gcs.client import Patience
 
 HASTY = Patience(connect=2.0, read=0.5, retries=10.0, first_pause=0.01, longest_pause=0.05)
 """Waits as short as a loopback allows."""

@@ -15,9 +15,9 @@ from gcs_buckets import HASTY, bucket_at, new_name
 
 from bench.cloud.gcs_faults import Fault, Link
 from bench.cloud.gcs_server import MIXED, GcsServer
-from contract.bucket import BucketDenied, BucketError, BucketUnavailable, ObjectConflict
-from contract.bucket_gcs import GcsBucket
-from contract.bucket_gcs_client import Patience
+from contract.bucket.gcs.bucket import GcsBucket
+from contract.bucket.gcs.client import Patience
+from contract.bucket.port import BucketDenied, BucketError, BucketUnavailable, ObjectConflict
 
 DATA = os.urandom(700_000)
 SHORT = Patience(connect=1.0, read=0.2, retries=0.4, first_pause=0.01, longest_pause=0.02)
@@ -200,7 +200,7 @@ def test_what_does_not_pass_has_an_end(server: GcsServer, fault: Fault) -> None:
 
 
 def test_a_probe_ends_long_before_anything_else(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contract.bucket_gcs_client.BRIEF", 0.3)
+    monkeypatch.setattr("contract.bucket.gcs.client.BRIEF", 0.3)
     bucket = bucket_at(server.url, "photos", Patience(first_pause=0.02, longest_pause=0.05))
     server.faults.draw(1.0, Fault("status", status=503))
     began = time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract.histogram import (
+from contract.colour.histogram import (
     HALVING_DISTANCE,
     MOST_ENTRIES,
     PHOTO_WEIGHT,
@@ -20,7 +20,7 @@ from contract.histogram import (
     nearness_of_profiles,
     profile,
 )
-from contract.messages import Histogram
+from contract.messages.processing import Histogram
 
 
 def hexed(number: int) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import mutations
 from pictures import HALVES
 
-from contract.messages import Device
+from contract.messages.processing import Device
 from processor.errors import RenderError
 from processor.render import render_image
 from processor.renderer import estimated_bytes

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from bench.cloud.gcs_server import GcsServer
-from contract.messages import Device
+from contract.messages.processing import Device
 
 TOKEN, PASSWORD = "a-token-for-the-tests", "a-password-for-the-tests"
 BUCKET = "photos"

@@ -16,9 +16,9 @@ from claims_server import TOKEN, ClaimsServer, ImageRecord
 from PIL import Image
 
 from contract import object_names
-from contract.bucket import ByteWriter, uri_of
-from contract.bucket_disk import DiskBucket
-from contract.messages import Device
+from contract.bucket.disk import DiskBucket
+from contract.bucket.port import ByteWriter, uri_of
+from contract.messages.processing import Device
 from processor.backend_client import BackendClient
 from processor.memory_budget import Shares
 from processor.renderer import Renderer

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pictures import encoded, pixels_of, with_orientation
 from pictures import scene as photo
 
-from contract.backgrounds import background_of
-from contract.messages import Device, Palette
+from contract.colour.backgrounds import background_of
+from contract.messages.processing import Device, Palette
 from contract.recipes import CENTRE, FOCUS
 from processor.focus import find_focus
 from processor.framing import LARGEST_CUT, cover_crop, crop_around, place

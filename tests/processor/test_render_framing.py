@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import STORED_FOR, encoded, pixels_of
 
-from contract.messages import Device
+from contract.messages.processing import Device
 from processor.framing import (
     Box,
     box_to_stored,

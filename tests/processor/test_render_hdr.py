@@ -7,7 +7,7 @@ import pytest
 from picture_measures import mean_delta_e
 from pictures import encoded, pixels_of
 
-from contract.messages import Device
+from contract.messages.processing import Device
 from processor.hdr import BT2020, HLG, P3, PQ, SRGB_CURVE, CodePoints, code_points, to_sdr
 from processor.render import render_image
 from processor.vips_setup import pyvips

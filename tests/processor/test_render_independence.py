@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pictures import encoded, scene
 
-from contract.messages import Device
+from contract.messages.processing import Device
 from processor.decode_plan import decode_steps, standard_shrink
 from processor.header import read_header
 from processor.render import render_image

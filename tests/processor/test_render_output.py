@@ -11,7 +11,7 @@ import pytest
 from pictures import DEVICES, ONE, encoded, scene
 from PIL import ImageCms
 
-from contract.messages import Palette
+from contract.messages.processing import Palette
 from contract.recipes import DEVICE_PROFILE, THUMBNAIL_PROFILE
 from processor import jpeg_profiles
 from processor.decode import decode, estimate_bytes, read_header

@@ -11,7 +11,7 @@ import pytest
 from pictures import smooth
 from PIL import Image, ImageCms
 
-from contract.srgb import to_light
+from contract.colour.srgb import to_light
 from processor.icc_profile import SRGB_COLUMNS, MatrixProfile, is_srgb, matrix_profile
 from processor.matrix_colours import by_matrix
 

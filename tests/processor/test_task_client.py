@@ -14,7 +14,7 @@ import pytest
 import stamina.instrumentation
 from claims_server import TOKEN, ClaimsServer, Fault
 
-from contract.messages import AttemptStart, ClaimAnswer, ClaimRequest, Failure, LeaseAnswer, LeaseList
+from contract.messages.processing import AttemptStart, ClaimAnswer, ClaimRequest, Failure, LeaseAnswer, LeaseList
 from contract.recipes import RENDERER_VERSION
 from processor import backend_answers, errors
 from processor.backend_answers import (

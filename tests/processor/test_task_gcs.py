@@ -13,8 +13,8 @@ from task_world import DEVICES, jpeg
 from bench.cloud.gcs_faults import Fault
 from bench.cloud.gcs_server import MIXED
 from contract import object_names
+from contract.messages.sidecars import Sidecar
 from contract.recipes import DEFAULT_FRAMING, recipe, thumbnail_recipe
-from contract.sidecars import Sidecar
 from processor.render import render_image
 
 KINDS = (object_names.ORIGINALS, object_names.PROCESSED, object_names.THUMBNAILS)

@@ -17,9 +17,9 @@ from PIL import Image
 from task_world import DEVICES, World, jpeg
 
 from contract import object_names
-from contract.bucket import name_in
+from contract.bucket.port import name_in
+from contract.messages.sidecars import Sidecar
 from contract.recipes import recipe, thumbnail_recipe
-from contract.sidecars import Sidecar
 from processor.memory_budget import Shares
 from processor.one_image import Outcome
 from processor.renderer import estimated_bytes

@@ -17,9 +17,9 @@ from task_world import DEVICES, World, jpeg
 from bench.cloud.gcs_faults import Fault
 from bench.cloud.gcs_server import GcsServer
 from contract import object_names
-from contract.bucket import BucketUnavailable, ByteWriter
-from contract.buckets import open_bucket
-from contract.messages import Device
+from contract.bucket.open import open_bucket
+from contract.bucket.port import BucketUnavailable, ByteWriter
+from contract.messages.processing import Device
 from contract.recipes import DEFAULT_FRAMING, recipe
 from processor.errors import RenderError
 from processor.one_image import Outcome

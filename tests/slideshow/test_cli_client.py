@@ -106,7 +106,7 @@ def test_a_broken_connection_is_tried_again_where_that_is_safe() -> None:
 
     with serving(answer) as url, Client(url) as client:
         assert client.devices().devices == ()
-    from contract.device_messages import DeviceBody
+    from contract.messages.devices import DeviceBody
 
     # A new device's token is in the first answer only: asking again would lose it.
     with serving(answer) as url, Client(url) as client, pytest.raises(Unreachable, match="does not answer"):

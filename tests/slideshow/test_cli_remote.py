@@ -13,7 +13,7 @@ import cli_pictures
 import pytest
 from click.testing import CliRunner, Result
 
-from contract.admin_messages import Status
+from contract.messages.admin import Status
 from slideshow import demo_run
 from slideshow.__main__ import main
 from slideshow.backend_process import BackendProcess, announcement, kept_password, only_demo

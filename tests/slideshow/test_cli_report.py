@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from contract.admin_messages import ExecutionInfo, ImageInfo, Status
-from contract.messages import ImageState, Palette
+from contract.messages.admin import ExecutionInfo, ImageInfo, Status
+from contract.messages.processing import ImageState, Palette
 from slideshow.demo_progress import PlainDisplay, display
 from slideshow.demo_report import figures_of, line_of, print_table, sentence_of
 from slideshow.demo_run import SentPhoto

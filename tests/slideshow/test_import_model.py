@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
 from small_photos import jpeg, photo
 
-from contract.messages import orientation_of
+from contract.messages.processing import orientation_of
 from contract.recipes import recipe
 from slideshow.__main__ import main
 from slideshow.import_model_reading import colours, moment

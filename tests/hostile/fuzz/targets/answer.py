@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from contract.messages import AttemptAnswer, ClaimAnswer, LeaseAnswer, ProcessedAnswer
+from contract.messages.processing import AttemptAnswer, ClaimAnswer, LeaseAnswer, ProcessedAnswer
 from fuzz.library import IMAGE, NOW
 from fuzz.sentences import DEEP, spoken
 from processor.backend_answers import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER, explained, retry_after

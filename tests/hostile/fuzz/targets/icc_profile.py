@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import ImageCms
 
-from contract.srgb import to_light
+from contract.colour.srgb import to_light
 from processor.icc_profile import SRGB_COLUMNS, is_srgb, matrix_profile
 from processor.matrix_colours import by_matrix
 

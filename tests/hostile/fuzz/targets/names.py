@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from backend.reported_paths import ReportedPaths
 from backend.resources.uploads import tidy_name
 from contract import object_names
-from contract.bucket import name_in, uri_of
+from contract.bucket.port import name_in, uri_of
 from contract.recipes import recipe
 from fuzz.library import BUCKET_URL, IMAGE, Addresses
 from fuzz.sentences import spoken

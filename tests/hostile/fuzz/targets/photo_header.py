@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import mutations
 
-from contract.messages import Device
+from contract.messages.processing import Device
 from fuzz.sentences import LONGEST, NAME, spoken
 from processor.errors import RenderError
 from processor.header import read_header

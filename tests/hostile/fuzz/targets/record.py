@@ -9,10 +9,10 @@ import msgspec
 from backend.database import importing, recorded
 from backend.reading_records import UnreadableRecord, parse_devices, parse_record, pictures_of
 from contract import object_names
-from contract.frame_messages import FrameFilters
-from contract.messages import Palette
+from contract.messages.frames import FrameFilters
+from contract.messages.processing import Palette
+from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
 from contract.recipes import recipe
-from contract.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
 from fuzz.library import BUCKET_URL, IMAGE, NOW, Everything, connected
 from fuzz.sentences import DEEP, spoken
 

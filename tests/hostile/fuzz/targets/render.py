@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import mutations
 
-from contract.messages import Device
+from contract.messages.processing import Device
 from contract.recipes import FOCUS
 from fuzz.sentences import NAME, spoken
 from processor.errors import RenderError

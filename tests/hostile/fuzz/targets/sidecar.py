@@ -10,8 +10,8 @@ from backend.metadata_sync import parse
 from backend.reported_paths import ReportedPaths
 from backend.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
 from contract import object_names
+from contract.messages.sidecars import Sidecar, SidecarResult, Thumbnail
 from contract.recipes import recipe, thumbnail_recipe
-from contract.sidecars import Sidecar, SidecarResult, Thumbnail
 from fuzz.library import IMAGE, NOW, Addresses, connected
 from fuzz.sentences import DEEP, spoken
 

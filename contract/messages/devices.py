@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from contract.frame_messages import FrameFilters, Gap, Interval
-from contract.messages import DeviceName, Orientation, Side
+from contract.messages.frames import FrameFilters, Gap, Interval
+from contract.messages.processing import DeviceName, Orientation, Side
 
 
 class DeviceBody(Struct, frozen=True, kw_only=True):

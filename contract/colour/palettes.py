@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from contract.histogram import lab_of
-from contract.messages import Colour, Histogram, Palette
+from contract.colour.histogram import lab_of
+from contract.messages.processing import Colour, Histogram, Palette
 
 PALETTE_COLOURS = 8
 # Differences in L* that keep tones apart: eight of the first fill the way from black to white, and

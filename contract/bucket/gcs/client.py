@@ -19,8 +19,8 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from msgspec import Struct
 from requests.adapters import HTTPAdapter
 
-from contract.bucket import ObjectTooLarge
-from contract.bucket_gcs_errors import FOREIGN, translated
+from contract.bucket.gcs.errors import FOREIGN, translated
+from contract.bucket.port import ObjectTooLarge
 from contract.object_names import check
 
 # The client would ask for the bucket itself on a thread of its own, for telemetry that nobody reads here.

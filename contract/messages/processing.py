@@ -12,8 +12,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from contract.stage_seconds import StageSeconds
-
 Orientation = Literal["portrait", "landscape", "square"]
 ImageState = Literal["pending", "processing", "complete", "failed"]
 
@@ -25,7 +23,7 @@ Colour = Annotated[str, Meta(pattern=r"^#[0-9A-F]{6}$(?!\n)", description="#RRGG
 RecipeId = Annotated[str, Meta(pattern=r"^[0-9a-f]{10}$(?!\n)")]
 # No control characters, no separators and no dots alone: such a name is nobody's device.
 DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+$(?!\n)")]
-# What results call `deviceSize`: a device's key, or that of its half (`contract/halves.py`).
+# What results call `deviceSize`: a device's key, or that of its half (`contract/split_screen.py`).
 DeviceKey = Annotated[str, Meta(max_length=69, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+(/half)?$(?!\n)")]
 Side = Annotated[int, Meta(ge=1, le=8192)]  # of a device's picture: 8K in either direction at most
 Focus = tuple[Annotated[float, Meta(ge=0, le=1)], Annotated[float, Meta(ge=0, le=1)]]  # of the upright width, height
@@ -248,3 +246,28 @@ class Success(Struct, frozen=True, kw_only=True):
     """The answer to a report that was understood."""
 
     success: bool = True
+
+
+MOST_SECONDS = 1e6
+"""What is longer was measured by a clock that was set meanwhile."""
+
+Seconds = Annotated[float, Meta(ge=0, le=MOST_SECONDS)]
+
+
+class StageSeconds(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Seconds of wall time, in the order of the stages. A task tells all but `report`, which the backend adds.
+
+    `waiting` is for memory and a thread; `fetching` for the original's bytes, as far as nothing else was done
+    meanwhile (a photo is decoded while it arrives); `announcing` the attempt; `colours` takes in the search for the
+    focus; `pictures` is resizing and encoding; `storing` ends when all pictures lie in the bucket; `report` is from
+    there to the rows in the database, with the sidecar, by the clocks of both programs.
+    """
+
+    waiting: Seconds = 0.0
+    fetching: Seconds = 0.0
+    announcing: Seconds = 0.0
+    decoding: Seconds = 0.0
+    colours: Seconds = 0.0
+    pictures: Seconds = 0.0
+    storing: Seconds = 0.0
+    report: Seconds = 0.0

@@ -12,9 +12,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from contract.frame_messages import FrameFilters
-from contract.messages import Focus, Histogram, ImageId, Orientation, Palette, Side, Whole
-from contract.stage_seconds import StageSeconds
+from contract.messages.frames import FrameFilters
+from contract.messages.processing import Focus, Histogram, ImageId, Orientation, Palette, Side, StageSeconds, Whole
 
 SCHEMA_VERSION = 1
 

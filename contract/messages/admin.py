@@ -9,14 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from contract.messages import (
-    Focus,
-    Histogram,
-    ImageId,
-    ImageState,
-    Orientation,
-    Palette,
-)
+from contract.messages.processing import Focus, Histogram, ImageId, ImageState, Orientation, Palette
 
 
 class Login(Struct, frozen=True, kw_only=True):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contract.messages import Palette
-from contract.srgb import light_of, luminance_of, to_encoded
+from contract.colour.srgb import light_of, luminance_of, to_encoded
+from contract.messages.processing import Palette
 
 BACKGROUND_LIGHT = 0.0357
 """Of white's luminance (CIE L* 22): dark enough for the photo to stand out, and a frame does not glare at night."""

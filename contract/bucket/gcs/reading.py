@@ -13,8 +13,8 @@ import google_crc32c
 from google.api_core.exceptions import NotFound
 from google.cloud import storage
 
-from contract.bucket import PIECE_BYTES, BucketUnavailable, ByteWriter, ObjectNotFound, ObjectTooLarge
-from contract.bucket_gcs_client import Access, reading_at_most
+from contract.bucket.gcs.client import Access, reading_at_most
+from contract.bucket.port import PIECE_BYTES, BucketUnavailable, ByteWriter, ObjectNotFound, ObjectTooLarge
 
 log = logging.getLogger(__name__)
 

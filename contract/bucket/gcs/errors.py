@@ -14,12 +14,7 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.cloud.storage import exceptions as storage
 
-from contract.bucket import (
-    BucketDenied,
-    BucketError,
-    BucketUnavailable,
-    ObjectNotFound,
-)
+from contract.bucket.port import BucketDenied, BucketError, BucketUnavailable, ObjectNotFound
 
 LONGEST_REASON = 400
 """Characters of a foreign message that are passed on; some carry a whole page."""

@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud import storage
 
-from contract.bucket import (
+from contract.bucket.gcs.client import Access, Patience
+from contract.bucket.gcs.lifecycle import deletion_rule, with_rule
+from contract.bucket.gcs.reading import crc32c_of, read_in_pieces, read_whole
+from contract.bucket.port import (
     NO_OBJECT,
     BucketError,
     BucketUnavailable,
@@ -23,9 +26,6 @@ from contract.bucket import (
     ObjectInfo,
     ObjectNotFound,
 )
-from contract.bucket_gcs_client import Access, Patience
-from contract.bucket_gcs_lifecycle import deletion_rule, with_rule
-from contract.bucket_gcs_reading import crc32c_of, read_in_pieces, read_whole
 from contract.object_names import check
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ TRIES = 3
 
 
 class GcsBucket:
-    """The Google Cloud Storage form of `contract.bucket.Bucket`."""
+    """The Google Cloud Storage form of `contract.bucket.port.Bucket`."""
 
     def __init__(self, url: str, *, connections: int, patience: Patience | None = None) -> None:
         """`url` is `gs://name`; `connections` is how many threads will use it at a time.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract.bucket import Bucket
+from contract.bucket.port import Bucket
 
 DEFAULT_CONNECTIONS = 8
 
@@ -13,11 +13,11 @@ def open_bucket(url: str, *, connections: int = DEFAULT_CONNECTIONS) -> Bucket:
     Raises ValueError for a URL that is not one of ours, BucketError if it cannot be opened.
     """
     if url.startswith("file:///"):
-        from contract.bucket_disk import DiskBucket
+        from contract.bucket.disk import DiskBucket
 
         return DiskBucket(url)
     if url.startswith("gs://"):
-        from contract.bucket_gcs import GcsBucket
+        from contract.bucket.gcs.bucket import GcsBucket
 
         return GcsBucket(url, connections=connections)
     raise ValueError(f"{url!r} is not a bucket; expected gs://name or file:///folder")

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import accumulate
 
-from contract.messages import Colour, Histogram
-from contract.srgb import light_of
+from contract.colour.srgb import light_of
+from contract.messages.processing import Colour, Histogram
 
 MOST_ENTRIES = 128
 PHOTO_WEIGHT = 65536

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from contract.messages import Colour, ImageId, Orientation, Palette
+from contract.messages.processing import Colour, ImageId, Orientation, Palette
 
 Interval = Annotated[int, Meta(ge=0, le=31 * 86_400, description="seconds that each picture stays; 0: a call moves on")]
 Gap = Annotated[int, Meta(ge=0, le=1024, description="pixels between two photos that share the screen")]
@@ -120,3 +120,21 @@ class CompactQueue(Struct, frozen=True, kw_only=True, omit_defaults=True, rename
     gap: int = 0
     until: float = 0.0
     after: str = ""
+
+
+SchemeVariant = Literal["tonal_spot", "vibrant", "neutral", "fidelity"]
+SchemeContrast = Annotated[float, Meta(ge=-1, le=1)]
+
+
+class ColourSchemes(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Two Material 3 schemes from one source colour: each role's colour by its name, such as `onPrimary`.
+
+    `color_palette` is there for two photos together: the palette of both, whose source colour this is.
+    """
+
+    source_color: Colour
+    variant: SchemeVariant
+    contrast: SchemeContrast
+    light: dict[str, Colour]
+    dark: dict[str, Colour]
+    color_palette: Palette | None = None

@@ -6,7 +6,7 @@ slash, which no device's name may, so it is nobody's device.
 
 from __future__ import annotations
 
-from contract.messages import Orientation, orientation_of
+from contract.messages.processing import Orientation, orientation_of
 
 HALF = "/half"
 """What follows a device's key in that of its half."""

@@ -6,8 +6,17 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from contract.messages import Colour, DeviceKey, Focus, Histogram, ImageId, RecipeId, Side, Thumbnail
-from contract.stage_seconds import StageSeconds
+from contract.messages.processing import (
+    Colour,
+    DeviceKey,
+    Focus,
+    Histogram,
+    ImageId,
+    RecipeId,
+    Side,
+    StageSeconds,
+    Thumbnail,
+)
 
 
 class SidecarResult(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from native.pictures import halve, recolour, resize
+from native.resize.pictures import halve, recolour, resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,8 +57,8 @@ def quantize(rgb: NDArray[np.uint8], max_colors: int = 128) -> dict[int, int]:
         raise ValueError(f"{rgb.shape[0]} pixels are more than the limit of {_PIXEL_LIMIT - 1}; take a smaller copy")
     if rgb.shape[0] == 0:
         return {}
-    from native.kmeans import cluster
-    from native.wu import wu_centres
+    from native.colour.kmeans import cluster
+    from native.colour.wu import wu_centres
 
     keys, counts = _distinct(rgb)
     colours, populations = cluster(keys, counts, wu_centres(keys, counts, most))
@@ -81,7 +81,7 @@ def score(histogram: Mapping[int, int], desired: int = 8, fallback: int = GOOGLE
         raise ValueError(f"desired must be at least 1, not {wanted}")
     if not histogram:
         return [fallback]
-    from native.ranking import rank
+    from native.colour.ranking import rank
 
     colours = list(histogram)
     populations = np.fromiter(histogram.values(), np.int64, len(colours))
@@ -93,10 +93,10 @@ def score(histogram: Mapping[int, int], desired: int = 8, fallback: int = GOOGLE
 
 def _distinct(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     if rgb.shape[0] < MANY_PIXELS:
-        from native.histogram import distinct_colours
+        from native.colour.histogram import distinct_colours
 
         return distinct_colours(np.ascontiguousarray(rgb))
-    from native.colour_table import COLOURS, colours_of, count_into
+    from native.colour.colour_table import COLOURS, colours_of, count_into
 
     table = np.zeros(COLOURS, np.uint32)
     for begin in range(0, rgb.shape[0], _CHUNK):

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from native.jit import Whole, part
-from native.vectors import add_products, round_sums, splat_pair, store, store_pairs, transpose_floats, zero_sums
+from native.vectors.operations import (
+    add_products,
+    round_sums,
+    splat_pair,
+    store,
+    store_pairs,
+    transpose_floats,
+    zero_sums,
+)
 
 ROWS = 16  # of a tile: two vectors of floats, or one of bytes
 STRIP = 64  # bytes of a row whose columns are summed at a time

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from native.jit import Whole, kernel
-from native.vectors import halve_four
+from native.vectors.operations import halve_four
 
 _GROUP, _READ = 4, 16  # pixels that are halved at a time, and the bytes that are read for them
 SPARE = 2  # bytes that the last group writes beyond its pixels

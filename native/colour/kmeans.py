@@ -28,8 +28,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from native.colour.lab import STEPS, lab_of, lab_of_keys, rgb_of
 from native.jit import Whole, kernel, part
-from native.lab import STEPS, lab_of, lab_of_keys, rgb_of
 
 ROUNDS = 10
 LEAST_GAIN = 3.0 * STEPS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from native.jit import COMPILES
 
 if TYPE_CHECKING or not COMPILES:
-    from native.vectors_plain import (
+    from native.vectors.plain import (
         BYTES,
         LANES,
         add_products,
@@ -27,10 +27,10 @@ if TYPE_CHECKING or not COMPILES:
         zero_sums,
     )
 else:
-    from native.vector_type import BYTES, LANES
-    from native.vectors_llvm import load, multiply_add, splat, store, transpose_floats, zero
-    from native.vectors_llvm_bytes import halve_four, store_bytes, store_pixels, transpose_bytes
-    from native.vectors_llvm_pairs import add_products, round_sums, splat_pair, store_pairs, zero_sums
+    from native.vectors.llvm import load, multiply_add, splat, store, transpose_floats, zero
+    from native.vectors.llvm_bytes import halve_four, store_bytes, store_pixels, transpose_bytes
+    from native.vectors.llvm_pairs import add_products, round_sums, splat_pair, store_pairs, zero_sums
+    from native.vectors.type import BYTES, LANES
 
 __all__ = [
     "BYTES",

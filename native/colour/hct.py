@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
+from native.colour.lab import TO_XYZ, WHITE, linear
 from native.jit import part
-from native.lab import TO_XYZ, WHITE, linear
 
 # CAT16 (Li et al. 2017, equation 7): XYZ to cone responses.
 CAT16 = (

@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from native.vector_type import (
+from native.vectors.type import (
     BYTE,
     BYTES,
     INT,

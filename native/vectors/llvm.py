@@ -15,18 +15,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from native.vector_type import (
-    FLOATS,
-    LANES,
-    PLACE,
-    VECTOR,
-    Generated,
-    address,
-    call,
-    constant,
-    everywhere,
-    transposed,
-)
+from native.vectors.type import FLOATS, LANES, PLACE, VECTOR, Generated, address, call, constant, everywhere, transposed
 
 
 @intrinsic

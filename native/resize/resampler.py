@@ -23,17 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from native.jit import Whole, kernel, part
-from native.lanczos import axis_weights
-from native.resample_down import ROWS, STRIP, in_pairs, sum_down
-from native.vectors import (
-    load,
-    multiply_add,
-    splat,
-    store_bytes,
-    store_pixels,
-    transpose_bytes,
-    zero,
-)
+from native.resize.down import ROWS, STRIP, in_pairs, sum_down
+from native.resize.lanczos import axis_weights
+from native.vectors.operations import load, multiply_add, splat, store_bytes, store_pixels, transpose_bytes, zero
 
 _SPAN = 512  # source pixels whose columns are summed at a time: a tile of them stays in the second-level cache
 _DOWN_UNIT = float(1 << 14)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from native.hct import hue_and_chroma
+from native.colour.hct import hue_and_chroma
 from native.jit import kernel
 
 HUES = 360

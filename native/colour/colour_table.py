@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from native.histogram import BINS, RESTS
+from native.colour.histogram import BINS, RESTS
 from native.jit import kernel
 
 if TYPE_CHECKING:

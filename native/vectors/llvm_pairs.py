@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from native.vector_type import (
+from native.vectors.type import (
     BYTES,
     FLOATS,
     INT,

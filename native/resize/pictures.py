@@ -41,7 +41,7 @@ def resize(
     inside = left >= -1 and top >= -1 and left + box_width <= columns + 1 and top + box_height <= rows + 1
     if not (inside and box_width > 0 and box_height > 0):
         raise ValueError(f"the box {box} does not lie in a picture of {columns} x {rows} pixels")
-    from native.resampler import LEAST_ROW_BYTES, resize_into
+    from native.resize.resampler import LEAST_ROW_BYTES, resize_into
 
     missing = -(-LEAST_ROW_BYTES // 3) - columns
     if missing > 0:  # no weight falls on what is added
@@ -67,7 +67,7 @@ def halve(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rows, columns = picture.shape[:2]
     if rows < 2 or columns < 2:
         raise ValueError(f"a picture of {columns} x {rows} pixels cannot be halved")
-    from native.halving import SPARE, halve_into
+    from native.resize.halving import SPARE, halve_into
 
     size = rows // 2 * (columns // 2) * 3
     out = np.empty(size + SPARE, np.uint8)
@@ -88,7 +88,7 @@ def recolour(
     _check(picture)
     if curves.dtype != np.int32 or matrix.dtype != np.int32 or back.dtype != np.uint8:
         raise TypeError("curves and matrix must be int32, the way back uint8")
-    from native.recolouring import LIGHT_BITS, MATRIX_BITS, STEPS_BITS, recolour_into
+    from native.resize.recolouring import LIGHT_BITS, MATRIX_BITS, STEPS_BITS, recolour_into
 
     if curves.shape != (3, 256) or matrix.shape != (3, 3) or back.shape != ((1 << STEPS_BITS) + 1,):
         raise ValueError(f"curves of {curves.shape}, matrix of {matrix.shape}, way back of {back.shape} do not fit")

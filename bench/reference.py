@@ -45,7 +45,7 @@ def references(
 
 
 def _upright_srgb(data: bytes) -> NDArray[np.uint8]:
-    from processor.vips_setup import pyvips
+    from processor.codecs.vips import pyvips
 
     image: Any = pyvips.Image.new_from_buffer(data, "")
     if image.get_typeof("icc-profile-data") != 0:

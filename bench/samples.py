@@ -113,7 +113,7 @@ def sample_set(photos: Sequence[Photo], kind: str) -> SampleSet:
 
 def _described(path: Path, say: Callable[[str], None]) -> Photo | None:
     from processor.errors import RenderError
-    from processor.header import read_header
+    from processor.render.header import read_header
 
     data = path.read_bytes()
     try:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from contract.machine import usable_cpus
-from processor.limits import DEFAULT_LIMITS, MEGAPIXEL, Limits
+from processor.render.limits import DEFAULT_LIMITS, MEGAPIXEL, Limits
 
 MEBIBYTE = 1024 * 1024
 DEFAULT_MEMORY_LIMIT_MIB = 1024

@@ -87,8 +87,8 @@ def framing(paths: tuple[Path, ...], html: Path, recurse: bool) -> None:
 def framed(data: bytes, name: str) -> Framed:
     """Frame the photo in `data` both ways for the five default screens. Raises RenderError."""
     from contract.recipes import FOCUS
-    from processor.decode import read_header
-    from processor.render import render_image
+    from processor.render.decode import read_header
+    from processor.render.pipeline import render_image
     from slideshow.screens import DEFAULT_SCREENS
 
     header = read_header(data, name)

@@ -36,10 +36,10 @@ def colours_of_file(
     a photo that cannot be read or decoded, which comes back with its `error`.
     """
     from backend.schemes import default_variant, schemes_of
-    from processor.decode import read_header
     from processor.errors import RenderError
-    from processor.limits import DEFAULT_LIMITS
-    from processor.render import render_image
+    from processor.render.decode import read_header
+    from processor.render.limits import DEFAULT_LIMITS
+    from processor.render.pipeline import render_image
 
     shown = printable(file)
     try:

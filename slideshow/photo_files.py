@@ -82,7 +82,7 @@ def no_photos_sentence(paths: Sequence[Path], found: FoundPhotos, *, output: Pat
 
 def is_meant_as_picture(file: Path, unreadable: list[str]) -> bool | None:
     """Whether the file has a picture's name or a picture's first bytes; None, and a sentence, if it cannot be read."""
-    from processor.signatures import container_of
+    from processor.render.file_types import container_of
 
     if file.suffix.lower() in IMAGE_EXTENSIONS:
         return True

@@ -66,7 +66,7 @@ def render_file(file: Path, name: str, out: Path, devices: Sequence[Device]) -> 
     A photo that cannot be read or rendered comes back with its `error`. Raises OSError if `out` cannot be written.
     """
     from processor.errors import RenderError
-    from processor.render import render_image
+    from processor.render.pipeline import render_image
 
     shown = printable(file)
     try:

@@ -58,7 +58,7 @@ def fractal(
 
 def stretched(values: Floats, height: int, width: int) -> Floats:
     """`values` (h, w) enlarged smoothly to (height, width)."""
-    from processor.vips_setup import pyvips
+    from processor.codecs.vips import pyvips
 
     image = pyvips.Image.new_from_array(np.ascontiguousarray(values))
     grown = image.resize(width / image.width, vscale=height / image.height, kernel="cubic")
@@ -71,7 +71,7 @@ def blurred(canvas: Floats, sigma: float) -> Floats:
     pixels = sigma * min(canvas.shape[:2])
     if pixels < 0.3:
         return canvas
-    from processor.vips_setup import pyvips
+    from processor.codecs.vips import pyvips
 
     result: Floats = pyvips.Image.new_from_array(canvas).gaussblur(pixels, precision="approximate").numpy()
     return result.astype(np.float32, copy=False).reshape(canvas.shape)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from slideshow.words import counted
 
 if TYPE_CHECKING:
-    from processor.vips_setup import pyvips
+    from processor.codecs.vips import pyvips
 
 SEED = 20_110
 MEGAPIXELS = 12.0
@@ -88,7 +88,7 @@ def sample_picture(sample: Sample, megapixels: float = MEGAPIXELS) -> pyvips.Ima
     """The sample with its EXIF orientation. Painted small, enlarged, and given grain at full size."""
     import numpy as np
 
-    from processor.vips_setup import pyvips
+    from processor.codecs.vips import pyvips
 
     module, name = sample.scene.split(":")
     height = max(8, round((megapixels * 1e6 / sample.ratio) ** 0.5 / ENLARGED))

@@ -101,8 +101,7 @@ def _described(
     figures = {"file_bytes": float(len(files[place]))}
     # A contender that shows nothing of its own encoded other pixels: its likeness would say nothing.
     if before is not None:
-        from processor.shrink import pixels_of
-        from processor.vips_setup import pyvips
+        from processor.codecs.vips import pixels_of, pyvips
 
         # Ours is held to the exact crop; of the others' pictures half a pixel's shift is no fault.
         exact, *shifted = wanted[place]

@@ -34,7 +34,8 @@ STARTS_OF_A_ROUND = 5
 TASK_SECONDS = 60.0
 LISTED_IMPORTS = 12
 _IMPORTS = (
-    "import processor.__main__, contract.bucket.open, contract.bucket.disk, processor.backend_client, processor.task"
+    "import processor.__main__, contract.bucket.open, contract.bucket.disk, processor.backend_api.client, "
+    "processor.task.loop"
 )
 
 

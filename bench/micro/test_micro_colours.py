@@ -11,7 +11,7 @@ from native.colour.histogram import distinct_colours
 from native.colour.kmeans import assign_nearest, cluster
 from native.colour.lab import lab_of_keys
 from native.colour.wu import wu_centres
-from processor.palette import find_colours
+from processor.render.palette import find_colours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

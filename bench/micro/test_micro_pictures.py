@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import native
-from processor import jpeg_profiles
-from processor.decode import Base, decode
-from processor.header import Header, read_header
-from processor.shrink import image_of, pixels_of
-from processor.variants import cut
+from processor.codecs import jpeg_profiles
+from processor.codecs.vips import image_of, pixels_of
+from processor.render.crop import cut
+from processor.render.decode import Base, decode
+from processor.render.header import Header, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable

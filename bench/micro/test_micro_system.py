@@ -15,11 +15,11 @@ from contract.bucket.disk import DiskBucket
 from contract.messages.devices import DeviceBody
 from contract.messages.processing import ClaimedImage, ClaimRequest, ProcessedImages, StageSeconds
 from contract.messages.sidecars import Sidecar
-from processor.results import Spent, Stored, result_of, sidecar_of
+from processor.task.results import Spent, Stored, result_of, sidecar_of
 
 if TYPE_CHECKING:
     from bench.micro.conftest import Benchmark
-    from processor.render import RenderedImage
+    from processor.render.pipeline import RenderedImage
 
 NOW = 1_700_000_000.0
 LEASE_SECONDS = 60.0

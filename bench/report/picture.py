@@ -47,7 +47,7 @@ def picture(run: Run) -> str:
 
 def write_picture(run: Run, path: Path) -> None:
     """The PNG, at twice the size for sharp screens. Raises NothingToDraw, OSError."""
-    import pyvips  # as it comes: `processor.vips_setup` forbids whatever is not a photo's format, SVG as well
+    import pyvips  # as it comes: `processor.codecs.vips` forbids whatever is not a photo's format, SVG as well
 
     drawn = picture(run).encode()
     try:

@@ -11,7 +11,7 @@ from backend.pair_colours import KEPT_PAIRS, _palette_of_pair, palette_of_histog
 from contract.colour.histogram import merge
 from contract.colour.palettes import palette_of
 from contract.messages.processing import Histogram, Palette
-from processor.palette import find_colours, score
+from processor.render.palette import find_colours, score
 
 REDS = {"#B02020": 900, "#701010": 300}
 BLUES = {"#2030C0": 500, "#101060": 100}

@@ -20,7 +20,7 @@ def test_every_stage_names_a_function_of_today(stage: str, module: str, path: st
 
 def test_a_stage_that_is_gone_is_an_error_and_not_a_zero() -> None:
     with pytest.raises(LookupError, match="decode"):
-        found("decode", "processor.render", "no_such_step")
+        found("decode", "processor.render.pipeline", "no_such_step")
 
 
 class Worker:

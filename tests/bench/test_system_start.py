@@ -34,6 +34,8 @@ def test_kernels_are_loaded_and_not_compiled() -> None:
 
 
 def test_the_claim_waits_for_no_library_of_rendering() -> None:
-    imported = import_times("import processor.__main__, contract.bucket.open, processor.backend_client, processor.task")
+    imported = import_times(
+        "import processor.__main__, contract.bucket.open, processor.backend_api.client, processor.task.loop"
+    )
     assert "httpx" in imported
     assert not {"numba", "pyvips", "numpy", "llvmlite", "pi_heif"} & imported.keys()

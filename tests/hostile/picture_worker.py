@@ -16,11 +16,11 @@ import mutations
 from pictures import HALVES
 
 from contract.messages.processing import Device
+from processor.codecs.download_buffer import Arriving
 from processor.errors import RenderError
-from processor.render import render_image
-from processor.renderer import estimated_bytes
-from processor.streaming import Arriving
-from processor.suspect import too_much_memory
+from processor.pool.render_pool import estimated_bytes
+from processor.pool.sandbox import too_much_memory
+from processor.render.pipeline import render_image
 
 BUDGET = 800 * 2**20
 SMALL = (*HALVES[:1], Device(name="thin", width=3, height=200))

@@ -19,12 +19,12 @@ from contract import object_names
 from contract.bucket.disk import DiskBucket
 from contract.bucket.port import ByteWriter, uri_of
 from contract.messages.processing import Device
-from processor.backend_client import BackendClient
-from processor.memory_budget import Shares
-from processor.renderer import Renderer
+from processor.backend_api.client import BackendClient
+from processor.pool.memory_budget import Shares
+from processor.pool.render_pool import Renderer
+from processor.pool.sandbox import ChildSettings
 from processor.settings import MEBIBYTE, Settings
-from processor.suspect import ChildSettings
-from processor.task import Task
+from processor.task.loop import Task
 
 DEVICES = (Device(name="wide one", width=160, height=96), Device(name="tall", width=60, height=100))
 SHARES = Shares(128 * MEBIBYTE, 512 * MEBIBYTE)

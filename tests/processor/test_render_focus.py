@@ -12,9 +12,9 @@ from pictures import scene as photo
 from contract.colour.backgrounds import background_of
 from contract.messages.processing import Device, Palette
 from contract.recipes import CENTRE, FOCUS
-from processor.focus import find_focus
-from processor.framing import LARGEST_CUT, cover_crop, crop_around, place
-from processor.render import render_image
+from processor.render.focus import find_focus
+from processor.render.geometry import LARGEST_CUT, cover_crop, crop_around, place
+from processor.render.pipeline import render_image
 
 sides = st.integers(1, 9000)
 shares = st.floats(0, 1)

@@ -10,9 +10,9 @@ from pictures import encoded, scene
 from PIL import ImageCms
 
 import native
-from processor.icc_profile import is_srgb, matrix_profile
-from processor.matrix_colours import by_matrix
-from processor.render import render_image
+from processor.colour.icc import is_srgb, matrix_profile
+from processor.colour.matrix import by_matrix
+from processor.render.pipeline import render_image
 
 PIXELS = np.ascontiguousarray(scene(16, 4))
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -6,9 +6,9 @@ import pytest
 from pictures import encoded, scene
 
 from contract.messages.processing import Device
-from processor.decode_plan import decode_steps, standard_shrink
-from processor.header import read_header
-from processor.render import render_image
+from processor.render.decode_plan import decode_steps, standard_shrink
+from processor.render.header import read_header
+from processor.render.pipeline import render_image
 
 SCREENS = [
     Device(name="small", width=320, height=192),

@@ -14,8 +14,8 @@ from pictures import scene as coloured_scene
 from contract.colour.histogram import lab_of
 from contract.colour.palettes import tones
 from contract.messages.processing import Histogram
-from processor.palette import find_colours
-from processor.render import render_image
+from processor.render.palette import find_colours
+from processor.render.pipeline import render_image
 
 GOOGLE_BLUE = "#4285F4"
 

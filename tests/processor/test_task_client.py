@@ -16,8 +16,10 @@ from claims_server import TOKEN, ClaimsServer, Fault
 
 from contract.messages.processing import AttemptStart, ClaimAnswer, ClaimRequest, Failure, LeaseAnswer, LeaseList
 from contract.recipes import RENDERER_VERSION
-from processor import backend_answers, errors
-from processor.backend_answers import (
+from processor import errors
+from processor.backend_api import status_codes
+from processor.backend_api.client import BackendClient
+from processor.backend_api.status_codes import (
     LONGEST_RETRY_AFTER,
     OF_A_TASK,
     OF_AN_IMAGE,
@@ -27,7 +29,6 @@ from processor.backend_answers import (
     explained,
     retry_after,
 )
-from processor.backend_client import BackendClient
 from processor.errors import (
     BackendDenied,
     BackendRejected,
@@ -75,7 +76,7 @@ def test_every_error_of_httpx_has_one_of_ours() -> None:
 
 
 @pytest.mark.parametrize("table", [OF_AN_IMAGE, OF_A_TASK])
-def test_every_status_that_is_no_success_has_an_error(table: backend_answers.StatusTable) -> None:
+def test_every_status_that_is_no_success_has_an_error(table: status_codes.StatusTable) -> None:
     for status in [*range(100, 200), *range(300, 600)]:
         kind = error_of_status(status, table)
         assert issubclass(kind, TaskError)

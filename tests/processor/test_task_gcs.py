@@ -15,7 +15,7 @@ from bench.cloud.gcs_server import MIXED
 from contract import object_names
 from contract.messages.sidecars import Sidecar
 from contract.recipes import DEFAULT_FRAMING, recipe, thumbnail_recipe
-from processor.render import render_image
+from processor.render.pipeline import render_image
 
 KINDS = (object_names.ORIGINALS, object_names.PROCESSED, object_names.THUMBNAILS)
 

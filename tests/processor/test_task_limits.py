@@ -12,8 +12,8 @@ from pictures import png_by_header
 from task_world import DEVICES, SHARES, World, jpeg
 
 from processor.errors import BrokenPixels, TooManyPixels
-from processor.limits import Limits
-from processor.renderer import Renderer, estimated_bytes
+from processor.pool.render_pool import Renderer, estimated_bytes
+from processor.render.limits import Limits
 
 
 @pytest.fixture

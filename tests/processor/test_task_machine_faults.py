@@ -13,10 +13,10 @@ from claims_server import ClaimsServer
 from task_world import SHARES, World, jpeg
 
 from processor.errors import is_fault_of_the_machine
-from processor.one_image import Outcome
-from processor.renderer import Renderer
-from processor.suspect import ChildSettings
-from processor.task import Task
+from processor.pool.render_pool import Renderer
+from processor.pool.sandbox import ChildSettings
+from processor.task.image_job import Outcome
+from processor.task.loop import Task
 
 
 @pytest.fixture
@@ -64,7 +64,9 @@ def test_a_child_that_can_be_started_later_completes_the_suspect(world: World, t
             aside.chmod(0o755)
             aside.rename(python)
 
-    code, task = world.run(child=ChildSettings(command=(str(python), "-m", "processor.suspect")), meanwhile=install)
+    code, task = world.run(
+        child=ChildSettings(command=(str(python), "-m", "processor.pool.sandbox")), meanwhile=install
+    )
     assert code == 0
     assert task.counts[Outcome.COMPLETE] == 3
     assert task.counts[Outcome.HANDED_BACK] >= 1

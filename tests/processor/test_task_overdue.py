@@ -14,9 +14,9 @@ from PIL import Image
 from task_world import DEVICES, SHARES, World, jpeg
 
 from processor.errors import RenderOverdue
-from processor.one_image import Outcome
-from processor.render import render_image
-from processor.renderer import Renderer
+from processor.pool.render_pool import Renderer
+from processor.render.pipeline import render_image
+from processor.task.image_job import Outcome
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from task_world import DEVICES, World, jpeg
 from contract import object_names
 from contract.bucket.port import BucketDenied, BucketError, ObjectNotFound, ObjectTooLarge
 from contract.recipes import recipe
-from processor.one_image import Outcome
+from processor.task.image_job import Outcome
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from contract import object_names
 from contract.bucket.port import ByteWriter
 from contract.messages.processing import StageSeconds
 from contract.messages.sidecars import Sidecar
-from processor.stopwatch import Stopwatch
+from processor.task.timings import Stopwatch
 
 SLOW = 0.3
 """Seconds that a download takes here, far longer than all the rest."""

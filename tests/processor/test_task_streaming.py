@@ -21,10 +21,10 @@ from contract.bucket.open import open_bucket
 from contract.bucket.port import BucketUnavailable, ByteWriter
 from contract.messages.processing import Device
 from contract.recipes import DEFAULT_FRAMING, recipe
+from processor.codecs.download_buffer import Arriving, NotArrived, fill
 from processor.errors import RenderError
-from processor.one_image import Outcome
-from processor.render import RenderedImage, render_image
-from processor.streaming import Arriving, NotArrived, fill
+from processor.render.pipeline import RenderedImage, render_image
+from processor.task.image_job import Outcome
 
 PIECE = 3000
 SCREENS = (*DEVICES, Device(name="large", width=900, height=700))

@@ -15,11 +15,11 @@ from claims_server import ClaimsServer
 from task_world import DEVICES, World, jpeg
 
 from contract.recipes import DEFAULT_FRAMING, recipe
-from processor import suspect as suspect_module
 from processor.errors import ChildDied, NotAnImage, TooMuchMemory
-from processor.one_image import Outcome
-from processor.render import RenderedImage, render_image
-from processor.suspect import ChildRequest, ChildSettings, answer_to, render_in_child
+from processor.pool import sandbox as suspect_module
+from processor.pool.sandbox import ChildRequest, ChildSettings, answer_to, render_in_child
+from processor.render.pipeline import RenderedImage, render_image
+from processor.task.image_job import Outcome
 
 READ = "import sys; sys.stdin.buffer.read(); "
 
@@ -122,7 +122,7 @@ def test_the_child_does_not_see_the_token_and_what_it_says_is_kept_short(
 def test_a_child_that_wants_too_much_memory_is_stopped_by_the_system() -> None:
     """The real child, told to hold less than it needs, once past its own estimate."""
     code = (
-        "import sys, msgspec, processor.suspect as s\n"
+        "import sys, msgspec, processor.pool.sandbox as s\n"
         "request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=s.ChildRequest)\n"
         "s._limit(request.cpu_seconds, request.memory_bytes)\n"
         "hog = bytearray(2 * request.memory_bytes)\n"

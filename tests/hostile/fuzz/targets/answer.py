@@ -10,8 +10,8 @@ import httpx
 from contract.messages.processing import AttemptAnswer, ClaimAnswer, LeaseAnswer, ProcessedAnswer
 from fuzz.library import IMAGE, NOW
 from fuzz.sentences import DEEP, spoken
-from processor.backend_answers import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER, explained, retry_after
-from processor.backend_client import _decoded, _lease_answer
+from processor.backend_api.client import _decoded, _lease_answer
+from processor.backend_api.status_codes import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER, explained, retry_after
 from processor.errors import BackendRejected
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1/api/processing/claims")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import mutations
 
 from fuzz.sentences import NAME, spoken
-from processor.decode import decode, read_header
+from processor.codecs.download_buffer import Arriving, NotArrived
 from processor.errors import RenderError
-from processor.limits import Limits
-from processor.streaming import Arriving, NotArrived
+from processor.render.decode import decode, read_header
+from processor.render.limits import Limits
 
 SMALL = Limits(max_pixels=1_000_000, max_progressive_pixels=1_000_000)
 

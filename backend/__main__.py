@@ -117,8 +117,8 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     from backend.app import create_app
-    from backend.behind_platform import behind_platform
-    from backend.one_write import OneWriteProtocol
+    from backend.http.proxy_headers import behind_platform
+    from backend.http.server import OneWriteProtocol
     from backend.services import Services
     from backend.takeover import take_over
     from backend.tick import loop as tick_loop

@@ -14,7 +14,7 @@ from msgspec import Struct
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from backend import gif_header
-from backend.errors import Invalid, NotAnImage
+from backend.http.errors import Invalid, NotAnImage
 from contract.messages.processing import Orientation, orientation_of
 
 EXTENSIONS = {

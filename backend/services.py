@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.auth import Authority
+from backend.auth.access import Authority
+from backend.auth.device_cache import KnownDevices
 from backend.database import Database, bags, claims, devices, housekeeping, images, recorded
 from backend.epoch import Epoch, EpochLost
 from backend.frames import Frames, open_frames
+from backend.http.metrics import Metrics
 from backend.jobs.queue import JobQueue
 from backend.jobs.runner import Runner
 from backend.jobs.runners import open_runner
-from backend.known_devices import KnownDevices
 from backend.metadata_sync import MetadataSync
-from backend.metrics import Metrics
 from backend.queue_watch import QueueWatch
 from backend.records import Records
 from backend.reported_paths import ReportedPaths
@@ -33,7 +33,7 @@ from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketError
 
 if TYPE_CHECKING:
-    from backend.scheduler_identity import SchedulerIdentity
+    from backend.auth.google_oidc import SchedulerIdentity
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class Services:
         account = self.settings.tick_service_account
         if not account:
             return None
-        from backend.scheduler_identity import SchedulerIdentity
+        from backend.auth.google_oidc import SchedulerIdentity
 
         return SchedulerIdentity(account, self.settings.tick_audience)
 

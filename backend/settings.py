@@ -159,7 +159,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         if not _is_origin(origin)
     ]
     if settings.admin_password.startswith("$"):  # a hash, and nothing else needs the library for them here
-        from backend.passwords import is_hash
+        from backend.auth.passwords import is_hash
 
         try:
             is_hash(settings.admin_password)

@@ -15,7 +15,7 @@ import msgspec
 
 from backend.database import Database, bags
 from backend.database.devices import Device
-from backend.errors import Unavailable
+from backend.http.errors import Unavailable
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag, Library
 from backend.playlist.filters import hour_of

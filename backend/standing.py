@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from typing import Literal
 
-from backend.auth import Access
-from backend.errors import Unavailable
+from backend.auth.access import Access
+from backend.http.errors import Unavailable
 
 State = Literal["loading", "reading", "writing", "lost"]
 

@@ -18,7 +18,7 @@ from backend.archive_age import expire_if_due
 from backend.database import claims, housekeeping
 from backend.deletion import finish_deletions, remove_garbage
 from backend.epoch import EpochLost
-from backend.errors import Unavailable
+from backend.http.errors import Unavailable
 from backend.jobs.runner import RunnerError
 from backend.services import Services
 from contract.bucket.port import BucketError

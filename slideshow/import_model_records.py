@@ -113,7 +113,7 @@ def _has_record(bucket: Bucket, image_id: str) -> bool:
 def _record(
     bucket: Bucket, row: Row, name: str, data: bytes, pictures: list[Row], keys: set[str], now: float
 ) -> ImageRecord:
-    from backend.errors import Refused
+    from backend.http.errors import Refused
     from backend.image_header import read_upload_header
 
     filename = name.rpartition("/")[2]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, _imaging
 
-from backend.errors import Invalid, NotAnImage, Refused
+from backend.http.errors import Invalid, NotAnImage, Refused
 from backend.image_header import EXTENSIONS, UploadHeader, read_upload_header
 
 MAX = 100_000_000

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from backend.auth.device_cache import KnownDevices
 from backend.database import Database, devices
-from backend.known_devices import KnownDevices
 from contract.messages.devices import DeviceBody
 
 

@@ -7,8 +7,7 @@ import asyncio
 import pytest
 from argon2 import PasswordHasher
 
-from backend.behind_platform import behind_platform, seen_by_platform
-from backend.login_pace import (
+from backend.auth.login_throttle import (
     ALL_SECONDS,
     ALL_TRIES,
     FIRST_WAIT_SECONDS,
@@ -18,7 +17,8 @@ from backend.login_pace import (
     LoginPace,
     network_of,
 )
-from backend.passwords import Password, is_hash
+from backend.auth.passwords import Password, is_hash
+from backend.http.proxy_headers import behind_platform, seen_by_platform
 
 
 def test_who_guesses_waits_longer_each_time() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import server
 
-from backend.one_write import MOST_HELD, _OneWrite
+from backend.http.server import MOST_HELD, _OneWrite
 
 
 class Noting:

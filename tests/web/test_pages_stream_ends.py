@@ -16,7 +16,7 @@ from server import problem
 
 from backend.database import housekeeping
 from backend.database.tables import metadata
-from backend.web.activity import Watch
+from backend.pages.activity import Watch
 
 SOON = 6.0
 """Seconds within which a stream has to end; it takes one or two."""

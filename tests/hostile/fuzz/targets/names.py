@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+from backend.api.uploads import tidy_name
 from backend.reported_paths import ReportedPaths
-from backend.resources.uploads import tidy_name
 from contract import object_names
 from contract.bucket.port import name_in, uri_of
 from contract.recipes import recipe

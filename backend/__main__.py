@@ -119,9 +119,9 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     from backend.app import create_app
     from backend.http.proxy_headers import behind_platform
     from backend.http.server import OneWriteProtocol
+    from backend.periodic import loop as tick_loop
     from backend.services import Services
-    from backend.takeover import take_over
-    from backend.tick import loop as tick_loop
+    from backend.startup import take_over
     from contract.bucket.port import BucketError
 
     class Server(uvicorn.Server):

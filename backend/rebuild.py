@@ -15,8 +15,8 @@ from msgspec import Struct, field
 from backend.database import Database, garbage, housekeeping, images, importing, inventory, tombstones, work_set
 from backend.database.variants import REPLACED_GRACE_SECONDS
 from backend.http.errors import Refused
+from backend.images.header import header_of, new_row
 from backend.metadata_sync import MetadataSync
-from backend.originals import header_of, new_row
 from backend.reading_records import (
     ASKED_ONE_BY_ONE,
     all_pictures,

@@ -17,13 +17,13 @@ from backend.auth.access import Authority
 from backend.auth.device_cache import KnownDevices
 from backend.database import Database, bags, claims, devices, housekeeping, images, recorded
 from backend.epoch import Epoch, EpochLost
-from backend.frames import Frames, open_frames
+from backend.frames.service import Frames, open_frames
 from backend.http.metrics import Metrics
+from backend.jobs.open_runner import open_runner
 from backend.jobs.queue import JobQueue
+from backend.jobs.queue_monitor import QueueWatch
 from backend.jobs.runner import Runner
-from backend.jobs.runners import open_runner
 from backend.metadata_sync import MetadataSync
-from backend.queue_watch import QueueWatch
 from backend.records import Records
 from backend.reported_paths import ReportedPaths
 from backend.settings import Settings

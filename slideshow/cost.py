@@ -65,8 +65,8 @@ def cost_of(
 ) -> Cost:
     """The forecast for a rate of work, a size of the tasks, and how long a photo may wait for company (seconds)."""
     from backend.jobs import bill
+    from backend.jobs.cloud_run.runner import cloud_profile
     from backend.jobs.forecast import Surroundings, forecast, pending_at_once, scaled, spread
-    from backend.jobs.runner_cloud_run import cloud_profile
 
     around = Surroundings(task=bill.Size(cpus, memory_gib), flush_delay=flush_delay)
     profile = cloud_profile(prefers_latency=latency)

@@ -24,8 +24,8 @@ NEEDED = {
 
 def examine(settings: Settings, now: float) -> Iterator[Finding]:
     """Nothing is started; every call only looks."""
-    from backend.jobs.cloud_run_errors import CLIENT_ERRORS, FOLLOW, explained
-    from backend.jobs.cloud_run_inspection import CloudRunInspection
+    from backend.jobs.cloud_run.errors import CLIENT_ERRORS, FOLLOW, explained
+    from backend.jobs.cloud_run.inspection import CloudRunInspection
     from backend.jobs.runner import RunnerError
 
     update = _command(settings, "update")
@@ -138,7 +138,7 @@ def _set(change: str) -> str:
 
 def of_execution(execution: run_v2.Execution | None, now: float, settings: Settings) -> Finding:
     """How the latest execution ended, or that it goes on."""
-    from backend.jobs.cloud_run_api import outcome_of
+    from backend.jobs.cloud_run.api import outcome_of
 
     if execution is None:
         return Finding("odd", "execution", "the job was never executed: upload a photo", "slideshow upload photo.jpg")

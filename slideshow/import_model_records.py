@@ -25,7 +25,7 @@ from slideshow.import_model_devices import JSON, ImportReport, LeftOut, take_dev
 from slideshow.import_model_reading import Model, Row, colours, moment
 
 if TYPE_CHECKING:
-    from backend.image_header import UploadHeader
+    from backend.images.header import UploadHeader
 
 LEGACY = "legacy"
 ORIGINAL_LIMIT_BYTES = 256 * 1024 * 1024
@@ -114,7 +114,7 @@ def _record(
     bucket: Bucket, row: Row, name: str, data: bytes, pictures: list[Row], keys: set[str], now: float
 ) -> ImageRecord:
     from backend.http.errors import Refused
-    from backend.image_header import read_upload_header
+    from backend.images.header import read_upload_header
 
     filename = name.rpartition("/")[2]
     try:

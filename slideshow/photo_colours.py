@@ -35,7 +35,7 @@ def colours_of_file(
     The JPEG shows the whole photo, its longest side at most `PREVIEW_SIDE`; it is empty without `preview`, and for
     a photo that cannot be read or decoded, which comes back with its `error`.
     """
-    from backend.schemes import default_variant, schemes_of
+    from backend.colours.schemes import default_variant, schemes_of
     from processor.errors import RenderError
     from processor.render.decode import read_header
     from processor.render.limits import DEFAULT_LIMITS

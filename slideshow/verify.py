@@ -79,7 +79,7 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
     from backend.database import Database
     from backend.reading_records import THREADS
     from backend.rebuild import restore
-    from backend.takeover import load
+    from backend.startup import load
     from backend.verify import look
     from backend.verify_deep import look_inside
     from backend.verify_repair import Repair

@@ -11,8 +11,8 @@ from backend.database import devices, executions, images
 from backend.database.work_rate import work_rate
 from backend.http.errors import Conflict, Invalid
 from backend.http.operations import Query, answer, operation
+from backend.periodic import TickReport, tick
 from backend.services import Services
-from backend.tick import TickReport, tick
 from contract.messages.admin import FlushAnswer, Problem, RetryAnswer, RetryRequest, Status, SyncReport
 
 SHOWN_EXECUTIONS = 50

@@ -11,13 +11,21 @@ from falcon.asgi import Request, Response
 from backend.api.devices import known_device
 from backend.auth.access import Access
 from backend.database.devices import Device
-from backend.frame_answers import Body, etag_of, nameless_answer
-from backend.frame_entries import REPLY_BYTES, compacted, name_of, within, without_captions
-from backend.frames import MOST_AFTER, Place
+from backend.frames.entries import (
+    REPLY_BYTES,
+    Body,
+    compacted,
+    etag_of,
+    name_of,
+    nameless_answer,
+    within,
+    without_captions,
+)
+from backend.frames.service import MOST_AFTER, Place
+from backend.frames.state import Show, half_of
 from backend.http.errors import Invalid, NotFound
 from backend.http.operations import Query, operation, query_int
 from backend.services import Services
-from backend.show import Show, half_of
 from contract.messages.admin import Problem
 from contract.messages.frames import CompactQueue, NextEntry, QueueEntry, Slideshow
 

@@ -9,12 +9,12 @@ import msgspec
 from falcon.asgi import Request, Response
 
 from backend.auth.access import Access
+from backend.colours.pair_palette import palette_of_pair
+from backend.colours.schemes import default_variant, schemes_of
 from backend.database import focus, images
-from backend.deletion import delete_image
 from backend.http.errors import Invalid, NotFound
 from backend.http.operations import Query, answer, operation, query_int
-from backend.pair_colours import palette_of_pair
-from backend.schemes import default_variant, schemes_of
+from backend.images.deletion import delete_image
 from backend.services import Services
 from contract.messages.admin import FocusBody, ImageInfo, ImageList, Problem
 from contract.messages.frames import ColourSchemes, SchemeContrast, SchemeVariant

@@ -18,8 +18,7 @@ from backend.auth.access import Access
 from backend.database import images
 from backend.http.errors import Invalid, NotAnImage, Refused, TooLarge, TooSlow, Unavailable
 from backend.http.operations import answer, operation
-from backend.image_header import UploadHeader
-from backend.originals import header_of, new_row
+from backend.images.header import UploadHeader, header_of, new_row
 from backend.records import fresh_record
 from backend.services import Services
 from backend.settings import Settings

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, select
 
-from backend.colour_families import Family
+from backend.colours.families import Family
 from backend.database.images import counts
 from backend.database.tables import images
 from contract.messages.processing import Histogram, ImageState, Orientation, Palette

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
-from backend.colour_families import families_text
+from backend.colours.families import families_text
 from backend.database import housekeeping, recorded
 from backend.database.images import shard_of
 from backend.database.tables import devices, images, metadata, processed_images, tombstones

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
-from backend.colour_families import families_text
+from backend.colours.families import families_text
 from backend.database.garbage import discard
 from backend.database.half_set import half_of
 from backend.database.recorded import changed

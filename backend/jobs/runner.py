@@ -41,6 +41,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class StartedExecution(Struct, frozen=True):
+    """What Cloud Run calls an execution, and the operation that ends with it, both as full names."""
+
+    execution: str
+    operation: str | None
+
+
 class RunnerError(Exception):
     """An execution could not be started or followed; the message says why and what to do."""
 

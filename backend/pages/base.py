@@ -11,13 +11,13 @@ from typing import Any
 from falcon.asgi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from backend.colours.schemes import default_variant, schemes_of
 from backend.database import gallery
 from backend.http.errors import Refused
 from backend.pages import formatting
 from backend.pages.contrast import text_on
 from backend.pages.static_files import StaticFiles
 from backend.pages.theme import DEFAULT_SOURCE, stylesheet
-from backend.schemes import default_variant, schemes_of
 from backend.services import Services
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -10,7 +10,7 @@ from falcon.asgi import Request, Response
 from msgspec import Struct
 
 from backend.auth.access import Access
-from backend.colour_families import FAMILIES, SWATCHES
+from backend.colours.families import FAMILIES, SWATCHES
 from backend.database import gallery
 from backend.database.gallery import Cursor, Filters, Tile
 from backend.http.errors import Invalid

@@ -8,6 +8,7 @@ from typing import Any
 from falcon.asgi import Request, Response
 
 from backend.auth.access import Access
+from backend.colours.schemes import default_variant, schemes_of
 from backend.database import gallery, images, photo_facts
 from backend.database.photo_facts import DevicePicture
 from backend.http.errors import NotFound
@@ -16,7 +17,6 @@ from backend.pages.base import PageResource
 from backend.pages.files import picture_address, thumbnail_address
 from backend.pages.gallery import NO_COLOUR
 from backend.pages.theme import card_stylesheet
-from backend.schemes import default_variant, schemes_of
 from contract.messages.admin import ImageInfo
 from contract.messages.processing import Palette, orientation_of
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from backend.archive_age import ARCHIVE_DAYS, expire_if_due
+from backend.periodic import tick
 from backend.services import Services
 from backend.settings import Settings
-from backend.tick import tick
 from bench.cloud.gcs_server import GcsServer
 
 DAY = 24 * 3600.0

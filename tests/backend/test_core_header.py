@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, _imaging
 
 from backend.http.errors import Invalid, NotAnImage, Refused
-from backend.image_header import EXTENSIONS, UploadHeader, read_upload_header
+from backend.images.header import EXTENSIONS, UploadHeader, read_upload_header
 
 MAX = 100_000_000
 MAX_PROGRESSIVE = 50_000_000

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from backend.pair_colours import KEPT_PAIRS, _palette_of_pair, palette_of_histogram, palette_of_pair
+from backend.colours.pair_palette import KEPT_PAIRS, _palette_of_pair, palette_of_histogram, palette_of_pair
 from contract.colour.histogram import merge
 from contract.colour.palettes import palette_of
 from contract.messages.processing import Histogram, Palette

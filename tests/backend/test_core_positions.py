@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.database import Database, bags
+from backend.frames.positions import Positions
+from backend.frames.state import MOST_AHEAD, Show, ahead_after
 from backend.playlist.bag import Bag
-from backend.positions import Positions
-from backend.show import MOST_AHEAD, Show, ahead_after
 
 DEVICE = "wall"
 

@@ -16,12 +16,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from backend.database import Database, bags
-from backend.frame_answers import nameless_answer
-from backend.frame_entries import EntryMaker
-from backend.frames import ENTRIES_KEPT, Frames
+from backend.frames.cache import Shows
+from backend.frames.entries import EntryMaker, nameless_answer
+from backend.frames.service import ENTRIES_KEPT, Frames
 from backend.playlist.pairs import Entry
 from backend.services import PASSING
-from backend.shows import Shows
 from contract.messages.frames import Caption, NextEntry, QueueEntry
 from contract.messages.processing import Palette
 

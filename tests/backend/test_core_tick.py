@@ -13,8 +13,8 @@ from core_library import LEASE_SECONDS, image_id
 from tick_world import Clock, add, claim, device, leave_sidecar, run, until_ended
 
 from backend.database import executions, garbage, images
+from backend.periodic import TickReport, loop, tick
 from backend.services import Services
-from backend.tick import TickReport, loop, tick
 from contract import object_names
 from contract.bucket.port import ObjectNotFound, uri_of
 from contract.recipes import recipe

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.playlist.bag import shuffled, woven
 from backend.playlist.filters import PhotoFacts, hour_of, passes
-from backend.playlist.order import shuffled, woven
 from backend.playlist.pairs import LOOKAHEAD, HalfFacts, paired
 from contract.messages.frames import FrameFilters
 from contract.split_screen import half_key, half_orientation, half_size, is_half

@@ -12,8 +12,8 @@ import msgspec
 from core_library import HISTOGRAM, LEASE_SECONDS, PALETTE, image_id
 
 from backend.database import claims, devices, executions, images
+from backend.jobs.local_runner import LocalRunner
 from backend.jobs.queue import JobQueue
-from backend.jobs.runner_local import LocalRunner
 from backend.services import Services
 from backend.settings import Settings
 from contract import object_names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backend.http.errors import Invalid, NotAnImage
-from backend.image_header import EXTENSIONS, read_upload_header
+from backend.images.header import EXTENSIONS, read_upload_header
 from fuzz.sentences import NAME, spoken
 from fuzz.targets import heif, photo_header
 

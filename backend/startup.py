@@ -15,12 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import Database, housekeeping, importing
 from backend.epoch import EpochLost
+from backend.periodic import SYNC_MARK
 from backend.reading_records import UnreadableRecord
 from backend.rebuild import rebuild, restore
 from backend.services import Services
 from backend.settings import Settings
 from backend.snapshot import DamagedSnapshot, load_into
-from backend.tick import SYNC_MARK
 from contract.bucket.port import Bucket, BucketError, ObjectInfo
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,8 @@ from google.api_core.retry import Retry
 from google.cloud import run_v2
 from google.longrunning import operations_pb2
 
-from backend.jobs.cloud_run_errors import CLIENT_ERRORS, FOLLOW, START, UNCERTAIN, explained, passes
-from backend.jobs.runner import Outcome
-from backend.jobs.runner_cloud_run import StartedExecution
+from backend.jobs.cloud_run.errors import CLIENT_ERRORS, FOLLOW, START, UNCERTAIN, explained, passes
+from backend.jobs.runner import Outcome, StartedExecution
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.database import bags
 from backend.database.devices import Device
-from backend.frame_answers import NamelessAnswer
+from backend.frames.entries import NamelessAnswer
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag, Library
 from backend.playlist.pairs import Entry

@@ -15,12 +15,12 @@ import msgspec
 
 from backend.database import Database, bags
 from backend.database.devices import Device
+from backend.frames.state import Show, half_of, shape_of
 from backend.http.errors import Unavailable
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag, Library
 from backend.playlist.filters import hour_of
 from backend.playlist.pairs import HalfFacts
-from backend.show import Show, half_of, shape_of
 from contract.messages.frames import FrameFilters
 
 SMALL_LIBRARY = 2000

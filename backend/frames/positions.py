@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import Database, bags
-from backend.show import Show
+from backend.frames.state import Show
 
 log = logging.getLogger(__name__)
 

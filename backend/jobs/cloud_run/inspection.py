@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from google.cloud import run_v2
 from google.iam.v1 import iam_policy_pb2
 
-from backend.jobs.cloud_run_api import CloudRunApi
-from backend.jobs.cloud_run_errors import FOLLOW
+from backend.jobs.cloud_run.api import CloudRunApi
+from backend.jobs.cloud_run.errors import FOLLOW
 
 
 class CloudRunInspection(CloudRunApi):

@@ -14,13 +14,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import Struct
-
 from backend.database import Database, executions
-from backend.jobs.runner import Outcome, RunnerError, RunnerProfile
+from backend.jobs.runner import Outcome, RunnerError, RunnerProfile, StartedExecution
 
 if TYPE_CHECKING:
-    from backend.jobs.cloud_run_api import CloudRunApi
+    from backend.jobs.cloud_run.api import CloudRunApi
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +45,6 @@ def cloud_profile(
         billed_seconds=BILLED_SECONDS,
         prefers_latency=prefers_latency,
     )
-
-
-class StartedExecution(Struct, frozen=True):
-    """What Cloud Run calls an execution, and the operation that ends with it, both as full names."""
-
-    execution: str
-    operation: str | None
 
 
 class CloudRunRunner:

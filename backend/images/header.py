@@ -1,21 +1,49 @@
-"""What an upload is, by its content: kind, size, orientation. No pixel is decoded here.
-
-Pillow reads the headers, pi-heif those of HEIC, `gif_header.py` those of GIF; the processor's own checks come later.
-"""
+"""An original on its way into the database: what it is by its header, and its row as a new image."""
 
 from __future__ import annotations
 
 import io
 import warnings
 from datetime import UTC, datetime
+from typing import Any
 
 import pi_heif
 from msgspec import Struct
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from backend import gif_header
 from backend.http.errors import Invalid, NotAnImage
+from backend.images import gif_header
+from backend.settings import Settings
 from contract.messages.processing import Orientation, orientation_of
+
+
+def header_of(data: bytes, filename: str, settings: Settings) -> UploadHeader:
+    """What the file is, within the pixels that the settings allow. Raises Refused."""
+    return read_upload_header(
+        data,
+        filename,
+        max_pixels=settings.max_megapixels * 1_000_000,
+        max_progressive_pixels=settings.max_progressive_megapixels * 1_000_000,
+    )
+
+
+def new_row(
+    image_id: str, header: UploadHeader, *, uri: str, file_hash: str, filename: str, size: int, ingested_at: float
+) -> dict[str, Any]:
+    """What `database.images.add` takes; `size` in bytes, `ingested_at` in seconds since the epoch."""
+    return {
+        "id": image_id,
+        "file_path": uri,
+        "file_hash": file_hash,
+        "filename": filename,
+        "byte_size": size,
+        "width": header.width,
+        "height": header.height,
+        "orientation": header.orientation,
+        "ingested_at": ingested_at,
+        "captured_at": header.captured_at,
+    }
+
 
 EXTENSIONS = {
     "JPEG": ".jpg",

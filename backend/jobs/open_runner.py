@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from backend.database import Database
+from backend.jobs.cloud_run.runner import CloudRunRunner
+from backend.jobs.local_runner import LocalRunner
 from backend.jobs.runner import Runner
-from backend.jobs.runner_cloud_run import CloudRunRunner
-from backend.jobs.runner_local import LocalRunner
 from backend.settings import Settings
 from contract.machine import usable_cpus
 
 if TYPE_CHECKING:
-    from backend.jobs.cloud_run_api import CloudRunApi
+    from backend.jobs.cloud_run.api import CloudRunApi
 
 
 def open_runner(
@@ -31,7 +31,7 @@ def open_runner(
         )
 
     def api() -> CloudRunApi:
-        from backend.jobs.cloud_run_api import CloudRunApi
+        from backend.jobs.cloud_run.api import CloudRunApi
 
         return CloudRunApi(
             settings.gcp_project_id, settings.gcp_region, settings.processor_job_name, settings.cloud_run_endpoint

@@ -16,9 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.archive_age import expire_if_due
 from backend.database import claims, housekeeping
-from backend.deletion import finish_deletions, remove_garbage
 from backend.epoch import EpochLost
 from backend.http.errors import Unavailable
+from backend.images.deletion import finish_deletions, remove_garbage
 from backend.jobs.runner import RunnerError
 from backend.services import Services
 from contract.bucket.port import BucketError

@@ -5,20 +5,21 @@ Nothing here asks the database; making colours takes time, and so is for a threa
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 import msgspec
 import sqlalchemy as sa
 
-from backend.pair_colours import palette_of_pair
+from backend.colours.pair_palette import palette_of_pair
+from backend.colours.schemes import default_variant, frame_roles
 from backend.playlist.pairs import Entry
-from backend.schemes import default_variant, frame_roles
 from contract import object_names
 from contract.bucket.port import Bucket, name_in
-from contract.messages.frames import Caption, CompactEntry, CompactQueue, FrameColours, QueueEntry
+from contract.messages.frames import Caption, CompactEntry, CompactQueue, FrameColours, NextEntry, QueueEntry
 from contract.messages.processing import Palette
 from contract.split_screen import half_key
 
@@ -149,3 +150,42 @@ def _compact(entry: QueueEntry, base: str) -> CompactEntry:
         v=(entry.paired_url or "").removeprefix(base),
         c="".join(colour[1:] for colour in colours),
     )
+
+
+_NO_NAME = "?"  # no entry is called so
+# Nobody's text can look like this, since quotes inside of JSON strings are escaped.
+_BEFORE, _BEHIND = b'"entry":"', b'"'
+
+
+class Body(NamedTuple):
+    """An answer and its ETag."""
+
+    data: bytes
+    etag: str
+
+
+class NamelessAnswer(NamedTuple):
+    """An answer in two parts, between which the entry's name goes, and the hash of both."""
+
+    head: bytes
+    tail: bytes
+    hashed: str
+
+    def named(self, name: str) -> Body:
+        """The answer for the entry of this name, which `frame_entries.name_of` has made."""
+        return Body(self.head + name.encode() + self.tail, f'"{self.hashed}.{name}"')
+
+
+def nameless_answer(entry: QueueEntry, *, until: float, gap: int, captions: bool) -> NamelessAnswer:
+    """What `next` answers with this entry; `until` in seconds since the epoch, `gap` in pixels."""
+    shown = entry if captions else without_captions(entry)
+    told = NextEntry(**{**msgspec.structs.asdict(shown), "entry": _NO_NAME}, until=until, gap=gap)
+    data = msgspec.json.encode(told)
+    head, hole, tail = data.partition(_BEFORE + _NO_NAME.encode() + _BEHIND)
+    assert hole
+    return NamelessAnswer(head + _BEFORE, _BEHIND + tail, hashlib.blake2b(data, digest_size=12).hexdigest())
+
+
+def etag_of(data: bytes) -> str:
+    """A strong ETag (RFC 9110, section 8.8.3) of an answer."""
+    return f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'

@@ -15,20 +15,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.auth.access import Authority
 from backend.auth.device_cache import KnownDevices
-from backend.database import Database, bags, claims, devices, housekeeping, images, recorded
-from backend.epoch import Epoch, EpochLost
+from backend.database import Database, bags, claims, devices, images, record_queries, sessions_and_locks
+from backend.durability.fencing import Epoch, EpochLost
+from backend.durability.path_validation import ReportedPaths
+from backend.durability.record_writer import Records
+from backend.durability.serving_state import Standing
+from backend.durability.sidecar_sync import MetadataSync
+from backend.durability.snapshots import Snapshots
 from backend.frames.service import Frames, open_frames
 from backend.http.metrics import Metrics
 from backend.jobs.open_runner import open_runner
 from backend.jobs.queue import JobQueue
 from backend.jobs.queue_monitor import QueueWatch
 from backend.jobs.runner import Runner
-from backend.metadata_sync import MetadataSync
-from backend.records import Records
-from backend.reported_paths import ReportedPaths
 from backend.settings import Settings
-from backend.snapshot import Snapshots
-from backend.standing import Standing
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketError
 
@@ -41,14 +41,14 @@ T = TypeVar("T")
 
 PASSING: frozenset[Callable[..., object]] = frozenset(
     {
-        housekeeping.take_lock,
-        housekeeping.renew_lock,
-        housekeeping.free_lock,
-        housekeeping.set_fact,
+        sessions_and_locks.take_lock,
+        sessions_and_locks.renew_lock,
+        sessions_and_locks.free_lock,
+        sessions_and_locks.set_fact,
         claims.renew,
         devices.seen,
         bags.move,
-        recorded.mark,
+        record_queries.mark,
     }
 )
 """What changes all the time and would be no loss: no snapshot is taken for it alone."""
@@ -118,13 +118,13 @@ class Services:
         """What follows from the database: keys, and a bucket that moved. Again after it was loaded."""
         settings = self.settings
         if settings.embedded or not settings.durable:  # no other backend works on this database
-            await self.database.write(housekeeping.free_all_locks)
-        picture_key = await self.database.write(housekeeping.fact_or_make, "picture_key", secrets.token_hex(32))
-        known_url = await self.database.write(housekeeping.fact_or_make, "bucket_url", self.bucket.url)
+            await self.database.write(sessions_and_locks.free_all_locks)
+        picture_key = await self.database.write(sessions_and_locks.fact_or_make, "picture_key", secrets.token_hex(32))
+        known_url = await self.database.write(sessions_and_locks.fact_or_make, "bucket_url", self.bucket.url)
         if known_url != self.bucket.url:
             log.warning("the bucket is now %s and was %s: the stored addresses follow", self.bucket.url, known_url)
             await self.database.write(images.move_bucket, known_url, self.bucket.url)
-            await self.database.write(housekeeping.set_fact, "bucket_url", self.bucket.url)
+            await self.database.write(sessions_and_locks.set_fact, "bucket_url", self.bucket.url)
         self.authority = Authority(
             self.database,
             self.known_devices,

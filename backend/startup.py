@@ -13,14 +13,14 @@ import time
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.database import Database, housekeeping, importing
-from backend.epoch import EpochLost
+from backend.database import Database, record_import, sessions_and_locks
+from backend.durability.fencing import EpochLost
+from backend.durability.rebuild import rebuild, restore
+from backend.durability.record_reader import UnreadableRecord
+from backend.durability.snapshots import DamagedSnapshot, load_into
 from backend.periodic import SYNC_MARK
-from backend.reading_records import UnreadableRecord
-from backend.rebuild import rebuild, restore
 from backend.services import Services
 from backend.settings import Settings
-from backend.snapshot import DamagedSnapshot, load_into
 from contract.bucket.port import Bucket, BucketError, ObjectInfo
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ async def _load_and_take_over(services: Services) -> None:
     # What was acknowledged until then is in the bucket; nothing is any more by anybody else.
     await restore(services.database, services.bucket, services.clock(), since=since)
     await services.read_database()
-    await services.database.write(housekeeping.set_fact, SYNC_MARK, "0")  # sidecars are read at the next tick
+    await services.database.write(sessions_and_locks.set_fact, SYNC_MARK, "0")  # sidecars are read at the next tick
     await snapshots.take()  # over the generation that was loaded: a late one of the predecessor finds it changed
     services.standing.become("writing")
     services.last_error = None
@@ -104,6 +104,6 @@ async def load(
             await asyncio.to_thread(database.make_anew)
     else:
         log.info("there is no snapshot: everything is read from the bucket")
-    await database.write(importing.clear)
+    await database.write(record_import.clear)
     await rebuild(database, bucket, None, settings, now, log.debug)
     return 0.0

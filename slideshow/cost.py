@@ -145,7 +145,7 @@ def _rate(access: Access, *, assumed: bool) -> WorkRate:
             known = client.status().work_rate
         if known is not None:
             return known
-    from backend.database.work_rate import ASSUMED
+    from backend.database.throughput import ASSUMED
 
     return ASSUMED
 

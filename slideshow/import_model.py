@@ -32,7 +32,7 @@ def import_model(file: Path, data: str | None, dry_run: bool) -> None:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from backend.reading_records import UnreadableRecord
+    from backend.durability.record_reader import UnreadableRecord
     from contract.bucket.port import BucketError
     from slideshow.import_model_reading import ModelDatabaseError
     from slideshow.rebuild import folder_held, settings_of
@@ -62,8 +62,8 @@ def import_model(file: Path, data: str | None, dry_run: bool) -> None:
 
 async def _take_over(file: Path, settings: Settings, *, dry_run: bool) -> ImportReport:
     """Records first; then the database, if it is one that outlives the process and so will not read them by itself."""
-    from backend.reading_records import THREADS
-    from backend.rebuild import restore
+    from backend.durability.rebuild import restore
+    from backend.durability.record_reader import THREADS
     from contract.bucket.open import open_bucket
     from slideshow.import_model_reading import read_model
     from slideshow.import_model_records import write_records

@@ -34,7 +34,7 @@ class LeftOut(Exception):
 
 def take_devices(bucket: Bucket, rows: list[Row], now: float, report: ImportReport, *, dry_run: bool) -> set[str]:
     """Add the devices that are not known; the keys of all that are then there."""
-    from backend.reading_records import read_devices_record
+    from backend.durability.record_reader import read_devices_record
 
     there = read_devices_record(bucket)
     try:

@@ -84,7 +84,7 @@ def rebuild(data: str | None, replace: bool) -> None:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from backend.reading_records import UnreadableRecord
+    from backend.durability.record_reader import UnreadableRecord
     from contract import object_names
     from contract.bucket.port import BucketError
 
@@ -131,11 +131,11 @@ def _make_room(settings: Settings, *, replace: bool) -> Path | None:
 
 
 async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
-    from backend.database import Database, images, importing
-    from backend.metadata_sync import MetadataSync
-    from backend.reading_records import THREADS
-    from backend.rebuild import rebuild as rebuild_database
-    from backend.reported_paths import ReportedPaths
+    from backend.database import Database, images, record_import
+    from backend.durability.path_validation import ReportedPaths
+    from backend.durability.rebuild import rebuild as rebuild_database
+    from backend.durability.record_reader import THREADS
+    from backend.durability.sidecar_sync import MetadataSync
     from contract.bucket.open import open_bucket
 
     bucket = open_bucket(settings.bucket, connections=THREADS)
@@ -145,7 +145,7 @@ async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
         counts = await database.read(images.counts)
         if not replace and any(counts.values()):
             raise CommandFailed("the database is not empty; --replace empties it and makes it again")
-        await database.write(importing.clear)
+        await database.write(record_import.clear)
         sync = MetadataSync(database, bucket, ReportedPaths(bucket), f"rebuild-{os.getpid()}")
         report = await rebuild_database(database, bucket, sync, settings, time.time(), tell)
     finally:

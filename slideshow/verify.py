@@ -18,8 +18,8 @@ from slideshow.remote import print_json
 from slideshow.words import counted
 
 if TYPE_CHECKING:
+    from backend.durability.verify.compare import Difference
     from backend.settings import Settings
-    from backend.verify import Difference
     from contract.bucket.port import Bucket, ObjectInfo
 
 SETTLED_SECONDS = 2.0
@@ -42,7 +42,7 @@ def verify(data: str | None, repair: bool, deep: bool, as_json: bool) -> None:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from backend.reading_records import UnreadableRecord
+    from backend.durability.record_reader import UnreadableRecord
     from contract.bucket.port import BucketError
 
     settings = settings_of(data)
@@ -77,12 +77,12 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
     from sqlalchemy.engine import URL
 
     from backend.database import Database
-    from backend.reading_records import THREADS
-    from backend.rebuild import restore
+    from backend.durability.rebuild import restore
+    from backend.durability.record_reader import THREADS
+    from backend.durability.verify.compare import look
+    from backend.durability.verify.content import look_inside
+    from backend.durability.verify.repair import Repair
     from backend.startup import load
-    from backend.verify import look
-    from backend.verify_deep import look_inside
-    from backend.verify_repair import Repair
     from contract.bucket.open import open_bucket
 
     bucket = open_bucket(settings.bucket, connections=THREADS)

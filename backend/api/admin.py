@@ -8,7 +8,7 @@ from falcon.asgi import Request, Response
 
 from backend.auth.access import Access
 from backend.database import devices, executions, images
-from backend.database.work_rate import work_rate
+from backend.database.throughput import work_rate
 from backend.http.errors import Conflict, Invalid
 from backend.http.operations import Query, answer, operation
 from backend.periodic import TickReport, tick

@@ -11,7 +11,7 @@ from falcon.asgi import Request, Response
 from backend.auth.access import Access
 from backend.colours.pair_palette import palette_of_pair
 from backend.colours.schemes import default_variant, schemes_of
-from backend.database import focus, images
+from backend.database import images
 from backend.http.errors import Invalid, NotFound
 from backend.http.operations import Query, answer, operation, query_int
 from backend.images.deletion import delete_image
@@ -97,7 +97,7 @@ class ImageFocus:
         await self._frame(resp, image_id, None)
 
     async def _frame(self, resp: Response, image_id: str, point: Focus | None) -> None:
-        changed = await self.services.database.write(focus.set_focus, image_id, point, self.services.clock())
+        changed = await self.services.database.write(images.set_focus, image_id, point, self.services.clock())
         if changed is None:
             raise NotFound(f"there is no image {image_id[:64]!r}")
         await self.services.records.keep([image_id])

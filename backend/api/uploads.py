@@ -16,10 +16,10 @@ from falcon.media.multipart import MultipartParseError
 
 from backend.auth.access import Access
 from backend.database import images
+from backend.durability.record_writer import fresh_record
 from backend.http.errors import Invalid, NotAnImage, Refused, TooLarge, TooSlow, Unavailable
 from backend.http.operations import answer, operation
 from backend.images.header import UploadHeader, header_of, new_row
-from backend.records import fresh_record
 from backend.services import Services
 from backend.settings import Settings
 from contract import object_names

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from backend.database.watch import Watch
+from backend.database.change_counter import Watch
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -9,8 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from backend.database.tables import images, metadata, processed_images
-from backend.database.upsert import insert_into
+from backend.database.tables import images, insert_into, metadata, processed_images
 from backend.playlist.bag import Bag
 from backend.playlist.filters import PhotoFacts, passes
 from backend.playlist.pairs import Entry, HalfFacts

@@ -14,13 +14,13 @@ from sqlalchemy import Connection, select, update
 
 from backend.colours.families import families_text
 from backend.database.garbage import discard
-from backend.database.half_set import half_of
-from backend.database.recorded import changed
+from backend.database.missing_pairs import half_of
+from backend.database.missing_variants import LEGACY, missing_work
+from backend.database.record_queries import changed
 from backend.database.stage_times import to_be_kept
 from backend.database.tables import devices, images
 from backend.database.tombstones import dead_of
 from backend.database.variants import REPLACED_GRACE_SECONDS, current_variants, is_news, store_variants, variant_values
-from backend.database.work_set import LEGACY, missing_work
 from contract.messages.processing import ImageOutcome, ProcessedImage, RowError
 
 MAX_STRIKES = 3

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from backend.database import Database, bags
 from backend.database.devices import Device
+from backend.durability.serving_state import Standing
 from backend.frames.cache import ATTEMPTS, Shows
 from backend.frames.entries import EntryMaker, name_of
 from backend.frames.positions import Positions
@@ -18,7 +19,6 @@ from backend.frames.state import Show
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag
 from backend.playlist.pairs import Entry
-from backend.standing import Standing
 from contract.bucket.port import Bucket
 from contract.messages.frames import QueueEntry
 

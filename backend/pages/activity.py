@@ -13,7 +13,7 @@ from falcon.asgi import Request, Response, SSEvent
 from sqlalchemy import Connection
 
 from backend.auth.access import Access
-from backend.database import housekeeping
+from backend.database import sessions_and_locks
 from backend.http.errors import Unavailable
 from backend.pages.access import page
 from backend.pages.activity_view import Activity, gather
@@ -76,7 +76,7 @@ class Watch:
 def _look(
     connection: Connection, sessions: Collection[str], now: float, in_cloud: bool, last_error: str | None
 ) -> tuple[Activity, frozenset[str]]:
-    ended = housekeeping.ended_sessions(connection, sessions, now)
+    ended = sessions_and_locks.ended_sessions(connection, sessions, now)
     return gather(connection, now, in_cloud, last_error), ended
 
 

@@ -9,8 +9,8 @@ from falcon.asgi import Request, Response
 
 from backend.auth.access import Access
 from backend.colours.schemes import default_variant, schemes_of
-from backend.database import gallery, images, photo_facts
-from backend.database.photo_facts import DevicePicture
+from backend.database import gallery, images
+from backend.database.gallery import DevicePicture
 from backend.http.errors import NotFound
 from backend.pages.access import page
 from backend.pages.base import PageResource
@@ -31,10 +31,10 @@ class PhotoPage(PageResource):
     async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
         database = self.services.database
         photo = await database.read(images.one, image_id)
-        facts = await database.read(photo_facts.file_facts, image_id)
+        facts = await database.read(gallery.file_facts, image_id)
         if photo is None or facts is None:
             raise NotFound(f"There is no photo {image_id[:64]}; it may have been deleted.")
-        found = await database.read(photo_facts.device_pictures, image_id)
+        found = await database.read(gallery.device_pictures, image_id)
         values: dict[str, Any] = {
             "photo": photo,
             "pictures": [self._shown(picture) for picture in found],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from backend.verify import Difference
+    from backend.durability.verify.compare import Difference
 
 _WATCH = (
     "CREATE TABLE IF NOT EXISTS chaos_completions (image_id TEXT NOT NULL)",
@@ -93,7 +93,7 @@ def judge(data: Path, good: set[str], bad: set[str], devices: int) -> Verdict:
 
 def _differences(data: Path) -> list[Difference]:
     from backend.database import Database
-    from backend.verify import look
+    from backend.durability.verify.compare import look
     from contract.bucket.open import open_bucket
 
     database = Database(f"sqlite:///{data / 'slideshow.db'}")

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from core_library import HISTOGRAM, PALETTE, Library
 
-from backend.metadata_sync import MetadataSync
-from backend.reported_paths import ReportedPaths
+from backend.durability.path_validation import ReportedPaths
+from backend.durability.sidecar_sync import MetadataSync
 from contract import object_names
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, name_in

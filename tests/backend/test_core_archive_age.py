@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.archive_age import ARCHIVE_DAYS, expire_if_due
+from backend.durability.sidecar_retention import ARCHIVE_DAYS, expire_if_due
 from backend.periodic import tick
 from backend.services import Services
 from backend.settings import Settings

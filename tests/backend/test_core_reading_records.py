@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backend.reading_records import UnreadableRecord, parse_devices, parse_record, read_records
+from backend.durability.record_reader import UnreadableRecord, parse_devices, parse_record, read_records
 from contract import object_names
 from contract.bucket.disk import DiskBucket
 

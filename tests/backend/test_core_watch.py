@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.database.watch import PAST_SECONDS, Watch
+from backend.database.change_counter import PAST_SECONDS, Watch
 
 
 @pytest.fixture

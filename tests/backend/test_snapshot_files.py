@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from core_library import PALETTE, Library, image_id
 
-from backend import snapshot
-from backend.epoch import Epoch, EpochLost
-from backend.metadata_sync import MetadataSync
-from backend.reported_paths import ReportedPaths
-from backend.snapshot import DamagedSnapshot, Snapshots, load_into, snapshot_of
+from backend.durability import snapshots as snapshot
+from backend.durability.fencing import Epoch, EpochLost
+from backend.durability.path_validation import ReportedPaths
+from backend.durability.sidecar_sync import MetadataSync
+from backend.durability.snapshots import DamagedSnapshot, Snapshots, load_into, snapshot_of
 from contract import object_names
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from backend.metadata_sync import parse
-from backend.reported_paths import ReportedPaths
-from backend.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
+from backend.durability.path_validation import ReportedPaths
+from backend.durability.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
+from backend.durability.sidecar_sync import parse
 from contract import object_names
 from contract.messages.sidecars import Sidecar, SidecarResult, Thumbnail
 from contract.recipes import recipe, thumbnail_recipe

@@ -10,8 +10,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
-from backend.database import housekeeping
-from backend.database.focus import focus_of
+from backend.database import sessions_and_locks
+from backend.database.images import focus_of
 from backend.database.tables import devices, images, processed_images, tombstones
 from contract.messages.frames import FrameFilters
 from contract.messages.processing import Palette, StageSeconds
@@ -29,17 +29,17 @@ def changed(connection: Connection, image_ids: Sequence[str]) -> None:
 
 def devices_changed(connection: Connection) -> None:
     """Raise the revision of the devices' record."""
-    housekeeping.set_fact(connection, DEVICES_REVISION, str(devices_revision(connection) + 1))
+    sessions_and_locks.set_fact(connection, DEVICES_REVISION, str(devices_revision(connection) + 1))
 
 
 def devices_revision(connection: Connection) -> int:
     """The revision of the devices' record."""
-    return int(housekeeping.get_fact(connection, DEVICES_REVISION) or 0)
+    return int(sessions_and_locks.get_fact(connection, DEVICES_REVISION) or 0)
 
 
 def devices_due(connection: Connection) -> bool:
     """Whether the devices' record is, or may be, behind."""
-    return housekeeping.get_fact(connection, DEVICES_RECORDED) != str(devices_revision(connection))
+    return sessions_and_locks.get_fact(connection, DEVICES_RECORDED) != str(devices_revision(connection))
 
 
 def images_due(connection: Connection, limit: int) -> dict[str, int]:
@@ -138,7 +138,7 @@ def read_devices(connection: Connection) -> DevicesRecord:
     """The devices' record as it should be."""
     return DevicesRecord(
         revision=devices_revision(connection),
-        picture_key=housekeeping.get_fact(connection, PICTURE_KEY) or "",
+        picture_key=sessions_and_locks.get_fact(connection, PICTURE_KEY) or "",
         devices=tuple(
             RecordedDevice(
                 **{name: getattr(row, name) for name in RecordedDevice.__struct_fields__ if name != "filters"},

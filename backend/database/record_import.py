@@ -12,28 +12,27 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
 from backend.colours.families import families_text
-from backend.database import housekeeping, recorded
+from backend.database import record_queries, sessions_and_locks
 from backend.database.images import shard_of
-from backend.database.tables import devices, images, metadata, processed_images, tombstones
+from backend.database.tables import devices, images, insert_into, metadata, processed_images, tombstones
 from backend.database.tombstones import remove_rows
-from backend.database.upsert import insert_into
 from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice
 from contract.split_screen import half_key
 
 
 def import_devices(connection: Connection, record: DevicesRecord) -> bool:
     """Make the devices those of the record if it is newer; whether it was."""
-    if record.revision <= recorded.devices_revision(connection):
+    if record.revision <= record_queries.devices_revision(connection):
         return False
     keys = [key for device in record.devices for key in (device.key, half_key(device.key))]
     connection.execute(delete(processed_images).where(processed_images.c.device_size.not_in(keys)))
     connection.execute(delete(devices))
     if record.devices:
         connection.execute(insert(devices), [_device_row(device) for device in record.devices])
-    for key in (recorded.DEVICES_REVISION, recorded.DEVICES_RECORDED):
-        housekeeping.set_fact(connection, key, str(record.revision))
+    for key in (record_queries.DEVICES_REVISION, record_queries.DEVICES_RECORDED):
+        sessions_and_locks.set_fact(connection, key, str(record.revision))
     if record.picture_key:
-        housekeeping.set_fact(connection, recorded.PICTURE_KEY, record.picture_key)
+        sessions_and_locks.set_fact(connection, record_queries.PICTURE_KEY, record.picture_key)
     return True
 
 

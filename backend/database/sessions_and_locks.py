@@ -7,8 +7,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, insert, select, update
 
-from backend.database.tables import facts, sessions, work_locks
-from backend.database.upsert import insert_into
+from backend.database.tables import facts, insert_into, sessions, work_locks
 
 FIRST_LOGIN = "first_login"
 """The fact that tells when somebody logged in for the first time."""

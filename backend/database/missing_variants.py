@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, exists, select, update
 
-from backend.database.half_set import lacks_halves
+from backend.database.missing_pairs import lacks_halves
 from backend.database.tables import devices, images, processed_images
 
 LEGACY = "legacy"

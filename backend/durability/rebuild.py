@@ -12,12 +12,18 @@ from collections.abc import Callable
 
 from msgspec import Struct, field
 
-from backend.database import Database, garbage, housekeeping, images, importing, inventory, tombstones, work_set
+from backend.database import (
+    Database,
+    garbage,
+    images,
+    inventory,
+    missing_variants,
+    record_import,
+    sessions_and_locks,
+    tombstones,
+)
 from backend.database.variants import REPLACED_GRACE_SECONDS
-from backend.http.errors import Refused
-from backend.images.header import header_of, new_row
-from backend.metadata_sync import MetadataSync
-from backend.reading_records import (
+from backend.durability.record_reader import (
     ASKED_ONE_BY_ONE,
     all_pictures,
     pictures_of,
@@ -25,6 +31,9 @@ from backend.reading_records import (
     read_devices_record,
     read_records,
 )
+from backend.durability.sidecar_sync import MetadataSync
+from backend.http.errors import Refused
+from backend.images.header import header_of, new_row
 from backend.settings import Settings
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectInfo, uri_of
@@ -54,7 +63,7 @@ async def rebuild(
     Raises BucketError if the bucket does not answer, UnreadableRecord if the devices' record is damaged.
     """
     report = RebuildReport()
-    await database.write(housekeeping.set_fact, "bucket_url", bucket.url)
+    await database.write(sessions_and_locks.set_fact, "bucket_url", bucket.url)
     present = await asyncio.to_thread(all_pictures, bucket)
     await restore(database, bucket, now, present=present, unreadable=report.unreadable, tell=tell)
     report.adopted = await _adopt(database, bucket, settings, report.unreadable, now, tell)
@@ -64,7 +73,7 @@ async def rebuild(
         await _let_go(database, bucket, present, now)
     report.images = sum((await database.read(images.counts)).values())
     report.variants = (await database.read(images.variant_counts, 0.0))[0]
-    report.devices, report.deleted = await database.read(importing.device_and_tombstone_counts)
+    report.devices, report.deleted = await database.read(record_import.device_and_tombstone_counts)
     return report
 
 
@@ -84,7 +93,7 @@ async def restore(
     """
     devices = await asyncio.to_thread(read_devices_record, bucket)
     if devices is not None:
-        await database.write(importing.import_devices, devices)
+        await database.write(record_import.import_devices, devices)
     batches = read_records(bucket, since=since, unreadable=unreadable)
     seen = taken = 0
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
@@ -92,10 +101,10 @@ async def restore(
         if present is None and len(wanted) > ASKED_ONE_BY_ONE:
             present = await asyncio.to_thread(all_pictures, bucket)
         known = await asyncio.to_thread(present_pictures, bucket, wanted) if present is None else present
-        taken += await database.write(importing.import_images, batch, bucket.url, known, now)
+        taken += await database.write(record_import.import_images, batch, bucket.url, known, now)
         seen += len(batch)
         tell(f"{seen} records read")
-    await database.write(work_set.settle, now)
+    await database.write(missing_variants.settle, now)
     return taken
 
 

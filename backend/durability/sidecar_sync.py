@@ -15,11 +15,11 @@ from itertools import islice
 
 import msgspec
 
-from backend.database import Database, housekeeping
+from backend.database import Database, sessions_and_locks
 from backend.database import images as image_rows
-from backend.reported_paths import ReportedPaths
-from backend.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
-from backend.snapshot import Snapshots
+from backend.durability.path_validation import ReportedPaths
+from backend.durability.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
+from backend.durability.snapshots import Snapshots
 from contract import object_names
 from contract.bucket.port import Bucket, BucketError, ObjectInfo, ObjectNotFound, name_in
 from contract.decoding import NOT_UNDERSTOOD
@@ -80,13 +80,13 @@ class MetadataSync:
 
     async def run(self, now: float, *, within: float = LONGEST_SECONDS) -> SyncReport | None:
         """One pass, or as much of it as can be done `within` seconds; None if another one is at it."""
-        taken = await self._database.write(housekeeping.take_lock, "sync", self._holder, now, LOCK_SECONDS)
+        taken = await self._database.write(sessions_and_locks.take_lock, "sync", self._holder, now, LOCK_SECONDS)
         if not taken:
             return None
         try:
             return await self._pass(now, within)
         finally:
-            await self._database.write(housekeeping.free_lock, "sync", self._holder)
+            await self._database.write(sessions_and_locks.free_lock, "sync", self._holder)
 
     async def _pass(self, now: float, within: float) -> SyncReport:
         found = imported = archived = 0
@@ -101,7 +101,7 @@ class MetadataSync:
                     break
                 if passed > renewed + LOCK_SECONDS / 4:
                     until = now + passed + LOCK_SECONDS
-                    await self._database.write(housekeeping.renew_lock, "sync", self._holder, until)
+                    await self._database.write(sessions_and_locks.renew_lock, "sync", self._holder, until)
                     renewed = passed
                 at_once = waiting[start : start + AT_ONCE]
                 done = await asyncio.gather(

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, delete, update
 
-from backend.database import Database, garbage, importing, recorded, tombstones, work_set
+from backend.database import Database, garbage, missing_variants, record_import, record_queries, tombstones
 from backend.database.tables import images, processed_images
-from backend.reading_records import pictures_of, present_pictures, read_devices_record, read_record
-from backend.rebuild import take_in
-from backend.records import Records
+from backend.durability.rebuild import take_in
+from backend.durability.record_reader import pictures_of, present_pictures, read_devices_record, read_record
+from backend.durability.record_writer import Records
+from backend.durability.verify.compare import Difference
 from backend.settings import Settings
-from backend.verify import Difference
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectNotFound, uri_of
 
@@ -39,7 +39,7 @@ class Repair:
     async def mend(self, found: Sequence[Difference]) -> list[Difference]:
         """Mend what can be mended; what could not be is given back. Raises BucketError."""
         left = [difference for difference in found if not await self._one(difference)]
-        await self._database.write(work_set.settle, self._now)
+        await self._database.write(missing_variants.settle, self._now)
         return left
 
     async def _one(self, difference: Difference) -> bool:
@@ -61,12 +61,12 @@ class Repair:
                 return await self._adopt(name, image_id)
             case "record missing" | "record unreadable":
                 await self._change(image_id, _nothing)
-                return bool(await self._database.read(recorded.read_records, [image_id], self._bucket.url))
+                return bool(await self._database.read(record_queries.read_records, [image_id], self._bucket.url))
             case "record unknown" | "record differs":
                 await self._newer_wins(image_id)
             case "devices differ":
                 record = await asyncio.to_thread(read_devices_record, self._bucket)
-                if record is None or not await self._database.write(importing.import_devices, record):
+                if record is None or not await self._database.write(record_import.import_devices, record):
                     await self._records.keep_devices()
         return True
 
@@ -77,7 +77,7 @@ class Repair:
     async def _change(self, image_id: str, change: Callable[..., None], *arguments: object) -> None:
         def both(connection: Connection) -> None:
             change(connection, image_id, *arguments)
-            recorded.changed(connection, [image_id])
+            record_queries.changed(connection, [image_id])
 
         await self._database.write(both)
         await self._records.keep([image_id])
@@ -86,7 +86,9 @@ class Repair:
         record = await asyncio.to_thread(read_record, self._bucket, object_names.record(image_id))
         if record is not None:
             present = await asyncio.to_thread(present_pictures, self._bucket, pictures_of([record]))
-            taken = await self._database.write(importing.import_images, [record], self._bucket.url, present, self._now)
+            taken = await self._database.write(
+                record_import.import_images, [record], self._bucket.url, present, self._now
+            )
             if taken:
                 return
         await self._change(image_id, _nothing)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from backend.database import Database, housekeeping, recorded
+from backend.database import Database, record_queries, sessions_and_locks
 from contract import object_names
 from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
 from contract.messages.records import DevicesRecord, ImageRecord
@@ -70,7 +70,7 @@ class Records:
 
     async def keep_if_due(self, image_id: str) -> None:
         """As `keep`, for an image that was not changed: its record may be on its way, or have failed."""
-        if self._revision(image_id) < await self._database.read(recorded.image_due, image_id):
+        if self._revision(image_id) < await self._database.read(record_queries.image_due, image_id):
             await self.keep([image_id])
         else:
             await self._confirm()
@@ -85,7 +85,7 @@ class Records:
         async with self._devices_lock:
             for attempt in range(ATTEMPTS):
                 known = self._devices[1] if self._devices else await self._generation(object_names.DEVICES)
-                record: DevicesRecord = await self._database.read(recorded.read_devices)
+                record: DevicesRecord = await self._database.read(record_queries.read_devices)
                 try:
                     generation = await self._put(object_names.DEVICES, record, known)
                 except ObjectChanged:
@@ -100,22 +100,22 @@ class Records:
 
     async def catch_up(self) -> int:
         """Write the records that a crash or a failure left behind; how many. Part of the timed work."""
-        due = await self._database.read(recorded.images_due, AT_ONCE)
+        due = await self._database.read(record_queries.images_due, AT_ONCE)
         late = [image_id for image_id, revision in due.items() if self._revision(image_id) < revision]
         if late:
             await self.keep(late)
         await self._mark({image_id: self._revision(image_id) for image_id in due})
-        if await self._database.read(recorded.devices_due):
+        if await self._database.read(record_queries.devices_due):
             revision = await self.keep_devices()
-            await self._database.write(housekeeping.set_fact, recorded.DEVICES_RECORDED, str(revision))
+            await self._database.write(sessions_and_locks.set_fact, record_queries.DEVICES_RECORDED, str(revision))
         return len(late)
 
     async def _mark(self, revisions: dict[str, int]) -> None:
         if revisions:
-            await self._database.write(recorded.mark, revisions)
+            await self._database.write(record_queries.mark, revisions)
 
     async def _read(self, ids: Sequence[str]) -> list[ImageRecord]:
-        return await self._database.read(recorded.read_records, ids, self._bucket.url)
+        return await self._database.read(record_queries.read_records, ids, self._bucket.url)
 
     def _revision(self, image_id: str) -> int:
         return self._known.get(image_id, (0, NO_OBJECT))[0]

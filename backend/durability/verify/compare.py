@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from backend.database import Database, inventory
 from backend.database.inventory import Inventory, unnamed_pictures
-from backend.database.recorded import short
-from backend.database.work_set import AGAIN, LEGACY
-from backend.reading_records import read_devices_record, read_records
+from backend.database.missing_variants import AGAIN, LEGACY
+from backend.database.record_queries import short
+from backend.durability.record_reader import read_devices_record, read_records
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectInfo
 from contract.messages.records import DevicesRecord, ImageRecord

@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.database import Database, inventory
-from backend.database.recorded import short
-from backend.reading_records import THREADS
-from backend.verify import Difference
+from backend.database.record_queries import short
+from backend.durability.record_reader import THREADS
+from backend.durability.verify.compare import Difference
 from contract.bucket.port import Bucket, ObjectNotFound
 from contract.messages.records import ImageRecord
 

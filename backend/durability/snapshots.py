@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.database import Database, images
-from backend.epoch import Epoch
+from backend.durability.fencing import Epoch
 from contract import object_names
 from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
 

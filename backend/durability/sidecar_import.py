@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, exists, select
 
 from backend.database import garbage, results, tombstones
-from backend.database.focus import focus_of
+from backend.database.images import focus_of
 from backend.database.tables import devices, images
 from contract.messages.processing import ImageOutcome, Palette, ProcessedImage
 from contract.messages.sidecars import Sidecar

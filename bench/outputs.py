@@ -28,7 +28,7 @@ class Output(Struct, frozen=True):
 def outputs() -> tuple[Output, ...]:
     """The six of the suite: the demo's screens at the device profile, the thumbnail at its own."""
     from processor.codecs.jpeg_profiles import DEVICE, THUMBNAIL
-    from slideshow.screens import DEFAULT_SCREENS
+    from slideshow.photos.screens import DEFAULT_SCREENS
 
     screens = tuple(Output(screen.name, screen.width, screen.height, DEVICE.quality) for screen in DEFAULT_SCREENS)
     return (*screens, Output("thumbnail", THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT, THUMBNAIL.quality))

@@ -77,7 +77,7 @@ def made(say: Callable[[str], None], folder: Path = CACHE, *, megapixels: float 
 
     They are kept in `folder` and made only when they are not there.
     """
-    from slideshow.sample_photos import SAMPLES, sample_picture
+    from slideshow.demo.samples import SAMPLES, sample_picture
 
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(sample, megapixels) for sample in SAMPLES if not sample.grey]

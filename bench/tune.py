@@ -30,7 +30,7 @@ from bench.system.photos import LARGE_MEGAPIXELS, copies, nearest
 from bench.system.rounds import Round, run_round, warm_up
 from contract.machine import usable_cpus
 from slideshow.errors import CommandFailed
-from slideshow.screens import DEFAULT_SCREENS
+from slideshow.photos.screens import DEFAULT_SCREENS
 
 PHOTOS = 32
 NOISE = 0.03

@@ -21,7 +21,7 @@ from bench.system.photos import small_photos
 from bench.system.rounds import Round, run_round
 from bench.system.whole import whole_system
 from contract.messages.processing import Device
-from slideshow.words import counted
+from slideshow.formatting import counted
 
 NAME = "growth"
 SUMMARY = "time, CPU and memory per image for 50, 500 and 5,000 images, with 1, 2 and 4 tasks"

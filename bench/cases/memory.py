@@ -13,7 +13,7 @@ from bench.system.instruments import Instruments
 from bench.system.photos import copies, nearest, small_photos
 from bench.system.rounds import Round, run_round
 from bench.system.whole import whole_system
-from slideshow.screens import DEFAULT_SCREENS
+from slideshow.photos.screens import DEFAULT_SCREENS
 
 NAME = "memory"
 SUMMARY = "peak memory of a task with two photos of 24 MP in flight, and its flatness over 1,000 images"

@@ -24,7 +24,7 @@ from bench.system.kernels import KernelLoad
 from bench.system.photos import small_photos
 from bench.system.whole import whole_system
 from slideshow.errors import CommandFailed
-from slideshow.screens import DEFAULT_SCREENS
+from slideshow.photos.screens import DEFAULT_SCREENS
 
 NAME = "start"
 SUMMARY = "process start to first claimed image, by import and by kernel load; nothing is compiled"

@@ -18,7 +18,7 @@ from bench.system.photos import LARGE_MEGAPIXELS, copies, nearest
 from bench.system.rounds import Round, run_round
 from bench.system.stages import WAITING, sums
 from bench.system.whole import whole_system
-from slideshow.screens import DEFAULT_SCREENS
+from slideshow.photos.screens import DEFAULT_SCREENS
 
 NAME = "target"
 SUMMARY = "50 photos of 12 MP from the first upload to the last result, beside the goal of 5 minutes"

@@ -21,7 +21,7 @@ from bench.cloud.jobs_execution import JobDefinition
 from bench.cloud.jobs_server import JobsServer, running_jobs_server
 from bench.ports import free_port
 from bench.system.backend import ROOT, MeasuredBackend
-from slideshow.backend_process import announcement, kept_password
+from slideshow.client.local_backend import announcement, kept_password
 from slideshow.errors import CommandFailed
 
 JOB = "projects/chaos/locations/here/jobs/slideshow-processor"

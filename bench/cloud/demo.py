@@ -26,14 +26,14 @@ from bench.cloud.same import Likeness, likeness
 from bench.ports import free_port
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket
-from slideshow.backend_process import BackendProcess, kept_password
-from slideshow.demo import Stopped, ending_on_signals, main_job, photos_meant
-from slideshow.words import counted
+from slideshow.client.local_backend import BackendProcess, kept_password
+from slideshow.commands.demo import Stopped, ending_on_signals, main_job, photos_meant
+from slideshow.formatting import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from slideshow.demo_report import PhotoLine
+    from slideshow.demo.report import PhotoLine
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT, REGION, JOB, BUCKET = "a-project", "us-central1", "slideshow-processor", "photos-of-the-demo"

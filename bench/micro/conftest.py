@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from slideshow.sample_photos import SAMPLES, sample_picture
+from slideshow.demo.samples import SAMPLES, sample_picture
 
 if TYPE_CHECKING:
     from processor.render.decoded_image import Base
@@ -61,6 +61,6 @@ def proxy(photo: bytes, header: Header) -> NDArray[np.uint8]:
 def rendered(photo: bytes) -> RenderedImage:
     """Everything that is made of the photo for the demo's screens."""
     from processor.render.pipeline import render_image
-    from slideshow.screens import DEFAULT_SCREENS
+    from slideshow.photos.screens import DEFAULT_SCREENS
 
     return render_image(photo, DEFAULT_SCREENS)

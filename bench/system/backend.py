@@ -27,8 +27,8 @@ from bench.system.instruments import Instruments
 from bench.system.network import Network
 from contract.messages.devices import DeviceBody
 from contract.messages.processing import Device
-from slideshow.backend_process import START_SECONDS, STOP_SECONDS, announcement, kept_password
-from slideshow.client import Client
+from slideshow.client.http import Client
+from slideshow.client.local_backend import START_SECONDS, STOP_SECONDS, announcement, kept_password
 from slideshow.errors import CommandFailed
 
 ROOT = Path(__file__).resolve().parents[2]

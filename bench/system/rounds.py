@@ -18,7 +18,7 @@ from bench.system.serve import QueryTime, read_queries
 from bench.system.stages import Span, read_spans
 from contract.messages.processing import Device
 from slideshow.errors import CommandFailed
-from slideshow.words import counted
+from slideshow.formatting import counted
 
 WARM_UP_SECONDS = 120.0
 TELL_SECONDS = 5.0

@@ -11,7 +11,7 @@ from bench.system import processes
 from bench.system.backend import HELD_BACK, MeasuredBackend
 from bench.system.photos import small_photos
 from bench.system.rounds import warm_up
-from slideshow.screens import DEFAULT_SCREENS
+from slideshow.photos.screens import DEFAULT_SCREENS
 
 pytestmark = pytest.mark.skipif(not processes.available(), reason=f"needs {processes.NEEDS}")
 

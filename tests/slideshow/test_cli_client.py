@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from slideshow.client import Client
-from slideshow.demo_run import send_all, send_one
+from slideshow.client.http import Client
+from slideshow.client.uploads import send_all, send_one
 from slideshow.errors import Refused, Unreachable
 
 Answer = tuple[int, dict[str, str], bytes]

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from contract.messages.admin import ExecutionInfo, ImageInfo, Status
 from contract.messages.processing import ImageState, Palette
-from slideshow.demo_progress import PlainDisplay, display
-from slideshow.demo_report import figures_of, line_of, print_table, sentence_of
-from slideshow.demo_run import SentPhoto
-from slideshow.remote import status_lines
+from slideshow.client.uploads import SentPhoto
+from slideshow.commands.status import status_lines
+from slideshow.demo.progress import PlainDisplay, display
+from slideshow.demo.report import figures_of, line_of, print_table, sentence_of
 
 EIGHT = ("#AA0000", "#00AA00", "#0000AA", "#111111", "#222222", "#333333", "#444444", "#555555")
 

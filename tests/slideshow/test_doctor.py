@@ -21,9 +21,9 @@ from bench.cloud.gcs_server import GcsServer
 from bench.cloud.jobs_execution import JobDefinition
 from bench.cloud.jobs_server import running_jobs_server
 from slideshow.__main__ import main
-from slideshow.doctor_findings import Finding
-from slideshow.doctor_job import NEEDED, of_execution, of_job, of_permissions
-from slideshow.doctor_service import of_clock
+from slideshow.doctor.finding import Finding
+from slideshow.doctor.job import NEEDED, of_execution, of_job, of_permissions
+from slideshow.doctor.service import of_clock
 
 PROJECT = {"GCP_PROJECT_ID": "my-photos-1", "GCP_REGION": "us-central1"}
 JOB = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"

@@ -19,11 +19,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from bench import machine
-from bench.context import Context
-from bench.results import Machine
-from bench.running import RESULTS
-from bench.samples import NoSamples, from_folder, made
+from bench.core import machine
+from bench.core.context import Context
+from bench.core.results import Machine
+from bench.core.runner import RESULTS
+from bench.core.samples import NoSamples, from_folder, made
 from bench.system import processes
 from bench.system.instruments import Instruments
 from bench.system.photos import LARGE_MEGAPIXELS, copies, nearest

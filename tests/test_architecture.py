@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("contract", "processor", "backend", "native", "slideshow", "bench")
+PACKAGES = ("contract", "processor", "backend", "native", "slideshow", "emulators", "bench")
 MAX_LINES = 400
 """A longer module has more than one subject."""
 

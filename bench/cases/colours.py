@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.contenders.sharp import MODEL, NODE
-from bench.context import Context
-from bench.outputs import COLOURS
-from bench.results import CaseFailed, CaseResult, Sample, Series
-from bench.samples import Photo
+from bench.core.context import Context
+from bench.core.results import CaseFailed, CaseResult, Sample, Series
+from bench.core.samples import Photo
+from bench.quality.outputs import COLOURS
 
 NAME = "colours"
 SUMMARY = "quantizer and score alone, against materialyoucolor and the TypeScript, and equal lists"

@@ -15,12 +15,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.context import Context
-from bench.results import CaseResult, Check, Sample, Series
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, Sample, Series
 from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend
 from bench.system.many_requests import Load, ask
 from bench.system.photos import small_photos
-from bench.system.whole import whole_system
+from bench.system.preconditions import whole_system
 from contract.messages.devices import DeviceBody
 from slideshow.errors import CommandFailed
 

@@ -14,12 +14,12 @@ import itertools
 import statistics
 from collections.abc import Sequence
 
-from bench.context import Context
-from bench.results import CaseResult, Check, Sample, Series
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, Sample, Series
 from bench.system.instruments import Instruments
 from bench.system.photos import small_photos
+from bench.system.preconditions import whole_system
 from bench.system.rounds import Round, run_round
-from bench.system.whole import whole_system
 from contract.messages.processing import Device
 from slideshow.formatting import counted
 

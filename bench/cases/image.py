@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from statistics import median
 
 from bench.contenders import CONTENDERS
-from bench.context import Context
-from bench.noise import paired_ratio
-from bench.results import CaseResult, Check, Sample
-from bench.roundrobin import Race, race, start
-from bench.samples import Photo
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, Sample
+from bench.core.rounds import Race, race, start
+from bench.core.samples import Photo
+from bench.core.statistics import paired_ratio
 
 NAME = "image"
 SUMMARY = "one image through everything: CPU, wall and memory, photo by photo, beside all contenders"

@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.context import Context
-from bench.results import CaseResult, Check, MemoryLine, Point, Sample, Series
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, MemoryLine, Point, Sample, Series
 from bench.system import processes, rounds
 from bench.system.instruments import Instruments
 from bench.system.photos import copies, nearest, small_photos
+from bench.system.preconditions import whole_system
 from bench.system.rounds import Round, run_round
-from bench.system.whole import whole_system
 from slideshow.photos.screens import DEFAULT_SCREENS
 
 NAME = "memory"

@@ -12,16 +12,16 @@ import numpy as np
 from PIL import Image
 
 from bench.cases.image import counted
-from bench.context import Context
-from bench.jpeg_markers import EncoderSettings, read_settings
-from bench.likeness import psnr, ssim
-from bench.measure import ContenderFailed, Refused, Worker
-from bench.outputs import outputs
-from bench.quality_judgement import Picture, judged
-from bench.reference import SHIFTS, references
-from bench.results import CaseFailed, CaseResult, Sample, Series
-from bench.roundrobin import start, wire_outputs
-from bench.samples import Photo
+from bench.core.context import Context
+from bench.core.measure import ContenderFailed, Refused, Worker
+from bench.core.results import CaseFailed, CaseResult, Sample, Series
+from bench.core.rounds import start, wire_outputs
+from bench.core.samples import Photo
+from bench.quality.jpeg_markers import EncoderSettings, read_settings
+from bench.quality.judge import Picture, judged
+from bench.quality.outputs import outputs
+from bench.quality.reference import SHIFTS, references
+from bench.quality.ssim import psnr, ssim
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.context import Context
-from bench.results import CaseResult, Check, Sample, Series
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, Sample, Series
 from bench.system import processes
 from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend
 from bench.system.kernels import KernelLoad
 from bench.system.photos import small_photos
-from bench.system.whole import whole_system
+from bench.system.preconditions import whole_system
 from slideshow.errors import CommandFailed
 from slideshow.photos.screens import DEFAULT_SCREENS
 

@@ -10,14 +10,14 @@ import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench.context import Context
-from bench.results import CaseResult, Check, Sample, Series, Span
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, Sample, Series, Span
 from bench.system.instruments import Instruments
 from bench.system.network import Network
 from bench.system.photos import LARGE_MEGAPIXELS, copies, nearest
+from bench.system.preconditions import whole_system
 from bench.system.rounds import Round, run_round
 from bench.system.stages import WAITING, sums
-from bench.system.whole import whole_system
 from slideshow.photos.screens import DEFAULT_SCREENS
 
 NAME = "target"

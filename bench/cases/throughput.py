@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from statistics import median
 
 from bench.cases.image import counted
-from bench.context import Context
-from bench.measure import ContenderFailed, Refused
-from bench.results import CaseFailed, CaseResult, Check, Sample, Series
-from bench.roundrobin import start, wire_outputs
+from bench.core.context import Context
+from bench.core.measure import ContenderFailed, Refused
+from bench.core.results import CaseFailed, CaseResult, Check, Sample, Series
+from bench.core.rounds import start, wire_outputs
 
 NAME = "throughput"
 SUMMARY = "images per second with one and with two in flight: ours, the model's way, sharp tuned"

@@ -8,11 +8,11 @@ from functools import partial
 
 from backend.jobs.bill import MODEL_TASK, MODEL_TASKS, PRICES_OF, REGION, TASK, Size, billed_seconds
 from backend.jobs.forecast import MODEL_BATCH, Surroundings
+from bench.core.results import CaseResult, Run
 from bench.report.bars import Bar, bars, noise_words
 from bench.report.drawing import number
 from bench.report.figures import band, extra, look_of, middle, name_of, times
 from bench.report.html import Markup, figure, paragraph, table
-from bench.results import CaseResult, Run
 
 IMAGES = 1000
 FORM = ", 2 in flight"

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from bench.noise import MEDIAN_ERROR, STANDARD_ERRORS, Times, noise_band, spread
+from bench.core.results import CaseResult, Sample, Series
+from bench.core.statistics import MEDIAN_ERROR, STANDARD_ERRORS, Times, noise_band, spread
 from bench.report.bars import Limit
-from bench.results import CaseResult, Sample, Series
 
 LEAST_ROUNDS = 3
 """Rounds below which nothing is said about noise."""
@@ -76,7 +76,7 @@ def middle(of: Times) -> float:
 def relative_band(of: Times) -> float | None:
     """Three standard errors of `middle` as a logarithm, from the spread over rounds; None with too few rounds.
 
-    Subjects are independent: the errors of n medians add up in squares, and are divided by n (as in `bench.noise`).
+    Subjects are independent: the errors of n medians add up in squares, and are divided by n (`bench.core.statistics`).
     """
     if not of or min(len(rounds) for rounds in of.values()) < LEAST_ROUNDS:
         return None

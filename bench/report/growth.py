@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from statistics import median
 
-from bench.noise import MEDIAN_ERROR, STANDARD_ERRORS, spread
+from bench.core.results import CaseResult, Run, Sample
+from bench.core.statistics import MEDIAN_ERROR, STANDARD_ERRORS, spread
 from bench.report.drawing import number
 from bench.report.figures import LEAST_ROUNDS, contenders, extra, point_band
 from bench.report.html import HALF, WIDE, Markup, figure, pairs, table
 from bench.report.lines import Axes, Line, lines
-from bench.results import CaseResult, Run, Sample
 
 LOOKS = ("one", "two", "four", "other")
 """The colours of lines, from the fewest tasks to the most."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.core.results import Run
 from bench.report.bars import bars
 from bench.report.drawing import Drawing, number
 from bench.report.speed import image_bars
 from bench.report.style import LIGHT, figure_rules
-from bench.results import Run
 
 WIDTH, MARGIN, SCALE = 900.0, 28.0, 2.0
 

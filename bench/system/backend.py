@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from bench.ports import free_port
+from bench.core.ports import free_port
 from bench.system import processes
 from bench.system.instruments import Instruments
 from bench.system.network import Network

@@ -21,9 +21,9 @@ from backend.jobs.cloud_run.runner import CloudRunRunner
 from backend.jobs.open_runner import open_runner
 from backend.jobs.runner import Outcome, Runner, RunnerError
 from backend.settings import Settings
-from bench.cloud.jobs_execution import JobDefinition
-from bench.cloud.jobs_model import LOST
-from bench.cloud.jobs_server import running_jobs_server
+from emulators.cloud_run.execution import JobDefinition
+from emulators.cloud_run.model import LOST
+from emulators.cloud_run.server import running_jobs_server
 
 NAME = "job-20250101000000-abcdef"
 MARK = "(folder / f'ran-{os.environ[\"CLOUD_RUN_EXECUTION\"]}').touch()"

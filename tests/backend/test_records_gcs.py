@@ -14,10 +14,10 @@ from backend.durability.fencing import Epoch, EpochLost
 from backend.durability.rebuild import restore
 from backend.durability.record_writer import Records
 from backend.durability.snapshots import Snapshots, load_into
-from bench.cloud.gcs_server import GcsServer
 from contract import object_names
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket
+from emulators.cloud_storage.server import GcsServer
 
 
 @pytest.fixture

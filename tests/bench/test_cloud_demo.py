@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from PIL import Image
 
-from bench.cloud.demo import verdict
-from bench.cloud.same import Likeness, likeness
+from bench.cloud_demo.compare_buckets import Likeness, likeness
+from bench.cloud_demo.run import verdict
 from contract import object_names
 from contract.bucket.disk import DiskBucket
 from contract.bucket.port import Bucket, uri_of
@@ -39,7 +39,7 @@ def test_the_whole_main_job_makes_the_same_over_google_cloud_as_on_disk(tmp_path
     for number in range(3):
         (tmp_path / f"photo {number}.jpg").write_bytes(picture(number))
     (tmp_path / "broken.jpg").write_bytes(picture(4)[:-500])
-    command = [sys.executable, "-m", "bench.cloud.demo", "--transport", "rest", str(tmp_path)]
+    command = [sys.executable, "-m", "bench.cloud_demo.run", "--transport", "rest", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr + done.stdout
     *_, broken, last = done.stdout.splitlines()

@@ -15,12 +15,12 @@ import pytest
 from bucket import TYPE, BucketPromises, names_of
 from gcs_buckets import bucket_at, emulator, new_name
 
-from bench.cloud.gcs_server import GcsServer
 from contract.bucket.gcs.bucket import GcsBucket
 from contract.bucket.gcs.client import Patience
 from contract.bucket.gcs.lifecycle import deletion_rule
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectNotFound, ObjectTooLarge
+from emulators.cloud_storage.server import GcsServer
 
 
 @pytest.fixture(scope="module")

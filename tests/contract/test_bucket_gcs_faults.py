@@ -13,11 +13,11 @@ import pytest
 from bucket import TYPE, Pieces, names_of
 from gcs_buckets import HASTY, bucket_at, new_name
 
-from bench.cloud.gcs_faults import Fault, Link
-from bench.cloud.gcs_server import MIXED, GcsServer
 from contract.bucket.gcs.bucket import GcsBucket
 from contract.bucket.gcs.client import Patience
 from contract.bucket.port import BucketDenied, BucketError, BucketUnavailable, ObjectConflict
+from emulators.cloud_storage.faults import Fault, Link
+from emulators.cloud_storage.server import MIXED, GcsServer
 
 DATA = os.urandom(700_000)
 SHORT = Patience(connect=1.0, read=0.2, retries=0.4, first_pause=0.01, longest_pause=0.02)

@@ -18,8 +18,8 @@ from ruamel.yaml import YAML
 from backend.jobs import bill
 from backend.jobs.cloud_run.api import CloudRunApi
 from backend.settings import Settings, read_settings
-from bench.cloud.jobs_execution import JobDefinition
-from bench.cloud.jobs_server import running_jobs_server
+from emulators.cloud_run.execution import JobDefinition
+from emulators.cloud_run.server import running_jobs_server
 from processor.settings import from_environment
 
 ROOT = Path(__file__).resolve().parents[2]

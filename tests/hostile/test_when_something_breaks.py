@@ -16,10 +16,10 @@ import small_photos
 from test_chaos import folder as chaos_folder
 from upload_forms import send
 
-from bench.chaos.orders import Orders
-from bench.chaos.run import DEVICES
-from bench.chaos.verdict import judge, rows
-from bench.chaos.world import World
+from tests.faults.checks import judge, rows
+from tests.faults.environment import World
+from tests.faults.fault_plan import Orders
+from tests.faults.run import DEVICES
 
 BUSY_SECONDS = 10.0
 GONE_SECONDS = 60.0

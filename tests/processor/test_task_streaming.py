@@ -14,13 +14,13 @@ from claims_server import ClaimsServer
 from PIL import Image
 from task_world import DEVICES, World, jpeg
 
-from bench.cloud.gcs_faults import Fault
-from bench.cloud.gcs_server import GcsServer
 from contract import object_names
 from contract.bucket.open import open_bucket
 from contract.bucket.port import BucketUnavailable, ByteWriter
 from contract.messages.processing import Device
 from contract.recipes import DEFAULT_FRAMING, recipe
+from emulators.cloud_storage.faults import Fault
+from emulators.cloud_storage.server import GcsServer
 from processor.codecs.download_buffer import Arriving, NotArrived, fill
 from processor.errors import RenderError
 from processor.render.pipeline import RenderedImage, render_image

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
 import server
 
 from backend.settings import Settings
-from bench.cloud.gcs_server import GcsServer
-from bench.cloud.jobs_execution import JobDefinition
-from bench.cloud.jobs_server import running_jobs_server
+from emulators.cloud_run.execution import JobDefinition
+from emulators.cloud_run.server import running_jobs_server
+from emulators.cloud_storage.server import GcsServer
 from slideshow.__main__ import main
 from slideshow.doctor.finding import Finding
 from slideshow.doctor.job import NEEDED, of_execution, of_job, of_permissions

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from backend.api import admin, devices, frames, health, images, pictures, processing, uploads
 from backend.http import headers
-from backend.http.errors import Refused, handle_refused, serialize_http_error, write_problem
+from backend.http.errors import HttpProblem, handle_http_problem, serialize_http_error, write_problem
 from backend.http.openapi import operations
 from backend.pages import activity, files, gallery, login, photo, static_files, upload
 from backend.pages import devices as device_pages
@@ -23,7 +23,7 @@ from contract.bucket.port import BucketError
 
 log = logging.getLogger(__name__)
 
-MOST_FILES_IN_A_FORM = 500
+MAX_FILES_IN_A_FORM = 500
 """Falcon's own limit is 64; page and command line send one file a request."""
 
 
@@ -85,9 +85,9 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         app.add_route(path, resource)
     form = app.req_options.media_handlers["multipart/form-data"]
     assert isinstance(form, MultipartFormHandler)
-    form.parse_options.max_body_part_count = MOST_FILES_IN_A_FORM
+    form.parse_options.max_body_part_count = MAX_FILES_IN_A_FORM
     app.req_options.strip_url_path_trailing_slash = True
-    app.add_error_handler(Refused, handle_refused)
+    app.add_error_handler(HttpProblem, handle_http_problem)
     app.add_error_handler(BucketError, _bucket_failed)
     app.add_error_handler(OperationalError, _database_failed)
     app.add_error_handler(Exception, _unforeseen)

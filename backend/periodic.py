@@ -15,9 +15,9 @@ from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import claims, sessions_and_locks
-from backend.durability.fencing import EpochLost
+from backend.durability.fencing import FencingTokenLost
 from backend.durability.sidecar_retention import expire_if_due
-from backend.http.errors import Unavailable
+from backend.http.errors import ServiceUnavailable
 from backend.images.deletion import finish_deletions, remove_garbage
 from backend.jobs.runner import RunnerError
 from backend.services import Services
@@ -53,8 +53,8 @@ async def tick(services: Services) -> TickReport:
 
     A part that fails is logged and does not keep the others from their work.
     """
-    if not services.standing.writing:
-        return TickReport(reason=f"this backend takes no changes: it is {services.standing.state}")
+    if not services.serving_state.writing:
+        return TickReport(reason=f"this backend takes no changes: it is {services.serving_state.state}")
     now = services.clock()
     errors: list[str] = []
 
@@ -70,7 +70,7 @@ async def tick(services: Services) -> TickReport:
         return otherwise
 
     if not await part("the epoch", lambda: _may_work(services), True):
-        return TickReport(reason=f"this backend takes no changes: it is {services.standing.state}")
+        return TickReport(reason=f"this backend takes no changes: it is {services.serving_state.state}")
     seconds = services.settings.lease_seconds
     freed = await part("expired leases", lambda: services.database.write(claims.free_expired, now, seconds), 0)
     if freed:
@@ -80,10 +80,10 @@ async def tick(services: Services) -> TickReport:
     started, reason = await part("the queue", lambda: services.queue.flush_if_due(now), nothing)
     synced = await part("metadata sync", lambda: _sync_if_due(services, now), 0)
     await part("deletions", lambda: finish_deletions(services, now), 0)
-    recorded = await part("records", services.records.catch_up, 0)
+    recorded = await part("records", services.record_writer.catch_up, 0)
     removed = await part("removing objects", lambda: remove_garbage(services, now), 0)
     await part("the age of archived sidecars", lambda: expire_if_due(services, now), False)
-    await part("the age of the queue", lambda: services.watch.tell(now), False)
+    await part("the age of the queue", lambda: services.queue_monitor.tell(now), False)
     if services.snapshots is not None:
         await part("the snapshot", lambda: _snapshot_if_due(services, now), False)
     services.last_error = errors[0] if errors else None
@@ -106,14 +106,14 @@ async def _sync_if_due(services: Services, now: float) -> int:
     if last <= now < last + services.settings.sync_interval_seconds:
         return 0
     await services.database.write(sessions_and_locks.set_fact, SYNC_MARK, str(now))
-    report = await services.sync.run(now, within=SYNC_SECONDS)
+    report = await services.sidecar_sync.run(now, within=SYNC_SECONDS)
     return report.archived if report else 0
 
 
 async def _may_work(services: Services) -> bool:
     try:
         await services.confirm()
-    except Unavailable:
+    except ServiceUnavailable:
         return False
     return True
 
@@ -122,8 +122,8 @@ async def _snapshot_if_due(services: Services, now: float) -> bool:
     assert services.snapshots is not None
     try:
         return await services.snapshots.take_if_due(now)
-    except EpochLost:
-        services.standing.lose()
+    except FencingTokenLost:
+        services.serving_state.lose()
         return False
 
 
@@ -132,7 +132,7 @@ async def loop(services: Services, seconds: float) -> None:
     monotonic = asyncio.get_running_loop().time
     while True:
         began = monotonic()
-        services.hint.clear()
+        services.wake_up.clear()
         try:
             await asyncio.wait_for(tick(services), timeout=TICK_LIMIT_SECONDS)
         except TimeoutError:
@@ -140,7 +140,7 @@ async def loop(services: Services, seconds: float) -> None:
             log.error("%s and is tried again", services.last_error)
         ended = monotonic()
         try:
-            await asyncio.wait_for(services.hint.wait(), timeout=seconds)
+            await asyncio.wait_for(services.wake_up.wait(), timeout=seconds)
         except TimeoutError:
             continue
         await asyncio.sleep(min(seconds, began + (ended - began) / HINTED_SHARE - monotonic()))

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import Database, record_import, sessions_and_locks
-from backend.durability.fencing import EpochLost
+from backend.durability.fencing import FencingTokenLost
 from backend.durability.rebuild import rebuild, restore
 from backend.durability.record_reader import UnreadableRecord
 from backend.durability.snapshots import DamagedSnapshot, load_into
@@ -29,7 +29,7 @@ MARGIN_SECONDS = 3600.0
 """Records so much older than the snapshot are read as well: it says what was true when it was begun."""
 LATE_SECONDS = 60.0
 """So long after the takeover the bucket is read once more, for what the predecessor wrote too late to acknowledge."""
-LONGEST_PAUSE_SECONDS = 30.0
+MAX_PAUSE_SECONDS = 30.0
 
 
 async def take_over(services: Services) -> None:
@@ -39,14 +39,14 @@ async def take_over(services: Services) -> None:
         try:
             await _load_and_take_over(services)
             break
-        except EpochLost:  # a third one was quicker; two that take over from each other would never end
-            services.standing.lose()
+        except FencingTokenLost:  # a third one was quicker; two that take over from each other would never end
+            services.serving_state.lose()
             return
         except (BucketError, SQLAlchemyError, UnreadableRecord, OSError) as error:
             services.last_error = f"the database could not be loaded: {error}"
             log.error("%s; tried again in %.0f s", services.last_error, pause)
         await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, MAX_PAUSE_SECONDS)
     await asyncio.sleep(LATE_SECONDS)
     try:
         taken = await restore(services.database, services.bucket, services.clock(), since=_recently())
@@ -63,23 +63,23 @@ def _recently() -> float:
 
 async def _load_and_take_over(services: Services) -> None:
     snapshots = services.snapshots
-    epoch = services.epoch
+    epoch = services.fencing_token
     assert snapshots is not None
     assert epoch is not None
     began = time.monotonic()
     found = await snapshots.read()
     since = await load(services.database, services.bucket, services.settings, found, services.clock())
     await services.read_database()
-    services.standing.become("reading")
+    services.serving_state.become("reading")
     number = await epoch.take(services.clock())
     # What was acknowledged until then is in the bucket; nothing is any more by anybody else.
     await restore(services.database, services.bucket, services.clock(), since=since)
     await services.read_database()
     await services.database.write(sessions_and_locks.set_fact, SYNC_MARK, "0")  # sidecars are read at the next tick
     await snapshots.take()  # over the generation that was loaded: a late one of the predecessor finds it changed
-    services.standing.become("writing")
+    services.serving_state.become("writing")
     services.last_error = None
-    services.hint.set()
+    services.wake_up.set()
     log.info("took over as epoch %d, %.1f s after the start of loading", number, time.monotonic() - began)
 
 

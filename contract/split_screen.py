@@ -10,7 +10,7 @@ from contract.messages.processing import Orientation, orientation_of
 
 HALF = "/half"
 """What follows a device's key in that of its half."""
-LONGEST_SHAPE = 2.4
+MAX_SHAPE = 2.4
 """Screens longer than that have halves that would suit the other orientation no better than the whole."""
 
 
@@ -31,7 +31,7 @@ def half_size(width: int, height: int, gap: int) -> tuple[int, int] | None:
     """
     longer, shorter = max(width, height), min(width, height)
     divided = (longer - gap) // 2
-    if orientation_of(width, height) == "square" or longer > LONGEST_SHAPE * shorter or divided < 1:
+    if orientation_of(width, height) == "square" or longer > MAX_SHAPE * shorter or divided < 1:
         return None
     return (divided, height) if width > height else (width, divided)
 

@@ -26,7 +26,7 @@ __all__ = ["halve", "quantize", "recolour", "resize", "score"]
 
 OPAQUE = 0xFF000000
 GOOGLE_BLUE = 0xFF4285F4  # what material-color-utilities falls back to
-MOST_COLOURS = 256
+MAX_COLOURS = 256
 # From here on one counter for each colour (64 MiB) is less than 18 bytes a pixel.
 MANY_PIXELS = 4_000_000
 _CHUNK = 1 << 20
@@ -51,8 +51,8 @@ def quantize(rgb: NDArray[np.uint8], max_colors: int = 128) -> dict[int, int]:
     if rgb.ndim != 2 or rgb.shape[1] != 3:
         raise ValueError(f"pixels must have the shape (n, 3), not {rgb.shape}; use reshape(-1, 3) on a picture")
     most = operator.index(max_colors)
-    if not 1 <= most <= MOST_COLOURS:
-        raise ValueError(f"max_colors must be from 1 to {MOST_COLOURS}, not {most}")
+    if not 1 <= most <= MAX_COLOURS:
+        raise ValueError(f"max_colors must be from 1 to {MAX_COLOURS}, not {most}")
     if rgb.shape[0] >= _PIXEL_LIMIT:
         raise ValueError(f"{rgb.shape[0]} pixels are more than the limit of {_PIXEL_LIMIT - 1}; take a smaller copy")
     if rgb.shape[0] == 0:

@@ -75,9 +75,9 @@ async def _run(settings: Settings) -> tuple[int, bool]:
     from contract.bucket.open import open_bucket
     from contract.bucket.port import BucketError
     from processor.pool.memory_budget import shares_of
-    from processor.pool.render_pool import Renderer
+    from processor.pool.render_pool import RenderPool
 
-    renderer = Renderer(
+    renderer = RenderPool(
         threads=settings.render_threads, shares=shares_of(settings.memory_limit), limits=settings.limits
     )
     _leave_out_what_no_task_uses()

@@ -22,9 +22,9 @@ from processor.render.limits import DEFAULT_LIMITS, MEGAPIXEL, Limits
 
 MEBIBYTE = 1024 * 1024
 DEFAULT_MEMORY_LIMIT_MIB = 1024
-LARGEST_RENDER_THREADS = 64
-LARGEST_MEGAPIXELS = 1_000_000
-LARGEST_TASK_COUNT = 10_000
+MAX_RENDER_THREADS = 64
+MAX_MEGAPIXELS = 1_000_000
+MAX_TASK_COUNT = 10_000
 """The most tasks that one Cloud Run execution may have (https://cloud.google.com/run/quotas)."""
 
 # Where Linux says how much memory the container may use, in bytes: cgroup v2, then v1.
@@ -164,7 +164,7 @@ def _web_address(text: str) -> str | None:
 def _limits(read: _Reader) -> Limits:
     """The backend reads the same two variables, so that it refuses what a task would."""
     most, most_progressive = (
-        read.number(name, default // MEGAPIXEL, 1, LARGEST_MEGAPIXELS) * MEGAPIXEL
+        read.number(name, default // MEGAPIXEL, 1, MAX_MEGAPIXELS) * MEGAPIXEL
         for name, default in (
             ("MAX_MEGAPIXELS", DEFAULT_LIMITS.max_pixels),
             ("MAX_PROGRESSIVE_MEGAPIXELS", DEFAULT_LIMITS.max_progressive_pixels),
@@ -186,8 +186,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         read.faults.append("BACKEND_AUTH_TOKEN must be set to the value of the backend's PROCESSOR_AUTH_TOKEN")
     elif not (token.isascii() and token.isprintable() and " " not in token):
         read.faults.append("BACKEND_AUTH_TOKEN must be printable ASCII without spaces (its value is not shown)")
-    count = read.number("CLOUD_RUN_TASK_COUNT", 1, 1, LARGEST_TASK_COUNT)
-    index = read.number("CLOUD_RUN_TASK_INDEX", 0, 0, LARGEST_TASK_COUNT - 1)
+    count = read.number("CLOUD_RUN_TASK_COUNT", 1, 1, MAX_TASK_COUNT)
+    index = read.number("CLOUD_RUN_TASK_INDEX", 0, 0, MAX_TASK_COUNT - 1)
     if index >= count:
         read.faults.append(f"CLOUD_RUN_TASK_INDEX must be less than CLOUD_RUN_TASK_COUNT ({count}), not {index}")
     default_memory = container_memory() // MEBIBYTE
@@ -200,9 +200,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         task_index=index,
         task_count=count,
         task_attempt=read.number("CLOUD_RUN_TASK_ATTEMPT", 0, 0, 1000),
-        render_threads=read.number(
-            "RENDER_THREADS", min(usable_cpus(), LARGEST_RENDER_THREADS), 1, LARGEST_RENDER_THREADS
-        ),
+        render_threads=read.number("RENDER_THREADS", min(usable_cpus(), MAX_RENDER_THREADS), 1, MAX_RENDER_THREADS),
         streams=read.parsed("PROCESSOR_DOWNLOAD", True, {"stream": True, "ahead": False}.get, "stream or ahead"),
         memory_limit=read.number("MEMORY_LIMIT_MIB", default_memory, 384, 65_536, " MiB") * MEBIBYTE,
         limits=_limits(read),

@@ -9,7 +9,7 @@ from falcon.asgi import Request, Response
 from backend.auth.access import Access
 from backend.database import devices, executions, images
 from backend.database.throughput import work_rate
-from backend.http.errors import Conflict, Invalid
+from backend.http.errors import Conflict, UnprocessableEntity
 from backend.http.operations import Query, answer, operation
 from backend.periodic import TickReport, tick
 from backend.services import Services
@@ -37,7 +37,7 @@ class StatusResource:
             if not math.isfinite(since):
                 raise ValueError(text)
         except ValueError:
-            raise Invalid("since: expected seconds since the epoch") from None
+            raise UnprocessableEntity("since: expected seconds since the epoch") from None
         database = self.services.database
         total, recent = await database.read(images.variant_counts, since)
         answer(
@@ -78,7 +78,7 @@ class Sync:
         "Import and archive the waiting sidecars, now", access=Access.ADMIN, answers={200: SyncReport, 409: Problem}
     )
     async def on_post(self, req: Request, resp: Response) -> None:
-        report = await self.services.sync.run(self.services.clock())
+        report = await self.services.sidecar_sync.run(self.services.clock())
         if report is None:
             raise Conflict("another sync is under way")
         answer(resp, report)
@@ -98,8 +98,8 @@ class Retry:
     )
     async def on_post(self, req: Request, resp: Response, body: RetryRequest) -> None:
         retried = await self.services.database.write(images.retry, body, self.services.clock())
-        await self.services.records.keep(retried)
-        self.services.hint.set()
+        await self.services.record_writer.keep(retried)
+        self.services.wake_up.set()
         answer(resp, RetryAnswer(retried=len(retried)))
 
 

@@ -10,7 +10,7 @@ from falcon.asgi import Request, Response
 from backend.auth.access import Access, digest
 from backend.database import devices, images
 from backend.database.devices import Device
-from backend.http.errors import Conflict, Invalid, NotFound
+from backend.http.errors import Conflict, NotFound, UnprocessableEntity
 from backend.http.operations import answer, operation
 from backend.services import Services
 from contract import object_names
@@ -22,7 +22,7 @@ from contract.messages.processing import DeviceName, Success
 
 async def known_device(services: Services, device_id: str) -> Device:
     """The device of this id or name. Raises NotFound; a name that can be nobody's is unknown as well."""
-    found = await services.known_devices.find(device_id)
+    found = await services.device_cache.find(device_id)
     if found is None:
         raise NotFound(f"there is no device {device_id[:64]!r}")
     return found
@@ -33,14 +33,14 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
     try:
         object_names.device_folder(body.name)
     except ValueError as error:
-        raise Invalid(f"name: {error}") from error
+        raise UnprocessableEntity(f"name: {error}") from error
     token = secrets.token_urlsafe(24)
     try:
         new = await services.database.write(devices.save, device_id, body, digest(token), services.clock())
     except ValueError as error:
         raise Conflict(str(error)) from error
-    await services.records.keep_devices()
-    services.hint.set()
+    await services.record_writer.keep_devices()
+    services.wake_up.set()
     return DeviceSaved(success=True, device_id=device_id, token=token if new else None)
 
 
@@ -106,15 +106,15 @@ class OneDevice:
         try:
             msgspec.convert(device_id, DeviceName)
         except msgspec.ValidationError as error:
-            raise Invalid(f"id: {error}") from error
+            raise UnprocessableEntity(f"id: {error}") from error
         if body.id not in (None, device_id):
-            raise Invalid(f"id: the body says {body.id!r}, the address {device_id!r}")
+            raise UnprocessableEntity(f"id: the body says {body.id!r}, the address {device_id!r}")
         answer(resp, await save(self.services, device_id, body))
 
     @operation("Remove a device and its pictures", access=Access.ADMIN, answers={200: Success, 404: Problem})
     async def on_delete(self, req: Request, resp: Response, device_id: str) -> None:
         if not await self.services.database.write(devices.remove, device_id, self.services.clock()):
             raise NotFound(f"there is no device {device_id[:64]!r}")
-        await self.services.records.keep_devices()
-        self.services.hint.set()
+        await self.services.record_writer.keep_devices()
+        self.services.wake_up.set()
         answer(resp, Success())

@@ -21,15 +21,15 @@ from backend.frames.entries import (
     within,
     without_captions,
 )
-from backend.frames.service import MOST_AFTER, Place
-from backend.frames.state import Show, half_of
-from backend.http.errors import Invalid, NotFound
+from backend.frames.service import MAX_AFTER, Place
+from backend.frames.state import FrameState, half_of
+from backend.http.errors import NotFound, UnprocessableEntity
 from backend.http.operations import Query, operation, query_int
 from backend.services import Services
 from contract.messages.admin import Problem
 from contract.messages.frames import CompactQueue, NextEntry, QueueEntry, Slideshow
 
-MOST_BODIES = 64
+MAX_BODIES = 64
 """Answers kept in memory for each device, until its slot ends or its photos change."""
 ASK_AGAIN = "private, no-cache"
 """May be kept, and is asked for again with its ETag."""
@@ -39,7 +39,7 @@ _COMPACT = Query("compact", bool, "1: the form for small memories, below 4 KB")
 _CAPTIONS = Query("captions", bool, "1: with what may be written under each photo")
 
 
-class Asked(NamedTuple):
+class FrameQuery(NamedTuple):
     """How a frame wants its answer."""
 
     after: str | None
@@ -58,11 +58,11 @@ class _FrameResource:
         is_a_frame = found is not None or services.authority.device_auth == "open"
         if found is None:
             found = await known_device(services, device_id)
-        if is_a_frame and services.standing.writing:
-            services.known_devices.note_seen(found, services.clock())
+        if is_a_frame and services.serving_state.writing:
+            services.device_cache.note_seen(found, services.clock())
         return found
 
-    def compact(self, show: Show, entries: list[QueueEntry]) -> Body:
+    def compact(self, show: FrameState, entries: list[QueueEntry]) -> Body:
         device = show.device
         until = self.services.frames.until(show)
         data = compacted(entries, (device.width, device.height), half_of(device), device.gap, until)
@@ -124,11 +124,11 @@ class DeviceNext(_FrameResource):
             raise NotFound(f"no picture is ready for {device_id[:64]!r} yet, or none passes its filters")
         send(req, resp, body)
 
-    async def _due(self, device: Device, asked: Asked) -> Body | None:
+    async def _due(self, device: Device, asked: FrameQuery) -> Body | None:
         frames = self.services.frames
         show = await frames.show(device)
         slot = show.slot(self.services.clock())
-        if show.bodies_slot != slot or len(show.bodies) >= MOST_BODIES:
+        if show.bodies_slot != slot or len(show.bodies) >= MAX_BODIES:
             show.bodies_slot = slot
             show.bodies.clear()
         body: Body | None = show.bodies.get(asked)
@@ -141,7 +141,7 @@ class DeviceNext(_FrameResource):
                 found[0].bodies[asked] = body
         return body
 
-    def _next(self, show: Show, place: Place, asked: Asked) -> Body:
+    def _next(self, show: FrameState, place: Place, asked: FrameQuery) -> Body:
         """The answer with an entry that is among those that are made, kept for the rounds that follow."""
         epoch, entry = place
         if asked.compact:
@@ -152,7 +152,7 @@ class DeviceNext(_FrameResource):
             show.answers[entry, asked.captions] = kept
         return kept.named(name_of(epoch, entry))
 
-    def _body(self, show: Show, entry: QueueEntry, asked: Asked) -> Body:
+    def _body(self, show: FrameState, entry: QueueEntry, asked: FrameQuery) -> Body:
         if asked.compact:
             return self.compact(show, [entry])
         until, gap = self.services.frames.until(show), show.device.gap
@@ -183,22 +183,22 @@ class DeviceImage(_FrameResource):
         send(req, resp, Body(data, etag_of(data)))
 
 
-def _asked(req: Request) -> Asked:
+def _asked(req: Request) -> FrameQuery:
     if not req.query_string:
         return _PLAIN
     after = req.get_param("after") or None
-    if after is not None and len(after) > MOST_AFTER:
-        raise Invalid(f"after: expected the `entry` of an earlier answer, at most {MOST_AFTER} characters")
-    return Asked(after, _switch(req, "compact"), _switch(req, "captions"))
+    if after is not None and len(after) > MAX_AFTER:
+        raise UnprocessableEntity(f"after: expected the `entry` of an earlier answer, at most {MAX_AFTER} characters")
+    return FrameQuery(after, _switch(req, "compact"), _switch(req, "captions"))
 
 
-_PLAIN = Asked(None, False, False)
+_PLAIN = FrameQuery(None, False, False)
 
 
 def _switch(req: Request, name: str) -> bool:
     text = (req.get_param(name) or "0").lower()
     if text not in ("0", "1", "true", "false"):
-        raise Invalid(f"{name}: expected 1 or 0")
+        raise UnprocessableEntity(f"{name}: expected 1 or 0")
     return text in ("1", "true")
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from backend.auth.access import Access
 from backend.database import executions, images
-from backend.http.errors import Unavailable
+from backend.http.errors import ServiceUnavailable
 from backend.http.openapi import document
 from backend.http.operations import answer, operation
 from backend.services import Services
@@ -42,12 +42,12 @@ class Ready:
 
     @operation("Whether database and bucket answer", access=Access.PUBLIC, answers={200: Health, 503: Problem})
     async def on_get(self, req: Request, resp: Response) -> None:
-        self.services.standing.require_loaded()
+        self.services.serving_state.require_loaded()
         try:
             await self.services.database.read(images.waiting)
             await self.services.in_bucket(self.services.bucket.probe)
         except BucketError as error:
-            raise Unavailable(f"the bucket does not answer: {error}") from error
+            raise ServiceUnavailable(f"the bucket does not answer: {error}") from error
         answer(resp, Health("ready", self.services.settings.device_auth))
 
 

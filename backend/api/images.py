@@ -12,7 +12,7 @@ from backend.auth.access import Access
 from backend.colours.pair_palette import palette_of_pair
 from backend.colours.schemes import default_variant, schemes_of
 from backend.database import images
-from backend.http.errors import Invalid, NotFound
+from backend.http.errors import NotFound, UnprocessableEntity
 from backend.http.operations import Query, answer, operation, query_int
 from backend.images.deletion import delete_image
 from backend.services import Services
@@ -41,7 +41,7 @@ class Images:
         try:
             state = msgspec.convert(req.get_param("state"), ImageState | None)
         except msgspec.ValidationError:
-            raise Invalid(f"state: expected one of {', '.join(get_args(ImageState))}") from None
+            raise UnprocessableEntity(f"state: expected one of {', '.join(get_args(ImageState))}") from None
         limit = query_int(req, "limit", 100, 1, 500)
         found, more = await self.services.database.read(images.page, state, req.get_param("after"), limit)
         answer(resp, ImageList(images=tuple(found), next=found[-1].id if more else None))
@@ -68,7 +68,7 @@ class OneImage:
     async def on_delete(self, req: Request, resp: Response, image_id: str) -> None:
         if not await delete_image(self.services, image_id):
             raise NotFound(f"there is no image {image_id[:64]!r}")
-        self.services.hint.set()
+        self.services.wake_up.set()
         answer(resp, Success())
 
 
@@ -100,8 +100,8 @@ class ImageFocus:
         changed = await self.services.database.write(images.set_focus, image_id, point, self.services.clock())
         if changed is None:
             raise NotFound(f"there is no image {image_id[:64]!r}")
-        await self.services.records.keep([image_id])
-        self.services.hint.set()
+        await self.services.record_writer.keep([image_id])
+        self.services.wake_up.set()
         answer(resp, Success())
 
 
@@ -124,11 +124,11 @@ class ImageScheme:
     async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
         variant = cast(SchemeVariant | None, req.get_param("variant"))
         if variant is not None and variant not in get_args(SchemeVariant):
-            raise Invalid(f"variant: expected one of {', '.join(get_args(SchemeVariant))}")
+            raise UnprocessableEntity(f"variant: expected one of {', '.join(get_args(SchemeVariant))}")
         try:
             contrast = msgspec.convert(req.get_param("contrast") or "0", SchemeContrast, strict=False)
         except msgspec.ValidationError:
-            raise Invalid("contrast: expected a number from -1 to 1") from None
+            raise UnprocessableEntity("contrast: expected a number from -1 to 1") from None
         palette, together = await self._palette(image_id, req.get_param("with"))
         # 10 to 45 ms of plain Python, which must not hold up other calls.
         schemes = await asyncio.to_thread(

@@ -35,7 +35,7 @@ from contract.recipes import RENDERER_VERSION
 log = logging.getLogger(__name__)
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
-MOST_PENDING = 50
+MAX_PENDING = 50
 
 
 async def known_image(services: Services, image_id: str) -> str:
@@ -59,7 +59,7 @@ class Pending:
         query=(Query("limit", int, "at most so many, up to 50"),),
     )
     async def on_get(self, req: Request, resp: Response) -> None:
-        limit = min(query_int(req, "limit", MOST_PENDING, 1, 999_999_999), MOST_PENDING)
+        limit = min(query_int(req, "limit", MAX_PENDING, 1, 999_999_999), MAX_PENDING)
         answer(resp, await self.services.database.read(images.pending, limit))
 
 
@@ -114,9 +114,9 @@ class Results:
         services = self.services
         outcomes = [self._checked(outcome) for outcome in body.outcomes]
         stored, errors = await services.database.write(
-            results.record, body.images, outcomes, services.paths.variant_uri, services.clock()
+            results.record, body.images, outcomes, services.path_validator.variant_uri, services.clock()
         )
-        await services.records.keep([row.image_id for row in body.images] + [told.image_id for told in outcomes])
+        await services.record_writer.keep([row.image_id for row in body.images] + [told.image_id for told in outcomes])
         services.metrics.results.labels("stored").inc(stored)
         services.metrics.results.labels("refused").inc(len(errors))
         if errors:
@@ -128,7 +128,7 @@ class Results:
         if outcome.thumbnail is None:
             return outcome
         try:
-            uri = self.services.paths.thumbnail_uri(outcome.thumbnail.file_path)
+            uri = self.services.path_validator.thumbnail_uri(outcome.thumbnail.file_path)
         except ValueError as error:
             log.warning("thumbnail of %s refused: %s", outcome.image_id, error)
             return msgspec.structs.replace(outcome, thumbnail=None)
@@ -151,7 +151,7 @@ class Failures:
         await known_image(self.services, image_id)
         counted = await self.services.database.write(results.fail, image_id, body.error, body.lease, strike=body.strike)
         if counted:
-            await self.services.records.keep([image_id])
+            await self.services.record_writer.keep([image_id])
             self.services.metrics.failures.inc()
             log.warning("image %s %s: %s", image_id, "struck" if body.strike else "failed", body.error)
         elif body.lease is not None:
@@ -219,7 +219,7 @@ class Releases:
     async def on_post(self, req: Request, resp: Response, body: LeaseList) -> None:
         released = await self.services.database.write(claims.release, body.leases)
         answer(resp, lease_answer(body, released, 0.0))
-        self.services.hint.set()
+        self.services.wake_up.set()
 
 
 def lease_answer(asked: LeaseList, held: list[str], until: float) -> LeaseAnswer:

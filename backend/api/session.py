@@ -9,7 +9,7 @@ import msgspec
 from falcon.asgi import Request, Response
 
 from backend.auth.access import COOKIE, Access, refuse_foreign
-from backend.http.errors import Forbidden, Invalid
+from backend.http.errors import Forbidden, UnprocessableEntity
 from backend.http.operations import JSON_LIMIT_BYTES, answer, decode, operation, read_limited
 from backend.services import Services
 from contract.messages.admin import Login, Problem
@@ -41,7 +41,7 @@ class LoginResource:
             password = fields.get("password", [""])[0]
             place = fields.get("next", [""])[0]
             if not password:
-                raise Invalid("password: the form lacks it")
+                raise UnprocessableEntity("password: the form lacks it")
         else:
             password = decode(_LOGIN, data).password
         session = await self.services.authority.log_in(password, req.remote_addr or "", self.services.clock())

@@ -17,7 +17,14 @@ from falcon.media.multipart import MultipartParseError
 from backend.auth.access import Access
 from backend.database import images
 from backend.durability.record_writer import fresh_record
-from backend.http.errors import Invalid, NotAnImage, Refused, TooLarge, TooSlow, Unavailable
+from backend.http.errors import (
+    HttpProblem,
+    PayloadTooLarge,
+    RequestTimeout,
+    ServiceUnavailable,
+    UnprocessableEntity,
+    UnsupportedMediaType,
+)
 from backend.http.operations import answer, operation
 from backend.images.header import UploadHeader, header_of, new_row
 from backend.services import Services
@@ -65,8 +72,8 @@ class Uploads:
     )
     async def on_post(self, req: Request, resp: Response) -> None:
         if not (req.content_type or "").lower().startswith("multipart/form-data"):
-            raise NotAnImage("send the photos as multipart/form-data, each in a field 'file'")
-        results: list[tuple[str, UploadedImage | Refused]] = []
+            raise UnsupportedMediaType("send the photos as multipart/form-data, each in a field 'file'")
+        results: list[tuple[str, UploadedImage | HttpProblem]] = []
         async with self._place():
             try:
                 # A phone that leaves the network says nothing: without an end it would keep its place for ever.
@@ -74,25 +81,27 @@ class Uploads:
                     await self._take_all(await req.get_media(), results)
             except TimeoutError:
                 seconds = self.services.settings.upload_seconds
-                raise TooSlow(
+                raise RequestTimeout(
                     f"the upload took longer than {seconds:g} s; send fewer photos at a time", **_told(results)
                 ) from None
             except (MultipartParseError, MediaNotFoundError) as error:
-                raise Invalid(
+                raise UnprocessableEntity(
                     f"the form cannot be read: {error.description or error.title}", **_told(results)
                 ) from error
             except UnicodeDecodeError as error:  # from the headers of a part
-                raise Invalid("the form cannot be read: a part's headers are not UTF-8", **_told(results)) from error
+                raise UnprocessableEntity(
+                    "the form cannot be read: a part's headers are not UTF-8", **_told(results)
+                ) from error
         if not results:
-            raise Invalid("file: the form holds no file; send it as 'file'")
+            raise UnprocessableEntity("file: the form holds no file; send it as 'file'")
         if len(results) == 1:
             _, result = results[0]
-            if isinstance(result, Refused):
+            if isinstance(result, HttpProblem):
                 raise result
             answer(resp, result, 200 if result.duplicate else 201)
         else:
             answer(resp, _lines(results))
-        self.services.hint.set()
+        self.services.wake_up.set()
         if not self.services.settings.tick_seconds:
             # Nobody follows the hint: where no timer runs, the upload that fills a batch starts its execution.
             await self.services.queue.flush_if_due(self.services.clock())
@@ -104,15 +113,15 @@ class Uploads:
         try:
             await asyncio.wait_for(slots.acquire(), PLACE_SECONDS)
         except TimeoutError:
-            raise Unavailable("as many uploads as may are under way already; try again soon") from None
+            raise ServiceUnavailable("as many uploads as may are under way already; try again soon") from None
         try:
             yield
         finally:
             slots.release()
 
-    async def _take_all(self, form: MultipartForm, results: list[tuple[str, UploadedImage | Refused]]) -> None:
+    async def _take_all(self, form: MultipartForm, results: list[tuple[str, UploadedImage | HttpProblem]]) -> None:
         """Add to `results` what became of each file. Raises MultipartParseError if the form breaks off."""
-        waiting: tuple[str, bytes | Refused] | None = None
+        waiting: tuple[str, bytes | HttpProblem] | None = None
         async for part in form:
             # Only what follows a part shows that it has arrived whole.
             if waiting is not None:
@@ -121,7 +130,7 @@ class Uploads:
         if waiting is not None:
             results.append(await self._settle(*waiting))
 
-    async def _receive(self, part: BodyPart) -> tuple[str, bytes | Refused]:
+    async def _receive(self, part: BodyPart) -> tuple[str, bytes | HttpProblem]:
         """The name and the bytes of one file of the form, or why it is refused."""
         try:
             filename = tidy_name(part.filename)
@@ -129,16 +138,16 @@ class Uploads:
             filename = "unnamed"
         try:
             return filename, await self._read(part, filename)
-        except TooLarge as refusal:
+        except PayloadTooLarge as refusal:
             return filename, refusal
 
-    async def _settle(self, filename: str, received: bytes | Refused) -> tuple[str, UploadedImage | Refused]:
+    async def _settle(self, filename: str, received: bytes | HttpProblem) -> tuple[str, UploadedImage | HttpProblem]:
         """The image that a file became, or why it was refused."""
         try:
-            if isinstance(received, Refused):
+            if isinstance(received, HttpProblem):
                 raise received
             image = await self._take(filename, received)
-        except Refused as refusal:
+        except HttpProblem as refusal:
             self.services.metrics.uploads.labels("refused").inc()
             log.info("upload refused: %s", refusal.detail)
             return filename, refusal
@@ -158,25 +167,27 @@ class Uploads:
             else:
                 data += chunk
         if drained:
-            raise TooLarge(f"{filename}: larger than the {limit // 2**20} MiB that an upload may have")
+            raise PayloadTooLarge(f"{filename}: larger than the {limit // 2**20} MiB that an upload may have")
         return bytes(data)
 
     async def _take(self, filename: str, data: bytes) -> UploadedImage:
         """Keep the original, then the row: a row never names an object that is not there."""
         services, settings = self.services, self.services.settings
         if not data:
-            raise NotAnImage(f"{filename}: the file is empty")
+            raise UnsupportedMediaType(f"{filename}: the file is empty")
         header, file_hash = await asyncio.to_thread(_looked_at, data, filename, settings)
         image_id = file_hash[:32]
         name = object_names.original(image_id, header.extension)
         state, leaving = await services.database.read(images.known, image_id, uri_of(services.bucket, name))
         if state is None and leaving:
-            services.hint.set()
-            raise Unavailable(f"{filename}: this photo was deleted, and its file is being removed; send it again soon")
+            services.wake_up.set()
+            raise ServiceUnavailable(
+                f"{filename}: this photo was deleted, and its file is being removed; send it again soon"
+            )
         restored = await services.in_bucket(services.bucket.create, name, data, "application/octet-stream")
         if state == "failed" and restored:  # it may well have failed since its original was gone
             again = RetryRequest(which="named", ids=(image_id,))
-            await services.records.keep(await services.database.write(images.retry, again, services.clock()))
+            await services.record_writer.keep(await services.database.write(images.retry, again, services.clock()))
             state = "pending"
         if state is not None and restored:  # or it was deleted since
             state = await services.database.read(images.state_of, image_id)
@@ -193,9 +204,9 @@ class Uploads:
             )
             revision = await services.database.write(images.add, row)
             if revision:
-                await services.records.keep_new(fresh_record(row, name, revision))
+                await services.record_writer.keep_new(fresh_record(row, name, revision))
         if not revision:
-            await services.records.keep_if_due(image_id)
+            await services.record_writer.keep_if_due(image_id)
         return UploadedImage(
             id=image_id,
             filename=filename,
@@ -212,17 +223,17 @@ def _looked_at(data: bytes, filename: str, settings: Settings) -> tuple[UploadHe
     return header_of(data, filename, settings), hashlib.sha256(data).hexdigest()
 
 
-def _lines(results: list[tuple[str, UploadedImage | Refused]]) -> UploadResults:
+def _lines(results: list[tuple[str, UploadedImage | HttpProblem]]) -> UploadResults:
     return UploadResults(results=tuple(_line(name, result) for name, result in results))
 
 
-def _told(results: list[tuple[str, UploadedImage | Refused]]) -> dict[str, object]:
+def _told(results: list[tuple[str, UploadedImage | HttpProblem]]) -> dict[str, object]:
     """What a refusal of the whole adds: what became of the files before."""
     return {"results": _lines(results).results} if results else {}
 
 
-def _line(filename: str, result: UploadedImage | Refused) -> UploadResult:
-    if isinstance(result, Refused):
+def _line(filename: str, result: UploadedImage | HttpProblem) -> UploadResult:
+    if isinstance(result, HttpProblem):
         return UploadResult(filename=filename, status=result.status, error=result.detail)
     return UploadResult(
         filename=filename, status=200 if result.duplicate else 201, id=result.id, duplicate=result.duplicate

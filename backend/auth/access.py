@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 from falcon.asgi import Request
 
-from backend.auth.device_cache import KnownDevices
-from backend.auth.login_throttle import LoginPace
+from backend.auth.device_cache import DeviceCache
+from backend.auth.login_throttle import LoginThrottle
 from backend.auth.passwords import Password
 from backend.database import Database, sessions_and_locks
-from backend.http.errors import Forbidden, TooOften, Unauthorized
+from backend.http.errors import Forbidden, TooManyRequests, Unauthorized
 from contract import logs
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Authority:
     def __init__(
         self,
         database: Database,
-        known_devices: KnownDevices,
+        known_devices: DeviceCache,
         *,
         processor_tokens: Sequence[str],
         admin_password: str,
@@ -90,7 +90,7 @@ class Authority:
         self._devices = known_devices
         self._processor_tokens = tuple(processor_tokens)
         self._password = Password(admin_password)
-        self._pace = LoginPace()
+        self._pace = LoginThrottle()
         self._metrics_token = metrics_token
         self.device_auth = device_auth
         self.session_seconds = session_seconds
@@ -164,11 +164,11 @@ class Authority:
     async def log_in(self, password: str, address: str, now: float) -> str | None:
         """A new session's id if the password is right, else None. Only its hash is kept.
 
-        Raises TooOften for an address that has to wait.
+        Raises TooManyRequests for an address that has to wait.
         """
         moment = time.monotonic()
         if (left := self._pace.wait(address, moment)) > 0:
-            raise TooOften("too many wrong passwords; wait a little before the next try", left)
+            raise TooManyRequests("too many wrong passwords; wait a little before the next try", left)
         self._pace.tries(address, moment)
         if not await self._password.is_right(password):
             return None

@@ -19,7 +19,7 @@ def _life(device: Device) -> tuple[str, float]:
     return device.id, device.created_at
 
 
-class KnownDevices:
+class DeviceCache:
     """Answers from memory after one look at the database's stamp."""
 
     def __init__(self, database: Database) -> None:

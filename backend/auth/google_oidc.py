@@ -17,14 +17,14 @@ import msgspec
 import requests
 from google.auth import exceptions, jwt
 
-from backend.http.errors import Forbidden, Unavailable
-from contract.decoding import NOT_UNDERSTOOD
+from backend.http.errors import Forbidden, ServiceUnavailable
+from contract.decoding import DECODE_ERRORS
 
 log = logging.getLogger(__name__)
 
 CERTIFICATES = "https://www.googleapis.com/oauth2/v1/certs"
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
-LONGEST_TOKEN = 8192
+MAX_TOKEN = 8192
 """Bytes; Google's have about one thousand."""
 TRUSTED_SECONDS = 3600.0
 """So long the certificates are used that were fetched; Google announces new ones a day ahead."""
@@ -64,7 +64,7 @@ class SchedulerIdentity:
         Raises Forbidden for any other, Unavailable if Google's certificates cannot be had.
         """
         try:
-            if len(token) > LONGEST_TOKEN:
+            if len(token) > MAX_TOKEN:
                 raise ValueError("the token is too long")
             header = jwt.decode_header(token)  # type: ignore[no-untyped-call]
             if header.get("alg") != "RS256" or not isinstance(header.get("kid"), str):
@@ -94,7 +94,9 @@ class SchedulerIdentity:
                 self._certificates = self._fetch()
                 self._fetched_at = now
             elif not fresh:
-                raise Unavailable("Google's certificates could not be fetched a moment ago; try again in a minute")
+                raise ServiceUnavailable(
+                    "Google's certificates could not be fetched a moment ago; try again in a minute"
+                )
             return self._certificates
 
     def _fetch(self) -> Mapping[str, str]:
@@ -102,6 +104,6 @@ class SchedulerIdentity:
             answer = requests.get(self._url, timeout=FETCH_SECONDS)
             answer.raise_for_status()
             return msgspec.json.decode(answer.content, type=dict[str, str])
-        except (requests.RequestException, *NOT_UNDERSTOOD) as error:
+        except (requests.RequestException, *DECODE_ERRORS) as error:
             log.error("Google's certificates cannot be fetched from %s: %s", self._url, error)
-            raise Unavailable("Google's certificates cannot be fetched; try again in a minute") from error
+            raise ServiceUnavailable("Google's certificates cannot be fetched; try again in a minute") from error

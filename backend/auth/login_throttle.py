@@ -13,10 +13,10 @@ from msgspec import Struct
 FREE_TRIES = 5
 """Wrong passwords of one address before it has to wait: people mistype."""
 FIRST_WAIT_SECONDS = 1.0
-LONGEST_WAIT_SECONDS = 900.0
+MAX_WAIT_SECONDS = 900.0
 FORGOTTEN_SECONDS = 3600.0
 """So long after its last wrong password an address begins anew."""
-MOST_ADDRESSES = 4096
+MAX_ADDRESSES = 4096
 ALL_TRIES = 60
 """Wrong passwords of all strange addresses together in `ALL_SECONDS`; then none of these may try for a while."""
 ALL_SECONDS = 60.0
@@ -30,7 +30,7 @@ class _Failures(Struct):
     until: float
 
 
-class LoginPace:
+class LoginThrottle:
     """Asked before a password is looked at, told that it is, and told if it was right. Times are monotonic."""
 
     def __init__(self) -> None:
@@ -57,9 +57,9 @@ class LoginPace:
         known.number, known.at = known.number + 1, now
         if known.number >= FREE_TRIES:
             doublings = min(known.number - FREE_TRIES, 20)
-            known.until = now + min(FIRST_WAIT_SECONDS * 2**doublings, LONGEST_WAIT_SECONDS)
+            known.until = now + min(FIRST_WAIT_SECONDS * 2**doublings, MAX_WAIT_SECONDS)
         self._failures[place] = known
-        while len(self._failures) > MOST_ADDRESSES:
+        while len(self._failures) > MAX_ADDRESSES:
             self._failures.popitem(last=False)
         if now - self._window_began >= ALL_SECONDS:
             self._window_began, self._in_window = now, 0
@@ -71,7 +71,7 @@ class LoginPace:
         self._failures.pop(place, None)
         self._trusted.pop(place, None)
         self._trusted[place] = None
-        while len(self._trusted) > MOST_ADDRESSES:
+        while len(self._trusted) > MAX_ADDRESSES:
             self._trusted.popitem(last=False)
 
 

@@ -12,7 +12,7 @@ PAST_SECONDS = 1.0
 """What is committed by others in the same moment as a passing change of our own is noticed after this time."""
 
 
-class Watch:
+class ChangeCounter:
     """Asks SQLite for `data_version`, which differs after a commit of any other connection; for one thread.
 
     https://www.sqlite.org/pragma.html#pragma_data_version. Without a file every second counts as a change.

@@ -14,7 +14,7 @@ from contract import object_names
 from contract.messages.records import DevicesRecord, ImageRecord
 from contract.split_screen import HALF
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 _WORKED_ON = ("pending", "processing")
 
 
@@ -34,8 +34,8 @@ def take(connection: Connection, bucket_url: str) -> Inventory:
     states = {row.id: row.processing_status for row in connection.execute(query)}
     known = sorted({*states, *connection.scalars(select(tombstones.c.image_id))})
     records: dict[str, ImageRecord] = {}
-    for first in range(0, len(known), AT_ONCE):
-        for record in record_queries.read_records(connection, known[first : first + AT_ONCE], bucket_url):
+    for first in range(0, len(known), BATCH_SIZE):
+        for record in record_queries.read_records(connection, known[first : first + BATCH_SIZE], bucket_url):
             records[record.image_id] = record
     variants = select(
         processed_images.c.id,

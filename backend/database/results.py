@@ -24,7 +24,7 @@ from backend.database.variants import REPLACED_GRACE_SECONDS, current_variants, 
 from contract.messages.processing import ImageOutcome, ProcessedImage, RowError
 
 MAX_STRIKES = 3
-LONGEST_ERROR = 2000
+MAX_ERROR = 2000
 
 
 def _refusal(image: sa.Row[Any] | None, row: ProcessedImage, *, trusted: bool) -> str | None:
@@ -231,7 +231,7 @@ def fail(connection: Connection, image_id: str, error: str, lease: str | None, *
         holds = sa.and_(of_image, images.c.processing_status == "processing", images.c.lease_token == lease)
     else:
         holds = sa.and_(of_image, images.c.processing_status == "processing", images.c.lease_owner.is_(None))
-    error = error[:LONGEST_ERROR]
+    error = error[:MAX_ERROR]
     if strike:
         last = images.c.strikes + 1 >= MAX_STRIKES
         values: dict[str, object] = {

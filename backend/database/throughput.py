@@ -11,9 +11,9 @@ from backend.jobs.plan import SECONDS_PER_MEGAPIXEL
 from contract.messages.admin import WorkRate
 
 LATEST_PHOTOS = 500
-LEAST_PHOTOS = 20
+MIN_PHOTOS = 20
 """Fewer say more about what else went on at the time than about the photos."""
-LEAST_PHOTOS_OF_A_TASK = 4
+MIN_PHOTOS_OF_A_TASK = 4
 """A task that renders several at once is measured only when it had several."""
 ASSUMED = WorkRate(seconds_per_megapixel=SECONDS_PER_MEGAPIXEL, megapixels_per_photo=12.0)
 """Until then."""
@@ -49,11 +49,11 @@ def work_rate(connection: Connection) -> WorkRate:
     seconds = megapixels = 0.0
     photos = 0
     for rows in tasks.values():
-        if len(rows) >= LEAST_PHOTOS_OF_A_TASK:
+        if len(rows) >= MIN_PHOTOS_OF_A_TASK:
             span = max(row.processed_at for row in rows) - min(row.claimed_at for row in rows)
             seconds += min(span, sum(row.render_seconds for row in rows))
             megapixels += sum(row.megapixels for row in rows)
             photos += len(rows)
-    if photos < LEAST_PHOTOS or seconds <= 0 or megapixels <= 0:
+    if photos < MIN_PHOTOS or seconds <= 0 or megapixels <= 0:
         return ASSUMED
     return WorkRate(seconds_per_megapixel=seconds / megapixels, megapixels_per_photo=megapixels / photos, photos=photos)

@@ -18,18 +18,18 @@ from msgspec import Struct
 
 from contract import object_names
 from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
-from contract.decoding import NOT_UNDERSTOOD
+from contract.decoding import DECODE_ERRORS
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 20
 
 
-class EpochLost(Exception):
+class FencingTokenLost(Exception):
     """Another backend has raised the epoch: this one may not acknowledge anything any more."""
 
 
-class EpochRecord(Struct, frozen=True, kw_only=True, rename="camel"):
+class FencingRecord(Struct, frozen=True, kw_only=True, rename="camel"):
     """What the object says: a number, who raised it, and when, by that one's clock."""
 
     epoch: int
@@ -37,7 +37,7 @@ class EpochRecord(Struct, frozen=True, kw_only=True, rename="camel"):
     raised_at: float
 
 
-class Epoch:
+class FencingToken:
     """This process's hold on the epoch."""
 
     def __init__(self, bucket: Bucket, in_bucket: Callable[..., Awaitable[Any]], holder: str) -> None:
@@ -54,7 +54,7 @@ class Epoch:
         """Raise the epoch and hold it; its number. Raises BucketError."""
         for _ in range(ATTEMPTS):
             known, generation = await self._read()
-            record = EpochRecord(epoch=known + 1, holder=self._holder, raised_at=now)
+            record = FencingRecord(epoch=known + 1, holder=self._holder, raised_at=now)
             data = msgspec.json.encode(record)
             try:
                 self._generation = await self._in_bucket(
@@ -72,18 +72,18 @@ class Epoch:
         except ObjectNotFound:
             return 0, NO_OBJECT
         try:
-            return msgspec.json.decode(data, type=EpochRecord).epoch, generation
-        except NOT_UNDERSTOOD as error:
+            return msgspec.json.decode(data, type=FencingRecord).epoch, generation
+        except DECODE_ERRORS as error:
             log.error("%s is damaged (%s) and is written anew", object_names.EPOCH, error)
             return 0, generation
 
     async def confirm(self) -> None:
-        """Return if the epoch was still held after this call began. Raises EpochLost, BucketError.
+        """Return if the epoch was still held after this call began. Raises FencingTokenLost, BucketError.
 
         Callers share a look at the bucket, but never one that began before they asked.
         """
         if self.lost:
-            raise EpochLost
+            raise FencingTokenLost
         earlier = self._checking
         if earlier is not None and not earlier.done():
             await asyncio.wait([earlier])
@@ -100,4 +100,4 @@ class Epoch:
             if not self.lost:
                 log.error("another backend has taken over: this one answers reads alone, and writes no more")
             self.lost = True
-            raise EpochLost
+            raise FencingTokenLost

@@ -6,7 +6,7 @@ from contract import object_names
 from contract.bucket.port import Bucket, name_in, uri_of
 
 
-class ReportedPaths:
+class PathValidator:
     """Gives the stored form of a reported path in this bucket."""
 
     def __init__(self, bucket: Bucket) -> None:

@@ -31,8 +31,8 @@ from backend.durability.record_reader import (
     read_devices_record,
     read_records,
 )
-from backend.durability.sidecar_sync import MetadataSync
-from backend.http.errors import Refused
+from backend.durability.sidecar_sync import SidecarSync
+from backend.http.errors import HttpProblem
 from backend.images.header import header_of, new_row
 from backend.settings import Settings
 from contract import object_names
@@ -56,7 +56,7 @@ class RebuildReport(Struct, kw_only=True):
 
 
 async def rebuild(
-    database: Database, bucket: Bucket, sync: MetadataSync | None, settings: Settings, now: float, tell: Tell
+    database: Database, bucket: Bucket, sync: SidecarSync | None, settings: Settings, now: float, tell: Tell
 ) -> RebuildReport:
     """Fill an empty, migrated database. `tell` is given a sentence from time to time.
 
@@ -147,7 +147,7 @@ async def take_in(database: Database, bucket: Bucket, settings: Settings, entry:
     filename = entry.name.rpartition("/")[2]
     try:
         header = await asyncio.to_thread(header_of, data, filename, settings)
-    except Refused as refusal:
+    except HttpProblem as refusal:
         log.error("%s cannot be taken in: %s", entry.name, refusal.detail)
         return False
     row = new_row(

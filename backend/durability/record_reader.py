@@ -11,7 +11,7 @@ import msgspec
 
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectInfo, ObjectNotFound
-from contract.decoding import NOT_UNDERSTOOD
+from contract.decoding import DECODE_ERRORS
 from contract.messages.records import SCHEMA_VERSION, DevicesRecord, ImageRecord
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def parse_record(name: str, data: bytes) -> ImageRecord:
     """The record of a photo in the object `name`. Raises UnreadableRecord."""
     try:
         record = msgspec.json.decode(data, type=ImageRecord)
-    except NOT_UNDERSTOOD as error:
+    except DECODE_ERRORS as error:
         raise UnreadableRecord(f"{name} is no record of a photo: {error}") from error
     if object_names.record(record.image_id) != name:
         raise UnreadableRecord(f"{name} speaks of another photo, {record.image_id}")
@@ -94,7 +94,7 @@ def parse_devices(data: bytes) -> DevicesRecord:
     """The devices' record. Raises UnreadableRecord."""
     try:
         record = msgspec.json.decode(data, type=DevicesRecord)
-    except NOT_UNDERSTOOD as error:
+    except DECODE_ERRORS as error:
         raise UnreadableRecord(f"{object_names.DEVICES} is no record of devices: {error}") from error
     if _twice(device.id for device in record.devices) or _twice(device.key for device in record.devices):
         raise UnreadableRecord(f"{object_names.DEVICES} tells of one device twice")

@@ -29,10 +29,10 @@ GIVE_WAY_SECONDS = 0.01
 """How long to give way to other writers after the first round, at most; twice as long after each further one."""
 REMEMBERED = 20_000
 """Records whose generation is remembered, so that the next writing need not ask for it."""
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
-class Records:
+class RecordWriter:
     """Writes records. `confirm` raises unless this process may still acknowledge changes."""
 
     def __init__(
@@ -61,8 +61,8 @@ class Records:
         Raises BucketError if the bucket does not take them: the change must not be acknowledged then.
         """
         everything = sorted(set(image_ids))
-        for first in range(0, len(everything), AT_ONCE):
-            ids = everything[first : first + AT_ONCE]
+        for first in range(0, len(everything), BATCH_SIZE):
+            ids = everything[first : first + BATCH_SIZE]
             known = {image_id: self._known.get(image_id) for image_id in ids}  # before the rows are read
             records = await self._read(ids)
             await all_of(self._write(record, known[record.image_id]) for record in records)
@@ -100,7 +100,7 @@ class Records:
 
     async def catch_up(self) -> int:
         """Write the records that a crash or a failure left behind; how many. Part of the timed work."""
-        due = await self._database.read(record_queries.images_due, AT_ONCE)
+        due = await self._database.read(record_queries.images_due, BATCH_SIZE)
         late = [image_id for image_id, revision in due.items() if self._revision(image_id) < revision]
         if late:
             await self.keep(late)

@@ -7,7 +7,7 @@ import contextlib
 from typing import Literal
 
 from backend.auth.access import Access
-from backend.http.errors import Unavailable
+from backend.http.errors import ServiceUnavailable
 
 State = Literal["loading", "reading", "writing", "lost"]
 
@@ -22,7 +22,7 @@ _REFUSALS: dict[State, str] = {
 }
 
 
-class Standing:
+class ServingState:
     """Where the database outlives the process this is `writing` from the first moment."""
 
     def __init__(self, *, durable: bool) -> None:
@@ -69,9 +69,9 @@ class Standing:
         if not self._answers(method, access):
             raise self.refusal()
 
-    def refusal(self) -> Unavailable:
+    def refusal(self) -> ServiceUnavailable:
         """What a request hears that this process may not answer."""
-        return Unavailable(_REFUSALS.get(self._state, _REFUSALS["lost"]))
+        return ServiceUnavailable(_REFUSALS.get(self._state, _REFUSALS["lost"]))
 
     def require_loaded(self) -> None:
         """Raise Unavailable while there is nothing to answer from."""

@@ -17,12 +17,12 @@ import msgspec
 
 from backend.database import Database, sessions_and_locks
 from backend.database import images as image_rows
-from backend.durability.path_validation import ReportedPaths
+from backend.durability.path_validation import PathValidator
 from backend.durability.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
 from backend.durability.snapshots import Snapshots
 from contract import object_names
 from contract.bucket.port import Bucket, BucketError, ObjectInfo, ObjectNotFound, name_in
-from contract.decoding import NOT_UNDERSTOOD
+from contract.decoding import DECODE_ERRORS
 from contract.messages.admin import SyncReport
 from contract.messages.sidecars import Sidecar
 
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 
 SIDECAR_LIMIT_BYTES = 4 * 1024 * 1024
 PAGE = 200
-AT_ONCE = 8
+CONCURRENCY = 8
 """How many sidecars are under way at a time: a bucket in the cloud takes its time for each of its answers."""
-LONGEST_SECONDS = 3600.0
+MAX_SECONDS = 3600.0
 LOCK_SECONDS = 60.0
 """Renewed on the way: only the lock of a process that died lasts this long."""
 
@@ -41,7 +41,7 @@ def parse(data: bytes, image_id: str) -> tuple[Sidecar, datetime]:
     """A sidecar and its time, in UTC. Raises ValueError saying what is wrong with it."""
     try:
         sidecar = msgspec.json.decode(data, type=Sidecar)
-    except NOT_UNDERSTOOD as error:
+    except DECODE_ERRORS as error:
         raise ValueError(f"it is no sidecar: {error}") from error
     if sidecar.image_id != image_id:
         raise ValueError(f"it speaks of another image, {sidecar.image_id}")
@@ -52,14 +52,14 @@ def parse(data: bytes, image_id: str) -> tuple[Sidecar, datetime]:
         raise ValueError(f"its time {sidecar.processed_at!r} lies in no year of UTC") from error
 
 
-class MetadataSync:
+class SidecarSync:
     """Runs over the waiting sidecars; two runs never overlap, in one process or in two."""
 
     def __init__(
         self,
         database: Database,
         bucket: Bucket,
-        paths: ReportedPaths,
+        paths: PathValidator,
         holder: str,
         snapshots: Snapshots | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ class MetadataSync:
         self._told: set[str] = set()
         log.info("Metadata sync service initialized")
 
-    async def run(self, now: float, *, within: float = LONGEST_SECONDS) -> SyncReport | None:
+    async def run(self, now: float, *, within: float = MAX_SECONDS) -> SyncReport | None:
         """One pass, or as much of it as can be done `within` seconds; None if another one is at it."""
         taken = await self._database.write(sessions_and_locks.take_lock, "sync", self._holder, now, LOCK_SECONDS)
         if not taken:
@@ -95,7 +95,7 @@ class MetadataSync:
         while page := await asyncio.to_thread(lambda: list(islice(listing, PAGE))):
             log.info("Syncing %d metadata files", len(page))
             waiting = [(entry, image_id) for entry in page if (image_id := object_names.image_of_sidecar(entry.name))]
-            for start in range(0, len(waiting), AT_ONCE):
+            for start in range(0, len(waiting), CONCURRENCY):
                 passed = time.monotonic() - began
                 if passed > within:
                     break
@@ -103,7 +103,7 @@ class MetadataSync:
                     until = now + passed + LOCK_SECONDS
                     await self._database.write(sessions_and_locks.renew_lock, "sync", self._holder, until)
                     renewed = passed
-                at_once = waiting[start : start + AT_ONCE]
+                at_once = waiting[start : start + CONCURRENCY]
                 done = await asyncio.gather(
                     *(self._one(entry, image_id, now) for entry, image_id in at_once), return_exceptions=True
                 )
@@ -170,7 +170,7 @@ class MetadataSync:
         """
         try:
             earlier = msgspec.json.decode(self._bucket.read(target, SIDECAR_LIMIT_BYTES), type=Sidecar)
-        except (ObjectNotFound, *NOT_UNDERSTOOD):
+        except (ObjectNotFound, *DECODE_ERRORS):
             earlier = None
         if self._bucket.stat(entry.name) != entry:
             return

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.database import Database, images
-from backend.durability.fencing import Epoch
+from backend.durability.fencing import FencingToken
 from contract import object_names
 from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
 
@@ -79,7 +79,7 @@ class Snapshots:
         database: Database,
         bucket: Bucket,
         in_bucket: Callable[..., Awaitable[Any]],
-        epoch: Epoch,
+        epoch: FencingToken,
         delay_seconds: float,
     ) -> None:
         assert database.file is not None, "only SQLite can be snapshotted"

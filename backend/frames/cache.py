@@ -15,8 +15,8 @@ import msgspec
 
 from backend.database import Database, bags
 from backend.database.devices import Device
-from backend.frames.state import Show, half_of, shape_of
-from backend.http.errors import Unavailable
+from backend.frames.state import FrameState, half_of, shape_of
+from backend.http.errors import ServiceUnavailable
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag, Library
 from backend.playlist.filters import hour_of
@@ -31,7 +31,7 @@ ATTEMPTS = 4
 _NOTHING_KNOWN = HalfFacts()
 
 
-class Shows:
+class FrameStateCache:
     """The shows of all devices that have asked since the start."""
 
     def __init__(
@@ -47,19 +47,19 @@ class Shows:
         self._clock = clock
         self._may_write = may_write
         self._new_seed = new_seed
-        self._shows: dict[str, Show] = {}
+        self._shows: dict[str, FrameState] = {}
         self._under_way: dict[str, asyncio.Event] = {}
 
-    def all(self) -> list[Show]:
+    def all(self) -> list[FrameState]:
         """Those of all devices that have asked."""
         return list(self._shows.values())
 
-    def level(self, device: Device) -> Show | None:
+    def level(self, device: Device) -> FrameState | None:
         """What the device shows now, if that is known without a reading."""
         found = self._shows.get(device.id)
         return found if found is not None and self._is_level(found, device, self._database.stamp()) else None
 
-    async def show(self, device: Device) -> Show:
+    async def show(self, device: Device) -> FrameState:
         """What the device shows now; questions that come together share one reading."""
         while (level := self.level(device)) is None:
             under_way = self._under_way.get(device.id)
@@ -76,7 +76,7 @@ class Shows:
                 found.waiting -= 1
         return level
 
-    async def _brought_level(self, device: Device) -> Show:
+    async def _brought_level(self, device: Device) -> FrameState:
         under_way = self._under_way[device.id] = asyncio.Event()
         try:
             stamp = self._database.stamp()  # before the reading: what is changed meanwhile is read again
@@ -88,7 +88,7 @@ class Shows:
             del self._under_way[device.id]
             under_way.set()
 
-    def _is_level(self, show: Show, device: Device, stamp: int) -> bool:
+    def _is_level(self, show: FrameState, device: Device, stamp: int) -> bool:
         if show.stamp != stamp:
             return False
         if show.device is not device:
@@ -99,7 +99,7 @@ class Shows:
             return False
         return not (show.behind and time.monotonic() >= show.rest_until)
 
-    async def _bring_level(self, show: Show | None, device: Device, stamp: int) -> Show:
+    async def _bring_level(self, show: FrameState | None, device: Device, stamp: int) -> FrameState:
         filters = msgspec.convert(device.filters, FrameFilters) if device.filters else None
         for _ in range(ATTEMPTS):
             now = self._clock()
@@ -128,7 +128,7 @@ class Shows:
                 fresh = prepared
             else:
                 fresh, library = await self._brought_up(known, device, photos, library, now)
-            made = Show(device, photos, mark, fresh, hour)
+            made = FrameState(device, photos, mark, fresh, hour)
             made.photos_stamp = stamp
             if len(photos.photos) > SMALL_LIBRARY:
                 made.rest_until = time.monotonic() + (time.monotonic() - began) / BUSY_SHARE
@@ -147,9 +147,9 @@ class Shows:
             elif fresh is known:
                 made.noted.shown = max(made.noted.shown, noted_shown)
             return made
-        raise Unavailable("another backend changes what this device shows; try again")
+        raise ServiceUnavailable("another backend changes what this device shows; try again")
 
-    async def _kept(self, device: Device, show: Show | None) -> tuple[Bag | None, int]:
+    async def _kept(self, device: Device, show: FrameState | None) -> tuple[Bag | None, int]:
         """The device's bag, and how many of its entries are noted as given.
 
         Of one that we kept without hearing that it was, only so many have been given as there were before.
@@ -164,13 +164,13 @@ class Shows:
         return bag, bag.shown
 
     @staticmethod
-    def _has_only_ended(show: Show, device: Device, hour: int, stamp: int) -> bool:
+    def _has_only_ended(show: FrameState, device: Device, hour: int, stamp: int) -> bool:
         """Whether nothing has changed since its photos were read, so that the next round is made of what is known."""
         unchanged = (show.stamp, show.photos_stamp, show.hour) == (stamp, stamp, hour) and not show.behind
         kept = show.mark.version == show.bag.version
         return unchanged and kept and shape_of(show.device) == shape_of(device)
 
-    def _stays(self, show: Show, device: Device, mark: bags.Mark, hour: int, now: float) -> bool:
+    def _stays(self, show: FrameState, device: Device, mark: bags.DeviceVersion, hour: int, now: float) -> bool:
         """Whether the show is right, or may be behind for a while, as the database's mark says."""
         if show.doubted or show.is_over(now) or shape_of(show.device) != shape_of(device) or self._is_unkept(show):
             return False
@@ -182,7 +182,7 @@ class Shows:
         show.behind = not same
         return True
 
-    def _is_unkept(self, show: Show) -> bool:
+    def _is_unkept(self, show: FrameState) -> bool:
         """Whether a bag was made when nothing could be kept, and now it can."""
         return show.bag.version != show.mark.version and self._may_write()
 

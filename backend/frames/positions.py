@@ -16,12 +16,12 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import Database, bags
-from backend.frames.state import Show
+from backend.frames.state import FrameState
 
 log = logging.getLogger(__name__)
 
 
-class Positions:
+class PositionWriter:
     """Writes them, one writing at a time for each device."""
 
     def __init__(self, database: Database, may_write: Callable[[], bool]) -> None:
@@ -29,7 +29,7 @@ class Positions:
         self._database = database
         self._may_write = may_write
 
-    async def keep(self, show: Show, shown: int) -> None:
+    async def keep(self, show: FrameState, shown: int) -> None:
         """Return once it is durable that so many entries of the show's round were given."""
         noted = show.noted
         while noted.shown < shown and self._may_write():
@@ -39,19 +39,19 @@ class Positions:
             finally:
                 noted.waiting -= 1
 
-    def keep_ahead(self, show: Show) -> None:
+    def keep_ahead(self, show: FrameState) -> None:
         """Have more noted in time where many ask, so that nobody waits for it."""
         bag, noted = show.bag, show.noted
         if 2 * (noted.shown - bag.shown) <= noted.ahead and noted.shown < len(bag.entries) and self._may_write():
             self._writing(show)
 
-    def _writing(self, show: Show) -> asyncio.Task[None]:
+    def _writing(self, show: FrameState) -> asyncio.Task[None]:
         if show.noted.writing is None:
             show.noted.writing = asyncio.create_task(self._write(show))
             show.noted.writing.add_done_callback(_told_if_failed)
         return show.noted.writing
 
-    async def _write(self, show: Show) -> None:
+    async def _write(self, show: FrameState) -> None:
         bag, noted, shown = show.bag, show.noted, show.to_note()
         try:
             await self._database.write(bags.move, show.device.id, bag.version, shown)
@@ -64,7 +64,7 @@ class Positions:
         finally:
             noted.writing = None
 
-    async def close(self, shows: Iterable[Show]) -> None:
+    async def close(self, shows: Iterable[FrameState]) -> None:
         """Take back what was noted of these and not given."""
         for show in shows:
             try:

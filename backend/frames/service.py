@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from backend.database import Database, bags
 from backend.database.devices import Device
-from backend.durability.serving_state import Standing
-from backend.frames.cache import ATTEMPTS, Shows
+from backend.durability.serving_state import ServingState
+from backend.frames.cache import ATTEMPTS, FrameStateCache
 from backend.frames.entries import EntryMaker, name_of
-from backend.frames.positions import Positions
-from backend.frames.state import Show
+from backend.frames.positions import PositionWriter
+from backend.frames.state import FrameState
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag
 from backend.playlist.pairs import Entry
@@ -24,24 +24,24 @@ from contract.messages.frames import QueueEntry
 
 ENTRIES_KEPT = 512
 """Entries kept in memory for each device, 2 KB each."""
-MOST_ENTRIES_AHEAD = 50_000
+MAX_ENTRIES_RESERVED = 50_000
 """So far ahead of time `after` may step."""
 MADE_TOGETHER = 8
 """Entries of a frame without an interval that are made at a time."""
-MOST_AFTER = 64
+MAX_AFTER = 64
 """Characters."""
 
 Place = tuple[int, Entry]
 """The number of a round, and an entry of it."""
 
 
-class Frames:
+class FrameService:
     """Answers for all devices."""
 
     def __init__(
         self,
         database: Database,
-        shows: Shows,
+        shows: FrameStateCache,
         maker: EntryMaker,
         clock: Callable[[], float],
         *,
@@ -52,17 +52,17 @@ class Frames:
         self._shows = shows
         self._maker = maker
         self._clock = clock
-        self._positions = Positions(database, may_write)
+        self._positions = PositionWriter(database, may_write)
 
     async def close(self) -> None:
         """Note exactly where each device is."""
         await self._positions.close(self._shows.all())
 
-    async def show(self, device: Device) -> Show:
+    async def show(self, device: Device) -> FrameState:
         """What the device shows now."""
         return await self._shows.show(device)
 
-    async def due(self, device: Device, after: str | None) -> tuple[Show, QueueEntry] | None:
+    async def due(self, device: Device, after: str | None) -> tuple[FrameState, QueueEntry] | None:
         """The entry that is due, or the one behind `after`, without moving on; None without photos."""
         for _ in range(ATTEMPTS):
             show = await self.show(device)
@@ -74,7 +74,7 @@ class Frames:
             show.doubt()  # its picture has gone
         return None
 
-    async def upcoming(self, show: Show, after: str | None, count: int) -> list[Place]:
+    async def upcoming(self, show: FrameState, after: str | None, count: int) -> list[Place]:
         """Up to `count` entries from the one that is due, or behind `after`; no photo twice."""
         bag, place = await self._start(show, after)
         found: list[Place] = [(bag.epoch, entry) for entry in bag.entries[place : place + count]]
@@ -84,14 +84,14 @@ class Frames:
             found += [(following.epoch, entry) for entry in following.entries if seen.isdisjoint(entry)]
         return found[:count]
 
-    async def _start(self, show: Show, after: str | None) -> tuple[Bag, int]:
+    async def _start(self, show: FrameState, after: str | None) -> tuple[Bag, int]:
         """The round and the place behind the entry `after`; where that is unknown, what is due."""
         due = show.bag, bag_rules.position(show.bag, self._clock())
         if after is None:
             return due
         epoch, _, image = after.rpartition(".")
         number = int(epoch) if epoch.isascii() and epoch.isdigit() and len(epoch) < 10 else show.bag.epoch
-        far = 2 + MOST_ENTRIES_AHEAD // max(1, len(show.photos.photos))
+        far = 2 + MAX_ENTRIES_RESERVED // max(1, len(show.photos.photos))
         if not image or not show.bag.epoch <= number <= show.bag.epoch + far:
             return due
         bag = await self._round(show, number)
@@ -100,7 +100,7 @@ class Frames:
                 return (bag, place + 1) if place + 1 < len(bag.entries) else (await self._round(show, number + 1), 0)
         return due
 
-    async def _round(self, show: Show, epoch: int) -> Bag:
+    async def _round(self, show: FrameState, epoch: int) -> Bag:
         """A round that is under way or has not begun yet."""
         if epoch == show.bag.epoch:
             return show.bag
@@ -114,7 +114,7 @@ class Frames:
                 show.ahead.append(following)
         return show.ahead[epoch - show.bag.epoch - 1]
 
-    async def entries(self, show: Show, places: Sequence[Place]) -> list[QueueEntry]:
+    async def entries(self, show: FrameState, places: Sequence[Place]) -> list[QueueEntry]:
         """The entries at these places; without those whose pictures have gone at this very moment."""
         wanted = [entry for _, entry in places]
         have = {entry: show.made[entry] for entry in wanted if entry in show.made}
@@ -129,7 +129,7 @@ class Frames:
             if entry in have
         ]
 
-    async def _make_lacking(self, show: Show, lacking: Sequence[Entry]) -> dict[Entry, QueueEntry]:
+    async def _make_lacking(self, show: FrameState, lacking: Sequence[Entry]) -> dict[Entry, QueueEntry]:
         if not lacking:
             return {}
         photos = [photo for entry in lacking for photo in entry]
@@ -146,7 +146,7 @@ class Frames:
         made = ((entry, self._maker.entry(key, entry, rows)) for entry in entries)
         return {entry: found for entry, found in made if found is not None}
 
-    async def take(self, device: Device) -> tuple[Show, Place] | None:
+    async def take(self, device: Device) -> tuple[FrameState, Place] | None:
         """The next entry of a device without interval, which moves on; None without photos.
 
         When this returns, it is noted as given, and `made` of the show has it.
@@ -192,26 +192,26 @@ class Frames:
         now, following = [*places, None, None][:2]
         return (made.get(now) if now else None), (made.get(following) if following else None)
 
-    def showing(self, show: Show) -> str | None:
+    def showing(self, show: FrameState) -> str | None:
         """The photo that is on the screen, as far as is known here: of a pair the first."""
         place = bag_rules.position(show.bag, self._clock())
         if not show.bag.interval:
             place -= 1
         return show.bag.entries[place][0] if 0 <= place < len(show.bag.entries) else None
 
-    def until(self, show: Show) -> float:
+    def until(self, show: FrameState) -> float:
         """When the next entry follows, in seconds since the epoch; 0 without an interval."""
         interval = show.bag.interval
         return float((bag_rules.slot_at(interval, self._clock()) + 1) * interval) if interval else 0.0
 
 
 def open_frames(
-    database: Database, bucket: Bucket, sign: Callable[[str], str], clock: Callable[[], float], standing: Standing
-) -> Frames:
+    database: Database, bucket: Bucket, sign: Callable[[str], str], clock: Callable[[], float], standing: ServingState
+) -> FrameService:
     """Frames over an opened database; `sign` as for `EntryMaker`."""
 
     def may_write() -> bool:
         return standing.writing
 
-    shows = Shows(database, clock, may_write=may_write)
-    return Frames(database, shows, EntryMaker(bucket, sign), clock, may_write=may_write)
+    shows = FrameStateCache(database, clock, may_write=may_write)
+    return FrameService(database, shows, EntryMaker(bucket, sign), clock, may_write=may_write)

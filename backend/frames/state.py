@@ -16,7 +16,7 @@ from contract.split_screen import half_size
 
 AHEAD_EACH = 16
 """Entries noted ahead for each call that comes together with others."""
-MOST_AHEAD = 512
+MAX_RESERVED = 512
 CALM = 16
 """Of what was noted ahead, so small a part is noted by the next writing if calls come one by one."""
 
@@ -27,10 +27,10 @@ def ahead_after(together: int, before: int) -> int:
     `together` calls waited for this writing, or were answered in one turn of the event loop since the one before. That
     happens only where several frames ask at once: for one that asks fast, what was noted ahead `before` is soon over.
     """
-    return min(MOST_AHEAD, max(AHEAD_EACH * together, before // 2)) if together > 1 else before // CALM
+    return min(MAX_RESERVED, max(AHEAD_EACH * together, before // 2)) if together > 1 else before // CALM
 
 
-class Noted:
+class SavedPosition:
     """What the database says of one version of a bag, and what was given of it."""
 
     def __init__(self, shown: int, ahead: int = 0) -> None:
@@ -64,10 +64,10 @@ class Noted:
         self.together = 0
 
 
-class Show:
+class FrameState:
     """What one device shows: for one set of photos and one version of its bag."""
 
-    def __init__(self, device: Device, photos: bags.Photos, mark: bags.Mark, bag: Bag, hour: int) -> None:
+    def __init__(self, device: Device, photos: bags.Photos, mark: bags.DeviceVersion, bag: Bag, hour: int) -> None:
         self.device = device
         self.photos = photos
         self.mark = mark
@@ -89,11 +89,11 @@ class Show:
         self.making = asyncio.Lock()
         self.bodies: dict[object, Any] = {}
         self.bodies_slot = -1
-        self.noted = Noted(bag.shown)
+        self.noted = SavedPosition(bag.shown)
         self.waiting = 1
         """Calls that make the next round, or what follows a change, and those that wait for it."""
 
-    def follow(self, before: Show) -> None:
+    def follow(self, before: FrameState) -> None:
         """Take over what is still right of the show that this one replaces."""
         if self.bag is before.bag:
             self.noted = before.noted

@@ -4,12 +4,12 @@ Refused                    any answer that is not a success
 ├── Unauthorized  401      no credentials
 ├── Forbidden     403      wrong credentials, or a request from a foreign page
 ├── NotFound      404      unknown image, device or route
-├── TooSlow       408      the body did not arrive in time
+├── RequestTimeout       408      the body did not arrive in time
 ├── Conflict      409      the caller's view is out of date
-├── TooLarge      413      more bytes than the limit
-├── NotAnImage    415      a kind of file that is not taken
+├── PayloadTooLarge      413      more bytes than the limit
+├── UnsupportedMediaType    415      a kind of file that is not taken
 ├── Invalid       422      a field is wrong; the sentence names it
-├── TooOften      429      wait, and try again then
+├── TooManyRequests      429      wait, and try again then
 └── Unavailable   503      something does not answer, or is busy; try again soon
 """
 
@@ -27,7 +27,7 @@ from contract.messages.admin import Problem
 PROBLEM_JSON = "application/problem+json"
 
 
-class Refused(Exception):
+class HttpProblem(Exception):
     """The request is answered with `status` and a sentence that says what to do."""
 
     status = 400
@@ -38,55 +38,55 @@ class Refused(Exception):
         self.members = members
 
 
-class Unauthorized(Refused):
+class Unauthorized(HttpProblem):
     """401: there are no credentials."""
 
     status = 401
 
 
-class Forbidden(Refused):
+class Forbidden(HttpProblem):
     """403: the credentials are wrong, or a foreign page sent the request."""
 
     status = 403
 
 
-class NotFound(Refused):
+class NotFound(HttpProblem):
     """404: an unknown image, device or route."""
 
     status = 404
 
 
-class TooSlow(Refused):
+class RequestTimeout(HttpProblem):
     """408: the body did not arrive in time."""
 
     status = 408
 
 
-class Conflict(Refused):
+class Conflict(HttpProblem):
     """409: the caller's view is out of date."""
 
     status = 409
 
 
-class TooLarge(Refused):
+class PayloadTooLarge(HttpProblem):
     """413: more bytes than the limit."""
 
     status = 413
 
 
-class NotAnImage(Refused):
+class UnsupportedMediaType(HttpProblem):
     """415: a kind of file that is not taken."""
 
     status = 415
 
 
-class Invalid(Refused):
+class UnprocessableEntity(HttpProblem):
     """422: a field is wrong, and the sentence names it."""
 
     status = 422
 
 
-class TooOften(Refused):
+class TooManyRequests(HttpProblem):
     """429: the caller has to wait, `seconds` from now."""
 
     status = 429
@@ -96,7 +96,7 @@ class TooOften(Refused):
         self.seconds = seconds
 
 
-class Unavailable(Refused):
+class ServiceUnavailable(HttpProblem):
     """503: something this depends on does not answer; try again soon."""
 
     status = 503
@@ -115,10 +115,10 @@ def write_problem(resp: Response, status: int, detail: str, members: dict[str, o
         resp.set_header("Retry-After", "5")
 
 
-async def handle_refused(req: Request, resp: Response, error: Refused, params: dict[str, object]) -> None:
+async def handle_http_problem(req: Request, resp: Response, error: HttpProblem, params: dict[str, object]) -> None:
     """Falcon's handler for our own errors."""
     write_problem(resp, error.status, error.detail, error.members)
-    if isinstance(error, TooOften):
+    if isinstance(error, TooManyRequests):
         resp.set_header("Retry-After", str(math.ceil(error.seconds)))
 
 

@@ -17,9 +17,9 @@ from falcon.asgi import Request, Response
 from msgspec import Struct
 
 from backend.auth.access import Access
-from backend.http.errors import Invalid, TooLarge, TooSlow
+from backend.http.errors import PayloadTooLarge, RequestTimeout, UnprocessableEntity
 from backend.services import Services
-from contract.decoding import NOT_UNDERSTOOD
+from contract.decoding import DECODE_ERRORS
 
 JSON_LIMIT_BYTES = 8 * 1024 * 1024
 """Larger than any batch that a task sends; more is not read."""
@@ -72,7 +72,7 @@ def operation(
         @functools.wraps(responder)
         async def guarded(self: Resource, req: Request, resp: Response, **params: Any) -> None:
             services = self.services
-            await services.standing.admit(req.method, access)
+            await services.serving_state.admit(req.method, access)
             await services.authority.require(access, req, params.get("device_id"), services.clock())
             if decoder is not None:
                 params["body"] = decode(decoder, await read_limited(req, JSON_LIMIT_BYTES))
@@ -85,16 +85,21 @@ def operation(
 
 
 async def read_limited(req: Request, limit: int) -> bytes:
-    """The whole body. Raises TooLarge once it is longer than `limit` bytes, TooSlow if it does not come in time."""
+    """Return the whole body.
+
+    Raises:
+        PayloadTooLarge: It is longer than `limit` bytes.
+        RequestTimeout: It did not arrive in time.
+    """
     data = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in req.stream:
                 data += chunk
                 if len(data) > limit:
-                    raise TooLarge(f"the body is larger than {limit:,} bytes")
+                    raise PayloadTooLarge(f"the body is larger than {limit:,} bytes")
     except TimeoutError:
-        raise TooSlow(f"the body did not arrive within {BODY_SECONDS:g} s") from None
+        raise RequestTimeout(f"the body did not arrive within {BODY_SECONDS:g} s") from None
     return bytes(data)
 
 
@@ -103,9 +108,9 @@ def decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise Invalid(f"the body does not fit: {error}") from error
-    except NOT_UNDERSTOOD as error:
-        raise Invalid(f"the body is not JSON: {error}") from error
+        raise UnprocessableEntity(f"the body does not fit: {error}") from error
+    except DECODE_ERRORS as error:
+        raise UnprocessableEntity(f"the body is not JSON: {error}") from error
 
 
 def answer(resp: Response, message: Any, status: int = 200) -> None:
@@ -121,5 +126,5 @@ def query_int(req: Request, name: str, default: int, least: int, most: int) -> i
     if text is None:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 9 or not least <= int(text) <= most:
-        raise Invalid(f"{name}: expected a whole number from {least} to {most}")
+        raise UnprocessableEntity(f"{name}: expected a whole number from {least} to {most}")
     return int(text)

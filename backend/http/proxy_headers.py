@@ -11,7 +11,7 @@ from typing import Any
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
-LONGEST_ADDRESS = 64
+MAX_ADDRESS = 64
 
 
 def behind_platform(app: App) -> App:
@@ -36,5 +36,5 @@ def seen_by_platform(headers: list[tuple[bytes, bytes]]) -> tuple[str | None, st
         if name == b"x-forwarded-proto" and text in ("http", "https"):
             scheme = text
         elif name == b"x-forwarded-for":
-            address = text.rpartition(",")[2].strip()[:LONGEST_ADDRESS] or None
+            address = text.rpartition(",")[2].strip()[:MAX_ADDRESS] or None
     return scheme, address

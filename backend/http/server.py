@@ -11,11 +11,11 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MOST_HELD = 65_536
+MAX_HELD = 65_536
 """Bytes; with more than that the turn's end is not waited for."""
 
 
-class _OneWrite:
+class _CoalescedWrites:
     """A transport that writes what it was given in a turn of the event loop when that is over."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -33,7 +33,7 @@ class _OneWrite:
             self._loop.call_soon(self.flush)
         self._held.append(data)
         self._size += len(data)
-        if self._size > MOST_HELD:
+        if self._size > MAX_HELD:
             self.flush()
 
     def close(self) -> None:
@@ -49,11 +49,11 @@ class _OneWrite:
                 self._transport.writelines(held)
 
 
-class OneWriteProtocol(HttpToolsProtocol):
+class WriteCoalescingProtocol(HttpToolsProtocol):
     """uvicorn's protocol over such a transport."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._one_write = _OneWrite(transport, self.loop)
+        self._one_write = _CoalescedWrites(transport, self.loop)
         super().connection_made(self._one_write)  # type: ignore[arg-type]
 
     def eof_received(self) -> None:

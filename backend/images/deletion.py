@@ -16,7 +16,7 @@ from contract.bucket.port import BucketError, name_in
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 200
+BATCH_SIZE = 200
 
 
 async def delete_image(services: Services, image_id: str) -> bool:
@@ -31,21 +31,21 @@ async def delete_image(services: Services, image_id: str) -> bool:
 
 async def finish_deletions(services: Services, now: float) -> int:
     """End the deletions that a crash or a failing bucket has interrupted; how many."""
-    begun = await services.database.read(tombstones.undone, AT_ONCE)
+    begun = await services.database.read(tombstones.undone, BATCH_SIZE)
     for image_id in begun:
         await _finish(services, image_id, now)
     return len(begun)
 
 
 async def _finish(services: Services, image_id: str, now: float) -> None:
-    await services.records.keep([image_id])
+    await services.record_writer.keep([image_id])
     await services.database.write(tombstones.remove_rows, image_id, services.bucket.url, now)
 
 
 async def remove_garbage(services: Services, now: float) -> int:
     """Remove objects whose time has come; how many. What the bucket refuses is tried again in an hour."""
     gone = []
-    for uri in await services.database.read(garbage.due, now, AT_ONCE):
+    for uri in await services.database.read(garbage.due, now, BATCH_SIZE):
         try:
             name = name_in(services.bucket, uri)
             if await services.database.write(garbage.take, uri, object_names.image_of(name), now):

@@ -10,7 +10,7 @@ import struct
 STARTS = (b"GIF87a", b"GIF89a")
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _SCREEN_END = 13
-_LONGEST_START = 1 << 20
+_MAX_START = 1 << 20
 """Bytes, of which comments before the first frame may take their part; nobody reads on for ever."""
 
 
@@ -20,7 +20,7 @@ def gif_size(data: bytes) -> tuple[int, int]:
     Raises ValueError if `data` is no GIF with a frame.
     """
     try:
-        return _read(data[:_LONGEST_START])
+        return _read(data[:_MAX_START])
     except (struct.error, IndexError):
         raise ValueError("it ends, or goes on for long, before its first frame") from None
 

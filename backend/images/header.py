@@ -11,7 +11,7 @@ import pi_heif
 from msgspec import Struct
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from backend.http.errors import Invalid, NotAnImage
+from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
 from backend.images import gif_header
 from backend.settings import Settings
 from contract.messages.processing import Orientation, orientation_of
@@ -77,14 +77,14 @@ class UploadHeader(Struct, frozen=True):
 
 
 def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progressive_pixels: int) -> UploadHeader:
-    """What the upload is. Raises NotAnImage (415) or, for too many pixels, Invalid (422)."""
+    """What the upload is. Raises UnsupportedMediaType (415) or, for too many pixels, Invalid (422)."""
     kind, width, height, turned, progressive, captured_at = _header(data, filename)
     if width < 1 or height < 1:
-        raise NotAnImage(f"{filename}: its header says {width}x{height} pixels, so there is no picture in it")
+        raise UnsupportedMediaType(f"{filename}: its header says {width}x{height} pixels, so there is no picture in it")
     limit = max_progressive_pixels if progressive else max_pixels
     if width * height > limit:
         shape = "progressive picture" if progressive else "picture"
-        raise Invalid(
+        raise UnprocessableEntity(
             f"{filename}: {width}x{height} is {width * height / 1e6:.0f} megapixels; "
             f"a {shape} may have {limit / 1e6:.0f}"
         )
@@ -101,13 +101,15 @@ def _header(data: bytes, filename: str) -> tuple[str, int, int, bool, bool, floa
             found = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
             width, height = found.size
         except Exception as error:  # pi-heif names no errors of its own
-            raise NotAnImage(f"{filename}: it begins like a HEIC picture but cannot be read: {error}") from error
+            raise UnsupportedMediaType(
+                f"{filename}: it begins like a HEIC picture but cannot be read: {error}"
+            ) from error
         return "HEIF", width, height, False, False, captured_at(found.info.get("exif"))
     if data.startswith(gif_header.STARTS):
         try:
             width, height = gif_header.gif_size(data)
         except ValueError as error:
-            raise NotAnImage(f"{filename}: it begins like a GIF, but {error}") from error
+            raise UnsupportedMediaType(f"{filename}: it begins like a GIF, but {error}") from error
         return "GIF", width, height, False, False, None
     try:
         with warnings.catch_warnings():
@@ -121,9 +123,9 @@ def _header(data: bytes, filename: str) -> tuple[str, int, int, bool, bool, floa
                 taken = captured_at(image.info.get("exif"))
                 return kind, image.width, image.height, turned, progressive, taken
     except UnidentifiedImageError:
-        raise NotAnImage(f"{filename}: this is not a {KINDS} picture") from None
+        raise UnsupportedMediaType(f"{filename}: this is not a {KINDS} picture") from None
     except Exception as error:  # hostile headers raise nearly anything in a parser
-        raise NotAnImage(f"{filename}: its header cannot be read: {error}") from error
+        raise UnsupportedMediaType(f"{filename}: its header cannot be read: {error}") from error
 
 
 def _exif_orientation(image: Image.Image) -> int:

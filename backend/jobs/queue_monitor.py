@@ -24,7 +24,7 @@ def look(connection: Connection) -> tuple[int, float | None, float | None]:
     return count, oldest, connection.scalar(select(func.max(images.c.processed_at)))
 
 
-class QueueWatch:
+class QueueMonitor:
     """Looks at the queue of one database."""
 
     def __init__(self, database: Database) -> None:

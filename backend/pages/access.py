@@ -13,7 +13,7 @@ from urllib.parse import quote
 from falcon.asgi import Request, Response
 
 from backend.auth.access import Access
-from backend.http.errors import Refused, Unauthorized
+from backend.http.errors import HttpProblem, Unauthorized
 from backend.services import Services
 
 Responder = Callable[..., Awaitable[None]]
@@ -24,7 +24,7 @@ class Home(Protocol):
 
     services: Services
 
-    async def refuse(self, req: Request, resp: Response, error: Refused) -> None:
+    async def refuse(self, req: Request, resp: Response, error: HttpProblem) -> None:
         """Answer with a page that says why there is no other."""
         ...
 
@@ -51,10 +51,10 @@ def page(*, access: Access) -> Callable[[Responder], Responder]:
         async def guarded(self: Guarded, req: Request, resp: Response, **params: Any) -> None:
             services = self.site.services
             try:
-                await services.standing.admit(req.method, access)
+                await services.serving_state.admit(req.method, access)
                 await services.authority.require(access, req, None, services.clock())
                 await responder(self, req, resp, **params)
-            except Refused as error:
+            except HttpProblem as error:
                 if not wants_page(req):
                     raise
                 if isinstance(error, Unauthorized):

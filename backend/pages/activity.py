@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from backend.auth.access import Access
 from backend.database import sessions_and_locks
-from backend.http.errors import Unavailable
+from backend.http.errors import ServiceUnavailable
 from backend.pages.access import page
 from backend.pages.activity_view import Activity, gather
 from backend.pages.base import PageResource, Site
@@ -106,7 +106,7 @@ class ActivityEvents(PageResource):
     @page(access=Access.ADMIN)
     async def on_get(self, req: Request, resp: Response) -> None:
         if self._watch.streams >= STREAMS:
-            raise Unavailable("too many pages are open; this one is not kept up to date for now")
+            raise ServiceUnavailable("too many pages are open; this one is not kept up to date for now")
         session = self.services.authority.session_of(req)
         resp.sse = self._events(session, whole=req.get_param_as_bool("whole") or False)
 

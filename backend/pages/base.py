@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from backend.colours.schemes import default_variant, schemes_of
 from backend.database import gallery
-from backend.http.errors import Refused
+from backend.http.errors import HttpProblem
 from backend.pages import formatting
 from backend.pages.contrast import text_on
 from backend.pages.static_files import StaticFiles
@@ -76,7 +76,7 @@ class Site:
         """A template with these values."""
         return self._environment.get_template(template).render(**values)
 
-    async def refuse(self, req: Request, resp: Response, error: Refused) -> None:
+    async def refuse(self, req: Request, resp: Response, error: HttpProblem) -> None:
         """Answer with a page that says why there is no other."""
         inside = error.status in (404, 409, 422)  # only these come after the access was checked
         title = HTTPStatus(error.status).phrase

@@ -13,7 +13,7 @@ from backend.auth.access import Access
 from backend.colours.families import FAMILIES, SWATCHES
 from backend.database import gallery
 from backend.database.gallery import Cursor, Filters, Tile
-from backend.http.errors import Invalid
+from backend.http.errors import UnprocessableEntity
 from backend.pages.access import page
 from backend.pages.base import PageResource
 from backend.pages.files import thumbnail_address
@@ -134,7 +134,7 @@ def filters_of(req: Request) -> Filters:
         ("colour", FAMILIES),
     ):
         if given[name] is not None and given[name] not in kinds:
-            raise Invalid(f"{name}: expected one of {', '.join(kinds)}")
+            raise UnprocessableEntity(f"{name}: expected one of {', '.join(kinds)}")
     return msgspec.convert({**given, "name": (req.get_param("name") or "").strip()[:200]}, Filters)
 
 
@@ -146,4 +146,4 @@ def cursor_of(text: str | None) -> Cursor | None:
     try:
         return Cursor(float(moment), image_id)
     except ValueError:
-        raise Invalid("after: expected what an earlier page said") from None
+        raise UnprocessableEntity("after: expected what an earlier page said") from None

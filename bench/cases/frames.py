@@ -30,7 +30,7 @@ SUMMARY = "`next` at 32 connections: requests a second and p99, beside a bare Fa
 CONNECTIONS = 32
 SECONDS = 4.0
 PHOTOS = 300
-LEAST_SHARE = 0.4
+MIN_SHARE = 0.4
 INTERVAL_SECONDS = 600
 ASKED = {"next, with an interval": "timed", "next, unchanged (304)": "timed", "next, without an interval": "plain"}
 BARE = "bare Falcon handler"
@@ -139,10 +139,10 @@ def _result(found: dict[str, list[Load]]) -> CaseResult:
         checks=tuple(
             Check(
                 name=f"{name}: requests a second, as a share of the bare handler's",
-                limit=f"at least {LEAST_SHARE:g}",
+                limit=f"at least {MIN_SHARE:g}",
                 value=share,
                 unit="times",
-                holds=share >= LEAST_SHARE,
+                holds=share >= MIN_SHARE,
             )
             for name, share in shares.items()
         ),

@@ -30,7 +30,7 @@ COUNTS = (50, 500, 5000)
 SWEEP = (*COUNTS, *reversed(COUNTS[:-1]))
 """The order in which the counts are measured with a number of tasks."""
 TASKS = (1, 2, 4)
-MOST_GROWTH = 0.10
+MAX_GROWTH = 0.10
 DEVICES = tuple(Device(name=f"screen-{side}", width=side, height=side * 3 // 5) for side in (80, 95, 110, 125, 140))
 
 
@@ -153,10 +153,10 @@ def checks_of(found: dict[tuple[int, int], list[Round]]) -> tuple[Check, ...]:
         checks.append(
             Check(
                 name=f"marginal CPU an image at {COUNTS[-1]} over that at {COUNTS[-2]}, {counted(tasks, 'task')}",
-                limit=f"at most {1 + MOST_GROWTH:g}",
+                limit=f"at most {1 + MAX_GROWTH:g}",
                 value=last / before,
                 unit="times",
-                holds=last / before <= 1 + MOST_GROWTH,
+                holds=last / before <= 1 + MAX_GROWTH,
             )
         )
     return tuple(checks)

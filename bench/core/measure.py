@@ -33,8 +33,8 @@ from bench.core.machine import ROOT
 START_SECONDS = 60.0
 RUN_SECONDS = 120.0
 _END_SECONDS = 5.0
-_LONGEST_ANSWER = 1_000_000
-_LONGEST_REASON = 160
+_MAX_ANSWER = 1_000_000
+_MAX_REASON = 160
 
 
 class ContenderFailed(Exception):
@@ -93,7 +93,7 @@ class Worker:
         if not isinstance(answer, dict):
             raise self._failed(f"answered with {line[:80]!r}")
         if "error" in answer:
-            raise Refused(f"{self.name}: {' '.join(str(answer['error']).split())[-_LONGEST_REASON:]}")
+            raise Refused(f"{self.name}: {' '.join(str(answer['error']).split())[-_MAX_REASON:]}")
         answer["peak_rss_mb"] = max(self._peak(), float(answer.pop("children_peak_mb", 0.0)))
         return answer
 
@@ -123,7 +123,7 @@ class Worker:
                 if not piece:
                     raise self._failed("has ended")
                 self._rest += piece
-                if len(self._rest) > _LONGEST_ANSWER:
+                if len(self._rest) > _MAX_ANSWER:
                     raise self._failed("gave an answer without end")
         line, _, self._rest = self._rest.partition(b"\n")
         return line

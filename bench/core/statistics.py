@@ -27,10 +27,10 @@ FEW_SUBJECTS = 5
 STANDARD_ERRORS = 3.0
 """A difference of so many standard errors is not chance: about one false alarm in 400 comparisons."""
 
-LEAST_DIFFERENCE = 0.03
+MIN_DIFFERENCE = 0.03
 """Differences below 3 % are called noise, however steady: placement of code and data alone makes as much."""
 
-LEAST_WITHOUT_CONTROL = 0.06
+MIN_WITHOUT_CONTROL = 0.06
 """The same without a control: from one quarter of an hour to the next the same program was 4 % faster."""
 
 Verdict = Literal["faster", "slower", "within noise", "too little measured"]
@@ -71,12 +71,12 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
 def difference(before: Times, after: Times, control: tuple[Times, Times] | None = None) -> Difference:
     """Whether `after` is slower than `before`, over the subjects that both have; `control` is a contender that is
     the same program in both runs."""
-    drift, least = 0.0, LEAST_WITHOUT_CONTROL
+    drift, least = 0.0, MIN_WITHOUT_CONTROL
     if control is not None:
         theirs = _log_changes(*control)
         steady = tuple(_beside(run, of) for run, of in zip((before, after), control, strict=True))
         if theirs.values and steady[0].keys() & steady[1].keys():
-            drift, least = theirs.middle, LEAST_DIFFERENCE
+            drift, least = theirs.middle, MIN_DIFFERENCE
             before, after = steady
     change = _log_changes(before, after)
     if not change.values:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from slideshow.demo.samples import SAMPLES, sample_picture
 
 if TYPE_CHECKING:
-    from processor.render.decoded_image import Base
+    from processor.render.decoded_image import DecodedImage
     from processor.render.header import Header
     from processor.render.pipeline import RenderedImage
 
@@ -41,7 +41,7 @@ def header(photo: bytes) -> Header:
 
 
 @pytest.fixture
-def base(photo: bytes, header: Header) -> Base:
+def base(photo: bytes, header: Header) -> DecodedImage:
     """The photo at half its size, with no halves made yet."""
     from processor.render.decode import decode
 

@@ -9,10 +9,10 @@ from statistics import fmean, median
 from bench.core.results import Check
 from bench.quality.jpeg_markers import EncoderSettings, differing
 
-LEAST_MEDIAN = 0.996
-LEAST_WORST = 0.985
-MOST_LOSS = 0.002
-MOST_BYTES = 0.04
+MIN_MEDIAN = 0.996
+MIN_WORST = 0.985
+MAX_LOSS = 0.002
+MAX_BYTES = 0.04
 RIVALS = ("model", "sharp-tuned")
 """Both are sharp; the promises about "sharp's" files are held against each of them."""
 
@@ -66,8 +66,8 @@ def _before(pictures: Sequence[Picture]) -> list[Check]:
     lowest = min(median(values) for values in by_output.values())
     worst = min(min(values) for values in by_output.values())
     return [
-        _check("SSIM before JPEG, median of the lowest output", f"at least {LEAST_MEDIAN}", lowest, "", LEAST_MEDIAN),
-        _check("SSIM before JPEG, worst picture", f"at least {LEAST_WORST}", worst, "", LEAST_WORST),
+        _check("SSIM before JPEG, median of the lowest output", f"at least {MIN_MEDIAN}", lowest, "", MIN_MEDIAN),
+        _check("SSIM before JPEG, worst picture", f"at least {MIN_WORST}", worst, "", MIN_WORST),
     ]
 
 
@@ -88,11 +88,11 @@ def _after(pictures: Sequence[Picture], facts: dict[str, float]) -> list[Check]:
         if losses:
             loss, apart = max(losses), max(map(abs, ratios))
             name = f"SSIM after JPEG, most that an output's mean is below {rival}'s"
-            limit = f"at most {MOST_LOSS}"
-            checks.append(Check(name=name, limit=limit, value=loss, unit="", holds=loss <= MOST_LOSS))
+            limit = f"at most {MAX_LOSS}"
+            checks.append(Check(name=name, limit=limit, value=loss, unit="", holds=loss <= MAX_LOSS))
             name = f"bytes of an output summed, farthest from {rival}'s"
-            limit = f"within {MOST_BYTES:.0%}"
-            checks.append(Check(name=name, limit=limit, value=100 * apart, unit="%", holds=apart <= MOST_BYTES))
+            limit = f"within {MAX_BYTES:.0%}"
+            checks.append(Check(name=name, limit=limit, value=100 * apart, unit="%", holds=apart <= MAX_BYTES))
     return checks
 
 

@@ -32,7 +32,7 @@ from slideshow.client.local_backend import START_SECONDS, STOP_SECONDS, announce
 from slideshow.errors import CommandFailed
 
 ROOT = Path(__file__).resolve().parents[2]
-UPLOADS_AT_ONCE = 4
+UPLOAD_CONCURRENCY = 4
 POLL_SECONDS = 0.1
 STALL_SECONDS = 120.0
 # What a measured backend inherits; anything else of the machine could change what is measured.
@@ -157,7 +157,7 @@ class MeasuredBackend:
             return time.thread_time() - before
 
         began = time.time()
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE, "upload") as pool:
+        with ThreadPoolExecutor(UPLOAD_CONCURRENCY, "upload") as pool:
             for used in pool.map(send, photos):
                 cpu, done = cpu + used, done + 1
                 told(done)

@@ -13,7 +13,7 @@ from itertools import accumulate
 from contract.colour.srgb import light_of
 from contract.messages.processing import Colour, Histogram
 
-MOST_ENTRIES = 128
+MAX_ENTRIES = 128
 PHOTO_WEIGHT = 65536
 """What a photo's populations are scaled to before they are added: the pixels of the largest proxy, 256 x 256."""
 
@@ -55,9 +55,9 @@ def merge(first: Mapping[Colour, int], second: Mapping[Colour, int]) -> Histogra
             scaled = max(1, (2 * population * PHOTO_WEIGHT + total) // (2 * total))
             added[colour] = added.get(colour, 0) + scaled
     ordered = _ordered(added)
-    kept = dict(ordered[:MOST_ENTRIES])
+    kept = dict(ordered[:MAX_ENTRIES])
     places = [(lab_of(colour), colour) for colour in kept]
-    for colour, population in ordered[MOST_ENTRIES:]:
+    for colour, population in ordered[MAX_ENTRIES:]:
         lab = lab_of(colour)
         kept[min(places, key=lambda place: (math.dist(place[0], lab), place[1]))[1]] += population
     return dict(_ordered(kept))

@@ -248,10 +248,10 @@ class Success(Struct, frozen=True, kw_only=True):
     success: bool = True
 
 
-MOST_SECONDS = 1e6
+MAX_SECONDS = 1e6
 """What is longer was measured by a clock that was set meanwhile."""
 
-Seconds = Annotated[float, Meta(ge=0, le=MOST_SECONDS)]
+Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
 
 
 class StageSeconds(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,7 +16,7 @@ from emulators.cloud_storage.faults import Fault, Faults, Link
 from emulators.cloud_storage.objects import ObjectStore, Refusal
 
 PIECE = 64 * 1024
-LARGEST_BODY = 256 * 1024 * 1024
+MAX_BODY = 256 * 1024 * 1024
 
 _CONDITIONS = {f"if{side}Match" for side in ("Generation", "GenerationNot", "Metageneration", "MetagenerationNot")}
 _EVERYWHERE = {"prettyPrint", "fields", "projection", "alt"}
@@ -132,7 +132,7 @@ def make_handler(server: Emulator) -> type[BaseHTTPRequestHandler]:
                 self._send(_json(server.report()), None)
                 return
             length = int(self.headers.get("Content-Length") or 0)
-            if length > LARGEST_BODY:
+            if length > MAX_BODY:
                 self._hang_up()
                 return
             body = self._received(length)

@@ -17,7 +17,7 @@ from typing import Any
 import google_crc32c
 from msgspec import Struct
 
-LARGEST_PAGE = 1000
+MAX_PAGE = 1000
 
 
 class Refusal(Exception):
@@ -103,7 +103,7 @@ class ImitatedBucket:
 class ObjectStore:
     """All buckets; safe to use from many threads."""
 
-    def __init__(self, *names: str, clock: Callable[[], float] = time.time, largest_page: int = LARGEST_PAGE) -> None:
+    def __init__(self, *names: str, clock: Callable[[], float] = time.time, largest_page: int = MAX_PAGE) -> None:
         """`largest_page`: as the service, this one may give less than it is asked for."""
         self._lock = threading.RLock()
         self._clock = clock
@@ -189,7 +189,7 @@ class ObjectStore:
     def page(self, bucket_name: str, asked: Mapping[str, str]) -> dict[str, Any]:
         """One page of a listing, in name order; names that go on behind `delimiter` are told as prefixes."""
         prefix, delimiter = asked.get("prefix", ""), asked.get("delimiter", "")
-        size = min(int(asked.get("maxResults", LARGEST_PAGE)), self._largest_page)
+        size = min(int(asked.get("maxResults", MAX_PAGE)), self._largest_page)
         after = _read_token(asked["pageToken"]) if "pageToken" in asked else ""
         items: list[dict[str, Any]] = []
         prefixes: list[str] = []

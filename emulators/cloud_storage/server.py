@@ -28,7 +28,7 @@ from msgspec import Struct
 
 from emulators.cloud_storage.faults import Fault, Faults, Link
 from emulators.cloud_storage.handler import make_handler
-from emulators.cloud_storage.objects import LARGEST_PAGE, ObjectStore
+from emulators.cloud_storage.objects import MAX_PAGE, ObjectStore
 
 START_SECONDS = 20.0
 
@@ -41,7 +41,7 @@ class GcsServer:
         *buckets: str,
         latency: float = 0.0,
         rate: float = 0.0,
-        largest_page: int = LARGEST_PAGE,
+        largest_page: int = MAX_PAGE,
         port: int = 0,
     ) -> None:
         """`latency` in seconds for each request, `rate` in bytes a second and direction (0: as fast as it goes)."""

@@ -32,7 +32,7 @@ from native.colour.lab import STEPS, lab_of, lab_of_keys, rgb_of
 from native.jit import Whole, kernel, part
 
 ROUNDS = 10
-LEAST_GAIN = 3.0 * STEPS
+MIN_GAIN = 3.0 * STEPS
 FAR = 2**31 - 1
 _REST_BITS = 9
 
@@ -144,7 +144,7 @@ def _staying(centres: NDArray[np.int32]) -> NDArray[np.int32]:
             gap = min(gap, _distance(centres, j, centres, other))
         for other in range(j + 1, k):
             gap = min(gap, _distance(centres, j, centres, other))
-        radius = max(LEAST_GAIN, (math.sqrt(float(gap)) + LEAST_GAIN) / 2.0)
+        radius = max(MIN_GAIN, (math.sqrt(float(gap)) + MIN_GAIN) / 2.0)
         # One less, lest the rounding of a root decide.
         staying[j] = np.int32(min(radius * radius, float(FAR))) - 1
     return staying
@@ -170,7 +170,7 @@ def _move_points(
         best = np.int32(FAR)
         for j in range(k):
             best = min(best, _distance(lab, i, centres, j))
-        if math.sqrt(float(distance)) - math.sqrt(float(best)) <= LEAST_GAIN:
+        if math.sqrt(float(distance)) - math.sqrt(float(best)) <= MIN_GAIN:
             continue
         choice = 0
         while _distance(lab, i, centres, choice) != best:

@@ -18,8 +18,8 @@ HUES = 360
 BEFORE, AFTER = 14, 16  # a hue reaches from 14 degrees before to 15 after it
 TARGET_CHROMA = 48.0
 WEIGHT_PROPORTION, WEIGHT_ABOVE, WEIGHT_BELOW = 0.7, 0.3, 0.1
-LEAST_CHROMA = 5.0
-LEAST_PROPORTION = 0.01
+MIN_CHROMA = 5.0
+MIN_PROPORTION = 0.01
 FARTHEST, NEAREST = 90, 15  # degrees between chosen hues: tried from the first down to the second
 
 
@@ -46,7 +46,7 @@ def rank(colours: NDArray[np.int64], populations: NDArray[np.int64], desired: in
     count = 0
     for i in range(n):
         proportion = excited[int(np.rint(hues[i])) % HUES]
-        if chromas[i] < LEAST_CHROMA or proportion <= LEAST_PROPORTION:
+        if chromas[i] < MIN_CHROMA or proportion <= MIN_PROPORTION:
             continue
         weight = WEIGHT_BELOW if chromas[i] < TARGET_CHROMA else WEIGHT_ABOVE
         candidates[count] = i

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MOST_PIXELS = 1 << 31
+_MAX_PIXELS = 1 << 31
 
 
 def resize(
@@ -33,7 +33,7 @@ def resize(
     """
     _check(picture)
     rows, columns = picture.shape[:2]
-    if width < 1 or height < 1 or width * height >= _MOST_PIXELS:
+    if width < 1 or height < 1 or width * height >= _MAX_PIXELS:
         raise ValueError(f"a picture of {width} x {height} pixels cannot be made")
     if not 1 <= orientation <= 8:
         raise ValueError(f"orientation must be from 1 to 8, not {orientation}")
@@ -41,9 +41,9 @@ def resize(
     inside = left >= -1 and top >= -1 and left + box_width <= columns + 1 and top + box_height <= rows + 1
     if not (inside and box_width > 0 and box_height > 0):
         raise ValueError(f"the box {box} does not lie in a picture of {columns} x {rows} pixels")
-    from native.resize.resampler import LEAST_ROW_BYTES, resize_into
+    from native.resize.resampler import MIN_ROW_BYTES, resize_into
 
-    missing = -(-LEAST_ROW_BYTES // 3) - columns
+    missing = -(-MIN_ROW_BYTES // 3) - columns
     if missing > 0:  # no weight falls on what is added
         picture = np.pad(picture, ((0, 0), (0, missing), (0, 0)))
     out = np.empty((height, width, 3), np.uint8)

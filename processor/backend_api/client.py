@@ -19,7 +19,7 @@ import httpx
 import msgspec
 import stamina
 
-from contract.decoding import NOT_UNDERSTOOD
+from contract.decoding import DECODE_ERRORS
 from contract.messages.processing import (
     AttemptAnswer,
     AttemptStart,
@@ -179,14 +179,14 @@ def _worth_another_try(error: Exception) -> bool | float:
 def _lease_answer(body: bytes) -> LeaseAnswer | None:
     try:
         return msgspec.json.decode(body, type=LeaseAnswer)
-    except NOT_UNDERSTOOD:
+    except DECODE_ERRORS:
         return None
 
 
 def _decoded(response: httpx.Response, kind: type[Answer]) -> Answer:
     try:
         return msgspec.json.decode(response.content, type=kind)
-    except NOT_UNDERSTOOD as error:
+    except DECODE_ERRORS as error:
         raise BackendRejected(
             f"the backend's answer to {response.request.method} {response.request.url.path} is not "
             f"what this version understands ({error}); {HINTS[VersionMismatch]}"

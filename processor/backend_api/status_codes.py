@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import msgspec
 
-from contract.decoding import NOT_UNDERSTOOD
+from contract.decoding import DECODE_ERRORS
 from processor.errors import (
     BackendDenied,
     BackendRejected,
@@ -19,8 +19,8 @@ from processor.errors import (
     VersionMismatch,
 )
 
-LONGEST_RETRY_AFTER = 20.0
-SHORTEST_RETRY_AFTER = 0.1
+MAX_RETRY_AFTER = 20.0
+MIN_RETRY_AFTER = 0.1
 
 StatusTable = Mapping[int, type[TaskError]]
 
@@ -77,7 +77,7 @@ def retry_after(header: str | None, now: float) -> float | None:
             seconds = parsedate_to_datetime(text).timestamp() - now
         except (ValueError, OverflowError):  # the latter for years of twenty digits
             return None
-    return min(max(seconds, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
+    return min(max(seconds, MIN_RETRY_AFTER), MAX_RETRY_AFTER)
 
 
 class _Explanation(msgspec.Struct):
@@ -92,7 +92,7 @@ def explained(response: httpx.Response) -> str:
     try:
         body = msgspec.json.decode(response.content, type=_Explanation)
         said = body.error or body.detail
-    except NOT_UNDERSTOOD:
+    except DECODE_ERRORS:
         said = ""
     return said[:500] or response.reason_phrase or "no reason given"
 

@@ -24,7 +24,7 @@ FIRST_BYTES = 4096
 """Enough to tell what kind of file it is."""
 
 
-class NotArrived(Exception):
+class DownloadFailed(Exception):
     """The original was asked for as a whole, and its download has failed; that failure says why."""
 
 
@@ -32,7 +32,7 @@ class _NotWanted(Exception):
     """Nobody reads any more: raised into the download, to end it."""
 
 
-class Arriving:
+class DownloadBuffer:
     """A file of about `size` bytes on its way; a `contract.bucket.port.ByteWriter`."""
 
     def __init__(self, size: int) -> None:
@@ -109,11 +109,11 @@ class Arriving:
             return self._file.read(FIRST_BYTES)
 
     def whole(self) -> bytes:
-        """All of it; waits for the end. Raises NotArrived if it failed."""
+        """All of it; waits for the end. Raises DownloadFailed if it failed."""
         with self._change:
             self._wait_until(lambda: False)
             if not self._whole:
-                raise NotArrived("it did not arrive as a whole")
+                raise DownloadFailed("it did not arrive as a whole")
             return self._file.getvalue()
 
     def source(self) -> pyvips.SourceCustom:
@@ -133,11 +133,11 @@ class Arriving:
         return source
 
 
-Original = bytes | Arriving
+Original = bytes | DownloadBuffer
 """A photo's file, here or on its way."""
 
 
-def fill(arriving: Arriving, bucket: Bucket, name: str, limit: int) -> None:
+def fill(arriving: DownloadBuffer, bucket: Bucket, name: str, limit: int) -> None:
     """Download an object into `arriving`, to its end. Raises BucketError."""
     whole = False
     try:
@@ -151,19 +151,19 @@ def fill(arriving: Arriving, bucket: Bucket, name: str, limit: int) -> None:
 
 def beginning_of(data: Original) -> bytes:
     """Enough bytes to tell what kind of file it is."""
-    return data.beginning() if isinstance(data, Arriving) else data
+    return data.beginning() if isinstance(data, DownloadBuffer) else data
 
 
 def whole_of(data: Original) -> bytes:
-    """The whole file; waits for it. Raises NotArrived."""
-    return data.whole() if isinstance(data, Arriving) else data
+    """The whole file; waits for it. Raises DownloadFailed."""
+    return data.whole() if isinstance(data, DownloadBuffer) else data
 
 
 def size_of(data: Original) -> int:
     """The file's size in bytes, as far as it is known."""
-    return data.size if isinstance(data, Arriving) else len(data)
+    return data.size if isinstance(data, DownloadBuffer) else len(data)
 
 
 def waited_for(data: Original) -> float:
     """Seconds that readers have waited for its bytes so far."""
-    return data.waited if isinstance(data, Arriving) else 0.0
+    return data.waited if isinstance(data, DownloadBuffer) else 0.0

@@ -7,14 +7,14 @@ from processor.codecs.vips import box_shrink, in_memory, pi_heif, pyvips
 _BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 
 
-class HeifTrouble(Exception):
+class HeifError(Exception):
     """The file cannot be decoded; the message is libheif's own, in one line."""
 
 
 def decode_heic(data: bytes, shrink: int) -> pyvips.Image:
     """The primary picture of `data` at 1/`shrink`: 8 bits a sample, upright by libheif, with its profile.
 
-    HEVC has no smaller decode: the whole picture is in memory for a moment. Raises HeifTrouble.
+    HEVC has no smaller decode: the whole picture is in memory for a moment. Raises HeifError.
     """
     try:
         # libheif owns the pixels, and `data` of the result does not keep them: `heif` must outlive their use.
@@ -24,10 +24,10 @@ def decode_heic(data: bytes, shrink: int) -> pyvips.Image:
         profile = heif.info.get("icc_profile")
     # pi_heif passes on whatever libheif reports, as one of these.
     except (ValueError, RuntimeError, OSError, SyntaxError, EOFError, IndexError) as error:
-        raise HeifTrouble(" ".join(str(error).split()) or type(error).__name__) from error
+        raise HeifError(" ".join(str(error).split()) or type(error).__name__) from error
     bands = _BANDS.get(mode)
     if bands is None:
-        raise HeifTrouble(f"the sample layout {mode} is unknown")
+        raise HeifError(f"the sample layout {mode} is unknown")
     if stride != width * bands:  # rows may be padded
         rows = pyvips.Image.new_from_memory(pixels, stride, height, 1, "uchar")
         pixels = rows.crop(0, 0, width * bands, height).write_to_memory()

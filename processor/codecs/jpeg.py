@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from processor.render.header import Header
 
-MOST_SCANS = 100
+MAX_SCANS = 100
 """As many as libvips takes of a progressive file, where this decoder knows no limit; encoders write ten."""
 _SCAN = b"\xff\xda"
 """The marker before each scan (ITU-T T.81, table B.1); in entropy-coded data it cannot occur."""
@@ -31,7 +31,7 @@ def decode_plain(data: bytes, header: Header, shrink: int) -> NDArray[np.uint8] 
     """
     if header.loader != "jpeg" or header.bands not in (1, 3) or header.bits != 8:
         return None
-    if header.progressive and data.count(_SCAN) > MOST_SCANS:  # each may be a pass over the whole picture
+    if header.progressive and data.count(_SCAN) > MAX_SCANS:  # each may be a pass over the whole picture
         return None
     height, width = -(-header.height // shrink), -(-header.width // shrink)
     try:

@@ -28,12 +28,12 @@ _LOOKUP_TAGS = (b"A2B0", b"A2B1", b"A2B2", b"D2B0", b"D2B1", b"D2B2")
 _PARAMETERS = (1, 3, 4, 5, 7)
 """How many numbers each of the five kinds of parametric curve has (ICC.1:2022, table 68)."""
 
-_LONGEST_TAG = 12 + 2 * 65536
+_MAX_TAG = 12 + 2 * 65536
 """Bytes; the longest curve that is read has as many."""
 
 PROFILES_KEPT = 16
 """How many photos' profiles are remembered: one camera writes the same one into each."""
-LONGEST_KEPT = 1 << 19
+MAX_SAVED = 1 << 19
 """Bytes of a profile that is remembered; one that can be read here has no need of more, but may be a hundred times as
 large."""
 
@@ -58,7 +58,7 @@ def matrix_profile(profile: bytes) -> MatrixProfile | None:
 
 def is_srgb(profile: bytes) -> bool:
     """Whether `profile` describes sRGB by a matrix and curves; False for whatever cannot be read."""
-    return _is_srgb(profile) if len(profile) <= LONGEST_KEPT else _is_srgb.__wrapped__(profile)
+    return _is_srgb(profile) if len(profile) <= MAX_SAVED else _is_srgb.__wrapped__(profile)
 
 
 @lru_cache(PROFILES_KEPT)
@@ -101,7 +101,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     for index in range(count):
         signature, offset, size = struct.unpack(">4sII", profile[132 + 12 * index : 144 + 12 * index])
-        found[signature] = profile[offset : offset + min(size, _LONGEST_TAG)]
+        found[signature] = profile[offset : offset + min(size, _MAX_TAG)]
     return found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import native
 from contract.colour.srgb import to_light
-from processor.colour.icc import LONGEST_KEPT, PROFILES_KEPT, SRGB_COLUMNS, matrix_profile
+from processor.colour.icc import MAX_SAVED, PROFILES_KEPT, SRGB_COLUMNS, matrix_profile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ def by_matrix(pixels: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8] | 
 
 def conversion_of(profile: bytes) -> Conversion | None:
     """What makes sRGB of pixels with this profile; None if it is not a matrix and curves."""
-    tables = _tables(profile) if len(profile) <= LONGEST_KEPT else _tables.__wrapped__(profile)
+    tables = _tables(profile) if len(profile) <= MAX_SAVED else _tables.__wrapped__(profile)
     return None if tables is None else lambda pixels: native.recolour(pixels, *tables)
 
 

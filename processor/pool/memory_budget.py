@@ -17,7 +17,7 @@ loaded; the rest is for compiled kernels and for what the allocator keeps betwee
 ORIGINAL_LIMIT_BYTES = 64 * 1024 * 1024
 """The largest original that a task reads: twice what an upload may have, for those that came another way."""
 
-LEAST_RENDER_BYTES = 64 * 1024 * 1024
+MIN_RENDER_BYTES = 64 * 1024 * 1024
 
 
 class BeyondBudget(ValueError):
@@ -29,7 +29,7 @@ class BeyondBudget(ValueError):
         self.total = total
 
 
-class Grant:
+class MemoryReservation:
     """Bytes that were taken; giving them back twice counts once."""
 
     def __init__(self, budget: MemoryBudget, size: int) -> None:
@@ -51,7 +51,7 @@ class MemoryBudget:
         self.free = total
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    async def take(self, size: int) -> Grant:
+    async def take(self, size: int) -> MemoryReservation:
         """Wait until `size` bytes are free and everyone who came earlier has been served.
 
         Raises BeyondBudget at once when that can never be, ValueError for a negative size.
@@ -62,7 +62,7 @@ class MemoryBudget:
             raise BeyondBudget(size, self.total)
         if not self._waiting and size <= self.free:
             self.free -= size
-            return Grant(self, size)
+            return MemoryReservation(self, size)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (size, turn)
         self._waiting.append(entry)
@@ -75,7 +75,7 @@ class MemoryBudget:
                 self._waiting.remove(entry)
                 self._serve()  # it may have stood before others for whom there is room
             raise
-        return Grant(self, size)
+        return MemoryReservation(self, size)
 
     def _give_back(self, size: int) -> None:
         self.free += size
@@ -104,4 +104,4 @@ def shares_of(memory_limit: int) -> Shares:
     """The shares in a process that may use `memory_limit` bytes; at least one original and a small picture."""
     room = max(0, memory_limit - PROCESS_BASE_BYTES)
     originals = max(ORIGINAL_LIMIT_BYTES, room // 8)
-    return Shares(originals, max(LEAST_RENDER_BYTES, room - originals))
+    return Shares(originals, max(MIN_RENDER_BYTES, room - originals))

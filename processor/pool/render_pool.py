@@ -16,8 +16,8 @@ from contract.bucket.port import BucketUnavailable
 from contract.messages.processing import Device, Focus
 from contract.recipes import DEFAULT_FRAMING
 from processor.errors import RenderOverdue, printable_name
-from processor.pool.memory_budget import BeyondBudget, Grant, MemoryBudget, Shares
-from processor.pool.sandbox import ChildSettings, render_in_child, too_much_memory
+from processor.pool.memory_budget import BeyondBudget, MemoryBudget, MemoryReservation, Shares
+from processor.pool.sandbox import SandboxSettings, render_in_child, too_much_memory
 from processor.render.limits import DEFAULT_LIMITS, Limits
 from processor.task.timings import Stopwatch
 
@@ -37,16 +37,16 @@ Value = TypeVar("Value")
 def estimated_bytes(data: Original, devices: tuple[Device, ...], name: str, limits: Limits = DEFAULT_LIMITS) -> int:
     """The memory that rendering takes beside the original's bytes. Raises RenderError for a header that is
     bad or promises more pixels than `limits`."""
-    from processor.codecs.download_buffer import Arriving, size_of
+    from processor.codecs.download_buffer import DownloadBuffer, size_of
     from processor.pool.memory_estimate import PIPELINE_BYTES
     from processor.render.decode import estimate_bytes, read_header
 
     header, size = read_header(data, name, limits), size_of(data)
-    streamed = PIPELINE_BYTES if isinstance(data, Arriving) else 0
+    streamed = PIPELINE_BYTES if isinstance(data, DownloadBuffer) else 0
     return max(0, estimate_bytes(header, devices, size) + streamed - size)
 
 
-class Renderer:
+class RenderPool:
     """The threads and budgets of one task; `close` ends the threads."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Renderer:
         *,
         threads: int,
         shares: Shares,
-        child: ChildSettings | None = None,
+        child: SandboxSettings | None = None,
         limits: Limits = DEFAULT_LIMITS,
         render_seconds: float = RENDER_SECONDS,
     ) -> None:
@@ -62,7 +62,7 @@ class Renderer:
         self.threads = threads
         self.originals = MemoryBudget(shares.originals)
         self.rendering = MemoryBudget(shares.rendering)
-        self._child = child or ChildSettings(memory_bytes=shares.rendering, limits=limits)
+        self._child = child or SandboxSettings(memory_bytes=shares.rendering, limits=limits)
         # One more than there are threads: its attempt is announced while the others still render.
         self._slots = asyncio.Semaphore(threads + 1)
         self._render_pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
@@ -134,7 +134,7 @@ class Renderer:
 
     async def _in_thread(
         self,
-        grant: Grant,
+        grant: MemoryReservation,
         data: Original,
         devices: tuple[Device, ...],
         name: str,

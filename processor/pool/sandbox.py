@@ -2,7 +2,7 @@
 
 `render_in_child` runs in the task; `python -m processor.pool.sandbox` is the child. One message goes each way, in
 MessagePack over the child's standard input and output. A photo that the child refuses is a failure like any other;
-only the death of the child - by a signal, by an exit code, by being overdue, by babbling - is ChildDied, a strike.
+only the death of the child - by a signal, by an exit code, by being overdue, by babbling - is SandboxDied, a strike.
 
 The child never sees the backend's token, limits its own CPU time and memory before it
 looks at the bytes, and ends itself when the task is gone.
@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from contract.decoding import NOT_UNDERSTOOD
+from contract.decoding import DECODE_ERRORS
 from contract.messages.processing import Device, Focus
 from contract.recipes import DEFAULT_FRAMING
-from processor.errors import ChildDied, RenderError, TooMuchMemory, printable_name
+from processor.errors import RenderError, SandboxDied, TooMuchMemory, printable_name
 from processor.render.limits import DEFAULT_LIMITS, Limits
 from processor.settings import MEBIBYTE
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LARGEST_ANSWER_BYTES = 256 * MEBIBYTE
+MAX_ANSWER_BYTES = 256 * MEBIBYTE
 KEPT_STDERR_BYTES = 4096
-LEAST_CHILD_MEMORY = 512 * MEBIBYTE
+MIN_CHILD_MEMORY = 512 * MEBIBYTE
 """Below this the libraries alone may not load, which would be a strike against an innocent photo."""
 _SECRETS = ("BACKEND_AUTH_TOKEN",)
 
 
-class ChildSettings(Struct, frozen=True, kw_only=True):
+class SandboxSettings(Struct, frozen=True, kw_only=True):
     """How the child is run: its command, seconds of CPU and of wall time, bytes of memory, pixels of a picture."""
 
     command: tuple[str, ...] = (sys.executable, "-m", "processor.pool.sandbox")
@@ -52,7 +52,7 @@ class ChildSettings(Struct, frozen=True, kw_only=True):
     limits: Limits = DEFAULT_LIMITS
 
 
-class ChildRequest(Struct, frozen=True, kw_only=True):
+class SandboxRequest(Struct, frozen=True, kw_only=True):
     """What the child is to render; `cpu_seconds` is its limit."""
 
     name: str
@@ -73,7 +73,7 @@ class Refusal(Struct, frozen=True, kw_only=True):
     advice: str = ""
 
 
-class ChildAnswer(Struct, frozen=True, kw_only=True):
+class SandboxResponse(Struct, frozen=True, kw_only=True):
     """Either a refusal or the encoded RenderedImage."""
 
     refusal: Refusal | None = None
@@ -84,22 +84,22 @@ async def render_in_child(
     data: bytes,
     devices: tuple[Device, ...],
     name: str,
-    child: ChildSettings,
+    child: SandboxSettings,
     focus: Focus | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> RenderedImage:
     """Render one image in a process of its own.
 
-    Raises ChildDied if the process did not end in order, and the RenderError that it reports.
+    Raises SandboxDied if the process did not end in order, and the RenderError that it reports.
     The process has ended when this returns, also when it is cancelled.
     """
     shown = printable_name(name)
-    request = ChildRequest(
+    request = SandboxRequest(
         name=name,
         devices=devices,
         data=data,
         cpu_seconds=child.cpu_seconds,
-        memory_bytes=max(child.memory_bytes, LEAST_CHILD_MEMORY),
+        memory_bytes=max(child.memory_bytes, MIN_CHILD_MEMORY),
         parent_pid=os.getpid(),
         limits=child.limits,
         focus=focus,
@@ -112,7 +112,7 @@ async def render_in_child(
         env={key: value for key, value in environ.items() if key not in _SECRETS},
         start_new_session=True,  # a Ctrl-C on the terminal is for the task, which then decides
     )
-    answering = asyncio.create_task(_all_of(process.stdout, LARGEST_ANSWER_BYTES))
+    answering = asyncio.create_task(_all_of(process.stdout, MAX_ANSWER_BYTES))
     saying = asyncio.create_task(_end_of(process.stderr, KEPT_STDERR_BYTES))
     sending = asyncio.create_task(_send(process.stdin, msgspec.msgpack.encode(request)))
     try:
@@ -120,7 +120,7 @@ async def render_in_child(
             answer, said, _ = await asyncio.gather(answering, saying, sending)
             code = await process.wait()
     except TimeoutError:
-        raise ChildDied(f"{shown} could not be rendered within {child.wall_seconds:g} seconds, even alone.") from None
+        raise SandboxDied(f"{shown} could not be rendered within {child.wall_seconds:g} seconds, even alone.") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -134,7 +134,7 @@ async def render_in_child(
     if said:
         log.info("The child that rendered %s said: %s", shown, said.decode(errors="replace").strip())
     if code != 0:
-        raise ChildDied(f"Rendering {shown} ended its own process ({_how(code)}).")
+        raise SandboxDied(f"Rendering {shown} ended its own process ({_how(code)}).")
     return _read_answer(answer, name)
 
 
@@ -152,11 +152,11 @@ def _read_answer(answer: bytes, name: str) -> RenderedImage:
     from processor.render.pipeline import RenderedImage
 
     try:
-        decoded = msgspec.msgpack.decode(answer, type=ChildAnswer)
+        decoded = msgspec.msgpack.decode(answer, type=SandboxResponse)
         if decoded.refusal is None:
             return msgspec.msgpack.decode(decoded.rendered, type=RenderedImage)
-    except NOT_UNDERSTOOD as error:
-        raise ChildDied(f"Rendering {printable_name(name)} ended without a usable answer ({error}).") from error
+    except DECODE_ERRORS as error:
+        raise SandboxDied(f"Rendering {printable_name(name)} ended without a usable answer ({error}).") from error
     kind = getattr(errors, decoded.refusal.kind, RenderError)
     if not (isinstance(kind, type) and issubclass(kind, RenderError)):
         kind = RenderError
@@ -170,7 +170,7 @@ async def _all_of(stream: asyncio.StreamReader | None, limit: int) -> bytes:
     while piece := await stream.read(1 << 16):
         size += len(piece)
         if size > limit:
-            raise ChildDied(f"Rendering gave an answer of more than {limit:,} bytes.")
+            raise SandboxDied(f"Rendering gave an answer of more than {limit:,} bytes.")
         pieces.append(piece)
     return b"".join(pieces)
 
@@ -204,7 +204,7 @@ def _limit(cpu_seconds: int, memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
-def answer_to(request: ChildRequest) -> ChildAnswer:
+def answer_to(request: SandboxRequest) -> SandboxResponse:
     """What the child does: a picture or the reason why there is none."""
     from processor.render.decode import estimate_bytes, read_header
     from processor.render.pipeline import render_image
@@ -217,8 +217,8 @@ def answer_to(request: ChildRequest) -> ChildAnswer:
         render = partial(render_image, framing=DEFAULT_FRAMING, focus=request.focus)
         rendered = render(request.data, request.devices, name=request.name, limits=request.limits)
     except RenderError as error:
-        return ChildAnswer(refusal=Refusal(kind=type(error).__name__, reason=error.reason, advice=error.advice))
-    return ChildAnswer(rendered=msgspec.msgpack.encode(rendered))
+        return SandboxResponse(refusal=Refusal(kind=type(error).__name__, reason=error.reason, advice=error.advice))
+    return SandboxResponse(rendered=msgspec.msgpack.encode(rendered))
 
 
 def too_much_memory(name: str, needed: int, available: int) -> TooMuchMemory:
@@ -238,7 +238,7 @@ def main() -> int:
     # What a library prints must not get into the answer: it goes where errors go.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=ChildRequest)
+    request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=SandboxRequest)
     watch_parent(request.parent_pid)
     _limit(request.cpu_seconds, request.memory_bytes)
     with answers:

@@ -12,7 +12,7 @@ from processor.render.geometry import Box, box_to_stored, crop_around, place, sc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from processor.render.decoded_image import Base
+    from processor.render.decoded_image import DecodedImage
     from processor.render.header import Header
 
 
@@ -20,7 +20,7 @@ Rgb = tuple[int, int, int]
 
 
 def cut(
-    base: Base,
+    base: DecodedImage,
     header: Header,
     width: int,
     height: int,
@@ -46,7 +46,7 @@ def cut(
     return screen
 
 
-def _shown(base: Base, header: Header, box: Box, width: int, height: int) -> NDArray[np.uint8]:
+def _shown(base: DecodedImage, header: Header, box: Box, width: int, height: int) -> NDArray[np.uint8]:
     stored = box_to_stored(box, header.upright_width, header.upright_height, header.orientation)
     placed = scale_box(stored, base.scale_x, base.scale_y)
     across, down = upright_size(width, height, header.orientation)

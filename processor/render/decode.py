@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from processor.codecs.download_buffer import Arriving, Original, whole_of
-from processor.codecs.heif import HeifTrouble, decode_heic
+from processor.codecs.download_buffer import DownloadBuffer, Original, whole_of
+from processor.codecs.heif import HeifError, decode_heic
 from processor.codecs.jpeg import decode_plain
 from processor.codecs.vips import box_shrink, image_of, in_memory, pixels_of, pyvips
 from processor.colour.code_points import code_points, to_sdr
@@ -21,7 +21,7 @@ from processor.colour.matrix import by_matrix, conversion_of
 from processor.colour.srgb import split_alpha, to_srgb
 from processor.errors import BrokenPixels
 from processor.pool.memory_estimate import estimate_bytes
-from processor.render.decoded_image import Base
+from processor.render.decoded_image import DecodedImage
 from processor.render.file_types import Container
 from processor.render.header import PROFILE, RESEND, Header, condense, open_lazily, read_header
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKGROUND",
-    "Base",
+    "DecodedImage",
     "Header",
     "decode",
     "estimate_bytes",
@@ -41,7 +41,7 @@ BACKGROUND = (255, 255, 255)
 """What shows through where a picture is transparent: white, like the paper that most cut-outs are made for."""
 
 
-def decode(data: Original, header: Header, shrink: int, name: str) -> Base:
+def decode(data: Original, header: Header, shrink: int, name: str) -> DecodedImage:
     """Decode once, at 1/`shrink` (1, 2, 4 or 8) of the stored size.
 
     JPEG and WebP shrink while they decode; of the other formats each `shrink` x `shrink` square is
@@ -50,7 +50,7 @@ def decode(data: Original, header: Header, shrink: int, name: str) -> Base:
     try:
         plain = None if _comes_still(data, header, shrink) else decode_plain(whole_of(data), header, shrink)
         if plain is not None:
-            return Base(_plain_colours(plain, header, name), None, 1 / shrink, 1 / shrink)
+            return DecodedImage(_plain_colours(plain, header, name), None, 1 / shrink, 1 / shrink)
         image = _open(data, header, shrink)
         colour, alpha = split_alpha(image)
         if alpha is None:
@@ -60,7 +60,7 @@ def decode(data: Original, header: Header, shrink: int, name: str) -> Base:
         both = in_memory(colour.bandjoin(alpha))
         flat = both.copy(interpretation="srgb").flatten(background=list(BACKGROUND))
         return _base(pixels_of(flat), pixels_of(both[3])[:, :, 0], image, header, shrink)
-    except (pyvips.Error, HeifTrouble) as error:
+    except (pyvips.Error, HeifError) as error:
         raise BrokenPixels(name, f"is damaged or cut off ({condense(error)})", RESEND) from error
 
 
@@ -69,7 +69,7 @@ def _comes_still(data: Original, header: Header, shrink: int) -> bool:
 
     Not where a shrunk side of a JPEG is rounded: libvips rounds down and the plain decoder up.
     """
-    streamed = isinstance(data, Arriving) and not data.arrived
+    streamed = isinstance(data, DownloadBuffer) and not data.arrived
     return streamed and (header.loader != "jpeg" or (header.width % shrink == 0 and header.height % shrink == 0))
 
 
@@ -117,8 +117,8 @@ def _open(data: Original, header: Header, shrink: int) -> pyvips.Image:
 
 def _base(
     pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, opened: pyvips.Image, header: Header, shrink: int
-) -> Base:
+) -> DecodedImage:
     scale_x = scale_y = 1 / shrink
     if header.loader == "webp":  # its decoder rounds to whole pixels and stretches by the difference
         scale_x, scale_y = opened.width / header.width, opened.height / header.height
-    return Base(pixels, alpha, scale_x, scale_y)
+    return DecodedImage(pixels, alpha, scale_x, scale_y)

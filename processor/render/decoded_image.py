@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LEAST_RATIO = 1.4
+MIN_RATIO = 1.4
 """A picture is cut from a halved copy if that still has so many pixels for each of its own, in both directions.
 The filter then leaves out most of what averaging has blurred. SSIM to a full decode and one Lanczos 3, over 28 photos
 of 8 MP and more, medians (worst) of the 800 x 480 pictures: 0.9990 (0.990), where the whole base gives 0.9994 (0.999)
@@ -19,7 +19,7 @@ and costs two to three times as much; the largest screen, always cut from the ba
 (worst 0.972)."""
 
 
-class Base:
+class DecodedImage:
     """`pixels`: sRGB, uint8 of shape (h, w, 3), still in *stored* orientation. `alpha`: uint8 (h, w), or None.
 
     `scale_x` and `scale_y`: base pixels per stored pixel. Used by one thread at a time: halves are made when needed.
@@ -40,7 +40,7 @@ class Base:
         The second is 1, 2, 4, ...; an odd last row or column of a level is left out in the next.
         """
         level = 0
-        while ratio / 2 ** (level + 1) >= LEAST_RATIO and min(self._halves[level].shape[:2]) >= 2:
+        while ratio / 2 ** (level + 1) >= MIN_RATIO and min(self._halves[level].shape[:2]) >= 2:
             level += 1
             if level == len(self._halves):
                 self._halves.append(native.halve(self._halves[-1]))

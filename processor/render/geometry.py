@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 SHRINKS = (8, 4, 2, 1)
 """The factors at which JPEG decoders can leave out detail (DCT scaling), largest first."""
 
-LARGEST_CUT = 0.5
+MAX_CUT = 0.5
 """The share of a photo that framing by focus cuts off at most; what would lose more is fitted whole."""
 
 PROXY_SIDE = 256
@@ -117,13 +117,13 @@ def place(
     """How a photo of `width` x `height` upright pixels is shown on a screen of the target's size.
 
     Without a focus: the middle, cut to the screen's shape. With one: cut around it, unless that would
-    lose more than `LARGEST_CUT` of the photo, which is then shown whole.
+    lose more than `MAX_CUT` of the photo, which is then shown whole.
     """
     whole = Placement(Box(0.0, 0.0, float(width), float(height)), 0, 0, target_width, target_height)
     if focus is None:
         return replace(whole, box=cover_crop(width, height, target_width, target_height))
     box = crop_around(width, height, target_width, target_height, focus)
-    if box.width * box.height >= (1 - LARGEST_CUT) * width * height:
+    if box.width * box.height >= (1 - MAX_CUT) * width * height:
         return replace(whole, box=box)
     scale = min(target_width / width, target_height / height)
     shown_width = min(max(round(width * scale), 1), target_width)

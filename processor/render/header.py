@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from processor.codecs.download_buffer import Arriving, Original, beginning_of, whole_of
+from processor.codecs.download_buffer import DownloadBuffer, Original, beginning_of, whole_of
 from processor.codecs.vips import pyvips
 from processor.errors import BrokenPixels, NotAllowed, NotAnImage, TooManyPixels
 from processor.render.file_types import Container, container_of, refused_kind
@@ -78,7 +78,7 @@ def open_lazily(data: Original, container: Container, *, shrink: int = 1, page: 
     pixels are errors, both here and during the pass. JPEG and PNG need not be all there yet.
     """
     how = {"access": "sequential", "fail_on": "error"}
-    if isinstance(data, Arriving) and not data.arrived:
+    if isinstance(data, DownloadBuffer) and not data.arrived:
         if container == "jpeg":
             return pyvips.Image.jpegload_source(data.source(), shrink=shrink, **how)
         if container == "png":

@@ -17,7 +17,7 @@ import numpy as np
 import native
 from contract.colour.palettes import PALETTE_COLOURS, palette_of
 from contract.messages.processing import Histogram, Palette
-from processor.render.decoded_image import Base
+from processor.render.decoded_image import DecodedImage
 from processor.render.geometry import PROXY_SIDE, upright_size
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def proxy_scale(width: int, height: int) -> float:
     return min(1.0, PROXY_SIDE / max(width, height))
 
 
-def small_picture(base: Base, orientation: int = 1) -> NDArray[np.uint8]:
+def small_picture(base: DecodedImage, orientation: int = 1) -> NDArray[np.uint8]:
     """The proxy: the upright photo with a longest side of at most `PROXY_SIDE`, uint8 of shape (h, w, 3).
 
     `orientation` is the EXIF value of how the base lies.
@@ -47,7 +47,7 @@ def small_picture(base: Base, orientation: int = 1) -> NDArray[np.uint8]:
     return native.resize(pixels, *small, orientation=orientation)
 
 
-def proxy_pixels(base: Base, small: NDArray[np.uint8] | None = None, orientation: int = 1) -> NDArray[np.uint8]:
+def proxy_pixels(base: DecodedImage, small: NDArray[np.uint8] | None = None, orientation: int = 1) -> NDArray[np.uint8]:
     """The pixels that count, as an array of shape (n, 3), uint8, sRGB; n is at least 1.
 
     Where the photo has transparency only its opaque pixels count, unless there are none at all. `small` is
@@ -56,7 +56,7 @@ def proxy_pixels(base: Base, small: NDArray[np.uint8] | None = None, orientation
     colours = (small_picture(base, orientation) if small is None else small).reshape(-1, 3)
     if base.alpha is None:
         return colours
-    grey = Base(np.repeat(base.alpha[:, :, np.newaxis], 3, axis=2), None, base.scale_x, base.scale_y)
+    grey = DecodedImage(np.repeat(base.alpha[:, :, np.newaxis], 3, axis=2), None, base.scale_x, base.scale_y)
     opaque = small_picture(grey, orientation)[:, :, 0].reshape(-1) == 255
     return colours[opaque] if opaque.any() else colours
 

@@ -10,8 +10,8 @@ DRAIN_SECONDS = 6.0
 """After a stop signal: Cloud Run kills 10 seconds after SIGTERM, and handing back takes its time as well."""
 HAND_BACK_SECONDS = 2.0
 DRY_SECONDS = 0.3
-MOST_PASSING_FAULTS = 6
-LARGEST_CLAIM = 50
+MAX_TRANSIENT_ERRORS = 6
+MAX_CLAIM = 50
 """The most images that one claim may ask for."""
 
 
@@ -21,7 +21,7 @@ def claim_room(under_way: int, threads: int) -> int:
     Few at a time, because what this task holds is kept from idle ones.
     """
     room = 2 * threads + 4 - under_way
-    return min(room, 2 * threads, LARGEST_CLAIM) if room >= min(threads, 4) else 0
+    return min(room, 2 * threads, MAX_CLAIM) if room >= min(threads, 4) else 0
 
 
 def claiming_ends_before(timeout_seconds: float) -> float:

@@ -34,17 +34,17 @@ from processor.backend_api.client import BackendClient
 from processor.backend_api.status_codes import blames_the_request
 from processor.errors import (
     BackendRejected,
-    ChildDied,
     ImageGone,
     LeaseLost,
     ProcessorError,
     RenderError,
     RenderOverdue,
+    SandboxDied,
     is_fault_of_the_machine,
     printable_name,
 )
 from processor.pool.memory_budget import ORIGINAL_LIMIT_BYTES
-from processor.pool.render_pool import Renderer
+from processor.pool.render_pool import RenderPool
 from processor.settings import Settings
 from processor.task.leases import LeaseKeeper
 from processor.task.reporter import Reporter
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LONGEST_SENTENCE = 2000
+MAX_SENTENCE = 2000
 
 
 class Outcome(Enum):
@@ -82,7 +82,7 @@ class ImageWork:
         client: BackendClient,
         keeper: LeaseKeeper,
         reporter: Reporter,
-        renderer: Renderer,
+        renderer: RenderPool,
         settings: Settings,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -107,7 +107,7 @@ class ImageWork:
             # Not handed back: its attempt stays open, and so the next one is a suspect's.
             log.error("%s (image %s) is dropped: %s", shown, image.id, error)
             outcome = Outcome.OVERDUE
-        except ChildDied as error:
+        except SandboxDied as error:
             outcome = await self._fail(image, str(error), strike=True)
         except RenderError as error:
             outcome = await self._fail(image, str(error))
@@ -208,7 +208,7 @@ class ImageWork:
         if not self._keeper.holds(image.lease):
             return Outcome.DROPPED
         self._keeper.settling(image.lease)
-        failure = Failure(error=sentence[:LONGEST_SENTENCE], attempt=image.attempt, lease=image.lease, strike=strike)
+        failure = Failure(error=sentence[:MAX_SENTENCE], attempt=image.attempt, lease=image.lease, strike=strike)
         try:
             await self._client.fail(image.id, failure)
         except (LeaseLost, ImageGone) as error:

@@ -19,13 +19,13 @@ from processor.errors import BackendUnavailable
 
 log = logging.getLogger(__name__)
 
-SHORTEST_INTERVAL = 0.05
-SHORTEST_ASKING = 0.2
+MIN_INTERVAL = 0.05
+MIN_ASKING = 0.2
 
 
 def renew_interval(lease_seconds: float, renew_seconds: float) -> float:
     """How long to wait between renewals: as asked, but never longer than a third of the lease."""
-    return max(SHORTEST_INTERVAL, min(renew_seconds, lease_seconds / 3))
+    return max(MIN_INTERVAL, min(renew_seconds, lease_seconds / 3))
 
 
 @dataclass
@@ -91,7 +91,7 @@ class LeaseKeeper:
         asking, so that there is time to ask once more."""
         asked_at = self._monotonic()
         try:
-            within = max(SHORTEST_ASKING, self._interval)
+            within = max(MIN_ASKING, self._interval)
             answer = await self._client.renew(LeaseList(leases=self.tokens()[:500]), within=within)
         except BackendUnavailable as error:
             log.warning("Leases could not be renewed: %s", error)

@@ -19,13 +19,13 @@ from contract.bucket.port import Bucket, BucketError
 from contract.messages.processing import ClaimAnswer, ClaimedImage, Device, LeaseList
 from processor.backend_api.client import BackendClient
 from processor.errors import ProcessorError, RenderOverdue, TooManyFailures
-from processor.pool.render_pool import Renderer
+from processor.pool.render_pool import RenderPool
 from processor.settings import Settings
 from processor.task.claim_policy import (
     DRAIN_SECONDS,
     DRY_SECONDS,
     HAND_BACK_SECONDS,
-    MOST_PASSING_FAULTS,
+    MAX_TRANSIENT_ERRORS,
     claim_request,
     claim_room,
     claiming_ends_before,
@@ -47,7 +47,7 @@ class Task:
         *,
         bucket: Bucket,
         client: BackendClient,
-        renderer: Renderer,
+        renderer: RenderPool,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         new_id: Callable[[], str] = lambda: secrets.token_hex(16),
@@ -192,7 +192,7 @@ class Task:
             return
         self._passing_faults += 1
         self._quiet_until = self._monotonic() + pause_after(self._passing_faults)
-        if self._passing_faults >= MOST_PASSING_FAULTS:
+        if self._passing_faults >= MAX_TRANSIENT_ERRORS:
             raise TooManyFailures(
                 f"{self._passing_faults} images in a row had to be handed back; the lines above say why"
             )

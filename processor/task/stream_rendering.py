@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from contract.bucket.port import Bucket, BucketUnavailable
 from processor.errors import RenderError
 from processor.pool.memory_budget import ORIGINAL_LIMIT_BYTES
-from processor.pool.render_pool import Renderer
+from processor.pool.render_pool import RenderPool
 
 if TYPE_CHECKING:
     from processor.codecs.download_buffer import Original
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 async def render_streaming(
     bucket: Bucket,
-    renderer: Renderer,
+    renderer: RenderPool,
     source: str,
     size: int,
     render: Callable[[Original], Awaitable[RenderedImage]],
@@ -31,17 +31,17 @@ async def render_streaming(
     None if it broke off or arrived damaged on the way: whatever was made of it is thrown away, and it is to be
     fetched again. Raises the BucketError of a download that never began, and what `render` raises over a whole file.
     """
-    from processor.codecs.download_buffer import Arriving, NotArrived, fill
+    from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed, fill
 
-    arriving = Arriving(size)
+    arriving = DownloadBuffer(size)
     # Begun before anybody reads: its thread is taken first, so those that wait for its bytes cannot hold it up.
     downloading = asyncio.create_task(renderer.io(fill, arriving, bucket, source, ORIGINAL_LIMIT_BYTES))
     # Also where it takes too long, and nobody waits for its thread any more: readers must not wait either.
     downloading.add_done_callback(lambda _: arriving.end(whole=False))
     try:
         try:
-            made: RenderedImage | RenderError | NotArrived = await render(arriving)
-        except (RenderError, NotArrived) as error:
+            made: RenderedImage | RenderError | DownloadFailed = await render(arriving)
+        except (RenderError, DownloadFailed) as error:
             made = error  # perhaps of a file that only seemed to end here
         try:
             await downloading

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectConflict, uri_of
 from contract.recipes import recipe, thumbnail_recipe
-from processor.pool.render_pool import Renderer
+from processor.pool.render_pool import RenderPool
 from processor.task.results import Stored
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-async def store(bucket: Bucket, renderer: Renderer, image_id: str, rendered: RenderedImage) -> Stored:
+async def store(bucket: Bucket, renderer: RenderPool, image_id: str, rendered: RenderedImage) -> Stored:
     """Write every picture; their URIs, by device key, and the thumbnail's.
 
     Raises the BucketError of the first that could not be written, once every other write has ended.
@@ -43,7 +43,7 @@ async def store(bucket: Bucket, renderer: Renderer, image_id: str, rendered: Ren
     return Stored(variants=dict(zip(keys, uris[:-1], strict=True)), thumbnail=uris[-1])
 
 
-async def _save(bucket: Bucket, renderer: Renderer, name_with: Callable[[str], str], data: bytes) -> str:
+async def _save(bucket: Bucket, renderer: RenderPool, name_with: Callable[[str], str], data: bytes) -> str:
     """Write one picture; where other bytes have its name, under a name with its checksum."""
     name = name_with("")
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from slideshow.errors import CommandFailed, Refused
+from slideshow.errors import CommandFailed, RequestRejected
 
 if TYPE_CHECKING:
     from slideshow.client.http import Client
@@ -47,10 +47,12 @@ class Access:
         with Client(url) as client:
             try:
                 client.log_in(self._password(client))
-            except Refused as refusal:
+            except RequestRejected as refusal:
                 if refusal.status != _FORBIDDEN:
                     raise
-                raise Refused(f"{url}: {refusal.message}; give the right one with --password-file", 403) from refusal
+                raise RequestRejected(
+                    f"{url}: {refusal.message}; give the right one with --password-file", 403
+                ) from refusal
             yield client
 
     def _password(self, client: Client) -> str:

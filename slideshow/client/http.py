@@ -12,7 +12,7 @@ import click
 import httpx
 import msgspec
 
-from contract.decoding import NOT_UNDERSTOOD
+from contract.decoding import DECODE_ERRORS
 from contract.messages.admin import (
     FlushAnswer,
     ImageInfo,
@@ -26,7 +26,7 @@ from contract.messages.admin import (
     UploadedImage,
 )
 from contract.messages.devices import DeviceBody, DeviceList, DeviceSaved
-from slideshow.errors import Refused, Unreachable
+from slideshow.errors import RequestRejected, Unreachable
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 """The longest silence: of the network while a file is sent, and of the backend until it answers."""
 TRIES = 4
-LONGEST_PAUSE_SECONDS = 10.0
+MAX_PAUSE_SECONDS = 10.0
 PAGE = 200
 OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -165,7 +165,7 @@ class Client:
                 if response.status_code != 503 or attempt == tries:
                     return _accepted(response, method, path, self.url)
                 pause = _seconds_asked(response)
-            time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
+            time.sleep(min(pause, MAX_PAUSE_SECONDS))
         raise AssertionError("unreachable: the last try returns or raises")
 
 
@@ -193,13 +193,13 @@ def _accepted(response: httpx.Response, method: str, path: str, url: str) -> htt
         return response
     try:
         sentence = msgspec.json.decode(response.content, type=Problem).error
-    except NOT_UNDERSTOOD:
+    except DECODE_ERRORS:
         sentence = f"{url} answered {response.status_code} {response.reason_phrase} to {method} {path}"
-    raise Refused(sentence, response.status_code)
+    raise RequestRejected(sentence, response.status_code)
 
 
 def _decoded(response: httpx.Response, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(response.content, type=kind)
-    except NOT_UNDERSTOOD as error:
+    except DECODE_ERRORS as error:
         raise Unreachable(f"{response.url} does not answer as a slideshow backend does: {error}") from error

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from contract.decoding import NOT_UNDERSTOOD
+from contract.decoding import DECODE_ERRORS
 from slideshow.client.http import Client
 from slideshow.errors import BackendEnded, CommandFailed
 
@@ -62,7 +62,7 @@ def announcement(data: Path) -> Announcement | None:
     """What the last backend of this folder announced, or None; it may have died since."""
     try:
         return msgspec.json.decode((data / "backend.json").read_bytes(), type=Announcement)
-    except (FileNotFoundError, *NOT_UNDERSTOOD):  # being written just now, or a backend that ended
+    except (FileNotFoundError, *DECODE_ERRORS):  # being written just now, or a backend that ended
         return None
 
 
@@ -73,7 +73,7 @@ def kept_password(data: Path) -> str:
         return msgspec.json.decode(path.read_bytes(), type=_Secrets).admin_password
     except OSError as error:
         raise CommandFailed(f"{path}: the password cannot be read: {error.strerror}") from error
-    except NOT_UNDERSTOOD as error:
+    except DECODE_ERRORS as error:
         raise CommandFailed(f"{path} is damaged ({error}); remove it and start the backend again") from error
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slideshow.client.http import Client
-from slideshow.errors import Refused, Unreachable
+from slideshow.errors import RequestRejected, Unreachable
 
-UPLOADS_AT_ONCE = 4
+UPLOAD_CONCURRENCY = 4
 _LOGIN_IS_OVER = (401, 403)
 
 
@@ -40,7 +40,7 @@ def send_all(
     """
     outcomes: dict[int, SentPhoto] = {}
     refused = 0
-    pool = ThreadPoolExecutor(UPLOADS_AT_ONCE, "upload")
+    pool = ThreadPoolExecutor(UPLOAD_CONCURRENCY, "upload")
     try:
         waiting = {pool.submit(send_one, client, path): place for place, path in enumerate(files)}
         for future in as_completed(waiting):
@@ -60,7 +60,7 @@ def send_one(client: Client, path: Path) -> SentPhoto:
         image = client.upload(path)
     except OSError as error:
         return SentPhoto(path, refused=f"{path.name}: cannot be read: {error.strerror or error}")
-    except Refused as refusal:
+    except RequestRejected as refusal:
         if refusal.status in _LOGIN_IS_OVER:
             raise
         return SentPhoto(path, refused=refusal.message, fault=refusal.status >= 500)

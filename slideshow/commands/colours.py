@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from slideshow.photos.colours import PhotoColours
 
-MOST_AT_ONCE = 4
+MAX_CONCURRENCY = 4
 """Photos in memory at a time, whatever the number of CPUs: a large one takes some hundred MB."""
 SHOWN_ROLES = ("primary", "secondary", "tertiary", "primaryContainer", "surface", "surfaceVariant")
 """Of the scheme's 55 roles those that are printed; each has a text colour, `onPrimary` and so on."""
@@ -102,7 +102,7 @@ def _read_all(
     from slideshow.photos.colours import colours_of_file
 
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pool = ThreadPoolExecutor(min(cpus, MOST_AT_ONCE), "colours")
+    pool = ThreadPoolExecutor(min(cpus, MAX_CONCURRENCY), "colours")
     try:
         yield from pool.map(lambda file: colours_of_file(file, variant, contrast, preview=preview), files)
     finally:

@@ -66,9 +66,9 @@ def cost_of(
     """The forecast for a rate of work, a size of the tasks, and how long a photo may wait for company (seconds)."""
     from backend.jobs import bill
     from backend.jobs.cloud_run.runner import cloud_profile
-    from backend.jobs.forecast import Surroundings, forecast, pending_at_once, scaled, spread
+    from backend.jobs.forecast import Assumptions, forecast, pending_at_once, scaled, spread
 
-    around = Surroundings(task=bill.Size(cpus, memory_gib), flush_delay=flush_delay)
+    around = Assumptions(task=bill.Size(cpus, memory_gib), flush_delay=flush_delay)
     profile = cloud_profile(prefers_latency=latency)
     cases = [
         *((f"{number:,}", pending_at_once(number)) for number in (1, 50, 500, 5_000)),

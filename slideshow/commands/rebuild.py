@@ -132,10 +132,10 @@ def _make_room(settings: Settings, *, replace: bool) -> Path | None:
 
 async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
     from backend.database import Database, images, record_import
-    from backend.durability.path_validation import ReportedPaths
+    from backend.durability.path_validation import PathValidator
     from backend.durability.rebuild import rebuild as rebuild_database
     from backend.durability.record_reader import THREADS
-    from backend.durability.sidecar_sync import MetadataSync
+    from backend.durability.sidecar_sync import SidecarSync
     from contract.bucket.open import open_bucket
 
     bucket = open_bucket(settings.bucket, connections=THREADS)
@@ -146,7 +146,7 @@ async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
         if not replace and any(counts.values()):
             raise CommandFailed("the database is not empty; --replace empties it and makes it again")
         await database.write(record_import.clear)
-        sync = MetadataSync(database, bucket, ReportedPaths(bucket), f"rebuild-{os.getpid()}")
+        sync = SidecarSync(database, bucket, PathValidator(bucket), f"rebuild-{os.getpid()}")
         report = await rebuild_database(database, bucket, sync, settings, time.time(), tell)
     finally:
         database.close()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contract.messages.processing import Device
     from slideshow.photos.render_to_folder import RenderedFile
 
-MOST_AT_ONCE = 4
+MAX_CONCURRENCY = 4
 """Photos in memory at a time, whatever the number of CPUs: a large one takes some hundred MB."""
 
 
@@ -104,7 +104,7 @@ def _render_all(
 
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     results: list[RenderedFile] = []
-    pool = ThreadPoolExecutor(min(cpus, MOST_AT_ONCE), "render")
+    pool = ThreadPoolExecutor(min(cpus, MAX_CONCURRENCY), "render")
     try:
         for result in pool.map(
             lambda pair: render_file(pair[0], pair[1], out, devices), zip(files, names, strict=True)

@@ -12,7 +12,7 @@ from contract.messages.devices import DeviceBody
 from slideshow.client.http import Client
 from slideshow.client.local_backend import BackendProcess
 from slideshow.client.uploads import SentPhoto
-from slideshow.errors import CommandFailed, Refused, Unreachable
+from slideshow.errors import CommandFailed, RequestRejected, Unreachable
 from slideshow.formatting import counted
 from slideshow.photos.screens import DEFAULT_SCREENS
 
@@ -110,7 +110,7 @@ def sync(client: Client, *, seconds: float = SYNC_SECONDS) -> SyncReport:
     while True:
         try:
             return client.sync()
-        except Refused as refusal:
+        except RequestRejected as refusal:
             if refusal.status != 409 or time.monotonic() > deadline:
                 raise
             time.sleep(POLL_SECONDS)

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 LEGACY = "legacy"
 ORIGINAL_LIMIT_BYTES = 256 * 1024 * 1024
-MOST_PIXELS = 1_000_000_000
+MAX_PIXELS = 1_000_000_000
 """The processor has its own limit, and says which photo is beyond it."""
-AT_ONCE = 8
+CONCURRENCY = 8
 """Originals in memory at a time."""
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 """The EXIF tag, and its value for a photo that was not turned (EXIF 2.32, 4.6.4 A)."""
@@ -51,7 +51,7 @@ def write_records(
     report = ImportReport()
     keys = take_devices(bucket, model.devices, now, report, dry_run=dry_run)
     take = partial(_take_image, bucket, model, keys, now, dry_run)
-    with ThreadPoolExecutor(AT_ONCE, "import") as threads:
+    with ThreadPoolExecutor(CONCURRENCY, "import") as threads:
         for number, taken in enumerate(threads.map(take, model.images), 1):
             if isinstance(taken, str):
                 report.left_out.append(taken)
@@ -113,15 +113,15 @@ def _has_record(bucket: Bucket, image_id: str) -> bool:
 def _record(
     bucket: Bucket, row: Row, name: str, data: bytes, pictures: list[Row], keys: set[str], now: float
 ) -> ImageRecord:
-    from backend.http.errors import Refused
+    from backend.http.errors import HttpProblem
     from backend.images.header import read_upload_header
 
     filename = name.rpartition("/")[2]
     try:
         header: UploadHeader = read_upload_header(
-            data, filename, max_pixels=MOST_PIXELS, max_progressive_pixels=MOST_PIXELS
+            data, filename, max_pixels=MAX_PIXELS, max_progressive_pixels=MAX_PIXELS
         )
-    except Refused as refusal:
+    except HttpProblem as refusal:
         raise LeftOut(f"photo {row['id']!r}: {refusal.detail}") from refusal
     file_hash = hashlib.sha256(data).hexdigest()
     image_id = file_hash[:32]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-LARGEST_FILE_MIB = 256
+MAX_FILE_MIB = 256
 """Beyond every photo; keeps a file that is none, such as a disk image named .tif, out of memory."""
 
 
@@ -18,11 +18,11 @@ def printable(path: Path) -> str:
 
 
 def read_photo(file: Path) -> bytes:
-    """All of the file. Raises CannotRead for one that cannot be read, or is larger than `LARGEST_FILE_MIB`."""
+    """All of the file. Raises CannotRead for one that cannot be read, or is larger than `MAX_FILE_MIB`."""
     try:
         size = file.stat().st_size
-        if size > LARGEST_FILE_MIB * 2**20:
-            raise CannotRead(f"{printable(file)}: has {size / 2**20:.0f} MiB; a photo may have {LARGEST_FILE_MIB} MiB")
+        if size > MAX_FILE_MIB * 2**20:
+            raise CannotRead(f"{printable(file)}: has {size / 2**20:.0f} MiB; a photo may have {MAX_FILE_MIB} MiB")
         return file.read_bytes()
     except OSError as error:
         raise CannotRead(f"{printable(file)}: cannot be read: {error.strerror or error}") from error

@@ -17,8 +17,8 @@ from core_library import image_id
 from sync_setting import JSON, Setting, result, sidecar
 
 from backend.database import devices, sessions_and_locks
-from backend.durability.path_validation import ReportedPaths
-from backend.durability.sidecar_sync import AT_ONCE, LOCK_SECONDS, MetadataSync, parse
+from backend.durability.path_validation import PathValidator
+from backend.durability.sidecar_sync import CONCURRENCY, LOCK_SECONDS, SidecarSync, parse
 from contract import object_names
 from contract.bucket.port import Bucket, BucketDenied
 from contract.messages.admin import SyncReport
@@ -73,7 +73,7 @@ def test_an_archive_that_refuses_loses_nothing(place: Setting, caplog: pytest.Lo
     (image,) = place.library.add(1)
     place.leave(image, sidecar(image))
     denied: Any = DeniesMoves(place.bucket)
-    sync = MetadataSync(place.library.database, denied, ReportedPaths(place.bucket), "x")
+    sync = SidecarSync(place.library.database, denied, PathValidator(place.bucket), "x")
     report = place.library.run(sync.run(500.0))
     assert (report.imported, report.archived, report.left) == (1, 0, 1)
     assert place.library.states()[image] == "complete"
@@ -90,7 +90,7 @@ def test_a_pass_tells_how_many_files_it_syncs(place: Setting, caplog: pytest.Log
 
 
 def test_sidecars_are_fetched_some_at_a_time(place: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(2 * AT_ONCE):
+    for number in range(2 * CONCURRENCY):
         place.leave(image_id(number), sidecar(image_id(number)))
     read, lock, under_way, most = place.bucket.read, threading.Lock(), 0, 0
 
@@ -105,8 +105,8 @@ def test_sidecars_are_fetched_some_at_a_time(place: Setting, monkeypatch: pytest
         return read(name, limit)
 
     monkeypatch.setattr(place.bucket, "read", slow_read)
-    assert place.run().found == 2 * AT_ONCE
-    assert 1 < most <= AT_ONCE
+    assert place.run().found == 2 * CONCURRENCY
+    assert 1 < most <= CONCURRENCY
 
 
 def test_pictures_of_a_device_that_was_removed_are_history(place: Setting) -> None:

@@ -114,7 +114,7 @@ def test_the_loop_survives_trouble_and_takes_a_hint(tmp_path: Path, caplog: pyte
         services.queue = working
         await add(services, 1)
         clock.now += 31
-        services.hint.set()
+        services.wake_up.set()
         async with asyncio.timeout(20):
             while not await services.database.read(executions.recent, 10):
                 await asyncio.sleep(0.01)

@@ -15,7 +15,7 @@ from core_library import Library, outcome_of, rows_of, stored_path
 from small_photos import photo
 
 from backend.database import record_queries, results
-from backend.durability.record_writer import Records
+from backend.durability.record_writer import RecordWriter
 from contract import object_names
 from contract.bucket.disk import DiskBucket
 from contract.bucket.port import Bucket, BucketUnavailable
@@ -86,13 +86,13 @@ class Place:
         self.bucket = _Refusing((folder / "bucket").as_uri())
         self.records = self.writer()
 
-    def writer(self) -> Records:
+    def writer(self) -> RecordWriter:
         """The records as another process keeps them."""
 
         async def confirm() -> None:
             return
 
-        return Records(self.library.database, self.bucket, asyncio.to_thread, confirm)
+        return RecordWriter(self.library.database, self.bucket, asyncio.to_thread, confirm)
 
     def record(self, image: str) -> ImageRecord:
         (read,) = self.library.read(record_queries.read_records, [image], self.bucket.url)
@@ -145,7 +145,7 @@ def test_writers_of_one_record_lose_no_change(place: Place) -> None:
     (image,) = place.library.add(1)
     writers = [place.records, place.writer(), place.writer()]
 
-    async def change(writer: Records) -> None:
+    async def change(writer: RecordWriter) -> None:
         for _ in range(10):
             await place.library.database.write(record_queries.changed, [image])
             await writer.keep([image])

@@ -10,9 +10,9 @@ import pytest
 from core_library import Library
 
 from backend.database import record_import, record_queries, tombstones
-from backend.durability.fencing import Epoch, EpochLost
+from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.rebuild import restore
-from backend.durability.record_writer import Records
+from backend.durability.record_writer import RecordWriter
 from backend.durability.snapshots import Snapshots, load_into
 from contract import object_names
 from contract.bucket.open import open_bucket
@@ -31,9 +31,9 @@ def test_what_is_written_to_the_cloud_comes_back(bucket: Bucket, tmp_path: Path)
     library = Library(tmp_path / "slideshow.db")
     other = Library(tmp_path / "other.db")
     try:
-        epoch = Epoch(bucket, asyncio.to_thread, "one")
+        epoch = FencingToken(bucket, asyncio.to_thread, "one")
         library.run(epoch.take(0.0))
-        records = Records(library.database, bucket, asyncio.to_thread, epoch.confirm)
+        records = RecordWriter(library.database, bucket, asyncio.to_thread, epoch.confirm)
         made = Snapshots(library.database, bucket, asyncio.to_thread, epoch, 30.0)
         library.device("small")
         one, two, three = library.add(1, 2, 3)
@@ -52,10 +52,10 @@ def test_what_is_written_to_the_cloud_comes_back(bucket: Bucket, tmp_path: Path)
         assert other.image(one)["revision"] == 2
         assert other.read(tombstones.is_dead, two)
         assert other.read(record_queries.read_devices) == library.read(record_queries.read_devices)
-        second = Epoch(bucket, asyncio.to_thread, "two")
+        second = FencingToken(bucket, asyncio.to_thread, "two")
         other.run(second.take(1.0))
         library.write(record_queries.changed, [three])
-        with pytest.raises(EpochLost):
+        with pytest.raises(FencingTokenLost):
             library.run(records.keep([three]))
     finally:
         library.close()

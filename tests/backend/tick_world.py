@@ -62,7 +62,7 @@ def run(
             max_tasks=2,
             timeout_seconds=made.task_timeout_seconds,
             retries=0,
-            ended=services.hint.set,
+            ended=services.wake_up.set,
             command=[sys.executable, "-c", script],
         )
         services.queue = JobQueue(services.database, services.runner, made)
@@ -128,7 +128,7 @@ async def until_ended(services: Services) -> int:
     """Follow until every execution has ended; how many did."""
     ended = 0
     while await services.database.read(executions.unfinished):
-        await services.hint.wait()
-        services.hint.clear()
+        await services.wake_up.wait()
+        services.wake_up.clear()
         ended += await services.queue.follow(services.clock())
     return ended

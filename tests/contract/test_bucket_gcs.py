@@ -16,7 +16,7 @@ from bucket import TYPE, BucketPromises, names_of
 from gcs_buckets import bucket_at, emulator, new_name
 
 from contract.bucket.gcs.bucket import GcsBucket
-from contract.bucket.gcs.client import Patience
+from contract.bucket.gcs.client import TimeoutPolicy
 from contract.bucket.gcs.lifecycle import deletion_rule
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectNotFound, ObjectTooLarge
@@ -98,7 +98,7 @@ def test_a_proxy_that_the_environment_names_is_used(server: GcsServer, monkeypat
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # where nobody listens
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("NO_PROXY", "")
-    hurried = Patience(connect=1.0, read=1.0, retries=0.1, first_pause=0.01)
+    hurried = TimeoutPolicy(connect=1.0, read=1.0, retries=0.1, first_pause=0.01)
     with pytest.raises(BucketUnavailable, match="proxy"):
         bucket_at(server.url, "behind-a-proxy", hurried).probe()
     monkeypatch.setenv("no_proxy", "127.0.0.1")

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from contract.bucket.port import Bucket, BucketUnavailable, ByteWriter, ObjectInfo
-from tests.faults.fault_plan import Orders
+from tests.faults.fault_plan import FaultPlan
 
 CALLS = ("read", "create", "replace", "read_with_generation", "write_if", "stat", "move", "delete", "probe")
 """What may be met by a fault; the other calls are passed on, those in pieces with faults of their own."""
-LONGEST_WAIT_SECONDS = 0.2
+MAX_WAIT_SECONDS = 0.2
 
 
 class FaultyBucket:
     """A `Bucket` over another one. Every fault is one that `contract.bucket.port` allows a caller to see."""
 
-    def __init__(self, bucket: Bucket, orders: Orders, chances: random.Random) -> None:
+    def __init__(self, bucket: Bucket, orders: FaultPlan, chances: random.Random) -> None:
         self._bucket = bucket
         self._orders = orders
         self._chances = chances
@@ -50,7 +50,7 @@ class FaultyBucket:
         if kind == "refused":
             raise BucketUnavailable(shown, "the bucket was told not to answer")
         if kind == "slow":
-            time.sleep(LONGEST_WAIT_SECONDS)
+            time.sleep(MAX_WAIT_SECONDS)
         answer = work()
         if kind == "answer lost":
             raise BucketUnavailable(shown, "the bucket was told to lose its answer")

@@ -21,7 +21,7 @@ from emulators.cloud_run.server import JobsServer, running_jobs_server
 from slideshow.client.local_backend import announcement, kept_password
 from slideshow.errors import CommandFailed
 from tests.faults.checks import watch_completions
-from tests.faults.fault_plan import Orders
+from tests.faults.fault_plan import FaultPlan
 from tests.faults.proxy import ChaosProxy
 
 JOB = "projects/chaos/locations/here/jobs/slideshow-processor"
@@ -32,13 +32,13 @@ RETRIES = 10
 """The most that Cloud Run takes: what is killed here is more than a real platform kills."""
 
 
-class World:
+class Environment:
     """Use as a context manager: the backend answers, and nothing has been uploaded yet."""
 
     jobs: JobsServer
     proxy: ChaosProxy
 
-    def __init__(self, data: Path, orders: Orders, *, network_faults: float, most_tasks: int) -> None:
+    def __init__(self, data: Path, orders: FaultPlan, *, network_faults: float, most_tasks: int) -> None:
         self.data = data
         self.orders = orders
         self.log = data.with_name(f"{data.name}.log")

@@ -14,7 +14,7 @@ from msgspec import Struct
 VARIABLE = "CHAOS_ORDERS"
 
 
-class Orders(Struct, frozen=True, kw_only=True):
+class FaultPlan(Struct, frozen=True, kw_only=True):
     """`folder` holds the files; `bucket_faults` is the chance of one for each call of the bucket, 1 if it is gone."""
 
     folder: str
@@ -56,6 +56,6 @@ class Orders(Struct, frozen=True, kw_only=True):
         return random.Random(f"{self.seed}/{role}")
 
 
-def from_environment() -> Orders:
+def from_environment() -> FaultPlan:
     """The orders of this process. Raises KeyError or msgspec.ValidationError if it was given none."""
-    return msgspec.json.decode(os.environ[VARIABLE], type=Orders)
+    return msgspec.json.decode(os.environ[VARIABLE], type=FaultPlan)

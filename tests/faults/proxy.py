@@ -11,7 +11,7 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.faults.fault_plan import Orders
+from tests.faults.fault_plan import FaultPlan
 
 ANSWER_SECONDS = 30.0
 LATE_SECONDS = (0.2, 4.0)
@@ -23,7 +23,7 @@ _PASSED_ON = ("content-type", "authorization")
 class ChaosProxy:
     """Use as a context manager; `url` is what tasks call. `met` counts what happened to requests."""
 
-    def __init__(self, backend: str, orders: Orders, chance: float) -> None:
+    def __init__(self, backend: str, orders: FaultPlan, chance: float) -> None:
         """`backend`: host:port. `chance`: of one fault for each request that changes something."""
         self._backend = backend
         self._orders = orders

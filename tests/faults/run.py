@@ -14,9 +14,9 @@ from bench.system.photos import small_photos
 from emulators.cloud_run.model import LOST, Fault
 from slideshow.errors import CommandFailed
 from tests.faults.checks import Verdict, judge, rows
-from tests.faults.environment import World
+from tests.faults.environment import Environment
 from tests.faults.events import Event, drawn
-from tests.faults.fault_plan import Orders
+from tests.faults.fault_plan import FaultPlan
 
 DEVICES = {"wide": (160, 96), "tall": (96, 160)}
 UPLOADERS = 2
@@ -67,7 +67,7 @@ class Result(Struct, frozen=True, kw_only=True):
 class Uploads:
     """Sends photos until each is acknowledged, as a patient person would; `good` and `bad` are the ids they got."""
 
-    def __init__(self, world: World, photos: list[Path]) -> None:
+    def __init__(self, world: Environment, photos: list[Path]) -> None:
         self._world = world
         self._photos = list(enumerate(photos))
         self._lock = threading.Lock()
@@ -123,10 +123,10 @@ class Uploads:
 def run(case: Case, folder: Path) -> Result:
     """Break a system in `folder`, which must be empty. Raises CommandFailed if it cannot even be started."""
     began = time.monotonic()
-    orders = Orders(folder=str(folder), seed=case.seed, bucket_faults=case.bucket_faults)
+    orders = FaultPlan(folder=str(folder), seed=case.seed, bucket_faults=case.bucket_faults)
     photos = small_photos(case.images, folder / "photos", case.seed)
     events = drawn(case.seed, case.images)
-    world = World(folder / "data", orders, network_faults=case.network_faults, most_tasks=case.most_tasks)
+    world = Environment(folder / "data", orders, network_faults=case.network_faults, most_tasks=case.most_tasks)
     with world:
         with closing(world.logged_in()) as client:
             for name, (width, height) in DEVICES.items():
@@ -161,12 +161,12 @@ def _save_device(client: httpx.Client, name: str, width: int, height: int) -> No
     raise CommandFailed(f"the device {name} could not be saved: {answer.text}")
 
 
-def _finished(world: World) -> int:
+def _finished(world: Environment) -> int:
     done = "SELECT count(*) FROM images WHERE processing_status IN ('complete', 'failed')"
     return int(rows(world.data / "slideshow.db", done)[0][0])
 
 
-def _break(world: World, events: tuple[Event, ...], uploads: Uploads) -> None:
+def _break(world: Environment, events: tuple[Event, ...], uploads: Uploads) -> None:
     """Let each event happen when it is due, or when nothing moves."""
     before, moved = -1, time.monotonic()
     waiting = list(events)
@@ -180,7 +180,7 @@ def _break(world: World, events: tuple[Event, ...], uploads: Uploads) -> None:
         time.sleep(0.05)
 
 
-def _happen(world: World, event: Event) -> None:
+def _happen(world: Environment, event: Event) -> None:
     match event.kind:
         case "kill task":
             world.kill_task(event.number)
@@ -195,7 +195,7 @@ def _happen(world: World, event: Event) -> None:
             world.jobs.model.faults.append(Fault("RunJob", "UNAVAILABLE"))
 
 
-def _wait_for_the_end(world: World, uploads: Uploads, case: Case) -> None:
+def _wait_for_the_end(world: Environment, uploads: Uploads, case: Case) -> None:
     """Until every photo is complete or failed, every execution has ended, and records and sidecars are where they
     belong; or until nothing moves any more."""
     began = moved = time.monotonic()

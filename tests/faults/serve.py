@@ -13,7 +13,7 @@ import msgspec
 from tests.faults.bucket import FaultyBucket
 from tests.faults.fault_plan import from_environment
 
-MOST_TASKS = 4
+MAX_TASKS = 4
 """Of one execution."""
 
 
@@ -40,7 +40,7 @@ def _make_executions_small() -> None:
     def small(facts: Any, now: float, *, profile: Any, **more: Any) -> Any:
         eager = msgspec.structs.replace(profile, worthwhile_seconds=1e-9)
         decision = decide(facts, now, profile=eager, **more)
-        return msgspec.structs.replace(decision, tasks=min(decision.tasks, MOST_TASKS))
+        return msgspec.structs.replace(decision, tasks=min(decision.tasks, MAX_TASKS))
 
     queue.decide = small
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from slideshow.errors import CommandFailed
 from tests.faults.run import Case, Result, run
 
-LONGEST_SECONDS = 1800.0
+MAX_SECONDS = 1800.0
 """A run ends itself after about half of it, whatever happens in it."""
 
 
@@ -34,9 +34,9 @@ def side_by_side(
         ended = pool.imap_unordered(functools.partial(_broken_run, parent=parent), cases)
         for _ in cases:
             try:
-                yield ended.next(timeout=LONGEST_SECONDS)
+                yield ended.next(timeout=MAX_SECONDS)
             except multiprocessing.TimeoutError:  # a pool never hears of a process that was killed
-                raise CommandFailed(f"no run ended within {LONGEST_SECONDS:.0f} s; was one of them killed?") from None
+                raise CommandFailed(f"no run ended within {MAX_SECONDS:.0f} s; was one of them killed?") from None
 
 
 def _broken_run(case: Case, parent: Path | None) -> tuple[Result, Path]:

@@ -49,9 +49,9 @@ def main() -> int:
     if child:
         return sandbox.main()
     command = (sys.executable, __file__, "child")
-    settings = sandbox.ChildSettings
+    settings = sandbox.SandboxSettings
     made = functools.partial(settings, command=command, cpu_seconds=CHILD_CPU_SECONDS, wall_seconds=60.0)
-    renderer: Any = render_pool.Renderer
+    renderer: Any = render_pool.RenderPool
     start = renderer.__init__
 
     def begin(self: Any, **given: Any) -> None:

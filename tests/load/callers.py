@@ -28,7 +28,7 @@ from contract.object_names import variant
 
 CALL_SECONDS = 90.0
 EMPTY_SECONDS = 0.1
-CLAIM_AT_ONCE = 4
+CLAIM_SIZE = 4
 PALETTE = Palette(
     primary="#102030",
     secondary="#405060",
@@ -128,7 +128,7 @@ class Task(Caller):
 
     def once(self) -> None:
         """One claim, and all that follows from it."""
-        request = msgspec.json.encode(ClaimRequest(owner=self._owner, limit=CLAIM_AT_ONCE))
+        request = msgspec.json.encode(ClaimRequest(owner=self._owner, limit=CLAIM_SIZE))
         answer = self.notes.call("claim", lambda: self.client.post("/api/processing/claims", content=request))
         if answer is None:
             return

@@ -21,8 +21,8 @@ from contract.bucket.port import ByteWriter, uri_of
 from contract.messages.processing import Device
 from processor.backend_api.client import BackendClient
 from processor.pool.memory_budget import Shares
-from processor.pool.render_pool import Renderer
-from processor.pool.sandbox import ChildSettings
+from processor.pool.render_pool import RenderPool
+from processor.pool.sandbox import SandboxSettings
 from processor.settings import MEBIBYTE, Settings
 from processor.task.loop import Task
 
@@ -87,7 +87,7 @@ class World:
     def run(
         self,
         *,
-        child: ChildSettings | None = None,
+        child: SandboxSettings | None = None,
         shares: Shares = SHARES,
         meanwhile: Callable[[Task], None] | None = None,
         render_seconds: float = 60.0,
@@ -99,7 +99,7 @@ class World:
 
         async def scenario() -> tuple[int, Task]:
             settings = self.settings(**changed)
-            renderer = Renderer(
+            renderer = RenderPool(
                 threads=settings.render_threads, shares=shares, child=child, render_seconds=render_seconds
             )
             async with BackendClient(

@@ -13,7 +13,7 @@ from contract.colour.backgrounds import background_of
 from contract.messages.processing import Device, Palette
 from contract.recipes import CENTRE, FOCUS
 from processor.render.focus import find_focus
-from processor.render.geometry import LARGEST_CUT, cover_crop, crop_around, place
+from processor.render.geometry import MAX_CUT, cover_crop, crop_around, place
 from processor.render.pipeline import render_image
 
 sides = st.integers(1, 9000)
@@ -41,7 +41,7 @@ def test_no_placement_loses_more_than_the_limit(
     width: int, height: int, target_width: int, target_height: int, x: float, y: float
 ) -> None:
     placed = place(width, height, target_width, target_height, (x, y))
-    assert placed.box.width * placed.box.height >= (1 - LARGEST_CUT) * width * height * (1 - 1e-9)
+    assert placed.box.width * placed.box.height >= (1 - MAX_CUT) * width * height * (1 - 1e-9)
     assert 0 <= placed.left <= placed.left + placed.width <= target_width
     assert 0 <= placed.top <= placed.top + placed.height <= target_height
     assert placed.width == target_width or placed.height == target_height

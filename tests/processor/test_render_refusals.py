@@ -13,7 +13,7 @@ import pytest
 from pictures import ONE, encoded, encoded_image, png_by_header, scene
 from PIL import Image
 
-from processor.codecs.heif import HeifTrouble, decode_heic
+from processor.codecs.heif import HeifError, decode_heic
 from processor.errors import (
     BrokenPixels,
     NotAllowed,
@@ -80,7 +80,7 @@ def test_png_with_a_damaged_middle_is_refused() -> None:
 
 
 def test_heif_that_is_no_heic_inside() -> None:
-    with pytest.raises(HeifTrouble):
+    with pytest.raises(HeifError):
         decode_heic(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), 1)
 
 

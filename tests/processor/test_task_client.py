@@ -20,10 +20,10 @@ from processor import errors
 from processor.backend_api import status_codes
 from processor.backend_api.client import BackendClient
 from processor.backend_api.status_codes import (
-    LONGEST_RETRY_AFTER,
+    MAX_RETRY_AFTER,
+    MIN_RETRY_AFTER,
     OF_A_TASK,
     OF_AN_IMAGE,
-    SHORTEST_RETRY_AFTER,
     error_of_status,
     error_of_transport,
     explained,
@@ -107,10 +107,10 @@ def test_retry_after_is_bounded() -> None:
     assert retry_after(None, 0) is None
     assert retry_after("soon", 0) is None
     assert retry_after(f"Wed, 21 Oct {'9' * 30} 07:28:00 GMT", 0) is None
-    assert retry_after("9" * 400, 0) == LONGEST_RETRY_AFTER
+    assert retry_after("9" * 400, 0) == MAX_RETRY_AFTER
     assert retry_after("3", 0) == 3
-    assert retry_after("0", 0) == SHORTEST_RETRY_AFTER
-    assert retry_after("86400", 0) == LONGEST_RETRY_AFTER
+    assert retry_after("0", 0) == MIN_RETRY_AFTER
+    assert retry_after("86400", 0) == MAX_RETRY_AFTER
     assert retry_after("Thu, 01 Jan 1970 00:00:10 GMT", 5) == 5
 
 

@@ -52,7 +52,7 @@ class Difference(Struct, frozen=True, order=True):
     image_id: str = ""
 
 
-class Sight(Struct, kw_only=True):
+class BucketListing(Struct, kw_only=True):
     """What lies in the bucket, by kind."""
 
     originals: dict[str, ObjectInfo]
@@ -63,11 +63,11 @@ class Sight(Struct, kw_only=True):
     devices: DevicesRecord | None
 
 
-def look_at_bucket(bucket: Bucket) -> Sight:
+def look_at_bucket(bucket: Bucket) -> BucketListing:
     """Everything that the bucket holds. Raises BucketError, UnreadableRecord."""
     unreadable: list[str] = []
     records = {record.image_id: record for batch in read_records(bucket, unreadable=unreadable) for record in batch}
-    return Sight(
+    return BucketListing(
         originals={entry.name: entry for entry in bucket.list(object_names.ORIGINALS)},
         pictures={
             entry.name
@@ -88,7 +88,7 @@ async def look(database: Database, bucket: Bucket) -> list[Difference]:
     return sorted(differences(sight, known, bucket.url))
 
 
-def differences(sight: Sight, known: Inventory, bucket_url: str) -> Iterator[Difference]:
+def differences(sight: BucketListing, known: Inventory, bucket_url: str) -> Iterator[Difference]:
     """What bucket and database do not agree on."""
     living = {key: record for key, record in known.records.items() if record.deleted_at is None}
     yield from _originals(sight, known, living)
@@ -100,7 +100,7 @@ def differences(sight: Sight, known: Inventory, bucket_url: str) -> Iterator[Dif
             yield Difference("sidecar unknown", name, "it tells of a photo that is not in the database", image_id)
 
 
-def _originals(sight: Sight, known: Inventory, living: dict[str, ImageRecord]) -> Iterator[Difference]:
+def _originals(sight: BucketListing, known: Inventory, living: dict[str, ImageRecord]) -> Iterator[Difference]:
     for record in living.values():
         found = sight.originals.get(record.file_path)
         if found is None:
@@ -116,7 +116,9 @@ def _originals(sight: Sight, known: Inventory, living: dict[str, ImageRecord]) -
         yield Difference(kind, name, "no photo of the database names it", image_id)
 
 
-def _pictures(sight: Sight, known: Inventory, living: dict[str, ImageRecord], bucket_url: str) -> Iterator[Difference]:
+def _pictures(
+    sight: BucketListing, known: Inventory, living: dict[str, ImageRecord], bucket_url: str
+) -> Iterator[Difference]:
     for row in known.variants:
         name = short(row.file_path, bucket_url)
         if name not in sight.pictures:
@@ -136,7 +138,7 @@ def _pictures(sight: Sight, known: Inventory, living: dict[str, ImageRecord], bu
         yield Difference("picture unknown", name, told, object_names.image_of(name) or "")
 
 
-def _records(sight: Sight, known: Inventory) -> Iterator[Difference]:
+def _records(sight: BucketListing, known: Inventory) -> Iterator[Difference]:
     keys = {key for device in known.devices.devices for key in (device.key, half_key(device.key))}
     for name in sight.unreadable:
         yield Difference("record unreadable", name, image_id=object_names.image_of(name) or "")

@@ -12,7 +12,7 @@ from backend.database import Database, garbage, missing_variants, record_import,
 from backend.database.tables import images, processed_images
 from backend.durability.rebuild import take_in
 from backend.durability.record_reader import pictures_of, present_pictures, read_devices_record, read_record
-from backend.durability.record_writer import Records
+from backend.durability.record_writer import RecordWriter
 from backend.durability.verify.compare import Difference
 from backend.settings import Settings
 from contract import object_names
@@ -34,7 +34,7 @@ class Repair:
         self._bucket = bucket
         self._settings = settings
         self._now = now
-        self._records = Records(database, bucket, asyncio.to_thread, confirm)
+        self._records = RecordWriter(database, bucket, asyncio.to_thread, confirm)
 
     async def mend(self, found: Sequence[Difference]) -> list[Difference]:
         """Mend what can be mended; what could not be is given back. Raises BucketError."""

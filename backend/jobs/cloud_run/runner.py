@@ -29,7 +29,7 @@ BILLED_SECONDS = 60.0
 START_SECONDS = 15.0
 """Work below this is not worth a further task even if latency counts more than cost: about what its start takes."""
 START_UP_SECONDS = 60.0
-LONGEST_CALL_SECONDS = 90.0
+MAX_CALL_SECONDS = 90.0
 THREADS = 2
 
 
@@ -107,10 +107,10 @@ class CloudRunRunner:
             raise RunnerError("the backend is stopping and asks Cloud Run nothing more")
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._called, call)
         try:
-            async with asyncio.timeout(LONGEST_CALL_SECONDS):
+            async with asyncio.timeout(MAX_CALL_SECONDS):
                 return await running
         except TimeoutError:
-            raise RunnerError(f"Cloud Run did not answer within {LONGEST_CALL_SECONDS:.0f} s") from None
+            raise RunnerError(f"Cloud Run did not answer within {MAX_CALL_SECONDS:.0f} s") from None
 
     def _called(self, call: Callable[[CloudRunApi], T]) -> T:
         from google.auth.exceptions import GoogleAuthError

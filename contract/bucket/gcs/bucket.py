@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud import storage
 
-from contract.bucket.gcs.client import Access, Patience
+from contract.bucket.gcs.client import Access, TimeoutPolicy
 from contract.bucket.gcs.lifecycle import deletion_rule, with_rule
 from contract.bucket.gcs.reading import crc32c_of, read_in_pieces, read_whole
 from contract.bucket.port import (
@@ -42,7 +42,7 @@ TRIES = 3
 class GcsBucket:
     """The Google Cloud Storage form of `contract.bucket.port.Bucket`."""
 
-    def __init__(self, url: str, *, connections: int, patience: Patience | None = None) -> None:
+    def __init__(self, url: str, *, connections: int, patience: TimeoutPolicy | None = None) -> None:
         """`url` is `gs://name`; `connections` is how many threads will use it at a time.
 
         Raises ValueError for another URL, BucketDenied where there are no credentials.
@@ -51,7 +51,7 @@ class GcsBucket:
         if not url.startswith("gs://") or not name or "/" in name:
             raise ValueError(f"{url!r} is not a bucket; expected gs://name")
         self.url = f"gs://{name}"
-        self._access = Access(name, connections, patience or Patience())
+        self._access = Access(name, connections, patience or TimeoutPolicy())
 
     def read(self, name: str, limit: int | None = None) -> bytes:
         return read_whole(self._access, name, limit)[0]

@@ -39,7 +39,7 @@ BRIEF = 5.0
 """Seconds that a probe waits for bytes, and goes on with its retries."""
 
 
-class Patience(Struct, frozen=True):
+class TimeoutPolicy(Struct, frozen=True):
     """How long a call waits, in seconds: for a connection, for the next bytes, and with its retries."""
 
     connect: float = 5.0
@@ -66,7 +66,7 @@ class Patience(Struct, frozen=True):
 class Access:
     """One bucket, its client, and how long calls wait; errors come out as the contract's."""
 
-    def __init__(self, bucket_name: str, connections: int, patience: Patience) -> None:
+    def __init__(self, bucket_name: str, connections: int, patience: TimeoutPolicy) -> None:
         """Raises BucketDenied where there are no credentials."""
         self.bucket_name = bucket_name
         self._patience = patience

@@ -16,7 +16,7 @@ from google.cloud.storage import exceptions as storage
 
 from contract.bucket.port import BucketDenied, BucketError, BucketUnavailable, ObjectNotFound
 
-LONGEST_REASON = 400
+MAX_REASON = 400
 """Characters of a foreign message that are passed on; some carry a whole page."""
 
 KINDS: dict[type[BaseException], type[BucketError]] = {
@@ -113,4 +113,4 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, api.RetryError) and error.cause is not None:
         return f"tried again until the time was up: {_reason(error.cause)}"
     text = " ".join(str(error.message if isinstance(error, api.GoogleAPICallError) else error).split())
-    return f"{type(error).__name__}: {text[:LONGEST_REASON]}".rstrip(": ")
+    return f"{type(error).__name__}: {text[:MAX_REASON]}".rstrip(": ")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import mutations
 
 from fuzz.sentences import NAME, spoken
-from processor.codecs.heif import HeifTrouble, decode_heic
+from processor.codecs.heif import HeifError, decode_heic
 from processor.codecs.vips import pyvips
 from processor.colour.code_points import code_points, to_sdr
 from processor.errors import RenderError
@@ -43,7 +43,7 @@ def check(data: bytes) -> None:
     if kind == "heif" and (header is None or header.loader == "heic"):
         try:
             picture = decode_heic(data, 2) if len(data) < 65536 else None
-        except HeifTrouble as error:
+        except HeifError as error:
             spoken(error, start="", end="")
         else:
             assert picture is None or picture.bands in (1, 2, 3, 4)

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from backend.api.uploads import tidy_name
-from backend.durability.path_validation import ReportedPaths
+from backend.durability.path_validation import PathValidator
 from contract import object_names
 from contract.bucket.port import name_in, uri_of
 from contract.recipes import recipe
@@ -15,7 +15,7 @@ from fuzz.sentences import spoken
 from processor.errors import NotAnImage, printable_name
 
 BUCKET = Addresses()
-PATHS = ReportedPaths(BUCKET)
+PATHS = PathValidator(BUCKET)
 DEVICE = "küche/half"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from backend.durability.path_validation import ReportedPaths
+from backend.durability.path_validation import PathValidator
 from backend.durability.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
 from backend.durability.sidecar_sync import parse
 from contract import object_names
@@ -15,7 +15,7 @@ from contract.recipes import recipe, thumbnail_recipe
 from fuzz.library import IMAGE, NOW, Addresses, connected
 from fuzz.sentences import DEEP, spoken
 
-PATHS = ReportedPaths(Addresses())
+PATHS = PathValidator(Addresses())
 COLOURS = ("#102030", "#405060", "#708090")
 
 

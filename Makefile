@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cloud test check bench bench-rivals screenshots chaos fuzz load lint lock images clean .venv
+.PHONY: help demo demo-cloud test test-fast check bench bench-rivals screenshots chaos fuzz load lint lock images clean .venv
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z.-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ demo: .venv/.ready ## run the whole system on sample photos, or on PHOTOS=~/Pict
 
 demo-cloud: .venv/.ready ## the same over an imitated Google Cloud and over the disk, and whether both made the same
 	@$(BIN)/python -m bench.cloud_demo.run $(PHOTOS)
+
+# An empty PYTHONDONTWRITEBYTECODE keeps what pytest compiled of the test modules, for the next run.
+test-fast: .venv/.ready-dev ## the tests that need no server and no browser, within a minute
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable -p no:schemathesis \
+	  --hypothesis-profile=fast -m "not server and not browser and not slow and not long"
 
 test: .venv/.ready-dev ## the test suite, some eight minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable -m "not long" --cov --cov-report=term --cov-fail-under=90

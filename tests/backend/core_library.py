@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -52,14 +54,26 @@ def stored_path(path: str, device_key: str, image: str) -> str:
     return f"file:///bucket/{path}"
 
 
+@functools.cache
+def migrated_file() -> bytes:
+    """Return the content of an empty database with all tables: migrating takes 40 ms of CPU, a copy almost none."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "slideshow.db"
+        database = Database(f"sqlite:///{file}")
+        database.migrate()
+        database.close()
+        assert [path.name for path in file.parent.iterdir()] == [file.name], "the write-ahead log is not merged"
+        return file.read_bytes()
+
+
 class Library:
     """Photos and devices in a database, and the calls that change them, without waiting for a loop."""
 
     def __init__(self, file: Path, *, migrate: bool = True) -> None:
+        if migrate:
+            file.write_bytes(migrated_file())
         self.url = f"sqlite:///{file}"
         self.database = Database(self.url)
-        if migrate:
-            self.database.migrate()
         self._loop = asyncio.new_event_loop()
 
     def close(self) -> None:

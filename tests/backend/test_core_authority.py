@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
+from core_library import Library
 from falcon.asgi import Request
 from falcon.testing import create_asgi_req
 
 from backend.auth.access import Access, Authority
 from backend.auth.device_cache import DeviceCache
-from backend.database import Database
 from backend.http.errors import Forbidden, Unauthorized
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Any:
-    database = Database(f"sqlite:///{tmp_path}/slideshow.db")
-    database.migrate()
-    yield Authority(
-        database,
-        DeviceCache(database),
+def authority(library: Library) -> Authority:
+    return Authority(
+        library.database,
+        DeviceCache(library.database),
         processor_tokens=["a-processors-token"],
         admin_password="a-password",
         metrics_token="",
@@ -30,7 +27,6 @@ def authority(tmp_path: Path) -> Any:
         session_seconds=60,
         picture_key="a-key",
     )
-    database.close()
 
 
 def _asks(**headers: str) -> Request:

@@ -230,6 +230,7 @@ GOOD = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     kind=st.sampled_from(sorted(GOOD)),

@@ -128,7 +128,7 @@ SHORT = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
-TestImageLife = ImageLife.TestCase
+TestImageLife = pytest.mark.slow(ImageLife.TestCase)
 TestImageLife.settings = SHORT
 
 

@@ -235,6 +235,7 @@ def test_who_loses_a_partner_is_looked_at_for_another_one(interval: int, halves:
     assert rules.to_be_compared(bag, frozenset("abc"), frozenset(halves), 0.0) == set(asked)
 
 
+@pytest.mark.slow
 def test_of_thousands_of_small_libraries() -> None:
     """The same of every round and every change, without a search for the smallest library that breaks it."""
     random = Random(7)

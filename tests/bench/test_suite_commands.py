@@ -70,6 +70,7 @@ def test_samples_of_a_folder_are_described_and_the_rest_is_named(folder: Path) -
     assert sample_set(photos[:1], "folder").digest != of.digest
 
 
+@pytest.mark.slow
 def test_made_pictures_are_like_photos_and_made_once(tmp_path: Path) -> None:
     said: list[str] = []
     photos = made(said.append, tmp_path, megapixels=0.06)
@@ -99,6 +100,7 @@ def test_unknown_names_are_wrong_use(folder: Path) -> None:
     assert bench("run", "nothing").exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_run_is_kept_and_compared_and_the_missing_are_named(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ _FILE_PART = _PART.map(lambda part: part + "f")
 _NAME = st.builds(lambda folders, file: "/".join([*folders, file]), st.lists(_FOLDER_PART, max_size=2), _FILE_PART)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     steps=st.lists(

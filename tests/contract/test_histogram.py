@@ -144,6 +144,7 @@ def test_lab_of_known_colours(colour: str, expected: tuple[float, float, float])
     assert lab_of(colour) == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.slow
 def test_pairs_are_compared_fast_enough_to_compare_all() -> None:
     # Far from what it takes, for slow machines and coverage; comparing every colour with every other takes longer.
     photos = [random_histogram(seed) for seed in range(46)]

@@ -127,6 +127,7 @@ def test_good_names_pass(name: str) -> None:
     assert object_names.check(name) == name
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_a_name_that_passes_stays_within(name: str) -> None:
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/backend"))
@@ -225,6 +227,34 @@ def test_the_image_with_workers_renders_by_itself(tmp_path: Path) -> None:
             return bool(counts.get("complete", 0) == len(uploaded))
 
         wait_for(done, 60, tmp_path / "backend.log")
+
+
+def test_image_with_workers_runs_as_compose_starts_it(tmp_path: Path) -> None:
+    """Compose cannot run here: this takes its variables and its health check, but a free port of 127.0.0.1."""
+    service = YAML(typ="safe").load((ROOT / "compose.yaml").read_text())["services"]["backend"]
+    environ = {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in service["environment"].items()}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    log = tmp_path / "backend.log"
+    check = [word.replace(":8080/", f":{port}/") for word in service["healthcheck"]["test"][1:]]
+    with container("localhost/slideshow-backend-with-workers") as made:
+        process = made.start(log, {**environ, "HOST": "127.0.0.1", "PORT": port, "FLUSH_DELAY_SECONDS": "0.5"})
+        try:
+            wait_for(lambda: made.start(tmp_path / "check.log", {}, *check).wait(20) == 0, 40, log)
+            secrets = json.loads((made.files / "data/secrets.json").read_bytes())
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+                client.post("/login", json={"password": secrets["admin_password"]}).raise_for_status()
+                uploaded = upload_five(client)
+                status = "/api/admin/status"
+                wait_for(lambda: client.get(status).json()["images"].get("complete") == len(uploaded), 60, log)
+            os.kill(made.process("backend"), signal.SIGTERM)
+            assert process.wait(float(service["stop_grace_period"].removesuffix("s"))) == 0, log.read_text()
+        finally:
+            if process.poll() is None:
+                with contextlib.suppress(AssertionError):
+                    os.kill(made.process("backend"), signal.SIGKILL)
+                process.wait(20)
 
 
 def test_a_task_that_is_asked_to_stop_does(tmp_path: Path) -> None:

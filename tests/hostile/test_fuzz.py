@@ -16,6 +16,7 @@ MUTATIONS = {"render": 25, "photo_stream": 50}
 """How many of the targets that decode; all others are quicker."""
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Pillow's, of EXIF data that end early
 @pytest.mark.parametrize("name", NAMES)
 def test_mutated_inputs_raise_nothing_but_what_is_declared(name: str) -> None:

@@ -45,6 +45,7 @@ def test_a_box_of_fractions_in_every_orientation(
     assert np.abs(found - expected).max() <= 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not COMPILES, reason=ABOUT_COMPILATION)
 @pytest.mark.parametrize("orientation", [1, 6], ids=["upright", "turned"])
 @pytest.mark.parametrize(("width", "height"), [(700, 300), (90, 41), (1500, 1100)], ids=["near", "far", "larger"])

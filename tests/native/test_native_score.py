@@ -49,6 +49,7 @@ def compare(count: int) -> None:
         assert native.score(histogram, desired, fallback) == library(histogram, desired, fallback), histogram
 
 
+@pytest.mark.slow
 def test_lists_equal_the_library() -> None:
     compare(IN_THE_SUITE)
 

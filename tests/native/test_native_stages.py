@@ -109,6 +109,7 @@ def changed_by_round_trip(step: int) -> int:
     return changed
 
 
+@pytest.mark.slow
 def test_every_colour_survives_lab() -> None:
     assert changed_by_round_trip(1 if jit.COMPILES else 997) == 0
 

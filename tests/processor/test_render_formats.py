@@ -30,6 +30,7 @@ def vips_image(pixels: np.ndarray) -> pyvips.Image:
     return pyvips.Image.new_from_array(pixels).copy(interpretation="srgb")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
@@ -55,6 +56,7 @@ def test_eight_orientations_look_the_same(kind: str, options: dict[str, Any]) ->
     assert min(ssim(thumbnails[0], other) for other in thumbnails) > 0.97
 
 
+@pytest.mark.slow
 def test_a_large_turned_photo_is_right_after_shrink_on_load() -> None:
     upright = scene(1600, 1072)
     reference = shown(with_orientation(upright, 1))
@@ -190,6 +192,7 @@ def test_a_tiff_of_several_pages_shows_the_first() -> None:
     assert np.abs(shown(data)[100, 160].astype(int) - (0x20, 0xA0, 0x40)).max() < 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (2, 4000), (4000, 2), (3, 3), (801, 481)])
 def test_any_size_covers_every_device_exactly(size: tuple[int, int]) -> None:
     devices = (*DEVICES, Device(name="dot", width=1, height=1), Device(name="line", width=1500, height=1))
@@ -202,6 +205,7 @@ def test_any_size_covers_every_device_exactly(size: tuple[int, int]) -> None:
     assert (rendered.width, rendered.height) == size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 2])
 def test_avif_and_webp_at_every_shrink(k: int) -> None:
     picture = scene(320 * k, 200 * k)
@@ -219,6 +223,7 @@ def test_a_progressive_jpeg_is_rendered() -> None:
     assert ssim(shown(data), shown(encoded(picture))) > 0.99
 
 
+@pytest.mark.slow
 def test_variants_are_as_good_as_a_full_decode_and_one_lanczos() -> None:
     found = []
     for seed, (width, height) in enumerate([(1200, 800), (755, 1009), (999, 751)]):
@@ -242,6 +247,7 @@ def test_variants_are_as_good_as_a_full_decode_and_one_lanczos() -> None:
     assert np.median(found) >= 0.99, sorted(found)
 
 
+@pytest.mark.slow
 def test_threads_give_what_one_thread_gives() -> None:
     files = [encoded(scene(600, 450, seed)) for seed in range(4)]
     alone = [render_image(data, ONE) for data in files]

@@ -19,6 +19,7 @@ SCREENS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "size"),
     [
@@ -43,6 +44,7 @@ def test_each_picture_is_the_same_alone_and_in_company(kind: str, size: tuple[in
         )
 
 
+@pytest.mark.slow
 def test_screens_up_to_the_standard_one_share_one_decode() -> None:
     header = read_header(encoded(scene(4000, 3000)), "x")
     common = SCREENS[:3]

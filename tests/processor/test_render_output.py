@@ -89,6 +89,7 @@ def test_profiles_are_those_of_the_recipes() -> None:
     assert jpeg_profiles.THUMBNAIL.reason
 
 
+@pytest.mark.slow
 def test_no_devices_gives_thumbnail_and_colours() -> None:
     rendered = render_image(encoded(scene(1200, 800)), ())
     assert rendered.variants == ()
@@ -96,6 +97,7 @@ def test_no_devices_gives_thumbnail_and_colours() -> None:
     assert isinstance(rendered.palette, Palette)
 
 
+@pytest.mark.slow
 def test_the_colours_of_a_photo() -> None:
     rendered = render_image(encoded(scene(1200, 800)), ONE)
     populations = list(rendered.histogram.values())
@@ -127,6 +129,7 @@ def test_nothing_coloured_scores_nothing() -> None:
     assert quantize(np.array([[1, 2, 3]] * 4, np.uint8), 128) == {(1, 2, 3): 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "shrink", "proxy"),
     [((1024, 600), 1, 256 * 150), ((100, 60), 1, 6000), ((1024, 600), 4, 256 * 150)],
@@ -216,6 +219,7 @@ def test_the_estimate_of_memory_is_honest(kind: str, options: dict[str, object])
     assert 0.75 * measured < estimate < 1.5 * measured + 15_000_000
 
 
+@pytest.mark.slow
 def test_the_estimate_grows_with_what_is_asked() -> None:
     data = encoded(scene(1600, 1200))
     header = read_header(data, "x")
@@ -223,6 +227,7 @@ def test_the_estimate_grows_with_what_is_asked() -> None:
     assert estimate_bytes(header, ONE, len(data)) < estimate_bytes(header, ONE, len(data) + 10_000_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["GIF", "AVIF", "TIFF", "PNG", "WEBP"])
 def test_every_format_needs_more_for_more_pixels(kind: str) -> None:
     small, large = (read_header(encoded(scene(*size), kind), "x") for size in ((200, 150), (800, 600)))

@@ -57,6 +57,7 @@ def test_what_is_no_photo(data: bytes, error: type[RenderError], words: str) -> 
     assert caught.value.temporary is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF"])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
 def test_a_cut_off_file_is_refused(kind: str, share: float) -> None:

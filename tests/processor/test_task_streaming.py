@@ -70,6 +70,7 @@ def made_of(data: bytes | DownloadBuffer) -> RenderedImage | str:
         return f"{type(error).__name__}: {error}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PHOTOS)
 def test_pictures_are_the_same_whether_a_photo_is_here_or_still_arrives(kind: str) -> None:
     data = PHOTOS[kind]()

@@ -21,6 +21,7 @@ def test_twelve_and_no_two_alike() -> None:
     assert any(sample.ratio > 1 for sample in SAMPLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_a_sample_is_what_its_entry_says(sample: object) -> None:
     from slideshow.demo.samples import Sample
@@ -57,6 +58,7 @@ def test_turned_samples_are_upright_where_they_are_shown() -> None:
     assert bottom[0] > bottom[2]
 
 
+@pytest.mark.slow
 def test_files_are_made_once_and_completed_when_some_are_gone(tmp_path: Path) -> None:
     told: list[str] = []
     files = make_samples(tmp_path, told.append, megapixels=0.02)
@@ -75,6 +77,7 @@ def test_files_are_made_once_and_completed_when_some_are_gone(tmp_path: Path) ->
     assert sorted(tmp_path.iterdir()) == sorted(files)
 
 
+@pytest.mark.slow
 def test_full_size_is_twelve_megapixels_in_a_few_megabytes() -> None:
     data = sample_jpeg(SAMPLES[0])
     with Image.open(io.BytesIO(data)) as image:

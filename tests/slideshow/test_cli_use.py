@@ -114,6 +114,7 @@ def test_a_folder_is_named_whole_where_no_backend_runs(tmp_path: Path, monkeypat
     assert f"no backend runs in {tmp_path / '.slideshow'};" in err
 
 
+@pytest.mark.slow
 def test_an_address_where_nobody_answers(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("secret\n")
     command = ["status", "--password-file", str(tmp_path / "password"), "--url"]

@@ -59,13 +59,13 @@ images: .venv/.ready-dev ## build the images, and look inside; with SLIDESHOW_IM
 	$(BIN)/python -m pytest -s tests/deploy/test_images.py
 
 screenshots: .venv/.ready-dev ## every page in a browser, as pictures in build/screenshots/; needs a Chromium
-	$(BIN)/python tests/web/take_screenshots.py
+	$(BIN)/python -m tests.web.take_screenshots
 
 chaos: .venv/.ready-dev ## kill, lose, double and break everything over 300 photos, SEEDS=50 times; what was lost, stuck or done twice
 	@$(BIN)/python -m tests.faults --seeds $(or $(SEEDS),50) $(CHAOS)
 
 fuzz: .venv/.ready-fuzz ## whatever parses bytes from outside, guided by coverage, for SECONDS=60 in all; findings stay in build/fuzz/
-	@PYTHONPATH=tests/hostile $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
 
 load: .venv/.ready-dev ## 32 connections at once for SECONDS=60: uploads, results of ten tasks, polls of frames
 	@$(BIN)/python -m tests.load --seconds $(or $(SECONDS),60)

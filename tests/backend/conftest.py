@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import server
-from core_library import Library
+
+from tests.support import server
+from tests.support.core_library import Library
 
 # Small enough that tests can reach the bounds.
 SETTINGS = {"UPLOAD_LIMIT_MIB": "1", "UPLOADS_AT_ONCE": "2"}

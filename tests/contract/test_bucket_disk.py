@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bucket import TYPE, BucketPromises, names_of, test_which_errors_are_worth_another_try
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from contract import object_names
 from contract.bucket.disk import DiskBucket, _translated
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectConflict
+from tests.conformance.bucket import TYPE, BucketPromises, names_of, test_which_errors_are_worth_another_try
 
 __all__ = ["test_which_errors_are_worth_another_try"]
 

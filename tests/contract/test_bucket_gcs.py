@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from bucket import TYPE, BucketPromises, names_of
-from gcs_buckets import bucket_at, emulator, new_name
 
 from contract.bucket.gcs.bucket import GcsBucket
 from contract.bucket.gcs.client import TimeoutPolicy
@@ -21,6 +19,8 @@ from contract.bucket.gcs.lifecycle import deletion_rule
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectNotFound, ObjectTooLarge
 from emulators.cloud_storage.server import GcsServer
+from tests.conformance.bucket import TYPE, BucketPromises, names_of
+from tests.support.gcs_buckets import bucket_at, emulator, new_name
 
 
 @pytest.fixture(scope="module")

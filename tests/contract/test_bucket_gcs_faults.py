@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 
 import google_crc32c
 import pytest
-from bucket import TYPE, Pieces, names_of
-from gcs_buckets import HASTY, bucket_at, new_name
 
 from contract.bucket.gcs.bucket import GcsBucket
 from contract.bucket.gcs.client import TimeoutPolicy
 from contract.bucket.port import BucketDenied, BucketError, BucketUnavailable, ObjectConflict
 from emulators.cloud_storage.faults import Fault, Link
 from emulators.cloud_storage.server import MIXED, GcsServer
+from tests.conformance.bucket import TYPE, Pieces, names_of
+from tests.support.gcs_buckets import HASTY, bucket_at, new_name
 
 DATA = os.urandom(700_000)
 SHORT = TimeoutPolicy(connect=1.0, read=0.2, retries=0.4, first_pause=0.01, longest_pause=0.02)

@@ -14,7 +14,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,13 +23,10 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
+from emulators.cloud_storage.server import GcsServer
+from tests.support.small_photos import photo
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/backend"))
-
-from small_photos import photo  # noqa: E402
-
-from emulators.cloud_storage.server import GcsServer  # noqa: E402
-
 TOOL = os.environ.get("SLIDESHOW_IMAGES", "")
 BASE = os.environ.get("SLIDESHOW_BASE", "docker.io/library/python:3.11-slim-bookworm")
 LIMIT_MB = {"slideshow-processor": 420, "slideshow-backend": 220}

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "backend"))
-sys.path.append(str(Path(__file__).resolve().parents[1] / "processor"))
-
-import server
+from tests.support import server
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from heic_picture import box, grey_ramp
-from pictures import encoded, encoded_image, png_by_header, scene, with_orientation
 from PIL import Image, ImageCms
+
+from tests.support.heic_picture import box, grey_ramp
+from tests.support.pictures import encoded, encoded_image, png_by_header, scene, with_orientation
 
 ODD_VALUES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 MAX_SAMPLE = 3_000_000

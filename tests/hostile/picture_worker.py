@@ -12,15 +12,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import mutations
-from pictures import HALVES
-
 from contract.messages.processing import Device
 from processor.codecs.download_buffer import DownloadBuffer
 from processor.errors import RenderError
 from processor.pool.render_pool import estimated_bytes
 from processor.pool.sandbox import too_much_memory
 from processor.render.pipeline import render_image
+from tests.hostile import mutations
+from tests.support.pictures import HALVES
 
 BUDGET = 800 * 2**20
 SMALL = (*HALVES[:1], Device(name="thin", width=3, height=200))

@@ -6,11 +6,12 @@ import random
 import time
 from pathlib import Path
 
-import mutations
 import pytest
-from fuzz.__main__ import INPUT_SECONDS, outcome_of
-from fuzz.sentences import LONGEST
-from fuzz.targets import NAMES, target
+
+from tests.fuzz.__main__ import INPUT_SECONDS, outcome_of
+from tests.fuzz.sentences import LONGEST
+from tests.fuzz.targets import NAMES, target
+from tests.hostile import mutations
 
 MUTATIONS = {"render": 25, "photo_stream": 50}
 """How many of the targets that decode; all others are quicker."""

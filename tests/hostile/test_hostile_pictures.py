@@ -12,22 +12,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mutations
 import pytest
 
-HERE = Path(__file__).resolve().parent
+from tests.hostile import mutations
+
+ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
 """Wall time of one picture, on a machine that has other things to do; `MAX_CPU_SECONDS` is what it may take."""
 MAX_CPU_SECONDS = 10.0
 MAX_MB = 1024
-ROOM = [str(HERE), str(HERE.parent / "processor"), str(HERE.parents[1])]
 
 
 def work(*arguments: object) -> list[dict[str, Any]]:
     """What became of each picture. AssertionError naming the one that crashed or hung the process."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "picture_worker", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(ROOM), "MALLOC_ARENA_MAX": "2"},
+        [sys.executable, "-m", "tests.hostile.picture_worker", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "2"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

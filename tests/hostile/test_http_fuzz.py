@@ -11,10 +11,10 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
-import server
-import small_photos
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.support import server, small_photos
 
 ANSWER_SECONDS = 20.0
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import server
-import small_photos
+
+from tests.support import server, small_photos
 
 MAX_ATTEMPTS = 20
 LEASE_SECONDS = "3"

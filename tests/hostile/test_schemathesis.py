@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import server
+
+from tests.support import server
 
 MAX_EXAMPLES = 30
 """For each operation; beside the systematic cases of its coverage phase."""

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-import server
-import small_photos
-from test_chaos import folder as chaos_folder
-from upload_forms import send
 
 from tests.faults.checks import judge, rows
 from tests.faults.environment import Environment
 from tests.faults.fault_plan import FaultPlan
 from tests.faults.run import DEVICES
+from tests.hostile.test_chaos import folder as chaos_folder
+from tests.support import server, small_photos
+from tests.support.upload_forms import send
 
 BUSY_SECONDS = 10.0
 GONE_SECONDS = 60.0

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from pictures_of_colours import Pixels, degenerate, scene
 
 import native
+from tests.native.pictures_of_colours import Pixels, degenerate, scene
 
 
 def digest(pictures: Iterable[Pixels]) -> str:

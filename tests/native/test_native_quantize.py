@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures_of_colours import Pixels, degenerate, scene
-from processes import HERE, ROOT, run
 
 import native
 from native import jit
+from tests.native.pictures_of_colours import Pixels, degenerate, scene
+from tests.native.processes import HERE, ROOT, run
 
 EXAMPLES = 60 if jit.COMPILES else 15
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from processes import ABOUT_COMPILATION
-from resize_twin import TURNED, resized
 
 import native
 from native.jit import COMPILES
 from native.resize.lanczos import axis_weights
+from tests.native.processes import ABOUT_COMPILATION
+from tests.native.resize_twin import TURNED, resized
 
 sides = st.integers(1, 70 if COMPILES else 20)
 Picture = NDArray[np.uint8]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from digest import digest, pictures
-from processes import ABOUT_COMPILATION, HERE, NO_SAMPLES, ROOT, digest_of, run, told_of_target
 
 from native import jit, warm_up
 from native.cache_folder import KernelFolder, sources_digest
 from native.jit import X86_TARGET_FEATURES, portable_target
+from tests.native.digest import digest, pictures
+from tests.native.processes import ABOUT_COMPILATION, HERE, NO_SAMPLES, ROOT, digest_of, run, told_of_target
 
 SCENES = "2"
 """What `digest.py` is told, so that it comes to the same as `expected`."""

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pi_heif
 import pytest
-from digest import digest, stored
-from pictures_of_colours import Pixels
 from PIL import Image, UnidentifiedImageError
-from processes import ABOUT_COMPILATION, NO_SAMPLES, digest_of, told_of_target
 
 import native
 from native import jit
+from tests.native.digest import digest, stored
+from tests.native.pictures_of_colours import Pixels
+from tests.native.processes import ABOUT_COMPILATION, NO_SAMPLES, digest_of, told_of_target
 
 SAMPLES = os.environ.get("SLIDESHOW_SAMPLES")
 PROXY_SIDE = 256

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from materialyoucolor.score.score import Score, ScoreOptions
-from pictures_of_colours import degenerate, scene
 
 import native
 from native import jit
+from tests.native.pictures_of_colours import degenerate, scene
 
 IN_THE_SUITE, IN_LONG = (600, 10_000) if jit.COMPILES else (30, 300)
 

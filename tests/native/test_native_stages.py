@@ -12,10 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from materialyoucolor.hct.cam16 import Cam16
 from materialyoucolor.utils.color_utils import argb_from_lab
-from pictures_of_colours import Pixels, degenerate, scene
-from twins import cluster as slow_cluster
-from twins import count_colours, lab, nearest, rgb_of_key
-from twins import wu_centres as slow_wu
 
 from native import jit
 from native.colour.colour_table import COLOURS, colours_of, count_into
@@ -37,6 +33,10 @@ from native.colour.lab import (
     rgb_of,
 )
 from native.colour.wu import wu_centres
+from tests.native.pictures_of_colours import Pixels, degenerate, scene
+from tests.native.twins import cluster as slow_cluster
+from tests.native.twins import count_colours, lab, nearest, rgb_of_key
+from tests.native.twins import wu_centres as slow_wu
 
 PICTURES = [*degenerate().values(), scene(1, 16, 12), scene(2, 16, 12), scene(3, 16, 12)]
 NAMES = [*degenerate(), "scene 1", "scene 2", "scene 3"]

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cli_pictures
 import pytest
 
 from slideshow.client.local_backend import announcement
+from tests.support import cli_pictures
 
 SECONDS = 90
 KEYS = {

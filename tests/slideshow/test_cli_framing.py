@@ -7,12 +7,12 @@ import io
 import re
 from pathlib import Path
 
-import cli_pictures
 from click.testing import CliRunner
 from PIL import Image
 
 from slideshow.__main__ import main
 from slideshow.photos.screens import DEFAULT_SCREENS
+from tests.support import cli_pictures
 
 
 def test_the_page_shows_every_screen_by_middle_and_by_focus(tmp_path: Path) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "backend"))
-
-import browser as browsers
-import server
 from playwright.sync_api import Browser
+
+from tests.support import browser as browsers
+from tests.support import server
 
 WORKING = {
     "TICK_SECONDS": "0.2",

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-import server
-import small_photos
-from library_rows import PALETTES, SHAPES, STATES, fill, photo_id
-from server import problem
+
+from tests.support import server, small_photos
+from tests.support.library_rows import PALETTES, SHAPES, STATES, fill, photo_id
+from tests.support.server import problem
 
 PAGES = ("/", "/upload", "/devices", "/activity", f"/photos/{photo_id(0)}", "/devices/frame%200/frame")
 HTML = {"Accept": "text/html"}

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-import server
 import sqlalchemy as sa
-from library_rows import fill, photo_id
-from painted_photos import paint
 from PIL import Image
 
 from backend.database import activity, gallery, images, stage_times
 from backend.database.gallery import Cursor, Filters
+from tests.support import server
+from tests.support.library_rows import fill, photo_id
+from tests.support.painted_photos import paint
 
 PHOTOS = 10_000
 FIRST_BYTE_SECONDS = 0.060

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-import server
-from browser import log_in, new_context
 from playwright.sync_api import Browser, expect
+
+from tests.support import server
+from tests.support.browser import log_in, new_context
 
 LISTEN = """
 let heard = 0;

@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
-import server
 import sqlalchemy as sa
-from server import problem
 
 from backend.database import sessions_and_locks
 from backend.database.tables import metadata
 from backend.pages.activity import Watch
+from tests.support import server
+from tests.support.server import problem
 
 SOON = 6.0
 """Seconds within which a stream has to end; it takes one or two."""

@@ -1,0 +1,38 @@
+"""JPEG and PNG decoded from what has come of a download that never proves itself: the stream ends where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed
+from processor.errors import RenderError
+from processor.render.decode import decode, read_header
+from processor.render.limits import Limits
+from tests.fuzz.sentences import NAME, spoken
+from tests.hostile import mutations
+
+SMALL = Limits(max_pixels=1_000_000, max_progressive_pixels=1_000_000)
+
+
+def seeds() -> Sequence[bytes]:
+    return [data for name, data in mutations.good() if name.endswith((".jpg", ".png"))]
+
+
+def check(data: bytes) -> None:
+    arriving = DownloadBuffer(len(data))
+    arriving.write(data)
+    arriving.end(whole=False)
+    try:
+        header = read_header(arriving, NAME, SMALL)
+        shrink = 2 if header.loader == "jpeg" else 4
+        base = decode(arriving, header, shrink, NAME)
+    except DownloadFailed:
+        return  # of the other formats only the whole file is read
+    except RenderError as error:
+        spoken(error)
+        return
+    assert header.loader in ("jpeg", "png"), "the others wait for the whole"
+    height, width, bands = base.pixels.shape
+    assert bands == 3
+    assert abs(width - header.width / shrink) <= 1
+    assert abs(height - header.height / shrink) <= 1

@@ -31,7 +31,7 @@ demo: .venv/.ready ## run the whole system on sample photos, or on PHOTOS=~/Pict
 	@$(BIN)/slideshow demo $(PHOTOS) $(DEMO)
 
 demo-cloud: .venv/.ready ## the same over an imitated Google Cloud and over the disk, and whether both made the same
-	@$(BIN)/python -m bench.cloud.demo $(PHOTOS)
+	@$(BIN)/python -m bench.cloud_demo.run $(PHOTOS)
 
 test: .venv/.ready-dev ## the test suite, some eight minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable -m "not long" --cov --cov-report=term --cov-fail-under=90
@@ -57,13 +57,13 @@ screenshots: .venv/.ready-dev ## every page in a browser, as pictures in build/s
 	$(BIN)/python tests/web/take_screenshots.py
 
 chaos: .venv/.ready-dev ## kill, lose, double and break everything over 300 photos, SEEDS=50 times; what was lost, stuck or done twice
-	@$(BIN)/python -m bench.chaos --seeds $(or $(SEEDS),50) $(CHAOS)
+	@$(BIN)/python -m tests.faults --seeds $(or $(SEEDS),50) $(CHAOS)
 
 fuzz: .venv/.ready-fuzz ## whatever parses bytes from outside, guided by coverage, for SECONDS=60 in all; findings stay in build/fuzz/
 	@PYTHONPATH=tests/hostile $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
 
 load: .venv/.ready-dev ## 32 connections at once for SECONDS=60: uploads, results of ten tasks, polls of frames
-	@$(BIN)/python -m bench.load --seconds $(or $(SECONDS),60)
+	@$(BIN)/python -m tests.load --seconds $(or $(SECONDS),60)
 
 lint: .venv/.ready-dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backend.jobs.bill import MODEL_TASK, MODEL_TASKS, PRICES_OF, REGION, TASK, Size, billed_seconds
-from backend.jobs.forecast import MODEL_BATCH, Surroundings
+from backend.jobs.forecast import MODEL_BATCH, Assumptions
+from bench.core.results import CaseResult, Run
 from bench.report.charts import Bar, Chart, Table, bars, chart, noise_text, number
 from bench.report.values import band, colour_of, extra, name_of, overall_median, times
-from bench.results import CaseResult, Run
 
 IMAGES = 1000
 FORM = ", 2 in flight"
@@ -28,7 +28,7 @@ def filled(task: Size, images_per_s: float) -> float:
 
 def batches(size: int, tasks: int, task: Size, images_per_s: float) -> float:
     """Return dollars for 1,000 images in batches of `size`, each on new tasks, which each pay for their start."""
-    seconds = Surroundings().start_seconds + size / tasks / images_per_s
+    seconds = Assumptions().start_seconds + size / tasks / images_per_s
     return IMAGES / size * tasks * billed_seconds(seconds) * task.second
 
 
@@ -65,7 +65,7 @@ def bill(case: CaseResult, run: Run) -> Iterator[Chart | Table | str]:
     head = ("Arrival", "ours", "the model's way", "the model's way / ours")
     yield Table(f"{IMAGES:,} images by how they arrive", head, lines, (1, 2, 3))
     yield (
-        f"A task is billed for at least one minute, and {Surroundings().start_seconds:g} s of start-up are assumed. "
+        f"A task is billed for at least one minute, and {Assumptions().start_seconds:g} s of start-up are assumed. "
         f"Ours starts one task per batch; the model's way starts {MODEL_TASKS}. "
         "Storage, traffic and the waiting service are not included."
     )

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from bench.noise import MEDIAN_ERROR, STANDARD_ERRORS, spread
+from bench.core.results import CaseResult, Run, Sample
+from bench.core.statistics import MEDIAN_ERROR, STANDARD_ERRORS, spread
 from bench.report.charts import HALF, WIDE, Band, Chart, Line, Table, chart, lines, number
 from bench.report.values import MIN_ROUNDS, contenders, peaks, point_band
-from bench.results import CaseResult, Run, Sample
 
 COLOURS = ("skyblue", "tab:blue", "tab:purple", "tab:gray")
 """The colours of the lines, from the fewest tasks to the most."""

@@ -9,13 +9,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.colors import to_hex
 
 from bench.cases import ALL, APART
+from bench.core.results import CaseResult, Run
 from bench.report.bill import bill
 from bench.report.charts import THEME, Chart, Table, number
 from bench.report.growth import growth
 from bench.report.quality import quality
 from bench.report.speed import colours, image, throughput
 from bench.report.system import frames, memory, start, target
-from bench.results import CaseResult, Run
 
 Draw = Callable[[CaseResult, Run], Iterable[Chart | Table | str]]
 SECTIONS: tuple[tuple[str, str, str, Draw], ...] = (

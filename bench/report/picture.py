@@ -8,9 +8,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from bench.core.results import Run
 from bench.report.charts import MUTED, PIXEL, STYLE, bars
 from bench.report.speed import image_bars
-from bench.results import Run
 
 WIDTH, SCALE = 900, 2
 """Width in pixels of the page, and pixels of the file per pixel of the page, for sharp screens."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
-from bench.noise import spread
+from bench.core.results import CaseResult, Run
+from bench.core.statistics import spread
 from bench.report.charts import Chart, Limit, Mark, Table, chart, dots, number
 from bench.report.values import CPU_FACT, colour_of, contenders, limit_of, name_of
-from bench.results import CaseResult, Run
 
 BEFORE, AFTER = "ssim_before_jpeg", "ssim_after_jpeg"
 COMPARED_WITH = ("sharp-tuned", "model")

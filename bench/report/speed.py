@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from bench.noise import paired_ratio
+from bench.core.results import CaseResult, Run
+from bench.core.statistics import paired_ratio
 from bench.report import values
 from bench.report.charts import INK, Bar, Chart, Limit, Mark, Table, bars, chart, dots, noise_text, number
-from bench.results import CaseResult, Run
 
 FLOOR_RATIO, RATIO = "multiple of the floor", "times less CPU than {}"
 """Facts of the case: our CPU time over the baseline's, and a competitor's over ours, each taken within a round."""

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from bench.core.results import CaseResult, Run, Span
 from bench.report.charts import Bar, Chart, Line, Mark, bars, chart, lines, noise_text, number, timeline
 from bench.report.values import CPU, WALL, contender_bars, extra, limit_of, peaks, point_band
-from bench.results import CaseResult, Run, Span
 
 STAGES = {
     **dict.fromkeys(("proxy", "colours"), ("tab:purple", "proxy and colours")),

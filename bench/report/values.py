@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from statistics import median
 
-from bench.noise import MEDIAN_ERROR, STANDARD_ERRORS, Times, noise_band, spread
+from bench.core.results import CaseResult, Sample, Series
+from bench.core.statistics import MEDIAN_ERROR, STANDARD_ERRORS, Times, noise_band, spread
 from bench.report.charts import Band, Bar, Limit
-from bench.results import CaseResult, Sample, Series
 
 MIN_ROUNDS = 3
 """Below this number of rounds there is no noise band."""
@@ -76,7 +76,7 @@ def band(of: Times, value: float) -> Band:
     """Return the lowest and highest plausible value of `value`, an overall median; None with too few rounds.
 
     The band is three standard errors, in the logarithm, from the spread over rounds.
-    Subjects are independent: the errors of n medians add up in squares, and are divided by n (as in `bench.noise`).
+    Subjects are independent: the errors of n medians add up in squares, and are divided by n (`bench.core.statistics`).
     """
     if not of or min(len(rounds) for rounds in of.values()) < MIN_ROUNDS:
         return None

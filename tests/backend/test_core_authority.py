@@ -10,10 +10,10 @@ import pytest
 from falcon.asgi import Request
 from falcon.testing import create_asgi_req
 
-from backend.auth import Access, Authority
+from backend.auth.access import Access, Authority
+from backend.auth.device_cache import DeviceCache
 from backend.database import Database
-from backend.errors import Forbidden, Unauthorized
-from backend.known_devices import KnownDevices
+from backend.http.errors import Forbidden, Unauthorized
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def authority(tmp_path: Path) -> Any:
     database.migrate()
     yield Authority(
         database,
-        KnownDevices(database),
+        DeviceCache(database),
         processor_tokens=["a-processors-token"],
         admin_password="a-password",
         metrics_token="",

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from bench import running
 from bench.__main__ import main
 from bench.cases import ALL
+from bench.core import runner
+from bench.core.results import CaseResult, Check, Run, UnreadableRun, load, save
 from bench.report import newest, page_for
 from bench.report.charts import THEME
 from bench.report.page import page
-from bench.results import CaseResult, Check, Run, UnreadableRun, load, save
 from tests.bench.report_run import constructed_run, of_cases
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -330,7 +330,7 @@ def test_the_command_takes_the_latest_run_or_the_named_one(
     results, here = tmp_path / "results", tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    monkeypatch.setattr(running, "RESULTS", results)
+    monkeypatch.setattr(runner, "RESULTS", results)
     nothing = CliRunner().invoke(main, ["report"])
     assert nothing.exit_code == 1
     assert "there is no run in" in nothing.output
@@ -357,7 +357,7 @@ def test_the_picture_is_drawn_from_the_latest_run_of_the_case_image(
     from PIL import Image
 
     results, drawn = tmp_path / "results", tmp_path / "folder" / "picture.png"
-    monkeypatch.setattr(running, "RESULTS", results)
+    monkeypatch.setattr(runner, "RESULTS", results)
     save(of_cases(run, "start"), results / "a.json")
     missing = CliRunner().invoke(main, ["report", "--picture", str(drawn)])
     assert missing.exit_code == 1
@@ -390,7 +390,7 @@ def test_a_run_can_end_with_the_path_of_its_report(run: Run, tmp_path: Path, mon
     Image.new("RGB", (40, 30)).save(photos / "a.jpg")
     small = of_cases(run, "colours")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(running, "run_cases", lambda *_, **__: small)  # the measurement is not tested here
+    monkeypatch.setattr(runner, "run_cases", lambda *_, **__: small)  # the measurement is not tested here
     ended = CliRunner().invoke(main, ["run", "--report", "--samples", str(photos), "--out", "kept.json"])
     assert ended.exit_code == 0, ended.output
     assert ended.output.splitlines()[-1] == "report: build/bench-report/kept.html"

@@ -65,10 +65,11 @@ fuzz: .venv/.ready-fuzz ## whatever parses bytes from outside, guided by coverag
 load: .venv/.ready-dev ## 32 connections at once for SECONDS=60: uploads, results of ten tasks, polls of frames
 	@$(BIN)/python -m tests.load --seconds $(or $(SECONDS),60)
 
-lint: .venv/.ready-dev ## ruff and mypy
+lint: .venv/.ready-dev ## check style, types and import layers: ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 lock: .venv/.ready-dev ## renew the lock files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \

@@ -116,8 +116,9 @@ async def _stop_when(asked: asyncio.Event, task: Task) -> None:
 
 
 def _leave_out_what_no_task_uses() -> None:
-    """httpx looks for a command line of its own, which takes rich and click with it, and Google's client for gRPC,
-    where these are installed: a tenth of a second each that the first claim would wait for."""
+    """Httpx looks for a command line of its own, which takes rich and click with it, and Google's client for gRPC,
+    where these are installed: a tenth of a second each that the first claim would wait for.
+    """
     for name in ("httpx._main", "grpc"):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None: it cannot be imported
 

@@ -80,7 +80,8 @@ def stage_times(connection: Connection) -> StageTimes:
 
 def summed_up(photos: Sequence[PhotoTimes]) -> StageTimes:
     """Medians and 95th percentiles (nearest rank) over `photos`. A way back in the queue may have begun after its
-    claim, and clocks of two machines differ: less than nothing is nothing."""
+    claim, and clocks of two machines differ: less than nothing is nothing.
+    """
     if not photos:
         return StageTimes(measured=0)
     told = [photo.stages for photo in photos]

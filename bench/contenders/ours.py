@@ -31,7 +31,7 @@ class Way:
         load_kernels()
 
     def versions(self) -> dict[str, str]:
-        """libvips' version; simplejpeg, imagecodecs and the others are among those of the run."""
+        """Libvips' version; simplejpeg, imagecodecs and the others are among those of the run."""
         from processor.codecs.vips import pyvips
 
         return {"libvips (ours)": ".".join(str(pyvips.version(part)) for part in range(3))}

@@ -70,7 +70,8 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 def difference(before: Times, after: Times, control: tuple[Times, Times] | None = None) -> Difference:
     """Whether `after` is slower than `before`, over the subjects that both have; `control` is a contender that is
-    the same program in both runs."""
+    the same program in both runs.
+    """
     drift, least = 0.0, MIN_WITHOUT_CONTROL
     if control is not None:
         theirs = _log_changes(*control)

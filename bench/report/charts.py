@@ -130,8 +130,7 @@ def chart(
 ) -> Chart:
     """Draw a chart; one without rows stays empty.
 
-    Args:
-        paint: One of the functions below. It receives the axes, `rows`, `unit` and `options`, and returns the height.
+    `paint` is one of the functions below. It receives the axes, `rows`, `unit` and `options`, and returns the height.
     """
     svg = Markup()
     if rows:

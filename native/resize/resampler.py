@@ -127,7 +127,8 @@ def resize_into(
 ) -> None:
     """Fill `out` with the box of `source` at `out_width` x `out_height`, both as the source lies; then mirrored,
     and with rows and columns exchanged if `turn`. Sizes are not
-    checked; `row_bytes` is at least `MIN_ROW_BYTES`, whatever `width` is."""
+    checked; `row_bytes` is at least `MIN_ROW_BYTES`, whatever `width` is.
+    """
     first_row, row_count, row_weights = axis_weights(top, box_height, height, out_height, _DOWN_UNIT)
     first_pair, pair_count, pair_weights = in_pairs(first_row, row_count, row_weights)
     first_column, column_count, column_weights = axis_weights(left, box_width, width, out_width, _ALONG_UNIT)

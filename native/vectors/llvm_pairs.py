@@ -1,5 +1,6 @@
 """Pairs of int16 whose products are summed: one instruction for sixteen products where a processor has it (x86's
-`pmaddwd`, which LLVM finds in what is said here; two of NEON), half as many loads as with floats, and as exact."""
+`pmaddwd`, which LLVM finds in what is said here; two of NEON), half as many loads as with floats, and as exact.
+"""
 
 from __future__ import annotations
 

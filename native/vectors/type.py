@@ -94,7 +94,7 @@ def call(builder: Any, name: str, *vectors: Any) -> Any:
 
 
 def transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """n vectors of n lanes as their columns: lanes change places over distance 1, 2, 4, ... (n log n shuffles)."""
+    """N vectors of n lanes as their columns: lanes change places over distance 1, 2, 4, ... (n log n shuffles)."""
     size, step = len(rows), 1
     while step < size:
         low = [lane if not lane & step else size + (lane ^ step) for lane in range(size)]

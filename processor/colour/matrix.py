@@ -58,6 +58,6 @@ def _tables(profile: bytes) -> Tables | None:
 
 @lru_cache(1)
 def _way_back() -> NDArray[np.uint8]:
-    """sRGB level of light in 2^-14: the level whose light is nearest on sRGB's own scale."""
+    """SRGB level of light in 2^-14: the level whose light is nearest on sRGB's own scale."""
     between = np.array([to_light((level + 0.5) / 255) for level in range(255)])
     return np.searchsorted(between, np.arange(_UNIT + 1) / _UNIT).astype(np.uint8)

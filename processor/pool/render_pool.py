@@ -36,7 +36,8 @@ Value = TypeVar("Value")
 
 def estimated_bytes(data: Original, devices: tuple[Device, ...], name: str, limits: Limits = DEFAULT_LIMITS) -> int:
     """The memory that rendering takes beside the original's bytes. Raises RenderError for a header that is
-    bad or promises more pixels than `limits`."""
+    bad or promises more pixels than `limits`.
+    """
     from processor.codecs.download_buffer import DownloadBuffer, size_of
     from processor.pool.memory_estimate import PIPELINE_BYTES
     from processor.render.decode import estimate_bytes, read_header
@@ -142,7 +143,8 @@ class RenderPool:
         watch: Stopwatch,
     ) -> RenderedImage:
         """Render on a thread. The time limit begins when a thread takes the picture up: waiting for one that
-        is at work on another picture says nothing of this one, and ends when that one is overdue."""
+        is at work on another picture says nothing of this one, and ends when that one is overdue.
+        """
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as limit:

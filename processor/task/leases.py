@@ -88,7 +88,8 @@ class LeaseKeeper:
 
     async def _renew(self) -> bool:
         """One round; False if the backend did not answer. A third of the lease is spent waiting, a third
-        asking, so that there is time to ask once more."""
+        asking, so that there is time to ask once more.
+        """
         asked_at = self._monotonic()
         try:
             within = max(MIN_ASKING, self._interval)

@@ -1,4 +1,4 @@
-"""The files around the code fit their schemas and name only what exists: workflows, compose.yaml, contribution rules."""
+"""The files around the code fit their schemas and name only what exists: workflows, compose.yaml, CONTRIBUTING."""
 
 from __future__ import annotations
 

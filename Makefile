@@ -31,7 +31,7 @@ demo: .venv/.ready ## run the whole system on sample photos, or on PHOTOS=~/Pict
 	@$(BIN)/slideshow demo $(PHOTOS) $(DEMO)
 
 demo-cloud: .venv/.ready ## the same over an imitated Google Cloud and over the disk, and whether both made the same
-	@$(BIN)/python -m bench.cloud.demo $(PHOTOS)
+	@$(BIN)/python -m bench.cloud_demo.run $(PHOTOS)
 
 # An empty PYTHONDONTWRITEBYTECODE keeps what pytest compiled of the test modules, for the next run.
 test-fast: .venv/.ready-dev ## the tests that need no server and no browser, within a minute
@@ -62,18 +62,19 @@ screenshots: .venv/.ready-dev ## every page in a browser, as pictures in build/s
 	$(BIN)/python tests/web/take_screenshots.py
 
 chaos: .venv/.ready-dev ## kill, lose, double and break everything over 300 photos, SEEDS=50 times; what was lost, stuck or done twice
-	@$(BIN)/python -m bench.chaos --seeds $(or $(SEEDS),50) $(CHAOS)
+	@$(BIN)/python -m tests.faults --seeds $(or $(SEEDS),50) $(CHAOS)
 
 fuzz: .venv/.ready-fuzz ## whatever parses bytes from outside, guided by coverage, for SECONDS=60 in all; findings stay in build/fuzz/
 	@PYTHONPATH=tests/hostile $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
 
 load: .venv/.ready-dev ## 32 connections at once for SECONDS=60: uploads, results of ten tasks, polls of frames
-	@$(BIN)/python -m bench.load --seconds $(or $(SECONDS),60)
+	@$(BIN)/python -m tests.load --seconds $(or $(SECONDS),60)
 
-lint: .venv/.ready-dev ## ruff and mypy
+lint: .venv/.ready-dev ## check style, types and import layers: ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 lock: .venv/.ready-dev ## renew the lock files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \

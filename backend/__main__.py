@@ -25,7 +25,7 @@ log = logging.getLogger("backend")
 DRAIN_SECONDS = 10
 BACKLOG = 512
 CANNOT_START = "cannot start: %s: %s; look at BUCKET_URL and DATABASE_URL"
-MOST_CONNECTIONS = 1000
+MAX_CONNECTIONS = 1000
 """More are answered with 503: each costs memory."""
 
 
@@ -117,12 +117,12 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     from backend.app import create_app
-    from backend.behind_platform import behind_platform
-    from backend.one_write import OneWriteProtocol
+    from backend.http.proxy_headers import behind_platform
+    from backend.http.server import WriteCoalescingProtocol
+    from backend.periodic import loop as tick_loop
     from backend.services import Services
-    from backend.takeover import take_over
-    from backend.tick import loop as tick_loop
-    from contract.bucket import BucketError
+    from backend.startup import take_over
+    from contract.bucket.port import BucketError
 
     class Server(uvicorn.Server):
         _ending: asyncio.Task[None] | None = None
@@ -168,7 +168,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
         app: Any = create_app(services)
         config = uvicorn.Config(
             behind_platform(app) if "K_SERVICE" in os.environ else app,
-            http=OneWriteProtocol,
+            http=WriteCoalescingProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -176,7 +176,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             proxy_headers=False,
-            limit_concurrency=MOST_CONNECTIONS,
+            limit_concurrency=MAX_CONNECTIONS,
         )
         log.info("listening on %s (bucket %s)", url, services.bucket.url)
         if settings.device_auth == "open":

@@ -11,19 +11,19 @@ from falcon.asgi import Request, Response
 from falcon.media.multipart import MultipartFormHandler
 from sqlalchemy.exc import OperationalError
 
-from backend import headers
-from backend.errors import Refused, handle_refused, serialize_http_error, write_problem
-from backend.openapi import operations
-from backend.resources import control, devices, frames, health, library, pictures, processing, uploads
+from backend.api import admin, devices, frames, health, images, pictures, processing, uploads
+from backend.http import headers
+from backend.http.errors import HttpProblem, handle_http_problem, serialize_http_error, write_problem
+from backend.http.openapi import operations
+from backend.pages import activity, files, gallery, login, photo, static_files, upload
+from backend.pages import devices as device_pages
+from backend.pages.base import Site
 from backend.services import Services
-from backend.web import activity, files, gallery, login, photo, static_files, upload
-from backend.web import devices as device_pages
-from backend.web.site import Site
-from contract.bucket import BucketError
+from contract.bucket.port import BucketError
 
 log = logging.getLogger(__name__)
 
-MOST_FILES_IN_A_FORM = 500
+MAX_FILES_IN_A_FORM = 500
 """Falcon's own limit is 64; page and command line send one file a request."""
 
 
@@ -45,14 +45,14 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         "/login": login.LoginPage(site),
         "/logout": login.LogoutPage(site),
         "/api/admin/upload": uploads.Uploads(services),
-        "/api/admin/status": control.StatusResource(services),
-        "/api/admin/flush": control.Flush(services),
-        "/api/admin/sync": control.Sync(services),
-        "/api/admin/retry": control.Retry(services),
-        "/api/images": library.Images(services),
-        "/api/images/{image_id}": library.OneImage(services),
-        "/api/images/{image_id}/focus": library.ImageFocus(services),
-        "/api/images/{image_id}/scheme": library.ImageScheme(services),
+        "/api/admin/status": admin.StatusResource(services),
+        "/api/admin/flush": admin.Flush(services),
+        "/api/admin/sync": admin.Sync(services),
+        "/api/admin/retry": admin.Retry(services),
+        "/api/images": images.Images(services),
+        "/api/images/{image_id}": images.OneImage(services),
+        "/api/images/{image_id}/focus": images.ImageFocus(services),
+        "/api/images/{image_id}/scheme": images.ImageScheme(services),
         # their pages
         "/": gallery.GalleryPage(site),
         "/upload": upload.UploadPage(site),
@@ -76,7 +76,7 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         "/_ready": health.Ready(services),
         "/metrics": health.MetricsResource(services),
         "/openapi.json": openapi,
-        "/internal/tick": control.Tick(services),
+        "/internal/tick": admin.Tick(services),
     }
     openapi.routes = routes
     list(operations(routes))  # raises before anything is served
@@ -85,9 +85,9 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         app.add_route(path, resource)
     form = app.req_options.media_handlers["multipart/form-data"]
     assert isinstance(form, MultipartFormHandler)
-    form.parse_options.max_body_part_count = MOST_FILES_IN_A_FORM
+    form.parse_options.max_body_part_count = MAX_FILES_IN_A_FORM
     app.req_options.strip_url_path_trailing_slash = True
-    app.add_error_handler(Refused, handle_refused)
+    app.add_error_handler(HttpProblem, handle_http_problem)
     app.add_error_handler(BucketError, _bucket_failed)
     app.add_error_handler(OperationalError, _database_failed)
     app.add_error_handler(Exception, _unforeseen)

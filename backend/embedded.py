@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from contract.decoding import NOT_UNDERSTOOD
+from contract.decoding import DECODE_ERRORS
 
 
 class KeptSecrets(Struct, kw_only=True):
@@ -65,7 +65,7 @@ def kept_secrets(data_folder: Path) -> KeptSecrets:
         )
     try:
         return msgspec.json.decode(path.read_bytes(), type=KeptSecrets)
-    except NOT_UNDERSTOOD as error:
+    except DECODE_ERRORS as error:
         raise ValueError(f"{path} is damaged ({error}); remove it and a new one is made") from error
 
 

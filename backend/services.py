@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.auth import Authority
-from backend.database import Database, bags, claims, devices, housekeeping, images, recorded
-from backend.epoch import Epoch, EpochLost
-from backend.frames import Frames, open_frames
+from backend.auth.access import Authority
+from backend.auth.device_cache import DeviceCache
+from backend.database import Database, bags, claims, devices, images, record_queries, sessions_and_locks
+from backend.durability.fencing import FencingToken, FencingTokenLost
+from backend.durability.path_validation import PathValidator
+from backend.durability.record_writer import RecordWriter
+from backend.durability.serving_state import ServingState
+from backend.durability.sidecar_sync import SidecarSync
+from backend.durability.snapshots import Snapshots
+from backend.frames.service import FrameService, open_frames
+from backend.http.metrics import Metrics
+from backend.jobs.open_runner import open_runner
 from backend.jobs.queue import JobQueue
+from backend.jobs.queue_monitor import QueueMonitor
 from backend.jobs.runner import Runner
-from backend.jobs.runners import open_runner
-from backend.known_devices import KnownDevices
-from backend.metadata_sync import MetadataSync
-from backend.metrics import Metrics
-from backend.queue_watch import QueueWatch
-from backend.records import Records
-from backend.reported_paths import ReportedPaths
 from backend.settings import Settings
-from backend.snapshot import Snapshots
-from backend.standing import Standing
-from contract.bucket import Bucket, BucketError
-from contract.buckets import open_bucket
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket, BucketError
 
 if TYPE_CHECKING:
-    from backend.scheduler_identity import SchedulerIdentity
+    from backend.auth.google_oidc import SchedulerIdentity
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +41,14 @@ T = TypeVar("T")
 
 PASSING: frozenset[Callable[..., object]] = frozenset(
     {
-        housekeeping.take_lock,
-        housekeeping.renew_lock,
-        housekeeping.free_lock,
-        housekeeping.set_fact,
+        sessions_and_locks.take_lock,
+        sessions_and_locks.renew_lock,
+        sessions_and_locks.free_lock,
+        sessions_and_locks.set_fact,
         claims.renew,
         devices.seen,
         bags.move,
-        recorded.mark,
+        record_queries.mark,
     }
 )
 """What changes all the time and would be no loss: no snapshot is taken for it alone."""
@@ -70,11 +70,11 @@ class Services:
         """
         self.settings = settings
         self.clock = clock
-        self.hint = asyncio.Event()
+        self.wake_up = asyncio.Event()
         """Set when there may be something to do before the next tick."""
         self.ending = asyncio.Event()
         """Set when the server is asked to end: what streams must stop."""
-        self.standing = Standing(durable=settings.durable)
+        self.serving_state = ServingState(durable=settings.durable)
         self.database = Database(settings.database)
         if not settings.durable:
             self.database.make_anew()  # what it holds is older or newer than the bucket; that decides
@@ -85,49 +85,49 @@ class Services:
         self.upload_slots = asyncio.Semaphore(settings.uploads_at_once)
         self.database.passing = PASSING
         self.database.private = frozenset({bags.keep})  # the shows keep them, and know what they kept
-        self.known_devices = KnownDevices(self.database)
-        self.paths = ReportedPaths(self.bucket)
+        self.device_cache = DeviceCache(self.database)
+        self.path_validator = PathValidator(self.bucket)
         self.metrics = Metrics()
-        self.records = Records(self.database, self.bucket, self.in_bucket, self.confirm)
+        self.record_writer = RecordWriter(self.database, self.bucket, self.in_bucket, self.confirm)
         self.holder = f"{os.getpid()}-{secrets.token_hex(8)}"
-        self.epoch: Epoch | None = None
+        self.fencing_token: FencingToken | None = None
         self.snapshots: Snapshots | None = None
         if not settings.durable:
-            self.epoch = Epoch(self.bucket, self.in_bucket, self.holder)
+            self.fencing_token = FencingToken(self.bucket, self.in_bucket, self.holder)
             delay = settings.snapshot_delay_seconds
-            self.snapshots = Snapshots(self.database, self.bucket, self.in_bucket, self.epoch, delay)
+            self.snapshots = Snapshots(self.database, self.bucket, self.in_bucket, self.fencing_token, delay)
         self.backend_url = settings.backend_api_url or own_url
         self.last_error: str | None = None
         self.authority: Authority
-        self.frames: Frames
+        self.frames: FrameService
         self._started = False
         self.queue: JobQueue
-        self.watch: QueueWatch
-        self.sync: MetadataSync
+        self.queue_monitor: QueueMonitor
+        self.sidecar_sync: SidecarSync
         self.runner: Runner
 
     async def start(self) -> None:
         """What needs the database, the queue, its runner and the sync."""
-        self.runner = open_runner(self.settings, self.database, self._task_environment, self.hint.set)
+        self.runner = open_runner(self.settings, self.database, self._task_environment, self.wake_up.set)
         await self.read_database()
-        self.watch = QueueWatch(self.database)
+        self.queue_monitor = QueueMonitor(self.database)
         self.queue = JobQueue(self.database, self.runner, self.settings)
-        self.sync = MetadataSync(self.database, self.bucket, self.paths, self.holder, self.snapshots)
+        self.sidecar_sync = SidecarSync(self.database, self.bucket, self.path_validator, self.holder, self.snapshots)
 
     async def read_database(self) -> None:
         """What follows from the database: keys, and a bucket that moved. Again after it was loaded."""
         settings = self.settings
         if settings.embedded or not settings.durable:  # no other backend works on this database
-            await self.database.write(housekeeping.free_all_locks)
-        picture_key = await self.database.write(housekeeping.fact_or_make, "picture_key", secrets.token_hex(32))
-        known_url = await self.database.write(housekeeping.fact_or_make, "bucket_url", self.bucket.url)
+            await self.database.write(sessions_and_locks.free_all_locks)
+        picture_key = await self.database.write(sessions_and_locks.fact_or_make, "picture_key", secrets.token_hex(32))
+        known_url = await self.database.write(sessions_and_locks.fact_or_make, "bucket_url", self.bucket.url)
         if known_url != self.bucket.url:
             log.warning("the bucket is now %s and was %s: the stored addresses follow", self.bucket.url, known_url)
             await self.database.write(images.move_bucket, known_url, self.bucket.url)
-            await self.database.write(housekeeping.set_fact, "bucket_url", self.bucket.url)
+            await self.database.write(sessions_and_locks.set_fact, "bucket_url", self.bucket.url)
         self.authority = Authority(
             self.database,
-            self.known_devices,
+            self.device_cache,
             processor_tokens=[settings.processor_auth_token, settings.processor_auth_token_previous],
             admin_password=settings.admin_password,
             metrics_token=settings.metrics_token,
@@ -136,14 +136,14 @@ class Services:
             picture_key=picture_key,
             scheduler=self._scheduler(),
         )
-        self.frames = open_frames(self.database, self.bucket, self.authority.signature, self.clock, self.standing)
+        self.frames = open_frames(self.database, self.bucket, self.authority.signature, self.clock, self.serving_state)
         self._started = True
 
     def _scheduler(self) -> SchedulerIdentity | None:
         account = self.settings.tick_service_account
         if not account:
             return None
-        from backend.scheduler_identity import SchedulerIdentity
+        from backend.auth.google_oidc import SchedulerIdentity
 
         return SchedulerIdentity(account, self.settings.tick_audience)
 
@@ -156,13 +156,13 @@ class Services:
 
     async def confirm(self) -> None:
         """Raise Unavailable unless this process may still acknowledge changes."""
-        if self.epoch is None:
+        if self.fencing_token is None:
             return
         try:
-            await self.epoch.confirm()
-        except EpochLost:
-            self.standing.lose()
-            raise self.standing.refusal() from None
+            await self.fencing_token.confirm()
+        except FencingTokenLost:
+            self.serving_state.lose()
+            raise self.serving_state.refusal() from None
 
     async def in_bucket(self, call: Callable[..., T], *args: object) -> T:
         """Run a blocking call of the bucket in a thread of its pool."""
@@ -173,7 +173,7 @@ class Services:
         try:
             async with asyncio.timeout(LAST_SNAPSHOT_SECONDS):
                 await snapshots.take()
-        except (BucketError, EpochLost, TimeoutError, OSError) as error:
+        except (BucketError, FencingTokenLost, TimeoutError, OSError) as error:
             log.error("no last snapshot of the database: %s; the next start reads more of the bucket", error or "late")
 
     async def _last_positions(self) -> None:
@@ -188,7 +188,11 @@ class Services:
         await self.runner.close()
         if self._started:
             await self._last_positions()
-        if self.snapshots is not None and self.standing.writing and not self.snapshots.holds(self.snapshots.mark()):
+        if (
+            self.snapshots is not None
+            and self.serving_state.writing
+            and not self.snapshots.holds(self.snapshots.mark())
+        ):
             await self._last_snapshot(self.snapshots)
         self.bucket_threads.shutdown(wait=True)
         self.database.close()

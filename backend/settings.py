@@ -32,63 +32,104 @@ class SettingsError(Exception):
 class Settings(Struct, frozen=True, kw_only=True):
     """Each field is read from the environment variable of its name in upper case."""
 
-    slideshow_data: Annotated[str, Meta(description="data folder of embedded mode")] = ".slideshow"
-    bucket_url: Annotated[str, Meta(description="gs://name or file:///folder")] = ""
-    gcs_bucket_name: Annotated[str, Meta(description="bucket name, unless BUCKET_URL is set")] = ""
-    database_url: Annotated[str, Meta(description="SQLAlchemy URL; default SQLite in the data folder")] = ""
+    slideshow_data: Annotated[str, Meta(description="Data folder of embedded mode.")] = ".slideshow"
+    bucket_url: Annotated[
+        str,
+        Meta(description="`gs://name` or `file:///folder`. Empty: GCS_BUCKET_NAME, else `bucket` in the data folder."),
+    ] = ""
+    gcs_bucket_name: Annotated[
+        str,
+        Meta(description="Name of the Cloud Storage bucket. Ignored if BUCKET_URL is set. Both empty: embedded mode."),
+    ] = ""
+    database_url: Annotated[
+        str,
+        Meta(description="SQLAlchemy URL of the database. Empty: SQLite in the data folder. Only SQLite is tested."),
+    ] = ""
     database_durable: Annotated[
         bool | None,
-        Meta(description="whether the database outlives the process; default: yes, no for SQLite on Cloud Run"),
+        Meta(description="Whether the database outlives the process. Empty: no for SQLite on Cloud Run, else yes."),
     ] = None
-    backend_api_url: Annotated[str, Meta(description="base URL that tasks call; default: this server's own")] = ""
-    processor_auth_token: Annotated[str, Meta(description="bearer token of the tasks")] = ""
-    processor_auth_token_previous: Annotated[str, Meta(description="accepted beside it while one is rotated")] = ""
-    admin_password: Annotated[str, Meta(description="for the login, or its Argon2 hash (`$argon2id$...`)")] = ""
-    metrics_token: Annotated[str, Meta(description="bearer token that may read /metrics")] = ""
+    backend_api_url: Annotated[
+        str, Meta(description="Base URL that tasks call. Empty: the address of this server.")
+    ] = ""
+    processor_auth_token: Annotated[
+        str, Meta(description="Bearer token that tasks send. Empty: generated if embedded, else an error.")
+    ] = ""
+    processor_auth_token_previous: Annotated[
+        str, Meta(description="Second token that is accepted during a rotation. Empty: none.")
+    ] = ""
+    admin_password: Annotated[
+        str,
+        Meta(description="Login password or its hash (`$argon2id$...`). Empty: generated if embedded, else an error."),
+    ] = ""
+    metrics_token: Annotated[
+        str, Meta(description="Bearer token that may read /metrics. Empty: only a logged-in session may.")
+    ] = ""
     device_auth: Annotated[
         Literal["required", "open"],
-        Meta(description="whether frames must send their token: required or open"),
+        Meta(description="`required`: frames must send their token. `open`: frames are served without one."),
     ] = "required"
     cors_origins: Annotated[
         str,
-        Meta(description="origins (https://host) whose pages may call with a token, parted by spaces; none: no page"),
+        Meta(description="Space-separated origins allowed by CORS, e.g. `https://home.example`. Empty disables CORS."),
     ] = ""
-    host: Annotated[str, Meta(description="address to listen on; default 127.0.0.1 embedded, else 0.0.0.0")] = ""
+    host: Annotated[str, Meta(description="Address to listen on. Empty: 127.0.0.1 if embedded, else 0.0.0.0.")] = ""
     port: Annotated[
-        int, Meta(ge=0, le=65535, description="port to listen on; 0: 8080, or embedded the one kept in the data folder")
+        int,
+        Meta(
+            ge=0,
+            le=65535,
+            description="Port to listen on. 0: a free port, stored in the data folder, if embedded; else 8080.",
+        ),
     ] = 0
-    gcp_project_id: Annotated[str, Meta(description="project of the Cloud Run job; none: local tasks")] = ""
-    gcp_region: Annotated[str, Meta(description="region of the Cloud Run job")] = "us-central1"
-    processor_job_name: Annotated[str, Meta(description="name of the Cloud Run job")] = "slideshow-processor"
+    gcp_project_id: Annotated[
+        str, Meta(description="Google Cloud project of the Cloud Run job. Empty: tasks run as local processes.")
+    ] = ""
+    gcp_region: Annotated[str, Meta(description="Region of the Cloud Run job.")] = "us-central1"
+    processor_job_name: Annotated[str, Meta(description="Name of the Cloud Run job.")] = "slideshow-processor"
     cloud_run_endpoint: Annotated[
-        str, Meta(description="for tests and emulators: grpc:// or http:// and a loopback address; none: Google's own")
+        str, Meta(description="Cloud Run emulator: grpc:// or http:// with a loopback address. Empty: the Google API.")
     ] = ""
     tasks_prefer: Annotated[
         Literal["cost", "latency"],
-        Meta(description="cost: a task of Cloud Run for each minute of work; latency: as soon as its start pays"),
+        Meta(description="`cost`: one task per minute of queued work. `latency`: more tasks, to finish sooner."),
     ] = "cost"
-    batch_size: Annotated[Count, Meta(description="pending images that start an execution at once")] = 50
-    flush_delay_seconds: Annotated[Seconds, Meta(description="longest wait of a pending image before a start")] = 30.0
-    max_tasks: Annotated[Count, Meta(le=10_000, description="most tasks at a time")] = 10
-    task_timeout_seconds: Annotated[Seconds, Meta(description="time of one attempt of a task")] = 900.0
-    task_retries: Annotated[int, Meta(ge=0, le=10, description="retries of a failed task")] = 3
-    lease_seconds: Annotated[Seconds, Meta(description="how long a claim holds without renewal")] = 60.0
-    snapshot_delay_seconds: Annotated[
-        Seconds, Meta(description="time from a change to the snapshot of a database that does not outlive the process")
+    batch_size: Annotated[Count, Meta(description="Number of pending images that starts an execution.")] = 50
+    flush_delay_seconds: Annotated[
+        Seconds, Meta(description="Longest time that a pending image waits before an execution is started.")
     ] = 30.0
-    sync_interval_seconds: Annotated[Seconds, Meta(description="time between two metadata syncs")] = 60.0
-    tick_seconds: Annotated[float, Meta(ge=0, description="pace of the local timer; 0 turns it off")] = 1.0
+    max_tasks: Annotated[Count, Meta(le=10_000, description="Maximum number of tasks that run at a time.")] = 10
+    task_timeout_seconds: Annotated[Seconds, Meta(description="Time limit of one attempt of a task.")] = 900.0
+    task_retries: Annotated[int, Meta(ge=0, le=10, description="How often a failed task is retried.")] = 3
+    lease_seconds: Annotated[Seconds, Meta(description="Lifetime of a lease that is not renewed.")] = 60.0
+    snapshot_delay_seconds: Annotated[
+        Seconds,
+        Meta(description="Delay between a change and the next snapshot. Only used if the database is not durable."),
+    ] = 30.0
+    sync_interval_seconds: Annotated[Seconds, Meta(description="Time between two metadata syncs.")] = 60.0
+    tick_seconds: Annotated[
+        float, Meta(ge=0, description="Interval of the local timer for periodic work. 0 disables it.")
+    ] = 1.0
     tick_service_account: Annotated[
-        str, Meta(description="e-mail address of the account that Cloud Scheduler ticks as; none: the token alone")
+        str,
+        Meta(
+            description="Service account whose ID token may call /internal/tick. Empty: only the processor token may."
+        ),
     ] = ""
-    tick_audience: Annotated[str, Meta(description="for whom the scheduler's tokens are made; needed with it")] = ""
-    upload_limit_mib: Annotated[int, Meta(ge=1, le=1024, description="largest upload in MiB")] = 30
-    upload_seconds: Annotated[Seconds, Meta(description="longest time that an upload may take")] = 300.0
-    uploads_at_once: Annotated[Count, Meta(description="uploads in memory at a time")] = 4
-    max_megapixels: Annotated[Count, Meta(description="largest picture in megapixels")] = 100
-    max_progressive_megapixels: Annotated[Count, Meta(description="largest progressive JPEG in megapixels")] = 50
-    session_hours: Annotated[Seconds, Meta(description="how long a login lasts, in hours")] = 24.0 * 14
-    local_tasks: Annotated[int, Meta(ge=0, description="most local tasks at once; 0: one a CPU")] = 0
+    tick_audience: Annotated[
+        str, Meta(description="Audience of the ID tokens of Cloud Scheduler. Required if TICK_SERVICE_ACCOUNT is set.")
+    ] = ""
+    upload_limit_mib: Annotated[int, Meta(ge=1, le=1024, description="Maximum size of an uploaded file in MiB.")] = 30
+    upload_seconds: Annotated[Seconds, Meta(description="Maximum duration of an upload request.")] = 300.0
+    uploads_at_once: Annotated[
+        Count, Meta(description="Maximum number of uploads that are held in memory at a time.")
+    ] = 4
+    max_megapixels: Annotated[Count, Meta(description="Maximum size of a photo in megapixels.")] = 100
+    max_progressive_megapixels: Annotated[
+        Count, Meta(description="Maximum size of a progressive JPEG in megapixels.")
+    ] = 50
+    session_hours: Annotated[Seconds, Meta(description="Lifetime of a login in hours.")] = 24.0 * 14
+    local_tasks: Annotated[int, Meta(ge=0, description="Maximum number of local tasks at a time. 0: one per CPU.")] = 0
 
     @property
     def embedded(self) -> bool:
@@ -141,25 +182,25 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         try:
             values[field.name] = msgspec.convert(text, hints[field.name], strict=False)
         except msgspec.ValidationError as error:
-            shown = "its value" if field.name in SECRETS else repr(text)
-            faults.append(f"{variable}: {shown} does not fit ({error}). Meaning: {describe(field.name)}.")
+            shown = "(not shown)" if field.name in SECRETS else repr(text)
+            faults.append(f"{variable}: invalid value {shown} ({error}). Meaning: {describe(field.name)}")
     settings = Settings(**values)  # type: ignore[arg-type]
     is_sqlite = not settings.database_url or settings.database_url.startswith("sqlite")
     if settings.database_durable is None and is_sqlite and "K_SERVICE" in environ:
         settings = msgspec.structs.replace(settings, database_durable=False)  # the disk of Cloud Run is memory
     elif not settings.durable and not is_sqlite:
-        faults.append("DATABASE_DURABLE: no is for SQLite; another database outlives the process by itself.")
+        faults.append("DATABASE_DURABLE: 'no' is only valid for SQLite. Unset it, or unset DATABASE_URL.")
     if settings.bucket_url and not settings.bucket_url.startswith(("gs://", "file:///")):
-        faults.append(f"BUCKET_URL: {settings.bucket_url!r} should be gs://name or file:///folder.")
+        faults.append(f"BUCKET_URL: invalid value {settings.bucket_url!r}. Use gs://name or file:///folder.")
     if settings.tick_service_account and not settings.tick_audience:
-        faults.append("TICK_AUDIENCE: missing. It must be set where TICK_SERVICE_ACCOUNT is: this service's address.")
+        faults.append("TICK_AUDIENCE: missing. Set it to the address of this service, or unset TICK_SERVICE_ACCOUNT.")
     faults += [
-        f"CORS_ORIGINS: {origin!r} should be https://host or http://host, with nothing behind it."
+        f"CORS_ORIGINS: invalid origin {origin!r}. Use https://host or http://host, without a path."
         for origin in settings.cors_origins.split()
         if not _is_origin(origin)
     ]
     if settings.admin_password.startswith("$"):  # a hash, and nothing else needs the library for them here
-        from backend.passwords import is_hash
+        from backend.auth.passwords import is_hash
 
         try:
             is_hash(settings.admin_password)
@@ -167,12 +208,12 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             faults.append(f"ADMIN_PASSWORD: {error}.")
     if settings.cloud_run_endpoint and not _may_be_spoken_to(settings.cloud_run_endpoint):
         faults.append(
-            f"CLOUD_RUN_ENDPOINT: {settings.cloud_run_endpoint!r} should be https://host, or on this machine "
+            f"CLOUD_RUN_ENDPOINT: invalid value {settings.cloud_run_endpoint!r}. Use https://host, or on this machine "
             "grpc://127.0.0.1:port or http://127.0.0.1:port."
         )
     if not settings.embedded:
         faults += [
-            f"{name.upper()}: missing. Outside embedded mode it must be set. Meaning: {describe(name)}."
+            f"{name.upper()}: missing. It is required outside embedded mode. Meaning: {describe(name)}"
             for name in ("processor_auth_token", "admin_password")
             if not getattr(settings, name)
         ]

@@ -68,10 +68,10 @@ def run(
     import msgspec
 
     from bench.contenders import CONTENDERS
-    from bench.results import save
-    from bench.running import place_for, run_cases
-    from bench.samples import NoSamples, from_folder, made
-    from bench.summary import lines
+    from bench.core.results import save
+    from bench.core.runner import place_for, run_cases
+    from bench.core.samples import NoSamples, from_folder, made
+    from bench.core.summary import lines
 
     unknown = set(contenders) - {contender.name for contender in CONTENDERS}
     if unknown:
@@ -124,9 +124,9 @@ def tune(cpus: int, memory: int, samples: Path | None, rounds: int) -> None:
 @click.argument("after", type=FILE)
 def compare(before: Path, after: Path) -> None:
     """Say of two kept runs, per case and contender: faster, slower or within noise."""
-    from bench.comparing import compare as compared
-    from bench.comparing import not_comparable, sentence
-    from bench.results import UnreadableRun, load
+    from bench.core.compare import compare as compared
+    from bench.core.compare import not_comparable, sentence
+    from bench.core.results import UnreadableRun, load
 
     try:
         first, second = load(before), load(after)
@@ -146,10 +146,10 @@ def compare(before: Path, after: Path) -> None:
 @click.option("--picture", type=FILE, metavar="FILE.png", help="Draw the summary of the case image instead of a page.")
 def report(run_file: Path | None, out: Path | None, picture: Path | None) -> None:
     """Make one HTML page of a kept run; without a name, of the latest in bench/results."""
+    from bench.core.results import UnreadableRun, load
+    from bench.core.runner import RESULTS
     from bench.report import newest, page_for, write_page
     from bench.report.picture import NothingToDraw, write_picture
-    from bench.results import UnreadableRun, load
-    from bench.running import RESULTS
 
     try:
         chosen = run_file or newest(RESULTS)

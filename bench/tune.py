@@ -19,18 +19,18 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from bench import machine
-from bench.context import Context
-from bench.results import Machine
-from bench.running import RESULTS
-from bench.samples import NoSamples, from_folder, made
+from bench.core import machine
+from bench.core.context import Context
+from bench.core.results import Machine
+from bench.core.runner import RESULTS
+from bench.core.samples import NoSamples, from_folder, made
 from bench.system import processes
 from bench.system.instruments import Instruments
 from bench.system.photos import LARGE_MEGAPIXELS, copies, nearest
 from bench.system.rounds import Round, run_round, warm_up
 from contract.machine import usable_cpus
 from slideshow.errors import CommandFailed
-from slideshow.screens import DEFAULT_SCREENS
+from slideshow.photos.screens import DEFAULT_SCREENS
 
 PHOTOS = 32
 NOISE = 0.03

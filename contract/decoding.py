@@ -4,5 +4,5 @@ from __future__ import annotations
 
 import msgspec
 
-NOT_UNDERSTOOD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """No JSON, or not that of the type; text that is not UTF-8; lists within lists beyond any sense. Catch all three."""

@@ -107,8 +107,8 @@ def faults_of_rendering() -> Iterator[str]:
     import numpy as np
     import simplejpeg
 
-    from contract.messages import Device
-    from processor.render import render_image
+    from contract.messages.processing import Device
+    from processor.render.pipeline import render_image
 
     ramp = np.linspace(0, 255, 320 * 240 * 3, dtype=np.uint8).reshape(240, 320, 3)
     rendered = render_image(simplejpeg.encode_jpeg(ramp), [Device(name="check", width=160, height=120)])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from native.pictures import halve, recolour, resize
+from native.resize.pictures import halve, recolour, resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,7 @@ __all__ = ["halve", "quantize", "recolour", "resize", "score"]
 
 OPAQUE = 0xFF000000
 GOOGLE_BLUE = 0xFF4285F4  # what material-color-utilities falls back to
-MOST_COLOURS = 256
+MAX_COLOURS = 256
 # From here on one counter for each colour (64 MiB) is less than 18 bytes a pixel.
 MANY_PIXELS = 4_000_000
 _CHUNK = 1 << 20
@@ -51,14 +51,14 @@ def quantize(rgb: NDArray[np.uint8], max_colors: int = 128) -> dict[int, int]:
     if rgb.ndim != 2 or rgb.shape[1] != 3:
         raise ValueError(f"pixels must have the shape (n, 3), not {rgb.shape}; use reshape(-1, 3) on a picture")
     most = operator.index(max_colors)
-    if not 1 <= most <= MOST_COLOURS:
-        raise ValueError(f"max_colors must be from 1 to {MOST_COLOURS}, not {most}")
+    if not 1 <= most <= MAX_COLOURS:
+        raise ValueError(f"max_colors must be from 1 to {MAX_COLOURS}, not {most}")
     if rgb.shape[0] >= _PIXEL_LIMIT:
         raise ValueError(f"{rgb.shape[0]} pixels are more than the limit of {_PIXEL_LIMIT - 1}; take a smaller copy")
     if rgb.shape[0] == 0:
         return {}
-    from native.kmeans import cluster
-    from native.wu import wu_centres
+    from native.colour.kmeans import cluster
+    from native.colour.wu import wu_centres
 
     keys, counts = _distinct(rgb)
     colours, populations = cluster(keys, counts, wu_centres(keys, counts, most))
@@ -81,7 +81,7 @@ def score(histogram: Mapping[int, int], desired: int = 8, fallback: int = GOOGLE
         raise ValueError(f"desired must be at least 1, not {wanted}")
     if not histogram:
         return [fallback]
-    from native.ranking import rank
+    from native.colour.ranking import rank
 
     colours = list(histogram)
     populations = np.fromiter(histogram.values(), np.int64, len(colours))
@@ -93,10 +93,10 @@ def score(histogram: Mapping[int, int], desired: int = 8, fallback: int = GOOGLE
 
 def _distinct(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     if rgb.shape[0] < MANY_PIXELS:
-        from native.histogram import distinct_colours
+        from native.colour.histogram import distinct_colours
 
         return distinct_colours(np.ascontiguousarray(rgb))
-    from native.colour_table import COLOURS, colours_of, count_into
+    from native.colour.colour_table import COLOURS, colours_of, count_into
 
     table = np.zeros(COLOURS, np.uint32)
     for begin in range(0, rgb.shape[0], _CHUNK):

@@ -17,16 +17,16 @@ from types import FunctionType
 from numba.core import config
 from numba.core.caching import UserWideCacheLocator, _CacheLocator
 
-_ROOM = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parent
 
 
 @lru_cache(maxsize=1)
 def sources_digest() -> str:
     """SHA-256, in hex, over names and contents of this room's Python files."""
     digest = hashlib.sha256()
-    for file in sorted(_ROOM.glob("*.py")):
+    for file in sorted(_PACKAGE.rglob("*.py")):
         content = file.read_bytes()
-        digest.update(f"{file.name} {len(content)}\n".encode())
+        digest.update(f"{file.relative_to(_PACKAGE).as_posix()} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
 
@@ -54,11 +54,11 @@ class KernelFolder(_CacheLocator):
 
     @classmethod
     def from_function(cls, py_func: FunctionType, py_file: str) -> _CacheLocator | None:
-        if Path(py_file).resolve().parent != _ROOM:
+        if _PACKAGE not in Path(py_file).resolve().parents:
             return _numba_own(py_func, py_file)
         first_line = py_func.__code__.co_firstlineno
         wanted: str = config.CACHE_DIR  # type: ignore[attr-defined]  # set at run time
-        folder = Path(wanted) if wanted else _ROOM / "__pycache__"
+        folder = Path(wanted) if wanted else _PACKAGE / "__pycache__"
         locator = cls(folder, first_line, py_file)
         return locator if _usable(locator, folder) else _numba_own(py_func, py_file)
 

@@ -16,7 +16,10 @@ import numpy as np
 
 import native
 
-MODULES = ("histogram", "colour_table", "lab", "wu", "kmeans", "hct", "ranking", "resampler", "halving", "recolouring")
+MODULES = (
+    *(f"native.colour.{name}" for name in ("histogram", "colour_table", "lab", "wu", "kmeans", "hct", "ranking")),
+    *(f"native.resize.{name}" for name in ("resampler", "halving", "recolouring")),
+)
 _PURE_RED = 0xFFFF0000
 
 
@@ -25,7 +28,7 @@ def warm_up() -> list[str]:
     from native.jit import COMPILES, KERNELS
 
     for module in MODULES:
-        import_module(f"native.{module}")
+        import_module(module)
     if not COMPILES:
         return ["NUMBA_DISABLE_JIT is set: nothing is compiled"]
     return [

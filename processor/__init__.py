@@ -1,0 +1,1 @@
+"""The processor: one task of the job, which renders the photos that it claims."""

@@ -21,7 +21,7 @@ from contract import logs  # noqa: E402
 from processor.settings import Settings, SettingsError, from_environment  # noqa: E402
 
 if TYPE_CHECKING:
-    from processor.task import Task
+    from processor.task.loop import Task
 
 log = logging.getLogger("processor")
 
@@ -40,7 +40,7 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         return 2
     logs.redact(settings.token)
     if settings.parent_pid is not None:
-        from processor.watchdog import watch_parent
+        from processor.pool.process import watch_parent
 
         watch_parent(settings.parent_pid)
     log.info(
@@ -72,20 +72,20 @@ async def _run(settings: Settings) -> tuple[int, bool]:
     asked_to_stop = asyncio.Event()
     for wanted in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(wanted, asked_to_stop.set)
-    from contract.bucket import BucketError
-    from contract.buckets import open_bucket
-    from processor.memory_budget import shares_of
-    from processor.renderer import Renderer
+    from contract.bucket.open import open_bucket
+    from contract.bucket.port import BucketError
+    from processor.pool.memory_budget import shares_of
+    from processor.pool.render_pool import RenderPool
 
-    renderer = Renderer(
+    renderer = RenderPool(
         threads=settings.render_threads, shares=shares_of(settings.memory_limit), limits=settings.limits
     )
     _leave_out_what_no_task_uses()
 
     import stamina.instrumentation
 
-    from processor.backend_client import BackendClient
-    from processor.task import Task
+    from processor.backend_api.client import BackendClient
+    from processor.task.loop import Task
 
     stamina.instrumentation.set_on_retry_hooks(())  # the client says itself what it tries again
     try:
@@ -116,16 +116,17 @@ async def _stop_when(asked: asyncio.Event, task: Task) -> None:
 
 
 def _leave_out_what_no_task_uses() -> None:
-    """httpx looks for a command line of its own, which takes rich and click with it, and Google's client for gRPC,
-    where these are installed: a tenth of a second each that the first claim would wait for."""
+    """Httpx looks for a command line of its own, which takes rich and click with it, and Google's client for gRPC,
+    where these are installed: a tenth of a second each that the first claim would wait for.
+    """
     for name in ("httpx._main", "grpc"):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None: it cannot be imported
 
 
 def _load_rendering() -> None:
     """Import what rendering needs while the first claim is under way."""
-    import processor.render  # noqa: F401
-    from processor.palette import load_kernels
+    import processor.render.pipeline  # noqa: F401
+    from processor.render.palette import load_kernels
 
     load_kernels()
 

@@ -18,7 +18,7 @@
         ├── LeaseLost          someone else may have the image by now: drop it
         ├── ImageGone          the image has been deleted: drop it
         ├── RenderOverdue      a picture takes far too long: its next attempt is a suspect's; ends the task
-        └── ChildDied          rendering a suspect ended its process: a strike
+        └── SandboxDied          rendering a suspect ended its process: a strike
 
 Every leaf says by `temporary` whether another try can help. A message is a whole sentence that
 names the file, the reason and, where there is one, what to do.
@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-_LONGEST_NAME = 120
+_MAX_NAME = 120
 
 
 class ProcessorError(Exception):
@@ -120,7 +120,7 @@ class RenderOverdue(TaskError):
     """Rendering has not ended in a time in which every picture should; its thread is stuck."""
 
 
-class ChildDied(TaskError):
+class SandboxDied(TaskError):
     """The process that rendered a suspect image was killed, gave up or was overdue."""
 
 
@@ -138,4 +138,4 @@ def is_fault_of_the_machine(error: BaseException) -> bool:
 def printable_name(name: str) -> str:
     """`name` without what would spoil a log line: control characters replaced, very long ones cut."""
     clean = "".join(character if character.isprintable() else "?" for character in name) or "the image"
-    return clean if len(clean) <= _LONGEST_NAME else f"{clean[: _LONGEST_NAME - 1]}…"
+    return clean if len(clean) <= _MAX_NAME else f"{clean[: _MAX_NAME - 1]}…"

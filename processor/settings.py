@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from contract.machine import usable_cpus
-from processor.limits import DEFAULT_LIMITS, MEGAPIXEL, Limits
+from processor.render.limits import DEFAULT_LIMITS, MEGAPIXEL, Limits
 
 MEBIBYTE = 1024 * 1024
 DEFAULT_MEMORY_LIMIT_MIB = 1024
-LARGEST_RENDER_THREADS = 64
-LARGEST_MEGAPIXELS = 1_000_000
-LARGEST_TASK_COUNT = 10_000
+MAX_RENDER_THREADS = 64
+MAX_MEGAPIXELS = 1_000_000
+MAX_TASK_COUNT = 10_000
 """The most tasks that one Cloud Run execution may have (https://cloud.google.com/run/quotas)."""
 
 # Where Linux says how much memory the container may use, in bytes: cgroup v2, then v1.
@@ -40,7 +40,7 @@ class SettingsError(ValueError):
     """Settings that are missing or malformed; `faults` holds one sentence for each."""
 
     def __init__(self, faults: list[str]) -> None:
-        super().__init__("the settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in faults))
+        super().__init__("invalid settings:\n" + "\n".join(f"  - {fault}" for fault in faults))
         self.faults = faults
 
 
@@ -128,7 +128,7 @@ class _Reader:
         def parse(text: str) -> str | None:
             return text if _OWNER_PART.fullmatch(text) else None
 
-        return self.parsed(name, default, parse, "made of letters, digits, '.', '_' and '-', at most 150")
+        return self.parsed(name, default, parse, "at most 150 characters of letters, digits, '.', '_' and '-'")
 
 
 def _bucket_url(read: _Reader) -> str:
@@ -141,9 +141,9 @@ def _bucket_url(read: _Reader) -> str:
     elif name:
         if _BUCKET_NAME.fullmatch(name):
             return f"gs://{name}"
-        read.faults.append(f"GCS_BUCKET_NAME must be a bucket's name such as my-photos, not {name!r}")
+        read.faults.append(f"GCS_BUCKET_NAME must be a bucket name such as my-photos, not {name!r}")
     else:
-        read.faults.append("BUCKET_URL (gs://name or file:///folder) or GCS_BUCKET_NAME (name) must be set")
+        read.faults.append("BUCKET_URL (gs://name or file:///folder) or GCS_BUCKET_NAME must be set")
     return ""
 
 
@@ -164,7 +164,7 @@ def _web_address(text: str) -> str | None:
 def _limits(read: _Reader) -> Limits:
     """The backend reads the same two variables, so that it refuses what a task would."""
     most, most_progressive = (
-        read.number(name, default // MEGAPIXEL, 1, LARGEST_MEGAPIXELS) * MEGAPIXEL
+        read.number(name, default // MEGAPIXEL, 1, MAX_MEGAPIXELS) * MEGAPIXEL
         for name, default in (
             ("MAX_MEGAPIXELS", DEFAULT_LIMITS.max_pixels),
             ("MAX_PROGRESSIVE_MEGAPIXELS", DEFAULT_LIMITS.max_progressive_pixels),
@@ -177,19 +177,19 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings that `environ` holds. Raises SettingsError naming every fault at once."""
     read = _Reader(environ)
     bucket_url = _bucket_url(read)
-    address = "http://host or https://host, with nothing behind the path"
+    address = "http://host or https://host, without user, query and fragment"
     if not read.text("BACKEND_API_URL"):
         read.faults.append(f"BACKEND_API_URL ({address}) must be set")
     backend_url = read.parsed("BACKEND_API_URL", "", _web_address, address)
     token = read.text("BACKEND_AUTH_TOKEN")
     if not token:
-        read.faults.append("BACKEND_AUTH_TOKEN (the backend's PROCESSOR_AUTH_TOKEN) must be set and not be empty")
+        read.faults.append("BACKEND_AUTH_TOKEN must be set to the value of the backend's PROCESSOR_AUTH_TOKEN")
     elif not (token.isascii() and token.isprintable() and " " not in token):
         read.faults.append("BACKEND_AUTH_TOKEN must be printable ASCII without spaces (its value is not shown)")
-    count = read.number("CLOUD_RUN_TASK_COUNT", 1, 1, LARGEST_TASK_COUNT)
-    index = read.number("CLOUD_RUN_TASK_INDEX", 0, 0, LARGEST_TASK_COUNT - 1)
+    count = read.number("CLOUD_RUN_TASK_COUNT", 1, 1, MAX_TASK_COUNT)
+    index = read.number("CLOUD_RUN_TASK_INDEX", 0, 0, MAX_TASK_COUNT - 1)
     if index >= count:
-        read.faults.append(f"CLOUD_RUN_TASK_INDEX must be below CLOUD_RUN_TASK_COUNT, but {index} is not below {count}")
+        read.faults.append(f"CLOUD_RUN_TASK_INDEX must be less than CLOUD_RUN_TASK_COUNT ({count}), not {index}")
     default_memory = container_memory() // MEBIBYTE
     settings = Settings(
         bucket_url=bucket_url,
@@ -200,9 +200,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         task_index=index,
         task_count=count,
         task_attempt=read.number("CLOUD_RUN_TASK_ATTEMPT", 0, 0, 1000),
-        render_threads=read.number(
-            "RENDER_THREADS", min(usable_cpus(), LARGEST_RENDER_THREADS), 1, LARGEST_RENDER_THREADS
-        ),
+        render_threads=read.number("RENDER_THREADS", min(usable_cpus(), MAX_RENDER_THREADS), 1, MAX_RENDER_THREADS),
         streams=read.parsed("PROCESSOR_DOWNLOAD", True, {"stream": True, "ahead": False}.get, "stream or ahead"),
         memory_limit=read.number("MEMORY_LIMIT_MIB", default_memory, 384, 65_536, " MiB") * MEBIBYTE,
         limits=_limits(read),

@@ -8,24 +8,36 @@ import click
 
 # name: (module, attribute, the line in the list of commands)
 COMMANDS = {
-    "demo": ("slideshow.demo", "demo", "Run the whole system on a folder of photos, or on samples."),
-    "serve": ("slideshow.serve", "serve", "Run the backend alone, set up by the environment."),
-    "render": ("slideshow.render", "render", "Make pictures for screens, without a backend."),
-    "colours": ("slideshow.colours", "colours", "Show palettes and Material schemes of photos, without a backend."),
-    "framing": ("slideshow.framing", "framing", "Write a page of what screens of every shape get of each photo."),
-    "upload": ("slideshow.remote", "upload", "Send photos to a backend."),
-    "devices": ("slideshow.remote_devices", "devices", "List, add, resize or remove frames."),
-    "status": ("slideshow.remote", "status", "Show a backend's queue, and what its tasks did last."),
-    "verify": ("slideshow.verify", "verify", "Compare the database with the files in the bucket, and mend it."),
-    "rebuild": ("slideshow.rebuild", "rebuild", "Make the database again out of the bucket alone."),
-    "cost": ("slideshow.cost", "cost", "Show what rendering costs on Google Cloud."),
-    "doctor": ("slideshow.doctor", "doctor", "Check a backend's surroundings, and say what mends them."),
+    "demo": ("slideshow.commands.demo", "demo", "Run the whole system on a folder of photos, or on samples."),
+    "serve": ("slideshow.commands.serve", "serve", "Run the backend alone, set up by the environment."),
+    "render": ("slideshow.commands.render", "render", "Make pictures for screens, without a backend."),
+    "colours": (
+        "slideshow.commands.colours",
+        "colours",
+        "Show palettes and Material schemes of photos, without a backend.",
+    ),
+    "framing": (
+        "slideshow.commands.framing",
+        "framing",
+        "Write a page of what screens of every shape get of each photo.",
+    ),
+    "upload": ("slideshow.commands.upload", "upload", "Send photos to a backend."),
+    "devices": ("slideshow.commands.devices", "devices", "List, add, resize or remove frames."),
+    "status": ("slideshow.commands.status", "status", "Show a backend's queue, and what its tasks did last."),
+    "verify": (
+        "slideshow.commands.verify",
+        "verify",
+        "Compare the database with the files in the bucket, and mend it.",
+    ),
+    "rebuild": ("slideshow.commands.rebuild", "rebuild", "Make the database again out of the bucket alone."),
+    "cost": ("slideshow.commands.cost", "cost", "Show what rendering costs on Google Cloud."),
+    "doctor": ("slideshow.commands.doctor", "doctor", "Check a backend's surroundings, and say what mends them."),
     "import-model": (
-        "slideshow.import_model",
+        "slideshow.commands.import_legacy",
         "import_model",
         "Take over the database of the system that this one follows.",
     ),
-    "retry": ("slideshow.remote", "retry", "Put failed or stuck photos back into the queue."),
+    "retry": ("slideshow.commands.retry", "retry", "Put failed or stuck photos back into the queue."),
 }
 
 

@@ -25,7 +25,7 @@ class Unreachable(CommandFailed):
     """Nobody answers, or the answer is none of a slideshow backend."""
 
 
-class Refused(CommandFailed):
+class RequestRejected(CommandFailed):
     """The backend's own sentence, and its HTTP status."""
 
     def __init__(self, message: str, status: int) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import lanes
 import pytest
 from hypothesis import settings
+
+from tests import lanes
 
 settings.register_profile("fast", max_examples=20)
 

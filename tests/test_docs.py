@@ -15,7 +15,9 @@ from backend.settings import Settings, describe
 ROOT = Path(__file__).parents[1]
 SETTINGS = (ROOT / "docs/settings.md").read_text()
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"]
+DOCUMENTS = [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"]
+DECISIONS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+MAX_SCREENSHOT_BYTES = 400_000
 
 
 @pytest.mark.parametrize("field", msgspec.structs.fields(Settings), ids=lambda field: field.name)
@@ -77,3 +79,25 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     assert ran.stdout.startswith("1200 900 #")
     made = pyvips.Image.new_from_file(str(tmp_path / "build/kitchen.jpg"))
     assert (made.width, made.height) == (800, 480)
+
+
+def test_decisions_are_numbered_without_gaps_and_listed_in_the_index() -> None:
+    assert len(DECISIONS) > 20
+    index = (ROOT / "docs/decisions/README.md").read_text()
+    for number, path in enumerate(DECISIONS, 1):
+        title = path.read_text().partition("\n")[0].removeprefix(f"# {number:03}. ")
+        assert path.name.startswith(f"{number:03}-")
+        assert f"| {number:03} | [{title}]({path.name}) |" in index
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_has_its_three_sections(path: Path) -> None:
+    text = path.read_text()
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequence"]
+    sections = re.split(r"^## .*$", text, flags=re.MULTILINE)[1:]
+    assert all(section.strip() for section in sections)
+
+
+def test_the_screenshot_of_the_readme_is_small_enough_for_a_first_screen() -> None:
+    (shown,) = re.findall(r"\]\((docs/screenshots\.png)\)", README)
+    assert (ROOT / shown).stat().st_size < MAX_SCREENSHOT_BYTES

@@ -10,11 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
-import lanes
 import pytest
 from playwright.sync_api import sync_playwright
 
-from backend.jobs.runner_local import LocalRunner
+from backend.jobs.local_runner import LocalRunner
+from tests import lanes
 
 
 def starts() -> int:

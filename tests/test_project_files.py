@@ -1,4 +1,4 @@
-"""The files around the code fit their schemas and name only what exists: workflows, compose.yaml, CONTRIBUTING."""
+"""Workflows, compose.yaml and contribution rules fit their schemas and name only what exists."""
 
 from __future__ import annotations
 

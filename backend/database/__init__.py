@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from backend.database.watch import Watch
+from backend.database.change_counter import ChangeCounter
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,7 +67,7 @@ class Database:
         if self.is_sqlite:
             _tune_sqlite(self._reader, "BEGIN")
             _tune_sqlite(self._writer, "BEGIN IMMEDIATE")
-        self._watch = Watch(self.file)
+        self._watch = ChangeCounter(self.file)
         self._stamp: tuple[int, int] | None = None
         self._read_threads = ThreadPoolExecutor(readers, "database-read")
         self._write_threads = ThreadPoolExecutor(writers, "database-write")

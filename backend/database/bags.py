@@ -9,13 +9,12 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from backend.database.tables import images, metadata, processed_images
-from backend.database.upsert import insert_into
+from backend.database.tables import images, insert_into, metadata, processed_images
 from backend.playlist.bag import Bag
 from backend.playlist.filters import PhotoFacts, passes
 from backend.playlist.pairs import Entry, HalfFacts
-from contract.frame_messages import FrameFilters
-from contract.halves import half_key
+from contract.messages.frames import FrameFilters
+from contract.split_screen import half_key
 
 # What each device shows, in order: written when a round begins or photos change.
 bags = sa.Table(
@@ -38,11 +37,11 @@ bags = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
 )
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 _variants = processed_images.c
 
 
-class Mark(NamedTuple):
+class DeviceVersion(NamedTuple):
     """What changes when the pictures of a device do, and the version of its bag (0: none)."""
 
     pictures: tuple[float, ...]
@@ -56,14 +55,14 @@ class Photos(NamedTuple):
     halves: frozenset[str]
 
 
-def mark(connection: Connection, device_id: str, key: str) -> Mark:
+def mark(connection: Connection, device_id: str, key: str) -> DeviceVersion:
     """A look that costs little, to see whether a longer one is due."""
     query = select(
         sa.func.count(), sa.func.coalesce(sa.func.sum(_variants.id), 0), sa.func.sum(_variants.processed_at)
     ).where(_variants.device_size.in_((key, half_key(key))))
     found = connection.execute(query).one()
     version = connection.scalar(select(bags.c.version).where(bags.c.device_id == device_id))
-    return Mark(tuple(float(value or 0) for value in found), version or 0)
+    return DeviceVersion(tuple(float(value or 0) for value in found), version or 0)
 
 
 def photos(
@@ -98,8 +97,8 @@ def half_facts(connection: Connection, image_ids: Sequence[str]) -> dict[str, Ha
     """What pairing needs to know of these photos; the histograms stay JSON, as thousands are read at once."""
     text = sa.type_coerce(images.c.histogram, sa.Text).label("histogram")
     found: dict[str, HalfFacts] = {}
-    for first in range(0, len(image_ids), AT_ONCE):
-        some = images.c.id.in_(image_ids[first : first + AT_ONCE])
+    for first in range(0, len(image_ids), BATCH_SIZE):
+        some = images.c.id.in_(image_ids[first : first + BATCH_SIZE])
         for row in connection.execute(select(images.c.id, images.c.captured_at, text).where(some)):
             told = row.histogram
             kept = told.encode() if isinstance(told, str) else msgspec.json.encode(told) if told else None

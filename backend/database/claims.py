@@ -13,11 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
-from backend.database.focus import focus_of
-from backend.database.half_set import half_devices, missing_halves
+from backend.database.images import focus_of
+from backend.database.missing_pairs import half_devices, missing_halves
+from backend.database.missing_variants import missing_work
 from backend.database.tables import devices, images
-from backend.database.work_set import missing_work
-from contract.messages import ClaimAnswer, ClaimedImage, ClaimRequest, Device, WorkItem
+from contract.messages.processing import ClaimAnswer, ClaimedImage, ClaimRequest, Device, WorkItem
 
 LEGACY_LEASE_SECONDS = 900.0
 """The legacy client never renews: its lease lasts as long as its task may run."""

@@ -11,15 +11,15 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from backend.database import bags
 from backend.database.garbage import discard, spare
-from backend.database.half_set import drop_halves, queue_halves
-from backend.database.recorded import devices_changed
+from backend.database.missing_pairs import drop_halves, queue_halves
+from backend.database.missing_variants import settle
+from backend.database.record_queries import devices_changed
 from backend.database.tables import devices, processed_images
-from backend.database.work_set import settle
-from contract.device_messages import DeviceBody
-from contract.halves import half_key, half_size
-from contract.messages import Orientation, orientation_of
+from contract.messages.devices import DeviceBody
+from contract.messages.processing import Orientation, orientation_of
 from contract.object_names import device_folder
 from contract.recipes import recipe
+from contract.split_screen import half_key, half_size
 
 
 class Device(Struct, frozen=True, kw_only=True):

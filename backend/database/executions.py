@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from backend.database.tables import executions, local_tasks
-from contract.admin_messages import ExecutionInfo, ExecutionState
+from contract.messages.admin import ExecutionInfo, ExecutionState
 
 UNFINISHED = ("starting", "running")
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, exists, or_, select, update
 
-from backend.database.tables import garbage, images, processed_images
-from backend.database.upsert import insert_into
+from backend.database.tables import garbage, images, insert_into, processed_images
 
 RETRY_SECONDS = 3600.0
 

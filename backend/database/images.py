@@ -9,13 +9,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, func, select, update
 
-from backend.database.focus import focus_of
-from backend.database.tables import devices, garbage, images, processed_images, tombstones
-from backend.database.upsert import insert_into
-from backend.database.work_set import AGAIN
-from contract.admin_messages import ImageInfo, RetryRequest, VariantInfo
-from contract.halves import HALF
-from contract.messages import ImageState, Palette, PendingImage
+from backend.database.missing_variants import AGAIN
+from backend.database.tables import devices, garbage, images, insert_into, processed_images, tombstones
+from contract.messages.admin import ImageInfo, RetryRequest, VariantInfo
+from contract.messages.processing import Focus, ImageState, Palette, PendingImage
+from contract.split_screen import HALF
 
 
 def shard_of(image_id: str) -> int:
@@ -215,3 +213,35 @@ def ready_counts(connection: Connection) -> dict[str, int]:
         .group_by(devices.c.key)
     )
     return dict(connection.execute(query).tuples().all())
+
+
+def focus_of(value: object) -> Focus | None:
+    """What a column holds, as messages have it."""
+    return (float(value[0]), float(value[1])) if isinstance(value, list | tuple) and len(value) == 2 else None
+
+
+def set_focus(connection: Connection, image_id: str, focus: Focus | None, now: float) -> bool | None:
+    """Frame a photo's pictures around `focus`, or with None around the point that is found.
+
+    Its pictures are made anew behind new photos; a failed photo stays failed. Returns whether anything changed,
+    None for an unknown image. What a task has in work under the old point is void.
+    """
+    found = connection.execute(select(images.c.focus).where(images.c.id == image_id).with_for_update()).first()
+    if found is None:
+        return None
+    if focus_of(found.focus) == focus:
+        return False
+    connection.execute(
+        update(images)
+        .where(images.c.id == image_id)
+        .values(
+            focus=list(focus) if focus else None,
+            processing_status=sa.case((images.c.processing_status == "failed", "failed"), else_="pending"),
+            queued_at=now,
+            lease_token=None,
+            attempt_open=False,
+            revision=images.c.revision + 1,
+        )
+    )
+    connection.execute(update(processed_images).where(processed_images.c.image_id == image_id).values(recipe=AGAIN))
+    return True

@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
-from backend.database import recorded
+from backend.database import record_queries
 from backend.database.tables import devices, garbage, images, processed_images, tombstones
 from contract import object_names
-from contract.halves import HALF
-from contract.records import DevicesRecord, ImageRecord
+from contract.messages.records import DevicesRecord, ImageRecord
+from contract.split_screen import HALF
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 _WORKED_ON = ("pending", "processing")
 
 
@@ -34,8 +34,8 @@ def take(connection: Connection, bucket_url: str) -> Inventory:
     states = {row.id: row.processing_status for row in connection.execute(query)}
     known = sorted({*states, *connection.scalars(select(tombstones.c.image_id))})
     records: dict[str, ImageRecord] = {}
-    for first in range(0, len(known), AT_ONCE):
-        for record in recorded.read_records(connection, known[first : first + AT_ONCE], bucket_url):
+    for first in range(0, len(known), BATCH_SIZE):
+        for record in record_queries.read_records(connection, known[first : first + BATCH_SIZE], bucket_url):
             records[record.image_id] = record
     variants = select(
         processed_images.c.id,
@@ -53,8 +53,8 @@ def take(connection: Connection, bucket_url: str) -> Inventory:
         records=records,
         states=states,
         variants=list(connection.execute(variants.order_by(processed_images.c.id))),
-        devices=recorded.read_devices(connection),
-        discarded={recorded.short(uri, bucket_url) for uri in connection.scalars(select(garbage.c.object_name))},
+        devices=record_queries.read_devices(connection),
+        discarded={record_queries.short(uri, bucket_url) for uri in connection.scalars(select(garbage.c.object_name))},
     )
 
 
@@ -63,7 +63,7 @@ def unnamed_pictures(known: Inventory, present: set[str], bucket_url: str) -> li
 
     What a task has written and not reported yet is nobody's mistake: the image is not done.
     """
-    named = {recorded.short(row.file_path, bucket_url) for row in known.variants}
+    named = {record_queries.short(row.file_path, bucket_url) for row in known.variants}
     named |= {record.thumbnail_path for record in known.records.values() if record.thumbnail_path}
     unnamed = present - named - known.discarded
     return sorted(name for name in unnamed if known.states.get(object_names.image_of(name) or "") not in _WORKED_ON)

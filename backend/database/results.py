@@ -12,19 +12,19 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
-from backend.colour_families import families_text
+from backend.colours.families import families_text
 from backend.database.garbage import discard
-from backend.database.half_set import half_of
-from backend.database.recorded import changed
+from backend.database.missing_pairs import half_of
+from backend.database.missing_variants import LEGACY, missing_work
+from backend.database.record_queries import changed
 from backend.database.stage_times import to_be_kept
 from backend.database.tables import devices, images
 from backend.database.tombstones import dead_of
 from backend.database.variants import REPLACED_GRACE_SECONDS, current_variants, is_news, store_variants, variant_values
-from backend.database.work_set import LEGACY, missing_work
-from contract.messages import ImageOutcome, ProcessedImage, RowError
+from contract.messages.processing import ImageOutcome, ProcessedImage, RowError
 
 MAX_STRIKES = 3
-LONGEST_ERROR = 2000
+MAX_ERROR = 2000
 
 
 def _refusal(image: sa.Row[Any] | None, row: ProcessedImage, *, trusted: bool) -> str | None:
@@ -231,7 +231,7 @@ def fail(connection: Connection, image_id: str, error: str, lease: str | None, *
         holds = sa.and_(of_image, images.c.processing_status == "processing", images.c.lease_token == lease)
     else:
         holds = sa.and_(of_image, images.c.processing_status == "processing", images.c.lease_owner.is_(None))
-    error = error[:LONGEST_ERROR]
+    error = error[:MAX_ERROR]
     if strike:
         last = images.c.strikes + 1 >= MAX_STRIKES
         values: dict[str, object] = {

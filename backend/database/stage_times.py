@@ -10,8 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from backend.database.tables import images
-from contract.messages import ImageOutcome
-from contract.stage_seconds import MOST_SECONDS, StageSeconds
+from contract.messages.processing import MAX_SECONDS, ImageOutcome, StageSeconds
 
 MEASURED = 500
 """As many of the photos that were processed last are measured."""
@@ -48,7 +47,7 @@ def to_be_kept(outcome: ImageOutcome, now: float) -> dict[str, float] | None:
     """What a photo's row keeps of the stages that its task told, with the time of the report. A sidecar is none."""
     if outcome.stages is None:
         return None
-    report = min(MOST_SECONDS, max(0.0, now - outcome.processed_at)) if outcome.processed_at else 0.0
+    report = min(MAX_SECONDS, max(0.0, now - outcome.processed_at)) if outcome.processed_at else 0.0
     kept: dict[str, float] = msgspec.to_builtins(msgspec.structs.replace(outcome.stages, report=round(report, 4)))
     return kept
 
@@ -81,7 +80,8 @@ def stage_times(connection: Connection) -> StageTimes:
 
 def summed_up(photos: Sequence[PhotoTimes]) -> StageTimes:
     """Medians and 95th percentiles (nearest rank) over `photos`. A way back in the queue may have begun after its
-    claim, and clocks of two machines differ: less than nothing is nothing."""
+    claim, and clocks of two machines differ: less than nothing is nothing.
+    """
     if not photos:
         return StageTimes(measured=0)
     told = [photo.stages for photo in photos]

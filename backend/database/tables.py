@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     false,
     text,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 metadata = MetaData()
 
@@ -64,7 +66,7 @@ images = Table(
     Column("colours", Text, nullable=False, server_default=""),
     Column("processed_at", Float),
     Column("render_seconds", Float),
-    # {stage: seconds} of that time, and of the report (`contract/stage_seconds.py`).
+    # {stage: seconds} of that time, and of the report (`contract/messages/processing.py`).
     Column("stage_seconds", JSON(none_as_null=True)),
     # Raised by every change that the permanent record tells of, and the revision known to be in the bucket.
     Column("revision", Integer, nullable=False, server_default="1"),
@@ -240,3 +242,8 @@ facts = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+
+def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`, for this connection's database."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

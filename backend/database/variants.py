@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, select
 
 from backend.database.garbage import discard
-from backend.database.tables import processed_images
-from backend.database.upsert import insert_into
-from backend.database.work_set import LEGACY
-from contract.messages import ProcessedImage
+from backend.database.missing_variants import LEGACY
+from backend.database.tables import insert_into, processed_images
+from contract.messages.processing import ProcessedImage
 
 REPLACED_GRACE_SECONDS = 24 * 3600.0
 """A replaced object stays this long: a frame may still hold its address."""

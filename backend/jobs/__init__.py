@@ -1,0 +1,1 @@
+"""The job queue: when tasks are started, how many, and by which runner."""

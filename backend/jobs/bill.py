@@ -22,7 +22,7 @@ GIB_SECOND_ON_REQUEST = 0.0000025
 REQUEST = 0.40 / 1e6
 SCHEDULER_JOB_MONTH = 0.10
 
-LEAST_TASK_SECONDS = 60.0
+MIN_TASK_SECONDS = 60.0
 BILLED_STEP_SECONDS = 0.1
 
 
@@ -50,7 +50,7 @@ SERVICE_WITH_WORKERS = Size(2.0, 1.5)
 
 def billed_seconds(seconds: float) -> float:
     """What a task that took so long is billed for: a minute at least, rounded up to a tenth of a second."""
-    return max(LEAST_TASK_SECONDS, math.ceil(seconds / BILLED_STEP_SECONDS - 1e-9) * BILLED_STEP_SECONDS)
+    return max(MIN_TASK_SECONDS, math.ceil(seconds / BILLED_STEP_SECONDS - 1e-9) * BILLED_STEP_SECONDS)
 
 
 def always_on_month(size: Size) -> float:

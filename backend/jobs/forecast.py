@@ -16,15 +16,15 @@ from msgspec import Struct
 from backend.jobs.bill import MODEL_TASK, MODEL_TASKS, TASK, Size, billed_seconds
 from backend.jobs.plan import LAST_CLAIM_SECONDS, QueueFacts, decide
 from backend.jobs.runner import RunnerProfile
-from contract.admin_messages import WorkRate
+from contract.messages.admin import WorkRate
 
 STEP_SECONDS = 0.5
-LONGEST_SECONDS = 7 * 86_400.0
+MAX_SECONDS = 7 * 86_400.0
 MODEL_BATCH = 50
 MODEL_DELAY_SECONDS = 30.0
 
 
-class Surroundings(Struct, frozen=True, kw_only=True):
+class Assumptions(Struct, frozen=True, kw_only=True):
     """What else is assumed. `start_seconds` pass, billed, between a start and a task's first photo."""
 
     batch_size: int = 50
@@ -61,10 +61,10 @@ def forecast(
     arrivals: Iterable[tuple[float, int]],
     rate: WorkRate,
     profile: RunnerProfile,
-    surroundings: Surroundings | None = None,
+    surroundings: Assumptions | None = None,
 ) -> Forecast:
     """The course of things when so many photos arrive at these times (seconds, rising; those at 0 wait already)."""
-    around = surroundings or Surroundings()
+    around = surroundings or Assumptions()
     coming = deque(arrivals)
     photos = sum(number for _, number in coming)
     of_model = model_batches(coming) * MODEL_TASKS * billed_seconds(0.0) * MODEL_TASK.second
@@ -74,7 +74,7 @@ def forecast(
     billed = now = done_at = 0.0
     last_start: float | None = None
     next_tick = 0.0
-    while now < LONGEST_SECONDS:
+    while now < MAX_SECONDS:
         uploaded = False
         while coming and coming[0][0] <= now:
             moment, number = coming.popleft()
@@ -116,7 +116,7 @@ def _facts(
     rate: WorkRate,
     now: float,
     last_start: float | None,
-    around: Surroundings,
+    around: Assumptions,
 ) -> QueueFacts:
     left = [execution.started_at + around.task_timeout - now - LAST_CLAIM_SECONDS for execution in running]
     return QueueFacts(
@@ -131,7 +131,7 @@ def _facts(
 
 
 def _step(
-    waiting: deque[tuple[float, float]], running: list[_Execution], rate: WorkRate, now: float, around: Surroundings
+    waiting: deque[tuple[float, float]], running: list[_Execution], rate: WorkRate, now: float, around: Assumptions
 ) -> float:
     """Let the tasks work for a step; the seconds billed for those that have ended."""
     able = [

@@ -20,7 +20,7 @@ SECONDS_PER_MEGAPIXEL = 0.02
 RESTART_BACKOFF_SECONDS = 5.0
 """Wait after a first failed execution; doubled for each further one."""
 
-LONGEST_BACKOFF_SECONDS = 300.0
+MAX_BACKOFF_SECONDS = 300.0
 
 LAST_CLAIM_SECONDS = 45.0
 """So long before its deadline a task claims no more."""
@@ -72,7 +72,7 @@ def decide(
     if not flush and fresh and facts.pending < batch_size:
         return _none(f"{facts.pending} of {batch_size} gathered, the first {max(waited, 0):.0f} s ago")
     if facts.failures:
-        backoff = min(RESTART_BACKOFF_SECONDS * 2 ** (facts.failures - 1), LONGEST_BACKOFF_SECONDS)
+        backoff = min(RESTART_BACKOFF_SECONDS * 2 ** (facts.failures - 1), MAX_BACKOFF_SECONDS)
         left = facts.last_failure_at + backoff - now
         if 0 < left <= backoff:  # beyond it the clock has been set back, and waiting would have no end
             return _none(f"the last {facts.failures} executions failed; next try in {left:.0f} s")

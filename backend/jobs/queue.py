@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from backend.database import Database, claims, executions, images
-from backend.database.work_rate import work_rate
+from backend.database.throughput import work_rate
 from backend.jobs.plan import LAST_CLAIM_SECONDS, Decision, QueueFacts, decide
 from backend.jobs.runner import Outcome, Runner, RunnerError
 from backend.settings import Settings

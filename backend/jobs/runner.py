@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from contract.admin_messages import ExecutionState
+from contract.messages.admin import ExecutionState
 
 
 class RunnerProfile(Struct, frozen=True, kw_only=True):
@@ -39,6 +39,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     cpu_seconds: float = 0.0
     peak_rss_mb: float = 0.0
     error: str | None = None
+
+
+class StartedExecution(Struct, frozen=True):
+    """What Cloud Run calls an execution, and the operation that ends with it, both as full names."""
+
+    execution: str
+    operation: str | None
 
 
 class RunnerError(Exception):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from contract.frame_messages import FrameFilters
-from contract.histogram import lab_of
-from contract.messages import Orientation
+from contract.colour.histogram import lab_of
+from contract.messages.frames import FrameFilters
+from contract.messages.processing import Orientation
 
 DAY_SECONDS = 86_400.0
 HOUR_SECONDS = 3600.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from contract.histogram import Profile, nearness_of_profiles, profile
+from contract.colour.histogram import Profile, nearness_of_profiles, profile
 
 Entry = tuple[str, ...]
 """One photo, or two that share the screen: left and right, or upper and lower."""

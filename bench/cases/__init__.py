@@ -9,8 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol, cast
 
-from bench.context import Context
-from bench.results import CaseResult
+from bench.core.context import Context
+from bench.core.results import CaseResult
 
 ALL: tuple[str, ...] = ("image", "throughput", "quality", "colours", "start", "target", "memory", "growth", "frames")
 """What `python -m bench run` runs without names."""

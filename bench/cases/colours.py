@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.contenders.sharp import MODEL, NODE
-from bench.context import Context
-from bench.outputs import COLOURS
-from bench.results import CaseFailed, CaseResult, Sample, Series
-from bench.samples import Photo
+from bench.core.context import Context
+from bench.core.results import CaseFailed, CaseResult, Sample, Series
+from bench.core.samples import Photo
+from bench.quality.outputs import COLOURS
 
 NAME = "colours"
 SUMMARY = "quantizer and score alone, against materialyoucolor and the TypeScript, and equal lists"
@@ -69,10 +69,10 @@ def run(context: Context) -> CaseResult:
 
 def _proxies(photos: tuple[Photo, ...]) -> dict[str, Pixels]:
     """The pixels that our palette is made from, (n, 3), by the photo's name."""
-    from processor.decode import decode, read_header
-    from processor.decode_plan import standard_shrink
     from processor.errors import RenderError
-    from processor.palette import proxy_pixels
+    from processor.render.decode import decode, read_header
+    from processor.render.decode_plan import standard_shrink
+    from processor.render.palette import proxy_pixels
 
     found = {}
     for photo in photos:

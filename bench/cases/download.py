@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import statistics
 
-from bench.cloud.distance import BUCKET, Round, measure
-from bench.cloud.gcs_server import gcs_process
-from bench.context import Context
-from bench.results import CaseResult, Check, Sample, Series
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, Sample, Series
 from bench.system.photos import LARGE_MEGAPIXELS, copies, nearest
-from bench.system.whole import whole_system
+from bench.system.preconditions import whole_system
+from emulators.cloud_storage.server import gcs_process
+from emulators.latency import BUCKET, Round, measure
 
 NAME = "download"
 SUMMARY = "one task over a bucket 30 ms away, at 20, 50 and 200 MB/s: photos streamed and photos fetched ahead"

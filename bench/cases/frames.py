@@ -15,13 +15,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.context import Context
-from bench.results import CaseResult, Check, Sample, Series
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, Sample, Series
 from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend
 from bench.system.many_requests import Load, ask
 from bench.system.photos import small_photos
-from bench.system.whole import whole_system
-from contract.device_messages import DeviceBody
+from bench.system.preconditions import whole_system
+from contract.messages.devices import DeviceBody
 from slideshow.errors import CommandFailed
 
 NAME = "frames"
@@ -30,7 +30,7 @@ SUMMARY = "`next` at 32 connections: requests a second and p99, beside a bare Fa
 CONNECTIONS = 32
 SECONDS = 4.0
 PHOTOS = 300
-LEAST_SHARE = 0.4
+MIN_SHARE = 0.4
 INTERVAL_SECONDS = 600
 ASKED = {"next, with an interval": "timed", "next, unchanged (304)": "timed", "next, without an interval": "plain"}
 BARE = "bare Falcon handler"
@@ -139,10 +139,10 @@ def _result(found: dict[str, list[Load]]) -> CaseResult:
         checks=tuple(
             Check(
                 name=f"{name}: requests a second, as a share of the bare handler's",
-                limit=f"at least {LEAST_SHARE:g}",
+                limit=f"at least {MIN_SHARE:g}",
                 value=share,
                 unit="times",
-                holds=share >= LEAST_SHARE,
+                holds=share >= MIN_SHARE,
             )
             for name, share in shares.items()
         ),

@@ -14,14 +14,14 @@ import itertools
 import statistics
 from collections.abc import Sequence
 
-from bench.context import Context
-from bench.results import CaseResult, Check, Sample, Series
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, Sample, Series
 from bench.system.instruments import Instruments
 from bench.system.photos import small_photos
+from bench.system.preconditions import whole_system
 from bench.system.rounds import Round, run_round
-from bench.system.whole import whole_system
-from contract.messages import Device
-from slideshow.words import counted
+from contract.messages.processing import Device
+from slideshow.formatting import counted
 
 NAME = "growth"
 SUMMARY = "time, CPU and memory per image for 50, 500 and 5,000 images, with 1, 2 and 4 tasks"
@@ -30,7 +30,7 @@ COUNTS = (50, 500, 5000)
 SWEEP = (*COUNTS, *reversed(COUNTS[:-1]))
 """The order in which the counts are measured with a number of tasks."""
 TASKS = (1, 2, 4)
-MOST_GROWTH = 0.10
+MAX_GROWTH = 0.10
 DEVICES = tuple(Device(name=f"screen-{side}", width=side, height=side * 3 // 5) for side in (80, 95, 110, 125, 140))
 
 
@@ -153,10 +153,10 @@ def checks_of(found: dict[tuple[int, int], list[Round]]) -> tuple[Check, ...]:
         checks.append(
             Check(
                 name=f"marginal CPU an image at {COUNTS[-1]} over that at {COUNTS[-2]}, {counted(tasks, 'task')}",
-                limit=f"at most {1 + MOST_GROWTH:g}",
+                limit=f"at most {1 + MAX_GROWTH:g}",
                 value=last / before,
                 unit="times",
-                holds=last / before <= 1 + MOST_GROWTH,
+                holds=last / before <= 1 + MAX_GROWTH,
             )
         )
     return tuple(checks)

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from statistics import median
 
 from bench.contenders import CONTENDERS
-from bench.context import Context
-from bench.noise import paired_ratio
-from bench.results import CaseResult, Check, Sample
-from bench.roundrobin import Race, race, start
-from bench.samples import Photo
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, Sample
+from bench.core.rounds import Race, race, start
+from bench.core.samples import Photo
+from bench.core.statistics import paired_ratio
 
 NAME = "image"
 SUMMARY = "one image through everything: CPU, wall and memory, photo by photo, beside all contenders"
@@ -19,9 +19,9 @@ SUMMARY = "one image through everything: CPU, wall and memory, photo by photo, b
 COUNTED_MEGAPIXELS = 8.0
 """The promises are about JPEG photos of this size and more, as phones and cameras make them."""
 
-MOST_OF_FLOOR = 1.5
-LEAST_OF_MODEL = 5.5
-LEAST_OF_TUNED = 3.2
+MAX_OF_FLOOR = 1.5
+MIN_OF_MODEL = 5.5
+MIN_OF_TUNED = 3.2
 
 
 def run(context: Context) -> CaseResult:
@@ -63,10 +63,10 @@ def judged(found: Race, photos: Sequence[Photo]) -> tuple[dict[str, float], tupl
             facts[f"{contender}: CPU ms an image, median"] = 1000 * median(median(times) for times in own.values())
     ours = _cpu(found.series, "ours", of)
     for rival, name, limit, most in (
-        ("floor", "multiple of the floor", MOST_OF_FLOOR, True),
+        ("floor", "multiple of the floor", MAX_OF_FLOOR, True),
         ("floor-turbo", "multiple of the floor on libjpeg-turbo", None, True),
-        ("model", "times less CPU than the model's way", LEAST_OF_MODEL, False),
-        ("sharp-tuned", "times less CPU than sharp tuned", LEAST_OF_TUNED, False),
+        ("model", "times less CPU than the model's way", MIN_OF_MODEL, False),
+        ("sharp-tuned", "times less CPU than sharp tuned", MIN_OF_TUNED, False),
         ("pillow", "times less CPU than Pillow", None, False),
         ("imagemagick", "times less CPU than ImageMagick", None, False),
     ):

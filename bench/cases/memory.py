@@ -6,14 +6,14 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.context import Context
-from bench.results import CaseResult, Check, MemoryLine, Point, Sample, Series
+from bench.core.context import Context
+from bench.core.results import CaseResult, Check, MemoryLine, Point, Sample, Series
 from bench.system import processes, rounds
 from bench.system.instruments import Instruments
 from bench.system.photos import copies, nearest, small_photos
+from bench.system.preconditions import whole_system
 from bench.system.rounds import Round, run_round
-from bench.system.whole import whole_system
-from slideshow.screens import DEFAULT_SCREENS
+from slideshow.photos.screens import DEFAULT_SCREENS
 
 NAME = "memory"
 SUMMARY = "peak memory of a task with two photos of 24 MP in flight, and its flatness over 1,000 images"
@@ -21,13 +21,13 @@ SUMMARY = "peak memory of a task with two photos of 24 MP in flight, and its fla
 LARGE_MEGAPIXELS = 24.0
 LARGE_PHOTOS = 24
 IN_FLIGHT = 2
-MOST_MB = 380.0
+MAX_MB = 380.0
 AIM_MB = 330.0
 LONG_RUN = 1000
 LARGE_EVERY = 10
 """In the long run each tenth photo is a large one, so that every hundred has the same mix."""
 WINDOW = 100
-MOST_GROWTH = 0.05
+MAX_GROWTH = 0.05
 POINTS_OF_A_LINE = 600
 ONE_TASK = {"LOCAL_TASKS": "1", "MAX_TASKS": "1"}
 
@@ -68,17 +68,17 @@ def run(context: Context) -> CaseResult:
         checks=(
             Check(
                 name=f"peak memory of a task with {IN_FLIGHT} photos of 24 MP in flight (aim: {AIM_MB:.0f} MB)",
-                limit=f"at most {MOST_MB:.0f} MB",
+                limit=f"at most {MAX_MB:.0f} MB",
                 value=peak,
                 unit="MB",
-                holds=peak <= MOST_MB,
+                holds=peak <= MAX_MB,
             ),
             Check(
                 name=f"peak of the last {WINDOW} images of {LONG_RUN} over that of the first {WINDOW}",
-                limit=f"at most {1 + MOST_GROWTH:g}",
+                limit=f"at most {1 + MAX_GROWTH:g}",
                 value=growth,
                 unit="times",
-                holds=growth <= 1 + MOST_GROWTH,
+                holds=growth <= 1 + MAX_GROWTH,
             ),
         ),
         remarks=(f"Copies of {len(sources)} photos of 21 to 28 MP; each tenth of the long run is one of them.",),

@@ -12,16 +12,16 @@ import numpy as np
 from PIL import Image
 
 from bench.cases.image import counted
-from bench.context import Context
-from bench.jpeg_markers import EncoderSettings, read_settings
-from bench.likeness import psnr, ssim
-from bench.measure import ContenderFailed, Refused, Worker
-from bench.outputs import outputs
-from bench.quality_judgement import Picture, judged
-from bench.reference import SHIFTS, references
-from bench.results import CaseFailed, CaseResult, Sample, Series
-from bench.roundrobin import start, wire_outputs
-from bench.samples import Photo
+from bench.core.context import Context
+from bench.core.measure import ContenderFailed, Refused, Worker
+from bench.core.results import CaseFailed, CaseResult, Sample, Series
+from bench.core.rounds import start, wire_outputs
+from bench.core.samples import Photo
+from bench.quality.jpeg_markers import EncoderSettings, read_settings
+from bench.quality.judge import Picture, judged
+from bench.quality.outputs import outputs
+from bench.quality.reference import SHIFTS, references
+from bench.quality.ssim import psnr, ssim
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,8 +101,7 @@ def _described(
     figures = {"file_bytes": float(len(files[place]))}
     # A contender that shows nothing of its own encoded other pixels: its likeness would say nothing.
     if before is not None:
-        from processor.shrink import pixels_of
-        from processor.vips_setup import pyvips
+        from processor.codecs.vips import pixels_of, pyvips
 
         # Ours is held to the exact crop; of the others' pictures half a pixel's shift is no fault.
         exact, *shifted = wanted[place]

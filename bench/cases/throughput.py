@@ -6,27 +6,27 @@ from contextlib import ExitStack
 from statistics import median
 
 from bench.cases.image import counted
-from bench.context import Context
-from bench.measure import ContenderFailed, Refused
-from bench.results import CaseFailed, CaseResult, Check, Sample, Series
-from bench.roundrobin import start, wire_outputs
+from bench.core.context import Context
+from bench.core.measure import ContenderFailed, Refused
+from bench.core.results import CaseFailed, CaseResult, Check, Sample, Series
+from bench.core.rounds import start, wire_outputs
 
 NAME = "throughput"
 SUMMARY = "images per second with one and with two in flight: ours, the model's way, sharp tuned"
 
 AMONG = ("ours", "model", "sharp-tuned")
 IN_FLIGHT = (1, 2)
-MOST_PHOTOS = 12
+MAX_PHOTOS = 12
 TIMES_OVER = 4
 """Each photo is done so often in a measurement: the end, where one core waits for the other, must not weigh."""
 _SECONDS_A_PHOTO = 20.0
-LEAST_RATIO = 1.9
-LEAST_OF_MODEL = 5.0
+MIN_RATIO = 1.9
+MIN_OF_MODEL = 5.0
 
 
 def run(context: Context) -> CaseResult:
     """In each round every contender does all photos, several times over, at one and at two in flight."""
-    photos = counted(context.photos)[:MOST_PHOTOS]
+    photos = counted(context.photos)[:MAX_PHOTOS]
     if not photos:
         raise CaseFailed("there is no JPEG photo of 8 megapixels or more among the samples")
     work = photos * TIMES_OVER
@@ -87,10 +87,10 @@ def judged(samples: dict[tuple[str, int], list[Sample]]) -> tuple[dict[str, floa
         checks.append(
             Check(
                 name="two in flight over one",
-                limit=f"at least {LEAST_RATIO}",
+                limit=f"at least {MIN_RATIO}",
                 value=gain,
                 unit="times",
-                holds=gain >= LEAST_RATIO,
+                holds=gain >= MIN_RATIO,
             )
         )
     if ("ours", 2) in rates and ("model", 2) in rates:
@@ -99,10 +99,10 @@ def judged(samples: dict[tuple[str, int], list[Sample]]) -> tuple[dict[str, floa
         checks.append(
             Check(
                 name="images per second beside the model's, two in flight",
-                limit=f"at least {LEAST_OF_MODEL:g}",
+                limit=f"at least {MIN_OF_MODEL:g}",
                 value=multiple,
                 unit="times",
-                holds=multiple >= LEAST_OF_MODEL,
+                holds=multiple >= MIN_OF_MODEL,
             )
         )
     return facts, tuple(checks)

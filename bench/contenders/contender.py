@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from bench.outputs import Output
+from bench.quality.outputs import Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 class Contender:
     """A program that makes the six pictures of a photo.
 
-    `command` starts it as a process that answers the lines of `bench/measure.py`; it is asked for only if `missing`
-    returned nothing. `missing` says what is not installed and how to get it, or "". `slow`: one that needs seconds
-    a photo, and is measured in fewer rounds. `colours`: whether it makes the palette as well. `shows_pictures`:
-    whether it can show its pictures as they were before JPEG.
+    `command` starts it as a process that answers the lines of `bench/core/measure.py`; it is asked for only if
+    `missing` returned nothing. `missing` says what is not installed and how to get it, or "". `slow`: one that needs
+    seconds a photo, and is measured in fewer rounds. `colours`: whether it makes the palette as well.
+    `shows_pictures`: whether it can show its pictures as they were before JPEG.
     """
 
     name: str

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.contenders.contender import CannotDo, Contender
-from bench.outputs import Output
+from bench.quality.outputs import Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,7 @@ class Way:
         self._vips: Any = pyvips
 
     def versions(self) -> dict[str, str]:
-        """libvips' version; its JPEG codec is the mozjpeg build in the pyvips wheel."""
+        """Libvips' version; its JPEG codec is the mozjpeg build in the pyvips wheel."""
         return {"libvips (floor)": ".".join(str(self._vips.version(part)) for part in range(3))}
 
     def prepare(self, path: str, data: bytes, outputs: Sequence[Output]) -> None:

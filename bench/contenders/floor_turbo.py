@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bench.contenders.contender import CannotDo, Contender
 from bench.contenders.floor import needed_factor
-from bench.outputs import Output
+from bench.quality.outputs import Output
 
 if TYPE_CHECKING:
     import numpy as np

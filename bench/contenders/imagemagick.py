@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.contenders.contender import CannotDo, Contender
-from bench.outputs import Output
+from bench.quality.outputs import Output
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.contenders.contender import CannotDo, Contender
-from bench.outputs import Output
+from bench.quality.outputs import Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,19 +26,19 @@ class Way:
     """`render_image` on the devices; the thumbnail is part of it."""
 
     def __init__(self) -> None:
-        from processor.palette import load_kernels
+        from processor.render.palette import load_kernels
 
         load_kernels()
 
     def versions(self) -> dict[str, str]:
-        """libvips' version; simplejpeg, imagecodecs and the others are among those of the run."""
-        from processor.vips_setup import pyvips
+        """Libvips' version; simplejpeg, imagecodecs and the others are among those of the run."""
+        from processor.codecs.vips import pyvips
 
         return {"libvips (ours)": ".".join(str(pyvips.version(part)) for part in range(3))}
 
     def prepare(self, path: str, data: bytes, outputs: Sequence[Output]) -> None:
         """Name the devices."""
-        from contract.messages import Device
+        from contract.messages.processing import Device
 
         self._path, self._data, self._outputs = path, data, tuple(outputs)
         self._devices = [
@@ -50,7 +50,7 @@ class Way:
     def run(self) -> list[bytes]:
         """The devices' pictures, and the thumbnail."""
         from processor.errors import RenderError
-        from processor.render import render_image
+        from processor.render.pipeline import render_image
 
         try:
             rendered = render_image(self._data, self._devices, name=self._path)
@@ -60,9 +60,9 @@ class Way:
 
     def pictures(self) -> list[NDArray[np.uint8]]:
         """The same pictures, cut and not encoded."""
-        from processor.decode import decode, read_header
-        from processor.decode_plan import decode_steps
-        from processor.variants import cut
+        from processor.render.crop import cut
+        from processor.render.decode import decode, read_header
+        from processor.render.decode_plan import decode_steps
 
         header = read_header(self._data, self._path)
         steps = decode_steps(header, self._devices)

@@ -1,7 +1,7 @@
 """The process of a contender written in Python: `python -m bench.contenders.worker NAME`.
 
-It answers the requests that `bench/measure.py` describes, and ends with its input. `NAME` is a module of this folder
-with a class `Way`.
+It answers the requests that `bench/core/measure.py` describes, and ends with its input. `NAME` is a module of this
+folder with a class `Way`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from bench.contenders.contender import CannotDo, Way
-from bench.outputs import Output
+from bench.quality.outputs import Output
 
 
 def cpu_seconds() -> float:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from slideshow.sample_photos import SAMPLES, sample_picture
+from slideshow.demo.samples import SAMPLES, sample_picture
 
 if TYPE_CHECKING:
-    from processor.base import Base
-    from processor.header import Header
-    from processor.render import RenderedImage
+    from processor.render.decoded_image import DecodedImage
+    from processor.render.header import Header
+    from processor.render.pipeline import RenderedImage
 
 Benchmark = Callable[..., Any]
 """pytest-benchmark's fixture: calls a function, many times where it measures, and returns what it returned."""
@@ -35,15 +35,15 @@ def photo(request: pytest.FixtureRequest) -> bytes:
 @pytest.fixture(scope="session")
 def header(photo: bytes) -> Header:
     """The photo's header."""
-    from processor.header import read_header
+    from processor.render.header import read_header
 
     return read_header(photo, "sky.jpg")
 
 
 @pytest.fixture
-def base(photo: bytes, header: Header) -> Base:
+def base(photo: bytes, header: Header) -> DecodedImage:
     """The photo at half its size, with no halves made yet."""
-    from processor.decode import decode
+    from processor.render.decode import decode
 
     return decode(photo, header, 2, "sky.jpg")
 
@@ -51,8 +51,8 @@ def base(photo: bytes, header: Header) -> Base:
 @pytest.fixture(scope="session")
 def proxy(photo: bytes, header: Header) -> NDArray[np.uint8]:
     """The pixels that the palette is made from."""
-    from processor.decode import decode
-    from processor.palette import proxy_pixels
+    from processor.render.decode import decode
+    from processor.render.palette import proxy_pixels
 
     return np.ascontiguousarray(proxy_pixels(decode(photo, header, 2, "sky.jpg")))
 
@@ -60,7 +60,7 @@ def proxy(photo: bytes, header: Header) -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def rendered(photo: bytes) -> RenderedImage:
     """Everything that is made of the photo for the demo's screens."""
-    from processor.render import render_image
-    from slideshow.screens import DEFAULT_SCREENS
+    from processor.render.pipeline import render_image
+    from slideshow.photos.screens import DEFAULT_SCREENS
 
     return render_image(photo, DEFAULT_SCREENS)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import native
-from native.histogram import distinct_colours
-from native.kmeans import assign_nearest, cluster
-from native.lab import lab_of_keys
-from native.wu import wu_centres
-from processor.palette import find_colours
+from native.colour.histogram import distinct_colours
+from native.colour.kmeans import assign_nearest, cluster
+from native.colour.lab import lab_of_keys
+from native.colour.wu import wu_centres
+from processor.render.palette import find_colours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

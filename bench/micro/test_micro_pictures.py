@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import native
-from processor import jpeg_profiles
-from processor.decode import Base, decode
-from processor.header import Header, read_header
-from processor.shrink import image_of, pixels_of
-from processor.variants import cut
+from processor.codecs import jpeg_profiles
+from processor.codecs.vips import image_of, pixels_of
+from processor.render.crop import cut
+from processor.render.decode import DecodedImage, decode
+from processor.render.header import Header, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def pillow_resize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("way", [native_whole, native_from_half, vips_resize, vips_thumbnail, pillow_resize])
-def test_resize_strategies(benchmark: Benchmark, base: Base, way: Callable[..., Any]) -> None:
+def test_resize_strategies(benchmark: Benchmark, base: DecodedImage, way: Callable[..., Any]) -> None:
     small = benchmark(way, base.pixels)
     assert small.shape == (SCREEN[1], SCREEN[0], 3)
     # All ways make the same picture, as far as the eye can tell.
@@ -70,13 +70,13 @@ def test_cut_a_screen_from_the_base(benchmark: Benchmark, photo: bytes, header: 
     pixels = decode(photo, header, 2, "sky.jpg").pixels
 
     def cut_afresh() -> NDArray[np.uint8]:
-        return cut(Base(pixels, None, 1 / 2, 1 / 2), header, *SCREEN)
+        return cut(DecodedImage(pixels, None, 1 / 2, 1 / 2), header, *SCREEN)
 
     assert benchmark(cut_afresh).shape == (SCREEN[1], SCREEN[0], 3)
 
 
 @pytest.mark.parametrize("profile", [jpeg_profiles.DEVICE, jpeg_profiles.THUMBNAIL], ids=lambda profile: profile.name)
-def test_encode_profiles(benchmark: Benchmark, base: Base, profile: jpeg_profiles.JpegProfile) -> None:
+def test_encode_profiles(benchmark: Benchmark, base: DecodedImage, profile: jpeg_profiles.JpegProfile) -> None:
     size = (1920, 1080) if profile is jpeg_profiles.DEVICE else (200, 200)
     picture = native.resize(base.pixels, *size)
     file = benchmark(profile.encode, picture)

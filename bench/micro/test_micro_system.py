@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from backend.database import Database, claims, devices, images
-from contract.bucket_disk import DiskBucket
-from contract.device_messages import DeviceBody
-from contract.messages import ClaimedImage, ClaimRequest, ProcessedImages
-from contract.sidecars import Sidecar
-from contract.stage_seconds import StageSeconds
-from processor.results import Spent, Stored, result_of, sidecar_of
+from contract.bucket.disk import DiskBucket
+from contract.messages.devices import DeviceBody
+from contract.messages.processing import ClaimedImage, ClaimRequest, ProcessedImages, StageSeconds
+from contract.messages.sidecars import Sidecar
+from processor.task.results import Spent, Stored, result_of, sidecar_of
 
 if TYPE_CHECKING:
     from bench.micro.conftest import Benchmark
-    from processor.render import RenderedImage
+    from processor.render.pipeline import RenderedImage
 
 NOW = 1_700_000_000.0
 LEASE_SECONDS = 60.0

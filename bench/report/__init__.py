@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bench.results import Run, UnreadableRun, load
+from bench.core.results import Run, UnreadableRun, load
 
 PAGES = Path("build/bench-report")
 """Where pages are written unless told otherwise."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from backend.jobs.bill import MODEL_TASK, MODEL_TASKS, PRICES_OF, REGION, TASK, Size, billed_seconds
-from backend.jobs.forecast import MODEL_BATCH, Surroundings
+from backend.jobs.forecast import MODEL_BATCH, Assumptions
+from bench.core.results import CaseResult, Run
 from bench.report.bars import Bar, bars, noise_words
 from bench.report.drawing import number
 from bench.report.figures import band, extra, look_of, middle, name_of, times
 from bench.report.html import Markup, figure, paragraph, table
-from bench.results import CaseResult, Run
 
 IMAGES = 1000
 FORM = ", 2 in flight"
@@ -42,7 +42,7 @@ def filled(contender: str, images_per_s: float) -> float:
 
 def batches(size: int, tasks: int, task: Size, images_per_s: float) -> float:
     """Dollars for 1,000 images that come `size` at a time, each time on so many new tasks; each pays its start."""
-    seconds = Surroundings().start_seconds + size / tasks / images_per_s
+    seconds = Assumptions().start_seconds + size / tasks / images_per_s
     return IMAGES / size * tasks * billed_seconds(seconds) * task.second
 
 
@@ -96,7 +96,7 @@ def bill(case: CaseResult, run: Run) -> Iterator[Markup]:
     yield Markup(f"<h3>{IMAGES:,} images as they arrive</h3>")
     yield table(("They come", "ours", "the model's way", "model over ours"), lines, (1, 2, 3), "few")
     yield paragraph(
-        f"A task is billed for a minute at least, and {Surroundings().start_seconds:g} s of its start are assumed. "
+        f"A task is billed for a minute at least, and {Assumptions().start_seconds:g} s of its start are assumed. "
         f"Ours starts one task for a batch, the model {MODEL_TASKS}. "
         f"Storage, traffic and the waiting service are left out.",
         "note",

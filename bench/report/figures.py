@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from bench.noise import MEDIAN_ERROR, STANDARD_ERRORS, Times, noise_band, spread
+from bench.core.results import CaseResult, Sample, Series
+from bench.core.statistics import MEDIAN_ERROR, STANDARD_ERRORS, Times, noise_band, spread
 from bench.report.bars import Limit
-from bench.results import CaseResult, Sample, Series
 
-LEAST_ROUNDS = 3
+MIN_ROUNDS = 3
 """Rounds below which nothing is said about noise."""
 
 LOOKS = ("floor-turbo", "sharp-tuned", "floor", "model", "pillow", "imagemagick", "ours")
@@ -76,9 +76,9 @@ def middle(of: Times) -> float:
 def relative_band(of: Times) -> float | None:
     """Three standard errors of `middle` as a logarithm, from the spread over rounds; None with too few rounds.
 
-    Subjects are independent: the errors of n medians add up in squares, and are divided by n (as in `bench.noise`).
+    Subjects are independent: the errors of n medians add up in squares, and are divided by n (`bench.core.statistics`).
     """
-    if not of or min(len(rounds) for rounds in of.values()) < LEAST_ROUNDS:
+    if not of or min(len(rounds) for rounds in of.values()) < MIN_ROUNDS:
         return None
     errors = [
         (MEDIAN_ERROR * spread([math.log(value) for value in rounds])) ** 2 / len(rounds) for rounds in of.values()
@@ -94,7 +94,7 @@ def band(of: Times, value: float) -> tuple[float, float] | None:
 
 def point_band(values: Sequence[float]) -> tuple[float, float] | None:
     """The same for one series."""
-    return noise_band(values) if len(values) >= LEAST_ROUNDS else None
+    return noise_band(values) if len(values) >= MIN_ROUNDS else None
 
 
 def limit_of(case: CaseResult, beginning: str) -> tuple[Limit, ...]:

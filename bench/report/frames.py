@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from bench.core.results import CaseResult, Run
 from bench.report.bars import Bar, bars
 from bench.report.html import Markup, figure
-from bench.results import CaseResult, Run
 
 _KINDS = (
     ("requests a second", "Requests a second at 32 connections", "", "Medians of the rounds; more is better."),

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from statistics import median
 
-from bench.noise import MEDIAN_ERROR, STANDARD_ERRORS, spread
+from bench.core.results import CaseResult, Run, Sample
+from bench.core.statistics import MEDIAN_ERROR, STANDARD_ERRORS, spread
 from bench.report.drawing import number
-from bench.report.figures import LEAST_ROUNDS, contenders, extra, point_band
+from bench.report.figures import MIN_ROUNDS, contenders, extra, point_band
 from bench.report.html import HALF, WIDE, Markup, figure, pairs, table
 from bench.report.lines import Axes, Line, lines
-from bench.results import CaseResult, Run, Sample
 
 LOOKS = ("one", "two", "four", "other")
 """The colours of lines, from the fewest tasks to the most."""
@@ -108,7 +108,7 @@ def _marginal_bands(runs: Sequence[tuple[int, Sequence[Sample]]]) -> list[tuple[
     """The errors of the two medians of each difference, added in squares; None where one of them is not known."""
     bands: list[tuple[float, float] | None] = []
     for ((fewer, first), (count, second)), (_, value) in zip(itertools.pairwise(runs), _marginal(runs), strict=True):
-        if min(len(first), len(second)) < LEAST_ROUNDS:
+        if min(len(first), len(second)) < MIN_ROUNDS:
             bands.append(None)
             continue
         squares = sum((MEDIAN_ERROR * spread([s.cpu_s for s in of])) ** 2 / len(of) for of in (first, second))

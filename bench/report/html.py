@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
+from bench.core.results import CaseResult, Check
 from bench.report.drawing import Drawing, number
-from bench.results import CaseResult, Check
 
 WIDE, HALF, NARROW = 892.0, 430.0, 340.0
 """Widths for which each figure is drawn; the style sheet shows the one that fits."""

@@ -27,7 +27,8 @@ class Line:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axes:
     """`x` and `y` name the axes with their units. `at`: the places on x that are named; a
-    logarithmic x if given. `highest`: what y reaches at least."""
+    logarithmic x if given. `highest`: what y reaches at least.
+    """
 
     x: str
     y: str

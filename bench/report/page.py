@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from html import escape
 
 from bench.cases import ALL, APART
+from bench.core.results import CaseResult, Check, Run
 from bench.report.bill import bill
 from bench.report.drawing import number
 from bench.report.frames import frames
@@ -15,7 +16,6 @@ from bench.report.quality import quality
 from bench.report.speed import colours, image, throughput
 from bench.report.style import page_sheet
 from bench.report.system import memory, start, target
-from bench.results import CaseResult, Check, Run
 
 Section = Callable[[CaseResult, Run], Iterator[Markup]]
 SECTIONS: tuple[tuple[str, str, str, Section], ...] = (

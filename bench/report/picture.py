@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.core.results import Run
 from bench.report.bars import bars
 from bench.report.drawing import Drawing, number
 from bench.report.speed import image_bars
 from bench.report.style import LIGHT, figure_rules
-from bench.results import Run
 
 WIDTH, MARGIN, SCALE = 900.0, 28.0, 2.0
 
@@ -47,7 +47,7 @@ def picture(run: Run) -> str:
 
 def write_picture(run: Run, path: Path) -> None:
     """The PNG, at twice the size for sharp screens. Raises NothingToDraw, OSError."""
-    import pyvips  # as it comes: `processor.vips_setup` forbids whatever is not a photo's format, SVG as well
+    import pyvips  # as it comes: `processor.codecs.vips` forbids whatever is not a photo's format, SVG as well
 
     drawn = picture(run).encode()
     try:

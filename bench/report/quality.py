@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 from statistics import fmean, median
 
-from bench.noise import spread
+from bench.core.results import CaseResult, Run
+from bench.core.statistics import spread
 from bench.report.bars import Limit
 from bench.report.dots import Dot, Row, rows_of_dots
 from bench.report.drawing import number
 from bench.report.figures import contenders, limit_of, look_of, name_of
 from bench.report.html import Markup, figure, legend, paragraph, table
 from bench.report.speed import CPU_FACT
-from bench.results import CaseResult, Run
 
 BEFORE, AFTER = "ssim_before_jpeg", "ssim_after_jpeg"
 BESIDE = ("sharp-tuned", "model")

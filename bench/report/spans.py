@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from bench.core.results import Span
 from bench.report.drawing import Drawing, number, text_width, ticks
-from bench.results import Span
 
 LOOKS = {
     "load": "load",

@@ -7,7 +7,8 @@ from functools import partial
 from html import escape
 from statistics import median
 
-from bench.noise import paired_ratio
+from bench.core.results import CaseResult, Run
+from bench.core.statistics import paired_ratio
 from bench.report.bars import Bar, bars, noise_words
 from bench.report.dots import Dot, swarm
 from bench.report.drawing import number
@@ -25,7 +26,6 @@ from bench.report.figures import (
     wall,
 )
 from bench.report.html import Markup, figure, paragraph, table
-from bench.results import CaseResult, Run
 
 CPU_FACT = "{}: CPU ms an image, median"
 FACTS = {

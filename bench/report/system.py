@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from statistics import median
 
+from bench.core.results import CaseResult, MemoryLine, Run, Sample
 from bench.report.bars import Bar, Limit, bars, noise_words
 from bench.report.drawing import number
 from bench.report.figures import band, contenders, cpu, limit_of, look_of, middle, name_of, point_band, times, wall
@@ -13,7 +14,6 @@ from bench.report.html import Markup, figure, legend
 from bench.report.lines import Axes, Line, lines
 from bench.report.spans import LEGEND, image_of, lanes, waterfall
 from bench.report.spans import look_of as stage_look
-from bench.results import CaseResult, MemoryLine, Run, Sample
 
 INSIDE = ("render",)
 """Stages that are the sum of others."""

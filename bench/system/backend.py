@@ -21,18 +21,18 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from bench.ports import free_port
+from bench.core.ports import free_port
 from bench.system import processes
 from bench.system.instruments import Instruments
 from bench.system.network import Network
-from contract.device_messages import DeviceBody
-from contract.messages import Device
-from slideshow.backend_process import START_SECONDS, STOP_SECONDS, announcement, kept_password
-from slideshow.client import Client
+from contract.messages.devices import DeviceBody
+from contract.messages.processing import Device
+from slideshow.client.http import Client
+from slideshow.client.local_backend import START_SECONDS, STOP_SECONDS, announcement, kept_password
 from slideshow.errors import CommandFailed
 
 ROOT = Path(__file__).resolve().parents[2]
-UPLOADS_AT_ONCE = 4
+UPLOAD_CONCURRENCY = 4
 POLL_SECONDS = 0.1
 STALL_SECONDS = 120.0
 # What a measured backend inherits; anything else of the machine could change what is measured.
@@ -157,7 +157,7 @@ class MeasuredBackend:
             return time.thread_time() - before
 
         began = time.time()
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE, "upload") as pool:
+        with ThreadPoolExecutor(UPLOAD_CONCURRENCY, "upload") as pool:
             for used in pool.map(send, photos):
                 cpu, done = cpu + used, done + 1
                 told(done)

@@ -24,10 +24,10 @@ class KernelLoad(Struct, frozen=True, kw_only=True):
 def measure() -> KernelLoad:
     """Load everything, as a task does beside its first claim."""
     begin = time.perf_counter()
-    import processor.render  # noqa: F401
+    import processor.render.pipeline  # noqa: F401
 
     imported = time.perf_counter()
-    from processor.palette import load_kernels
+    from processor.render.palette import load_kernels
 
     load_kernels()
     loaded = time.perf_counter()

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from contract.bucket import Bucket
+from contract.bucket.port import Bucket
 
 CHUNK = 64 * 1024
 CHUNKS_UNDER_WAY = 128
@@ -34,7 +34,7 @@ class Network(Struct, frozen=True, kw_only=True):
 
 
 class SlowBucket:
-    """A `contract.bucket.Bucket` whose every call waits as one over a network would; blocking, like the real ones.
+    """A `contract.bucket.port.Bucket` whose every call waits as one over a network would; blocking, like the real ones.
 
     The size of a call is that of the bytes that it is given or gives.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.samples import NoSamples, Photo
+from bench.core.samples import NoSamples, Photo
 
 SOI = b"\xff\xd8"
 COMMENT = 0xFE

@@ -16,9 +16,9 @@ from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend, Sent
 from bench.system.instruments import Instruments
 from bench.system.serve import QueryTime, read_queries
 from bench.system.stages import Span, read_spans
-from contract.messages import Device
+from contract.messages.processing import Device
 from slideshow.errors import CommandFailed
-from slideshow.words import counted
+from slideshow.formatting import counted
 
 WARM_UP_SECONDS = 120.0
 TELL_SECONDS = 5.0

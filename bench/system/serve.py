@@ -60,7 +60,7 @@ def main() -> int:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cpus])
     from backend.__main__ import main as serve
 
-    runners: Any = importlib.import_module("backend.jobs.runners")
+    runners: Any = importlib.import_module("backend.jobs.open_runner")
     services: Any = importlib.import_module("backend.services")
     times = QueryTimes()
     if given.queries:

@@ -35,21 +35,21 @@ class Span(Struct, frozen=True, array_like=True):
 
 
 STAGES: tuple[tuple[str, str, str], ...] = (
-    ("claim", "processor.backend_client", "BackendClient.claim"),
-    ("attempt", "processor.backend_client", "BackendClient.start"),
-    ("report", "processor.backend_client", "BackendClient.report"),
-    ("header", "processor.renderer", "estimated_bytes"),
-    ("render", "processor.renderer", "_render"),
+    ("claim", "processor.backend_api.client", "BackendClient.claim"),
+    ("attempt", "processor.backend_api.client", "BackendClient.start"),
+    ("report", "processor.backend_api.client", "BackendClient.report"),
+    ("header", "processor.pool.render_pool", "estimated_bytes"),
+    ("render", "processor.pool.render_pool", "_render"),
     ("load", "processor.__main__", "_load_rendering"),
 )
 """(stage, module, function) of what is there when a task begins."""
 
 RENDER_STAGES: tuple[tuple[str, str, str], ...] = (
-    ("decode", "processor.render", "decode"),
-    ("resize", "processor.render", "cut"),
-    ("encode", "processor.jpeg_profiles", "JpegProfile.encode"),
-    ("proxy", "processor.render", "proxy_pixels"),
-    ("colours", "processor.render", "find_colours"),
+    ("decode", "processor.render.pipeline", "decode"),
+    ("resize", "processor.render.pipeline", "cut"),
+    ("encode", "processor.codecs.jpeg_profiles", "JpegProfile.encode"),
+    ("proxy", "processor.render.pipeline", "proxy_pixels"),
+    ("colours", "processor.render.pipeline", "find_colours"),
 )
 """The steps inside of `render`, wrapped once rendering is loaded, which is while the first claim is under way."""
 

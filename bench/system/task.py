@@ -38,7 +38,7 @@ def main() -> int:
 
 def _wrap_rendering_when_it_is_there(recorder: Recorder) -> None:
     """Importing it any earlier would be what a task takes care not to do before its first claim."""
-    renderer: Any = importlib.import_module("processor.renderer")
+    renderer: Any = importlib.import_module("processor.pool.render_pool")
     rendering, lock = renderer._render, threading.Lock()
     wrapped = False
 
@@ -54,7 +54,7 @@ def _wrap_rendering_when_it_is_there(recorder: Recorder) -> None:
 
 
 def _change_bucket(given: Instruments, recorder: Recorder) -> None:
-    buckets: Any = importlib.import_module("contract.buckets")
+    buckets: Any = importlib.import_module("contract.bucket.open")
     opening = buckets.open_bucket
 
     def open_bucket(url: str, **more: Any) -> Any:
@@ -67,7 +67,7 @@ def _change_bucket(given: Instruments, recorder: Recorder) -> None:
 
 
 def _change_read_ahead(read_ahead: int) -> None:
-    task: Any = importlib.import_module("processor.task")
+    task: Any = importlib.import_module("processor.task.loop")
 
     def claim_room(under_way: int, threads: int) -> int:
         room = threads + read_ahead - under_way

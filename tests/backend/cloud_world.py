@@ -10,12 +10,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "suites"))
 from runner import RunnerWorld, closing
 
-from backend.jobs.cloud_run_api import CloudRunApi
+from backend.jobs.cloud_run.api import CloudRunApi
+from backend.jobs.cloud_run.runner import CloudRunRunner
 from backend.jobs.runner import Runner
-from backend.jobs.runner_cloud_run import CloudRunRunner
-from bench.cloud.jobs_execution import JobDefinition
-from bench.cloud.jobs_model import Fault
-from bench.cloud.jobs_server import JobsServer, running_jobs_server
+from emulators.cloud_run.execution import JobDefinition
+from emulators.cloud_run.model import Fault
+from emulators.cloud_run.server import JobsServer, running_jobs_server
 
 JOB = "projects/a-project/locations/a-region/jobs/slideshow-processor"
 

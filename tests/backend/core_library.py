@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 from backend.database import Database, claims, devices, images, results
 from backend.database.tables import images as image_table
 from backend.database.tables import processed_images
-from contract.device_messages import DeviceBody
-from contract.messages import (
+from contract.messages.devices import DeviceBody
+from contract.messages.processing import (
     ClaimAnswer,
     ClaimedImage,
     ClaimRequest,

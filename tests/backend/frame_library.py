@@ -10,7 +10,7 @@ import server
 from PIL import Image
 from small_photos import PALETTE, jpeg, percent
 
-from contract.halves import half_key, half_size
+from contract.split_screen import half_key, half_size
 
 REDS, BLUES = {"#B02020": 900, "#701010": 300}, {"#2030C0": 500, "#101060": 100}
 

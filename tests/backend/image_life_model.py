@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 
 from backend.database import claims
 from backend.database.claims import LEGACY_LEASE_SECONDS
-from contract.messages import ClaimAnswer, ClaimedImage
+from contract.messages.processing import ClaimAnswer, ClaimedImage
 
 OWNERS = ["e/0", "e/1", "f/0"]
 SIZES = [(800, 480), (480, 800), (640, 480)]

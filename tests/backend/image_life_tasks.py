@@ -13,9 +13,9 @@ from image_life_model import NAMES, OWNERS, PHOTOS, SIZES, LifeModel
 from backend.database import claims, results
 from backend.database.claims import LEGACY_LEASE_SECONDS
 from backend.database.results import MAX_STRIKES
-from backend.sidecar_import import import_sidecar
+from backend.durability.sidecar_import import import_sidecar
+from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
-from contract.sidecars import Sidecar, SidecarResult
 
 
 class TaskSteps(LifeModel):

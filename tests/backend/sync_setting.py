@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 from core_library import HISTOGRAM, PALETTE, Library
 
-from backend.metadata_sync import MetadataSync
-from backend.reported_paths import ReportedPaths
+from backend.durability.path_validation import PathValidator
+from backend.durability.sidecar_sync import SidecarSync
 from contract import object_names
-from contract.admin_messages import SyncReport
-from contract.bucket import Bucket, name_in
-from contract.buckets import open_bucket
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket, name_in
+from contract.messages.admin import SyncReport
+from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
-from contract.sidecars import Sidecar, SidecarResult
 
 JSON = "application/json"
 
@@ -29,9 +29,9 @@ class Setting:
         self.bucket: Bucket = open_bucket((folder / "bucket").as_uri())
         self.sync = self.another("one")
 
-    def another(self, holder: str) -> MetadataSync:
+    def another(self, holder: str) -> SidecarSync:
         """The sync of another backend process."""
-        return MetadataSync(self.library.database, self.bucket, ReportedPaths(self.bucket), holder)
+        return SidecarSync(self.library.database, self.bucket, PathValidator(self.bucket), holder)
 
     def leave(self, image: str, content: Sidecar | bytes) -> None:
         """Put a sidecar where tasks put theirs, and before it the pictures that it tells of."""

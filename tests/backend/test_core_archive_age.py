@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from backend.archive_age import ARCHIVE_DAYS, expire_if_due
+from backend.durability.sidecar_retention import ARCHIVE_DAYS, expire_if_due
+from backend.periodic import tick
 from backend.services import Services
 from backend.settings import Settings
-from backend.tick import tick
-from bench.cloud.gcs_server import GcsServer
+from emulators.cloud_storage.server import GcsServer
 
 DAY = 24 * 3600.0
 ARCHIVED = "images/metadata/archive/2026/01/" + "0" * 32 + ".json"

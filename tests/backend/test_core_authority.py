@@ -10,16 +10,16 @@ from core_library import Library
 from falcon.asgi import Request
 from falcon.testing import create_asgi_req
 
-from backend.auth import Access, Authority
-from backend.errors import Forbidden, Unauthorized
-from backend.known_devices import KnownDevices
+from backend.auth.access import Access, Authority
+from backend.auth.device_cache import DeviceCache
+from backend.http.errors import Forbidden, Unauthorized
 
 
 @pytest.fixture
 def authority(library: Library) -> Authority:
     return Authority(
         library.database,
-        KnownDevices(library.database),
+        DeviceCache(library.database),
         processor_tokens=["a-processors-token"],
         admin_password="a-password",
         metrics_token="",

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _CLAIMANT = """
 import asyncio, sys
 from backend.database import Database, claims
-from contract.messages import ClaimRequest
+from contract.messages.processing import ClaimRequest
 
 async def claimant(database, owner, shard, shards):
     mine = []

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.jobs import bill
+from backend.jobs.cloud_run.runner import cloud_profile
 from backend.jobs.forecast import forecast, model_batches, pending_at_once, scaled, spread
-from backend.jobs.runner_cloud_run import cloud_profile
-from contract.admin_messages import WorkRate
+from contract.messages.admin import WorkRate
 
 RATE = WorkRate(seconds_per_megapixel=0.02, megapixels_per_photo=12.0)
 COST, QUICK = cloud_profile(), cloud_profile(prefers_latency=True)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, _imaging
 
-from backend.errors import Invalid, NotAnImage, Refused
-from backend.image_header import EXTENSIONS, UploadHeader, read_upload_header
+from backend.http.errors import HttpProblem, UnprocessableEntity, UnsupportedMediaType
+from backend.images.header import EXTENSIONS, UploadHeader, read_upload_header
 
 MAX = 100_000_000
 MAX_PROGRESSIVE = 50_000_000
@@ -92,7 +92,7 @@ SMALL_FRAME = gif_frame(0, 0, 9, 9)
     "blocks", [(), (DISPOSED,), (b"!\xfe\xff",), (SMALL_FRAME[:6],), (bytes(3_000_000), SMALL_FRAME)]
 )
 def test_a_gif_without_a_frame_is_refused(blocks: tuple[bytes, ...]) -> None:
-    with pytest.raises(NotAnImage, match=r"^photo\.x: it begins like a GIF, but "):
+    with pytest.raises(UnsupportedMediaType, match=r"^photo\.x: it begins like a GIF, but "):
         header(gif(*blocks)[:-1])
 
 
@@ -100,7 +100,7 @@ def test_a_huge_frame_takes_no_memory_before_it_is_refused() -> None:
     data = gif(DISPOSED, gif_frame(0, 0, 65_535, 65_535))
     assert len(data) < 50
     before = pictures_allocated()
-    with pytest.raises(Invalid, match="65535x65535 is 4295 megapixels"):
+    with pytest.raises(UnprocessableEntity, match="65535x65535 is 4295 megapixels"):
         header(data)
     assert header(gif(DISPOSED, gif_frame(0, 0, 9_000, 9_000))).width == 9_000
     assert pictures_allocated() == before
@@ -137,21 +137,21 @@ def png_bomb(width: int, height: int, *, pixels: bool = True) -> bytes:
 
 
 def test_too_many_pixels_are_refused_by_their_number() -> None:
-    with pytest.raises(Invalid, match=r"bomb\.png: 30000x30000 is 900 megapixels; a picture may have 100"):
+    with pytest.raises(UnprocessableEntity, match=r"bomb\.png: 30000x30000 is 900 megapixels; a picture may have 100"):
         header(png_bomb(30_000, 30_000, pixels=False), "bomb.png")
 
 
 def test_the_limit_is_exact() -> None:
     data = picture("PNG", (60, 40))
     assert read_upload_header(data, "x", max_pixels=2400, max_progressive_pixels=1).width == 60
-    with pytest.raises(Invalid):
+    with pytest.raises(UnprocessableEntity):
         read_upload_header(data, "x", max_pixels=2399, max_progressive_pixels=1)
 
 
 def test_a_progressive_jpeg_has_a_limit_of_its_own() -> None:
     data = picture("JPEG", progressive=True)
     assert read_upload_header(data, "x", max_pixels=1, max_progressive_pixels=2400).width == 60
-    with pytest.raises(Invalid, match="a progressive picture may have"):
+    with pytest.raises(UnprocessableEntity, match="a progressive picture may have"):
         read_upload_header(data, "x", max_pixels=MAX, max_progressive_pixels=2399)
 
 
@@ -194,28 +194,28 @@ def pictures_allocated() -> int:
     ],
 )
 def test_what_is_no_picture_of_ours_is_415(data: bytes) -> None:
-    with pytest.raises(NotAnImage, match=r"^holiday\.jpg: ") as caught:
+    with pytest.raises(UnsupportedMediaType, match=r"^holiday\.jpg: ") as caught:
         header(data, "holiday.jpg")
     assert caught.value.status == 415
 
 
 @pytest.mark.parametrize("kind", ["BMP", "ICO", "PPM", "TGA", "PCX"])
 def test_kinds_that_pillow_knows_and_we_do_not_take(kind: str) -> None:
-    with pytest.raises(NotAnImage, match="this is not a JPEG, PNG"):
+    with pytest.raises(UnsupportedMediaType, match="this is not a JPEG, PNG"):
         header(picture(kind))
 
 
 def test_no_picture_has_no_pixels() -> None:
     empty = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 5, 8, 2, 0, 0, 0)) + chunk(b"IEND", b"")
-    with pytest.raises(NotAnImage):
+    with pytest.raises(UnsupportedMediaType):
         header(empty)
 
 
-def refusal_of(data: bytes) -> Refused | None:
+def refusal_of(data: bytes) -> HttpProblem | None:
     """The refusal of these bytes, or None if they are taken; any other error is the test's."""
     try:
         header(data)
-    except Refused as error:
+    except HttpProblem as error:
         return error
     return None
 

@@ -19,8 +19,8 @@ from image_life_tasks import TaskSteps
 
 from backend.database import claims, devices, images, tombstones
 from backend.database.claims import LEGACY_LEASE_SECONDS
-from backend.database.focus import set_focus
-from contract.admin_messages import RetryRequest
+from backend.database.images import set_focus
+from contract.messages.admin import RetryRequest
 
 
 class ImageLife(TaskSteps):

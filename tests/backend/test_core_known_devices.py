@@ -8,15 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from backend.auth.device_cache import DeviceCache
 from backend.database import Database, devices
-from backend.known_devices import KnownDevices
-from contract.device_messages import DeviceBody
+from contract.messages.devices import DeviceBody
 
 
 def test_questions_that_come_together_share_one_reading_and_a_change_is_read(tmp_path: Path, monkeypatch: Any) -> None:
     database = Database(f"sqlite:///{tmp_path}/slideshow.db")
     database.migrate()
-    known = KnownDevices(database)
+    known = DeviceCache(database)
     readings = []
 
     def counted(connection: Connection, every: Any = devices.every) -> Any:

@@ -7,36 +7,36 @@ import asyncio
 import pytest
 from argon2 import PasswordHasher
 
-from backend.behind_platform import behind_platform, seen_by_platform
-from backend.login_pace import (
+from backend.auth.login_throttle import (
     ALL_SECONDS,
     ALL_TRIES,
     FIRST_WAIT_SECONDS,
     FREE_TRIES,
-    LONGEST_WAIT_SECONDS,
-    MOST_ADDRESSES,
-    LoginPace,
+    MAX_ADDRESSES,
+    MAX_WAIT_SECONDS,
+    LoginThrottle,
     network_of,
 )
-from backend.passwords import Password, is_hash
+from backend.auth.passwords import Password, is_hash
+from backend.http.proxy_headers import behind_platform, seen_by_platform
 
 
 def test_who_guesses_waits_longer_each_time() -> None:
-    pace, now, waits = LoginPace(), 1000.0, []
+    pace, now, waits = LoginThrottle(), 1000.0, []
     for _ in range(FREE_TRIES + 14):
         pace.tries("192.0.2.1", now)
         waits.append(pace.wait("192.0.2.1", now))
         now += waits[-1]
     assert waits[: FREE_TRIES - 1] == [0.0] * (FREE_TRIES - 1)
     assert waits[FREE_TRIES - 1 : FREE_TRIES + 2] == [FIRST_WAIT_SECONDS * factor for factor in (1, 2, 4)]
-    assert waits[-1] == LONGEST_WAIT_SECONDS
+    assert waits[-1] == MAX_WAIT_SECONDS
     assert pace.wait("192.0.2.2", now) == 0.0
     pace.succeeded("192.0.2.1")
     assert pace.wait("192.0.2.1", now) == 0.0
 
 
 def test_many_strangers_together_have_to_wait_and_who_was_here_before_does_not() -> None:
-    pace = LoginPace()
+    pace = LoginThrottle()
     pace.succeeded("198.51.100.7")
     for number in range(ALL_TRIES):
         assert pace.wait(f"10.0.{number}.1", 1000.0) == 0.0
@@ -47,11 +47,11 @@ def test_many_strangers_together_have_to_wait_and_who_was_here_before_does_not()
 
 
 def test_memory_is_bounded_and_one_house_is_one_caller() -> None:
-    pace = LoginPace()
-    for number in range(MOST_ADDRESSES + 50):
+    pace = LoginThrottle()
+    for number in range(MAX_ADDRESSES + 50):
         pace.tries(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 1.0)
         pace.succeeded(f"11.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-    assert len(pace._failures) == len(pace._trusted) == MOST_ADDRESSES
+    assert len(pace._failures) == len(pace._trusted) == MAX_ADDRESSES
     assert network_of("2001:db8:1:2:3::1") == network_of("2001:db8:1:2:ffff::9") != network_of("2001:db8:1:3::1")
     assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1")
     assert network_of("") == network_of("no address") == "unknown"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import server
 
-from backend.one_write import MOST_HELD, _OneWrite
+from backend.http.server import MAX_HELD, _CoalescedWrites
 
 
 class Noting:
@@ -42,13 +42,13 @@ def noting() -> Noting:
 
 def _in_a_loop(noting: Noting, act: Any) -> None:
     async def run() -> None:
-        await act(_OneWrite(cast(asyncio.Transport, noting), asyncio.get_running_loop()))
+        await act(_CoalescedWrites(cast(asyncio.Transport, noting), asyncio.get_running_loop()))
 
     asyncio.run(run())
 
 
 def test_what_is_written_in_one_turn_leaves_together_in_its_order(noting: Noting) -> None:
-    async def act(transport: _OneWrite) -> None:
+    async def act(transport: _CoalescedWrites) -> None:
         transport.write(b"head")
         transport.write(b"body")
         assert noting.calls == []
@@ -61,19 +61,19 @@ def test_what_is_written_in_one_turn_leaves_together_in_its_order(noting: Noting
 
 
 def test_no_more_is_held_than_the_bound(noting: Noting) -> None:
-    async def act(transport: _OneWrite) -> None:
+    async def act(transport: _CoalescedWrites) -> None:
         transport.write(b"head")
-        transport.write(bytes(MOST_HELD))
+        transport.write(bytes(MAX_HELD))
         assert len(noting.calls) == 1
         transport.write(b"tail")
         await asyncio.sleep(0)
 
     _in_a_loop(noting, act)
-    assert noting.calls == [[b"head", bytes(MOST_HELD)], [b"tail"]]
+    assert noting.calls == [[b"head", bytes(MAX_HELD)], [b"tail"]]
 
 
 def test_what_is_held_is_written_before_the_end(noting: Noting) -> None:
-    async def act(transport: _OneWrite) -> None:
+    async def act(transport: _CoalescedWrites) -> None:
         transport.write(b"last words")
         transport.close()
         await asyncio.sleep(0)
@@ -83,7 +83,7 @@ def test_what_is_held_is_written_before_the_end(noting: Noting) -> None:
 
 
 def test_nothing_is_written_to_whoever_has_gone(noting: Noting) -> None:
-    async def act(transport: _OneWrite) -> None:
+    async def act(transport: _CoalescedWrites) -> None:
         transport.write(b"nobody hears this")
         noting.closing = True
         await asyncio.sleep(0)
@@ -93,7 +93,7 @@ def test_nothing_is_written_to_whoever_has_gone(noting: Noting) -> None:
 
 
 def test_the_transport_is_asked_for_everything_else(noting: Noting) -> None:
-    async def act(transport: _OneWrite) -> None:
+    async def act(transport: _CoalescedWrites) -> None:
         assert transport.get_extra_info("peername") == "the peername"
 
     _in_a_loop(noting, act)

@@ -7,11 +7,11 @@ import random
 import numpy as np
 import pytest
 
-from backend.pair_colours import KEPT_PAIRS, _palette_of_pair, palette_of_histogram, palette_of_pair
-from contract.histogram import merge
-from contract.messages import Histogram, Palette
-from contract.palettes import palette_of
-from processor.palette import find_colours, score
+from backend.colours.pair_palette import KEPT_PAIRS, _palette_of_pair, palette_of_histogram, palette_of_pair
+from contract.colour.histogram import merge
+from contract.colour.palettes import palette_of
+from contract.messages.processing import Histogram, Palette
+from processor.render.palette import find_colours, score
 
 REDS = {"#B02020": 900, "#701010": 300}
 BLUES = {"#2030C0": 500, "#101060": 100}

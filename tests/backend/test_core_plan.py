@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.jobs.plan import (
-    LONGEST_BACKOFF_SECONDS,
+    MAX_BACKOFF_SECONDS,
     RESTART_BACKOFF_SECONDS,
     Decision,
     QueueFacts,
@@ -99,9 +99,9 @@ def test_the_reason_tells_what_is_gathered() -> None:
         (1, RESTART_BACKOFF_SECONDS, True),
         (2, RESTART_BACKOFF_SECONDS, False),
         (2, 2 * RESTART_BACKOFF_SECONDS, True),
-        (10, LONGEST_BACKOFF_SECONDS - 1, False),
-        (10, LONGEST_BACKOFF_SECONDS, True),
-        (500, LONGEST_BACKOFF_SECONDS, True),
+        (10, MAX_BACKOFF_SECONDS - 1, False),
+        (10, MAX_BACKOFF_SECONDS, True),
+        (500, MAX_BACKOFF_SECONDS, True),
         (3, -3600, True),  # the clock was set back by an hour
     ],
 )
@@ -197,7 +197,7 @@ def test_every_decision_makes_sense(
 def test_nothing_waits_for_ever(given_facts: QueueFacts, profile: RunnerProfile, batch: int, delay: float) -> None:
     if given_facts.pending == 0 or given_facts.first_pending_at is None:
         return
-    later = max(NOW, given_facts.first_pending_at, given_facts.last_failure_at) + delay + LONGEST_BACKOFF_SECONDS + 1
+    later = max(NOW, given_facts.first_pending_at, given_facts.last_failure_at) + delay + MAX_BACKOFF_SECONDS + 1
     idle = msgspec.structs.replace(given_facts, running_task_seconds=0.0, live_tasks=0)
     assert decide(idle, later, batch_size=batch, flush_delay=delay, profile=profile).tasks >= 1
 

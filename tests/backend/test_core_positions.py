@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.database import Database, bags
+from backend.frames.positions import PositionWriter
+from backend.frames.state import MAX_RESERVED, FrameState, ahead_after
 from backend.playlist.bag import Bag
-from backend.positions import Positions
-from backend.show import MOST_AHEAD, Show, ahead_after
 
 DEVICE = "wall"
 
@@ -26,13 +26,13 @@ class Place:
     def __init__(self, folder: Path, entries: int) -> None:
         self.database = Database(f"sqlite:///{folder}/slideshow.db")
         self.database.migrate()
-        self.positions = Positions(self.database, lambda: True)
+        self.positions = PositionWriter(self.database, lambda: True)
         self.bag = Bag(seed="s", interval=0, entries=tuple((str(number),) for number in range(entries)))
         self.show = self.new_show(self.bag)
 
-    def new_show(self, bag: Bag) -> Show:
+    def new_show(self, bag: Bag) -> FrameState:
         """What takes the place of a show when photos have changed and the round has not."""
-        made = Show(cast(Any, SimpleNamespace(id=DEVICE)), cast(Any, None), cast(Any, None), bag, 0)
+        made = FrameState(cast(Any, SimpleNamespace(id=DEVICE)), cast(Any, None), cast(Any, None), bag, 0)
         if bag is not self.bag:
             made.noted = self.show.noted
         return made
@@ -79,7 +79,7 @@ def test_many_that_ask_at_once_have_some_noted_ahead_and_an_end_in_order_takes_t
     async def run() -> None:
         await place.begin()
         await place.crowd(16, 20)
-        assert 16 * 20 == place.show.bag.shown < await place.noted() <= 16 * 20 + MOST_AHEAD
+        assert 16 * 20 == place.show.bag.shown < await place.noted() <= 16 * 20 + MAX_RESERVED
         await place.ask(10)
         await place.positions.close([place.show])
         assert await place.noted() == 16 * 20 + 10
@@ -116,14 +116,14 @@ def test_nothing_is_noted_beyond_the_end_of_a_round_or_for_another_one(place: Pl
 
 def test_of_a_frame_with_an_interval_nothing_is_noted_ahead(place: Place) -> None:
     place.show = place.new_show(msgspec.structs.replace(place.bag, interval=600, shown=3))
-    place.show.noted.ahead = MOST_AHEAD
+    place.show.noted.ahead = MAX_RESERVED
     assert place.show.to_note() == 3
 
 
-@given(st.integers(0, 1000), st.integers(0, MOST_AHEAD))
+@given(st.integers(0, 1000), st.integers(0, MAX_RESERVED))
 def test_what_is_noted_ahead_is_bounded_and_ends_soon_when_the_crowd_has_gone(together: int, before: int) -> None:
     ahead = ahead_after(together, before)
-    assert 0 <= ahead <= MOST_AHEAD
+    assert 0 <= ahead <= MAX_RESERVED
     assert together > 1 or ahead <= before // 2
     for _ in range(3):
         ahead = ahead_after(1, ahead)

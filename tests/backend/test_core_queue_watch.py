@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from core_library import Library
 
-from backend.queue_watch import PACE_SECONDS, STUCK_SECONDS, QueueWatch
+from backend.jobs.queue_monitor import PACE_SECONDS, STUCK_SECONDS, QueueMonitor
 
 START = 1_700_000_000.0
 
 
 def test_the_queue_is_told_of_while_photos_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "backend.queue_watch")
+    caplog.set_level(logging.INFO, "backend.jobs.queue_monitor")
     library = Library(tmp_path / "library.db")
-    watch = QueueWatch(library.database)
+    watch = QueueMonitor(library.database)
 
     def told(at: float) -> list[str]:
         caplog.clear()

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from backend.reading_records import UnreadableRecord, parse_devices, parse_record, read_records
+from backend.durability.record_reader import UnreadableRecord, parse_devices, parse_record, read_records
 from contract import object_names
-from contract.bucket_disk import DiskBucket
+from contract.bucket.disk import DiskBucket
 
 IMAGE = "0123456789abcdef" * 2
 NAME = object_names.record(IMAGE)

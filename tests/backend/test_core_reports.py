@@ -6,7 +6,7 @@ import msgspec
 from core_library import Library, image_id, outcome_of, rows_of, stored_path
 
 from backend.database import garbage, images, results
-from contract.admin_messages import RetryRequest
+from contract.messages.admin import RetryRequest
 
 
 def test_three_strikes_fail_and_two_do_not(library: Library) -> None:

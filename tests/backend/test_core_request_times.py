@@ -7,7 +7,7 @@ import random
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.samples import Sample
 
-from backend.request_times import BOUNDS, RequestTimes
+from backend.http.request_times import BOUNDS, RequestTimes
 
 
 def _samples(registry: CollectorRegistry) -> list[Sample]:

@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 
 from backend.database import Database, executions
-from backend.jobs.processes import lives, start_mark
+from backend.jobs.local_runner import LocalRunner, lives, start_mark
 from backend.jobs.runner import Outcome, RunnerError
-from backend.jobs.runner_local import LocalRunner
 from contract.machine import usable_cpus
 
 NAME = "job-20250101000000-abcdef"

@@ -16,14 +16,14 @@ from google.cloud import run_v2
 from runner import closing
 
 from backend.database import executions
-from backend.jobs.cloud_run_api import EXECUTION_NAME, CloudRunApi, outcome_of
+from backend.jobs.cloud_run.api import EXECUTION_NAME, CloudRunApi, outcome_of
+from backend.jobs.cloud_run.runner import CloudRunRunner
+from backend.jobs.open_runner import open_runner
 from backend.jobs.runner import Outcome, Runner, RunnerError
-from backend.jobs.runner_cloud_run import CloudRunRunner
-from backend.jobs.runners import open_runner
 from backend.settings import Settings
-from bench.cloud.jobs_execution import JobDefinition
-from bench.cloud.jobs_model import LOST
-from bench.cloud.jobs_server import running_jobs_server
+from emulators.cloud_run.execution import JobDefinition
+from emulators.cloud_run.model import LOST
+from emulators.cloud_run.server import running_jobs_server
 
 NAME = "job-20250101000000-abcdef"
 MARK = "(folder / f'ran-{os.environ[\"CLOUD_RUN_EXECUTION\"]}').touch()"
@@ -290,7 +290,6 @@ def test_a_cancelled_execution_has_failed() -> None:
 
 
 def test_the_client_is_imported_on_its_thread_alone() -> None:
-    code = (
-        "import sys, backend.jobs.runners; sys.exit(any(name.startswith(('google', 'grpc')) for name in sys.modules))"
-    )
+    found = "any(name.startswith(('google', 'grpc')) for name in sys.modules)"
+    code = f"import sys, backend.jobs.open_runner; sys.exit({found})"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

@@ -13,8 +13,8 @@ from cloud_world import CloudWorld
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "suites"))
 from runner import RunnerPromises, RunnerWorld, closing
 
+from backend.jobs.local_runner import LocalRunner
 from backend.jobs.runner import Runner
-from backend.jobs.runner_local import LocalRunner
 
 
 class LocalWorld(RunnerWorld):

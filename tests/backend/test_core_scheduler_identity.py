@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import crypt, jwt
 
-from backend.errors import Forbidden, Unavailable
-from backend.scheduler_identity import PAUSE_SECONDS, TRUSTED_SECONDS, SchedulerIdentity
+from backend.auth.google_oidc import PAUSE_SECONDS, TRUSTED_SECONDS, SchedulerIdentity
+from backend.http.errors import Forbidden, ServiceUnavailable
 
 ACCOUNT = "slideshow-scheduler@my-photos.iam.gserviceaccount.com"
 AUDIENCE = "https://slideshow-backend-1.us-central1.run.app"
@@ -132,7 +132,7 @@ def test_without_certificates_nobody_passes(google: Google) -> None:
     clock = Monotonic()
     identity = SchedulerIdentity(ACCOUNT, AUDIENCE, certificates_url=google.url, monotonic=clock)
     for _ in range(2):
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             identity.check(google.token())
     assert google.asked == 1
     google.broken = False

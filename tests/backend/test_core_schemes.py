@@ -10,10 +10,10 @@ from materialyoucolor.dynamiccolor.material_dynamic_colors import MaterialDynami
 from materialyoucolor.dynamiccolor.variant import Variant
 from materialyoucolor.hct import Hct
 
-from backend.schemes import KEPT_SCHEMES, _schemes, default_variant, schemes_of
-from contract.histogram import lab_of
-from contract.messages import Palette
-from contract.scheme_messages import SchemeVariant
+from backend.colours.schemes import KEPT_SCHEMES, _schemes, default_variant, schemes_of
+from contract.colour.histogram import lab_of
+from contract.messages.frames import SchemeVariant
+from contract.messages.processing import Palette
 
 BLUE = "#0000FF"
 

@@ -111,8 +111,8 @@ def test_all_faults_are_told_at_once() -> None:
     )
     assert all(fault.endswith(".") for fault in told)
     assert next(f for f in told if f.startswith("BATCH_SIZE")) == (
-        "BATCH_SIZE: 'many' does not fit (Expected `int`, got `str`). "
-        "Meaning: pending images that start an execution at once."
+        "BATCH_SIZE: invalid value 'many' (Expected `int`, got `str`). "
+        "Meaning: Number of pending images that starts an execution."
     )
 
 
@@ -120,7 +120,8 @@ def test_all_faults_are_told_at_once() -> None:
 def test_every_setting_is_described(name: str) -> None:
     text = describe(name)
     assert len(text) > 8
-    assert not text.endswith(".")
+    assert text.endswith(".")
+    assert "|" not in text, "docs/settings.md shows it in a table"
 
 
 def test_a_setting_of_nobody_has_no_description() -> None:

@@ -16,14 +16,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from backend.database import Database, bags
-from backend.frame_answers import nameless_answer
-from backend.frame_entries import EntryMaker
-from backend.frames import ENTRIES_KEPT, Frames
+from backend.frames.cache import FrameStateCache
+from backend.frames.entries import EntryMaker, nameless_answer
+from backend.frames.service import ENTRIES_KEPT, FrameService
 from backend.playlist.pairs import Entry
 from backend.services import PASSING
-from backend.shows import Shows
-from contract.frame_messages import Caption, NextEntry, QueueEntry
-from contract.messages import Palette
+from contract.messages.frames import Caption, NextEntry, QueueEntry
+from contract.messages.processing import Palette
 
 PHOTOS = tuple(f"{number:032x}" for number in range(40))
 GREY = "#808080"
@@ -62,9 +61,9 @@ class Wall:
         self.database.passing, self.database.private = PASSING, frozenset({bags.keep})
         for name in ("read", "write"):
             monkeypatch.setattr(self.database, name, self._counted(getattr(self.database, name)))
-        shows = Shows(self.database, time.time, may_write=lambda: self.may_write, new_seed=lambda: "seed")
+        shows = FrameStateCache(self.database, time.time, may_write=lambda: self.may_write, new_seed=lambda: "seed")
         maker = cast(EntryMaker, Maker())
-        self.frames = Frames(self.database, shows, maker, time.time, may_write=lambda: self.may_write)
+        self.frames = FrameService(self.database, shows, maker, time.time, may_write=lambda: self.may_write)
 
     def _counted(self, method: Callable[..., Any]) -> Callable[..., Any]:
         async def counting(query: Callable[..., Any], *args: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from core_library import Library
 
-from contract.messages import ClaimAnswer, ClaimedImage
+from contract.messages.processing import ClaimAnswer, ClaimedImage
 
 
 def statements_of_a_report(library: Library, number: int, at: float) -> list[str]:

@@ -12,11 +12,11 @@ from core_library import HISTOGRAM, image_id
 from sync_setting import Setting, result, sidecar
 
 from backend.database import claims, results
-from backend.metadata_sync import SIDECAR_LIMIT_BYTES
+from backend.durability.sidecar_sync import SIDECAR_LIMIT_BYTES
 from contract import object_names
-from contract.admin_messages import SyncReport
-from contract.bucket import uri_of
-from contract.messages import Thumbnail
+from contract.bucket.port import uri_of
+from contract.messages.admin import SyncReport
+from contract.messages.processing import Thumbnail
 
 
 @pytest.fixture

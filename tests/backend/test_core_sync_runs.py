@@ -16,13 +16,13 @@ import pytest
 from core_library import image_id
 from sync_setting import JSON, Setting, result, sidecar
 
-from backend.database import devices, housekeeping
-from backend.metadata_sync import AT_ONCE, LOCK_SECONDS, MetadataSync, parse
-from backend.reported_paths import ReportedPaths
+from backend.database import devices, sessions_and_locks
+from backend.durability.path_validation import PathValidator
+from backend.durability.sidecar_sync import CONCURRENCY, LOCK_SECONDS, SidecarSync, parse
 from contract import object_names
-from contract.admin_messages import SyncReport
-from contract.bucket import Bucket, BucketDenied
-from contract.sidecars import Sidecar
+from contract.bucket.port import Bucket, BucketDenied
+from contract.messages.admin import SyncReport
+from contract.messages.sidecars import Sidecar
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_two_runs_never_overlap(place: Setting) -> None:
 
 
 def test_a_lock_left_by_a_dead_backend_ends(place: Setting) -> None:
-    assert place.library.write(housekeeping.take_lock, "sync", "dead", 500.0, LOCK_SECONDS)
+    assert place.library.write(sessions_and_locks.take_lock, "sync", "dead", 500.0, LOCK_SECONDS)
     assert place.library.run(place.sync.run(500.0 + LOCK_SECONDS)) is None
     assert place.library.run(place.sync.run(501.0 + LOCK_SECONDS)) == SyncReport()
     assert place.library.run(place.sync.run(502.0 + LOCK_SECONDS)) == SyncReport(), "it gives the lock back"
@@ -73,7 +73,7 @@ def test_an_archive_that_refuses_loses_nothing(place: Setting, caplog: pytest.Lo
     (image,) = place.library.add(1)
     place.leave(image, sidecar(image))
     denied: Any = DeniesMoves(place.bucket)
-    sync = MetadataSync(place.library.database, denied, ReportedPaths(place.bucket), "x")
+    sync = SidecarSync(place.library.database, denied, PathValidator(place.bucket), "x")
     report = place.library.run(sync.run(500.0))
     assert (report.imported, report.archived, report.left) == (1, 0, 1)
     assert place.library.states()[image] == "complete"
@@ -90,7 +90,7 @@ def test_a_pass_tells_how_many_files_it_syncs(place: Setting, caplog: pytest.Log
 
 
 def test_sidecars_are_fetched_some_at_a_time(place: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(2 * AT_ONCE):
+    for number in range(2 * CONCURRENCY):
         place.leave(image_id(number), sidecar(image_id(number)))
     read, lock, under_way, most = place.bucket.read, threading.Lock(), 0, 0
 
@@ -105,8 +105,8 @@ def test_sidecars_are_fetched_some_at_a_time(place: Setting, monkeypatch: pytest
         return read(name, limit)
 
     monkeypatch.setattr(place.bucket, "read", slow_read)
-    assert place.run().found == 2 * AT_ONCE
-    assert 1 < most <= AT_ONCE
+    assert place.run().found == 2 * CONCURRENCY
+    assert 1 < most <= CONCURRENCY
 
 
 def test_pictures_of_a_device_that_was_removed_are_history(place: Setting) -> None:
@@ -152,9 +152,9 @@ def test_a_damaged_sidecar_in_the_archive_keeps_no_new_one_out(place: Setting, d
 
 
 def test_the_lock_of_a_dead_process_ends_soon(place: Setting) -> None:
-    place.library.write(housekeeping.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
+    place.library.write(sessions_and_locks.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
     assert place.library.run(place.sync.run(501.0)) is None
     assert place.library.run(place.sync.run(500.0 + LOCK_SECONDS + 1)) == SyncReport()
-    place.library.write(housekeeping.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
-    place.library.write(housekeeping.free_all_locks)
+    place.library.write(sessions_and_locks.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
+    place.library.write(sessions_and_locks.free_all_locks)
     assert place.library.run(place.sync.run(501.0)) == SyncReport()

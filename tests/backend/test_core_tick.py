@@ -13,10 +13,10 @@ from core_library import LEASE_SECONDS, image_id
 from tick_world import Clock, add, claim, device, leave_sidecar, run, until_ended
 
 from backend.database import executions, garbage, images
+from backend.periodic import TickReport, loop, tick
 from backend.services import Services
-from backend.tick import TickReport, loop, tick
 from contract import object_names
-from contract.bucket import ObjectNotFound, uri_of
+from contract.bucket.port import ObjectNotFound, uri_of
 from contract.recipes import recipe
 
 
@@ -114,7 +114,7 @@ def test_the_loop_survives_trouble_and_takes_a_hint(tmp_path: Path, caplog: pyte
         services.queue = working
         await add(services, 1)
         clock.now += 31
-        services.hint.set()
+        services.wake_up.set()
         async with asyncio.timeout(20):
             while not await services.database.read(executions.recent, 10):
                 await asyncio.sleep(0.01)

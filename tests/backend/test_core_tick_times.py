@@ -10,8 +10,8 @@ from core_library import LEASE_SECONDS, image_id
 from tick_world import HOUR, Clock, add, claim, device, leave_sidecar, run, until_ended
 
 from backend.database import claims, executions, images
+from backend.periodic import tick
 from backend.services import Services
-from backend.tick import tick
 
 
 def test_the_clock_jumps_an_hour_forward(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.database.watch import PAST_SECONDS, Watch
+from backend.database.change_counter import PAST_SECONDS, ChangeCounter
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def change(file: Path) -> None:
 
 
 def test_a_stamp_changes_with_every_commit_and_with_nothing_else(file: Path) -> None:
-    watch = Watch(file, lambda: 0.0)
+    watch = ChangeCounter(file, lambda: 0.0)
     first = watch.stamp(0)
     assert watch.stamp(0) == first
     change(file)
@@ -38,7 +38,7 @@ def test_a_stamp_changes_with_every_commit_and_with_nothing_else(file: Path) -> 
 
 def test_a_passing_change_counts_as_none_for_a_second(file: Path) -> None:
     now = 0.0
-    watch = Watch(file, lambda: now)
+    watch = ChangeCounter(file, lambda: now)
     first = watch.stamp(0)
     with watch.passing(lambda: 0):
         change(file)
@@ -59,7 +59,7 @@ def test_a_passing_change_counts_as_none_for_a_second(file: Path) -> None:
 
 
 def test_a_change_of_our_own_is_noticed_though_a_passing_one_took_it_for_its_own(file: Path) -> None:
-    watch = Watch(file, lambda: 0.0)
+    watch = ChangeCounter(file, lambda: 0.0)
     first = watch.stamp(0)
     with watch.passing(lambda: 0):  # the change below is committed, and not counted yet
         change(file)
@@ -69,7 +69,7 @@ def test_a_change_of_our_own_is_noticed_though_a_passing_one_took_it_for_its_own
 
 def test_a_change_beside_passing_ones_that_never_end_is_noticed_after_a_second(file: Path) -> None:
     now = 0.0
-    watch = Watch(file, lambda: now)
+    watch = ChangeCounter(file, lambda: now)
     first = watch.stamp(0)
     with watch.passing(lambda: 0):
         change(file)  # of somebody else
@@ -81,7 +81,7 @@ def test_a_change_beside_passing_ones_that_never_end_is_noticed_after_a_second(f
 
 def test_without_a_file_every_second_is_a_change() -> None:
     now = 0.0
-    watch = Watch(None, lambda: now)
+    watch = ChangeCounter(None, lambda: now)
     first = watch.stamp(0)
     assert watch.stamp(0) == first
     now = PAST_SECONDS

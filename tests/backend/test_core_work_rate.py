@@ -8,7 +8,7 @@ from core_library import Library
 
 from backend.database import executions
 from backend.database.tables import images
-from backend.database.work_rate import ASSUMED, LATEST_PHOTOS, work_rate
+from backend.database.throughput import ASSUMED, LATEST_PHOTOS, work_rate
 from backend.jobs.queue import gather_facts
 
 

@@ -132,7 +132,7 @@ def test_the_examples_of_calls_are_true(backend: server.BackendServer) -> None:
     Home(backend, pairing=False, wide=2, tall=0)
     (change,) = [json.loads(body) for body in re.findall(r"-d '(\{.*?\})'\n", FRAMES, re.DOTALL)]
     backend.admin.put("/api/devices/kitchen", json=change).raise_for_status()
-    (shown,) = blocks("### For small memories", "json")
+    (shown,) = blocks("### Compact form", "json")
     example = json.loads(shown)
     backend.admin.put("/api/devices/kitchen", json={**change, "filters": {}, "pairing": False}).raise_for_status()
     told = backend.admin.get("/api/devices/kitchen/next?compact=1").json()

@@ -15,9 +15,9 @@ import server
 from cloud_world import JOB
 from ticks import TICK, WAIT_SECONDS, at_once, until_done
 
-from bench.cloud.jobs_execution import JobDefinition
-from bench.cloud.jobs_model import LOST, Fault
-from bench.cloud.jobs_server import JobsServer, running_jobs_server
+from emulators.cloud_run.execution import JobDefinition
+from emulators.cloud_run.model import LOST, Fault
+from emulators.cloud_run.server import JobsServer, running_jobs_server
 
 
 @contextlib.contextmanager

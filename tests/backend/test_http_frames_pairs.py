@@ -8,7 +8,7 @@ import server
 from frame_calls import queue
 from server import problem
 
-from contract.halves import half_key
+from contract.split_screen import half_key
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import httpx
 import pytest
 import server
 
-LARGEST_ANSWER = 65_536
-LARGEST_COMPACT = 4096
+MAX_ANSWER = 65_536
+MAX_COMPACT = 4096
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Wall:
         for _ in range(times):
             answer = client.get(address, headers=headers, params={"after": self.entry} if self.entry else {})
             assert answer.status_code == 200, answer.text
-            assert len(answer.content) <= LARGEST_ANSWER
+            assert len(answer.content) <= MAX_ANSWER
             told = answer.json()
             if self.ahead:
                 self.entry = told["entry"]
@@ -47,7 +47,7 @@ class Wall:
             self.pictures += 1
             self.pairs += told["isPaired"]
             compact = client.get(f"{address.removesuffix('next')}slideshow?compact=1&count=20", headers=headers)
-            assert len(compact.content) < LARGEST_COMPACT
+            assert len(compact.content) < MAX_COMPACT
 
     def _note(self, epoch: int, photos: list[str]) -> None:
         while len(self.rounds) <= epoch:

@@ -28,7 +28,7 @@ NAMES = [
     ("", "unnamed"),
 ]
 
-MOST_FILES_IN_A_FORM = 500
+MAX_FILES_IN_A_FORM = 500
 
 
 @pytest.mark.parametrize(("tail", "kept"), NAMES, ids=[kept[:20] or "-" for _, kept in NAMES])
@@ -84,7 +84,7 @@ def test_a_connection_that_is_cut_keeps_nothing(backend: server.BackendServer) -
 
 def test_more_parts_than_allowed_are_refused_and_the_kept_ones_told(backend: server.BackendServer) -> None:
     few = [("files", f'; filename="{number}.jpg"', small_photos.photo(number)) for number in range(3)]
-    parts = few + [("other", "", b"x")] * MOST_FILES_IN_A_FORM
+    parts = few + [("other", "", b"x")] * MAX_FILES_IN_A_FORM
     answer = post_form(backend.admin, form(*parts))
     assert "parts" in problem(answer, 422)
     assert len(answer.json()["results"]) == backend.sql("SELECT count(*) FROM images")[0][0] == 3

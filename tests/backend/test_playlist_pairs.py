@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.playlist.bag import shuffled, woven
 from backend.playlist.filters import PhotoFacts, hour_of, passes
-from backend.playlist.order import shuffled, woven
 from backend.playlist.pairs import LOOKAHEAD, HalfFacts, paired
-from contract.frame_messages import FrameFilters
-from contract.halves import half_key, half_orientation, half_size, is_half
+from contract.messages.frames import FrameFilters
+from contract.split_screen import half_key, half_orientation, half_size, is_half
 
 ids = st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), max_size=30, unique=True)
 

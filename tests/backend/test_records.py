@@ -14,12 +14,12 @@ import server
 from core_library import Library, outcome_of, rows_of, stored_path
 from small_photos import photo
 
-from backend.database import recorded, results
-from backend.records import Records
+from backend.database import record_queries, results
+from backend.durability.record_writer import RecordWriter
 from contract import object_names
-from contract.bucket import Bucket, BucketUnavailable
-from contract.bucket_disk import DiskBucket
-from contract.records import ImageRecord
+from contract.bucket.disk import DiskBucket
+from contract.bucket.port import Bucket, BucketUnavailable
+from contract.messages.records import ImageRecord
 
 
 def record(backend: server.BackendServer, image: str) -> dict[str, Any]:
@@ -86,16 +86,16 @@ class Place:
         self.bucket = _Refusing((folder / "bucket").as_uri())
         self.records = self.writer()
 
-    def writer(self) -> Records:
+    def writer(self) -> RecordWriter:
         """The records as another process keeps them."""
 
         async def confirm() -> None:
             return
 
-        return Records(self.library.database, self.bucket, asyncio.to_thread, confirm)
+        return RecordWriter(self.library.database, self.bucket, asyncio.to_thread, confirm)
 
     def record(self, image: str) -> ImageRecord:
-        (read,) = self.library.read(recorded.read_records, [image], self.bucket.url)
+        (read,) = self.library.read(record_queries.read_records, [image], self.bucket.url)
         assert _record(self.bucket, image) == read
         return read
 
@@ -121,7 +121,7 @@ def test_what_could_not_be_recorded_is_told_and_caught_up(place: Place) -> None:
     place.bucket.refuses = False
     assert place.library.run(place.records.catch_up()) == 2
     assert place.record(image).filename == "photo-1.jpg"
-    assert place.library.read(recorded.images_due, 10) == {}
+    assert place.library.read(record_queries.images_due, 10) == {}
     assert place.library.run(place.records.catch_up()) == 0
     assert place.bucket.stat(object_names.DEVICES).size > 0
 
@@ -145,9 +145,9 @@ def test_writers_of_one_record_lose_no_change(place: Place) -> None:
     (image,) = place.library.add(1)
     writers = [place.records, place.writer(), place.writer()]
 
-    async def change(writer: Records) -> None:
+    async def change(writer: RecordWriter) -> None:
         for _ in range(10):
-            await place.library.database.write(recorded.changed, [image])
+            await place.library.database.write(record_queries.changed, [image])
             await writer.keep([image])
 
     async def at_once() -> None:

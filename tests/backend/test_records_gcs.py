@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from core_library import Library
 
-from backend.database import importing, recorded, tombstones
-from backend.epoch import Epoch, EpochLost
-from backend.rebuild import restore
-from backend.records import Records
-from backend.snapshot import Snapshots, load_into
-from bench.cloud.gcs_server import GcsServer
+from backend.database import record_import, record_queries, tombstones
+from backend.durability.fencing import FencingToken, FencingTokenLost
+from backend.durability.rebuild import restore
+from backend.durability.record_writer import RecordWriter
+from backend.durability.snapshots import Snapshots, load_into
 from contract import object_names
-from contract.bucket import Bucket
-from contract.buckets import open_bucket
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket
+from emulators.cloud_storage.server import GcsServer
 
 
 @pytest.fixture
@@ -31,31 +31,31 @@ def test_what_is_written_to_the_cloud_comes_back(bucket: Bucket, tmp_path: Path)
     library = Library(tmp_path / "slideshow.db")
     other = Library(tmp_path / "other.db")
     try:
-        epoch = Epoch(bucket, asyncio.to_thread, "one")
+        epoch = FencingToken(bucket, asyncio.to_thread, "one")
         library.run(epoch.take(0.0))
-        records = Records(library.database, bucket, asyncio.to_thread, epoch.confirm)
+        records = RecordWriter(library.database, bucket, asyncio.to_thread, epoch.confirm)
         made = Snapshots(library.database, bucket, asyncio.to_thread, epoch, 30.0)
         library.device("small")
         one, two, three = library.add(1, 2, 3)
         library.run(records.keep([one, two, three]))
         library.run(records.keep_devices())
         library.run(made.take())
-        library.write(recorded.changed, [one])
+        library.write(record_queries.changed, [one])
         assert library.write(tombstones.bury, two, 5.0)
         library.run(records.keep([one, two]))
         library.run(records.keep([one, two]))  # known, and not written again
         library.run(made.take())
         load_into(tmp_path / "other.db", bucket.read(object_names.SNAPSHOT))
-        other.write(importing.clear)
+        other.write(record_import.clear)
         other.run(restore(other.database, bucket, 9.0))
         assert set(other.states()) == {one, three}
         assert other.image(one)["revision"] == 2
         assert other.read(tombstones.is_dead, two)
-        assert other.read(recorded.read_devices) == library.read(recorded.read_devices)
-        second = Epoch(bucket, asyncio.to_thread, "two")
+        assert other.read(record_queries.read_devices) == library.read(record_queries.read_devices)
+        second = FencingToken(bucket, asyncio.to_thread, "two")
         other.run(second.take(1.0))
-        library.write(recorded.changed, [three])
-        with pytest.raises(EpochLost):
+        library.write(record_queries.changed, [three])
+        with pytest.raises(FencingTokenLost):
             library.run(records.keep([three]))
     finally:
         library.close()

@@ -9,16 +9,16 @@ import msgspec
 import pytest
 from core_library import PALETTE, Library, image_id
 
-from backend import snapshot
-from backend.epoch import Epoch, EpochLost
-from backend.metadata_sync import MetadataSync
-from backend.reported_paths import ReportedPaths
-from backend.snapshot import DamagedSnapshot, Snapshots, load_into, snapshot_of
+from backend.durability import snapshots as snapshot
+from backend.durability.fencing import FencingToken, FencingTokenLost
+from backend.durability.path_validation import PathValidator
+from backend.durability.sidecar_sync import SidecarSync
+from backend.durability.snapshots import DamagedSnapshot, Snapshots, load_into, snapshot_of
 from contract import object_names
-from contract.bucket import Bucket
-from contract.buckets import open_bucket
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket
+from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
-from contract.sidecars import Sidecar, SidecarResult
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def bucket(tmp_path: Path) -> Bucket:
     return open_bucket((tmp_path / "bucket").as_uri())
 
 
-def snapshots(library: Library, bucket: Bucket, holder: str = "one") -> tuple[Epoch, Snapshots]:
-    epoch = Epoch(bucket, asyncio.to_thread, holder)
+def snapshots(library: Library, bucket: Bucket, holder: str = "one") -> tuple[FencingToken, Snapshots]:
+    epoch = FencingToken(bucket, asyncio.to_thread, holder)
     return epoch, Snapshots(library.database, bucket, asyncio.to_thread, epoch, 30.0)
 
 
@@ -83,9 +83,9 @@ def test_the_backend_before_acknowledges_nothing_and_overwrites_nothing(library:
     library.run(newer.read())
     assert library.run(later.take(1.0)) == 2
     before = bucket.stat(object_names.SNAPSHOT)
-    with pytest.raises(EpochLost):
+    with pytest.raises(FencingTokenLost):
         library.run(older.take())
-    with pytest.raises(EpochLost):
+    with pytest.raises(FencingTokenLost):
         library.run(epoch.confirm())
     assert bucket.stat(object_names.SNAPSHOT) == before
     # A snapshot that the older one had already begun to write lands: the newer one writes over it.
@@ -103,7 +103,7 @@ def test_callers_never_share_a_look_that_began_before_they_asked(library: Librar
         await asyncio.sleep(0.02)
         return await asyncio.to_thread(call, *arguments)  # type: ignore[arg-type]
 
-    epoch = Epoch(bucket, slow, "one")
+    epoch = FencingToken(bucket, slow, "one")
 
     async def ask() -> None:
         await epoch.take(0.0)
@@ -130,7 +130,7 @@ def test_a_sidecar_is_archived_after_the_snapshot_that_holds_its_rows(library: L
     )
     told = Sidecar(image_id=image, processed_at="2026-01-01T00:00:00Z", results=(result,))
     bucket.replace(object_names.sidecar(image), msgspec.json.encode(told), "application/json")
-    sync = MetadataSync(library.database, bucket, ReportedPaths(bucket), "x", made)
+    sync = SidecarSync(library.database, bucket, PathValidator(bucket), "x", made)
     for imported in (1, 0):
         report = library.run(sync.run(500.0))
         assert (report.imported, report.archived) == (imported, 0)

@@ -9,7 +9,7 @@ import server
 from task_calls import record, report
 
 from backend.database.stage_times import PhotoTimes, StageTimes, summed_up
-from contract.stage_seconds import MOST_SECONDS, StageSeconds
+from contract.messages.processing import MAX_SECONDS, StageSeconds
 
 
 def photo(number: int, **stages: float) -> PhotoTimes:
@@ -78,5 +78,5 @@ def test_a_report_from_a_clock_that_was_never_set_is_read_again(backend: server.
     message["outcomes"][0] |= {"seconds": 1.0, "processedAt": 1.0, "stages": {"decoding": 0.5}}
     report(backend, message)
     (remembered,) = (backend.bucket / "images/records").glob("*.json")
-    assert json.loads(remembered.read_bytes())["stages"] == {"decoding": 0.5, "report": MOST_SECONDS}
+    assert json.loads(remembered.read_bytes())["stages"] == {"decoding": 0.5, "report": MAX_SECONDS}
     assert backend.admin.get("/activity").status_code == 200

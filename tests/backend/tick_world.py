@@ -12,16 +12,16 @@ import msgspec
 from core_library import HISTOGRAM, LEASE_SECONDS, PALETTE, image_id
 
 from backend.database import claims, devices, executions, images
+from backend.jobs.local_runner import LocalRunner
 from backend.jobs.queue import JobQueue
-from backend.jobs.runner_local import LocalRunner
 from backend.services import Services
 from backend.settings import Settings
 from contract import object_names
-from contract.bucket import uri_of
-from contract.device_messages import DeviceBody
-from contract.messages import ClaimRequest
+from contract.bucket.port import uri_of
+from contract.messages.devices import DeviceBody
+from contract.messages.processing import ClaimRequest
+from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
-from contract.sidecars import Sidecar, SidecarResult
 
 HOUR = 3600.0
 
@@ -62,7 +62,7 @@ def run(
             max_tasks=2,
             timeout_seconds=made.task_timeout_seconds,
             retries=0,
-            ended=services.hint.set,
+            ended=services.wake_up.set,
             command=[sys.executable, "-c", script],
         )
         services.queue = JobQueue(services.database, services.runner, made)
@@ -128,7 +128,7 @@ async def until_ended(services: Services) -> int:
     """Follow until every execution has ended; how many did."""
     ended = 0
     while await services.database.read(executions.unfinished):
-        await services.hint.wait()
-        services.hint.clear()
+        await services.wake_up.wait()
+        services.wake_up.clear()
         ended += await services.queue.follow(services.clock())
     return ended

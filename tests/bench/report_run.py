@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bench.results import CaseResult, Check, Machine, MemoryLine, Point, Run, Sample, SampleSet, Series, Span
+from bench.core.results import CaseResult, Check, Machine, MemoryLine, Point, Run, Sample, SampleSet, Series, Span
 
 WOBBLE = (1.0, 0.98, 1.03)
 """What the rounds differ by; the median is the first."""

@@ -12,14 +12,14 @@ import msgspec
 import pytest
 from PIL import Image
 
-from bench.cloud.demo import verdict
-from bench.cloud.same import Likeness, likeness
+from bench.cloud_demo.compare_buckets import Likeness, likeness
+from bench.cloud_demo.run import verdict
 from contract import object_names
-from contract.bucket import Bucket, uri_of
-from contract.bucket_disk import DiskBucket
-from contract.messages import Palette, Thumbnail
-from contract.records import ImageRecord
-from contract.sidecars import Sidecar, SidecarResult
+from contract.bucket.disk import DiskBucket
+from contract.bucket.port import Bucket, uri_of
+from contract.messages.processing import Palette, Thumbnail
+from contract.messages.records import ImageRecord
+from contract.messages.sidecars import Sidecar, SidecarResult
 
 ROOT = Path(__file__).parents[2]
 ID = "0123456789abcdef" * 2
@@ -39,7 +39,7 @@ def test_the_whole_main_job_makes_the_same_over_google_cloud_as_on_disk(tmp_path
     for number in range(3):
         (tmp_path / f"photo {number}.jpg").write_bytes(picture(number))
     (tmp_path / "broken.jpg").write_bytes(picture(4)[:-500])
-    command = [sys.executable, "-m", "bench.cloud.demo", "--transport", "rest", str(tmp_path)]
+    command = [sys.executable, "-m", "bench.cloud_demo.run", "--transport", "rest", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr + done.stdout
     *_, broken, last = done.stdout.splitlines()

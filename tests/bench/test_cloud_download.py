@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.cases.download import judged
-from bench.cloud.distance import Round
+from emulators.latency import Round
 
 
 @pytest.mark.parametrize(("streamed", "holds"), [(9.0, True), (10.4, True), (10.6, False)])

@@ -12,12 +12,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from bench import running
 from bench.__main__ import main
 from bench.cases import ALL
+from bench.core import runner
+from bench.core.results import CaseResult, Check, Run, UnreadableRun, load, save
 from bench.report import newest, page_for
 from bench.report.page import page
-from bench.results import CaseResult, Check, Run, UnreadableRun, load, save
 from tests.bench.report_run import constructed_run, of_cases
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -207,7 +207,7 @@ def test_the_command_takes_the_latest_run_or_the_named_one(
     results, here = tmp_path / "results", tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    monkeypatch.setattr(running, "RESULTS", results)
+    monkeypatch.setattr(runner, "RESULTS", results)
     nothing = CliRunner().invoke(main, ["report"])
     assert nothing.exit_code == 1
     assert "there is no run in" in nothing.output
@@ -253,7 +253,7 @@ def test_a_run_can_end_with_the_path_of_its_report(run: Run, tmp_path: Path, mon
     photos.mkdir()
     Image.new("RGB", (40, 30)).save(photos / "a.jpg")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(running, "run_cases", lambda *_, **__: run)  # what it measures is not the subject here
+    monkeypatch.setattr(runner, "run_cases", lambda *_, **__: run)  # what it measures is not the subject here
     ended = CliRunner().invoke(main, ["run", "--report", "--samples", str(photos), "--out", "kept.json"])
     assert ended.exit_code == 0, ended.output
     assert ended.output.splitlines()[-1] == "report: build/bench-report/kept.html"

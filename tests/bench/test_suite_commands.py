@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from bench import running
 from bench.__main__ import main
 from bench.cases import ALL, APART, load_case
 from bench.contenders import CONTENDERS
-from bench.results import Run, UnreadableRun, load, save
-from bench.samples import NoSamples, from_folder, made, sample_set
+from bench.core import runner
+from bench.core.results import Run, UnreadableRun, load, save
+from bench.core.samples import NoSamples, from_folder, made, sample_set
 
 HERE = ("ours", "floor", "floor-turbo", "pillow")
 """Contenders that need nothing but Python."""
@@ -143,11 +143,11 @@ def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None
     from contextlib import ExitStack
 
     from bench.cases import quality
-    from bench.context import Context
-    from bench.outputs import outputs
-    from bench.quality_judgement import judged
-    from bench.reference import SHIFTS, references
-    from bench.roundrobin import start
+    from bench.core.context import Context
+    from bench.core.rounds import start
+    from bench.quality.judge import judged
+    from bench.quality.outputs import outputs
+    from bench.quality.reference import SHIFTS, references
 
     turned = from_folder(folder, lambda line: None)[1]
     looked_at = [place for place, output in enumerate(outputs()) if output.name in ("small-portrait", "thumbnail")]
@@ -172,10 +172,10 @@ def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["model", "sharp-tuned", "imagemagick"])
 def test_a_rival_that_is_installed_makes_the_same_pictures(name: str, folder: Path, tmp_path: Path) -> None:
     from bench.cases import quality
-    from bench.measure import Worker
-    from bench.outputs import outputs
-    from bench.quality_judgement import EQUAL
-    from bench.reference import SHIFTS, references
+    from bench.core.measure import Worker
+    from bench.quality.judge import EQUAL
+    from bench.quality.outputs import outputs
+    from bench.quality.reference import SHIFTS, references
 
     (contender,) = [one for one in CONTENDERS if one.name == name]
     if contender.missing():
@@ -195,10 +195,10 @@ def test_a_rival_that_is_installed_makes_the_same_pictures(name: str, folder: Pa
 
 
 def test_a_run_never_takes_the_place_of_another(tmp_path: Path) -> None:
-    run = running.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=lambda line: None)
-    first = running.place_for(run, tmp_path)
+    run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=lambda line: None)
+    first = runner.place_for(run, tmp_path)
     save(run, first)
-    second = running.place_for(run, tmp_path)
+    second = runner.place_for(run, tmp_path)
     assert second != first
     assert second.name.startswith(first.stem)
 
@@ -213,9 +213,7 @@ def test_runs_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         found = bench("compare", path, path)
         assert found.exit_code == 1
         assert path.name in found.output
-    run = running.run_cases(
-        (), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=io.StringIO().write
-    )
+    run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=io.StringIO().write)
     save(run, later)
     assert load(later) == run
     later.write_text(json.dumps(json.loads(later.read_text()) | {"schema": 99}))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure import ContenderFailed, Refused, Worker
+from bench.core.measure import ContenderFailed, Refused, Worker
 
 ECHO = """
 import json, sys
@@ -54,7 +54,7 @@ pathlib.Path({str(tmp_path / "child")!r}).write_text(str(child.pid))
 for line in sys.stdin: print('{{}}', flush=True); break
 time.sleep(60)
 """
-    monkeypatch.setattr("bench.measure._END_SECONDS", 0.2)
+    monkeypatch.setattr("bench.core.measure._END_SECONDS", 0.2)
     with pytest.raises(ContenderFailed, match="no answer for 0 s"), worker(script, tmp_path) as one:
         one.ask({"do": "something"}, 0.3)
     child = int((tmp_path / "child").read_text())

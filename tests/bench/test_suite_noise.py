@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.comparing import compare, not_comparable, sentence
-from bench.noise import difference, noise_band, paired_ratio
-from bench.results import CaseResult, Machine, Run, Sample, SampleSet, Series
+from bench.core.compare import compare, not_comparable, sentence
+from bench.core.results import CaseResult, Machine, Run, Sample, SampleSet, Series
+from bench.core.statistics import difference, noise_band, paired_ratio
 
 PHOTOS = 14
 ROUNDS = 5

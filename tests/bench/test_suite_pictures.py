@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.jpeg_markers import NotJpeg, differing, read_settings
-from bench.likeness import psnr, ssim
-from bench.outputs import Output
-from bench.reference import SHIFTS, references
+from bench.quality.jpeg_markers import NotJpeg, differing, read_settings
+from bench.quality.outputs import Output
+from bench.quality.reference import SHIFTS, references
+from bench.quality.ssim import psnr, ssim
 
 
 def picture(seed: int, height: int = 40, width: int = 50) -> np.ndarray:

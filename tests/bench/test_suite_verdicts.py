@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from bench.cases import image, throughput
-from bench.jpeg_markers import EncoderSettings
-from bench.quality_judgement import Picture
-from bench.quality_judgement import judged as quality
-from bench.results import Sample
-from bench.roundrobin import Race
-from bench.samples import Photo
+from bench.core.results import Sample
+from bench.core.rounds import Race
+from bench.core.samples import Photo
+from bench.quality.jpeg_markers import EncoderSettings
+from bench.quality.judge import Picture
+from bench.quality.judge import judged as quality
 
 SETTINGS = EncoderSettings((8, 8), "baseline", ((2, 2), (1, 1), (1, 1)), ((1,) * 64,) * 3, ((0, b"\x00"),))
 

@@ -13,7 +13,7 @@ from PIL import Image
 from bench.cases.growth import COUNTS, SWEEP, marginal, start_up
 from bench.cases.memory import POINTS_OF_A_LINE, line, windows
 from bench.cases.start import slowest_packages
-from bench.samples import NoSamples, Photo
+from bench.core.samples import NoSamples, Photo
 from bench.system.photos import copies, nearest, small_photos, with_comment
 from bench.system.processes import Point
 from bench.system.rounds import paced

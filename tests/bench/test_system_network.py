@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench.system.network import Network, Proxy, SlowBucket
-from contract.bucket_disk import DiskBucket
+from contract.bucket.disk import DiskBucket
 
 BODY = hashlib.sha512(b"some bytes").digest() * 16_000  # 1 MB
 

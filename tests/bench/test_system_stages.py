@@ -20,7 +20,7 @@ def test_every_stage_names_a_function_of_today(stage: str, module: str, path: st
 
 def test_a_stage_that_is_gone_is_an_error_and_not_a_zero() -> None:
     with pytest.raises(LookupError, match="decode"):
-        found("decode", "processor.render", "no_such_step")
+        found("decode", "processor.render.pipeline", "no_such_step")
 
 
 class Worker:
@@ -53,7 +53,7 @@ def test_calls_leave_spans_whether_they_work_or_wait(tmp_path: Path, monkeypatch
 
 
 def test_a_timed_bucket_is_the_bucket(tmp_path: Path) -> None:
-    from contract.bucket_disk import DiskBucket
+    from contract.bucket.disk import DiskBucket
 
     recorder = Recorder()
     bucket = TimedBucket(DiskBucket(tmp_path.as_uri()), recorder)

@@ -11,7 +11,7 @@ from bench.system import processes
 from bench.system.backend import HELD_BACK, MeasuredBackend
 from bench.system.photos import small_photos
 from bench.system.rounds import warm_up
-from slideshow.screens import DEFAULT_SCREENS
+from slideshow.photos.screens import DEFAULT_SCREENS
 
 pytestmark = pytest.mark.skipif(not processes.available(), reason=f"needs {processes.NEEDS}")
 
@@ -34,6 +34,8 @@ def test_kernels_are_loaded_and_not_compiled() -> None:
 
 
 def test_the_claim_waits_for_no_library_of_rendering() -> None:
-    imported = import_times("import processor.__main__, contract.buckets, processor.backend_client, processor.task")
+    imported = import_times(
+        "import processor.__main__, contract.bucket.open, processor.backend_api.client, processor.task.loop"
+    )
     assert "httpx" in imported
     assert not {"numba", "pyvips", "numpy", "llvmlite", "pi_heif"} & imported.keys()

@@ -11,8 +11,8 @@ from bench.system import processes
 from bench.system.instruments import Instruments
 from bench.system.photos import copies
 from bench.system.rounds import run_round
-from slideshow.sample_photos import SAMPLES, sample_jpeg
-from slideshow.screens import DEFAULT_SCREENS
+from slideshow.demo.samples import SAMPLES, sample_jpeg
+from slideshow.photos.screens import DEFAULT_SCREENS
 
 pytestmark = pytest.mark.skipif(not processes.available(), reason=f"needs {processes.NEEDS}")
 

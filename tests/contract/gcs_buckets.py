@@ -14,10 +14,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.bucket_gcs import GcsBucket
-from contract.bucket_gcs_client import Patience
+from contract.bucket.gcs.bucket import GcsBucket
+from contract.bucket.gcs.client import TimeoutPolicy
 
-HASTY = Patience(connect=2.0, read=0.5, retries=10.0, first_pause=0.01, longest_pause=0.05)
+HASTY = TimeoutPolicy(connect=2.0, read=0.5, retries=10.0, first_pause=0.01, longest_pause=0.05)
 """Waits as short as a loopback allows."""
 
 _numbers = itertools.count()
@@ -28,7 +28,7 @@ def new_name() -> str:
     return f"photos-{next(_numbers)}"
 
 
-def bucket_at(address: str, name: str, patience: Patience = HASTY, connections: int = 8) -> GcsBucket:
+def bucket_at(address: str, name: str, patience: TimeoutPolicy = HASTY, connections: int = 8) -> GcsBucket:
     """The bucket `name` of the server at `address`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", address)

@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import object_names
-from contract.bucket import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectConflict
-from contract.bucket_disk import DiskBucket, _translated
-from contract.buckets import open_bucket
+from contract.bucket.disk import DiskBucket, _translated
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectConflict
 
 __all__ = ["test_which_errors_are_worth_another_try"]
 
@@ -146,7 +146,7 @@ def test_nothing_is_left_aside_after_good_and_bad_writes(tmp_path: Path) -> None
 
 _WRITE_FOR_EVER = """
 import os, sys
-from contract.buckets import open_bucket
+from contract.bucket.open import open_bucket
 bucket = open_bucket(sys.argv[1])
 print("ready", flush=True)
 number = 0

@@ -15,12 +15,12 @@ import pytest
 from bucket import TYPE, BucketPromises, names_of
 from gcs_buckets import bucket_at, emulator, new_name
 
-from bench.cloud.gcs_server import GcsServer
-from contract.bucket import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectNotFound, ObjectTooLarge
-from contract.bucket_gcs import GcsBucket
-from contract.bucket_gcs_client import Patience
-from contract.bucket_gcs_lifecycle import deletion_rule
-from contract.buckets import open_bucket
+from contract.bucket.gcs.bucket import GcsBucket
+from contract.bucket.gcs.client import TimeoutPolicy
+from contract.bucket.gcs.lifecycle import deletion_rule
+from contract.bucket.open import open_bucket
+from contract.bucket.port import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectNotFound, ObjectTooLarge
+from emulators.cloud_storage.server import GcsServer
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_a_proxy_that_the_environment_names_is_used(server: GcsServer, monkeypat
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # where nobody listens
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("NO_PROXY", "")
-    hurried = Patience(connect=1.0, read=1.0, retries=0.1, first_pause=0.01)
+    hurried = TimeoutPolicy(connect=1.0, read=1.0, retries=0.1, first_pause=0.01)
     with pytest.raises(BucketUnavailable, match="proxy"):
         bucket_at(server.url, "behind-a-proxy", hurried).probe()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -108,7 +108,7 @@ def test_a_proxy_that_the_environment_names_is_used(server: GcsServer, monkeypat
 def test_without_credentials_it_says_what_to_do(tmp_path: Path) -> None:
     nowhere = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "NO_GCE_CHECK": "true"}
     script = (
-        "from contract.bucket import BucketDenied\nfrom contract.buckets import open_bucket\n"
+        "from contract.bucket.port import BucketDenied\nfrom contract.bucket.open import open_bucket\n"
         "try:\n    open_bucket('gs://photos')\nexcept BucketDenied as error:\n    print(error)\n"
     )
     told = subprocess.run([sys.executable, "-c", script], env=nowhere, capture_output=True, text=True, timeout=60)
@@ -220,7 +220,7 @@ def test_a_rule_that_another_sets_meanwhile_is_not_lost(server: GcsServer, monke
         return [rule]
 
     with monkeypatch.context() as patch:
-        patch.setattr("contract.bucket_gcs.with_rule", crossed)
+        patch.setattr("contract.bucket.gcs.bucket.with_rule", crossed)
         with pytest.raises(BucketUnavailable, match="PreconditionFailed"):
             bucket.expire("images/metadata/archive/", 30)
     assert server.store.bucket(name).lifecycle == {"rule": [RULES[0]]}

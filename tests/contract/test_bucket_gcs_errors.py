@@ -13,8 +13,8 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.cloud.storage import exceptions as storage
 
-from contract.bucket import BucketDenied, BucketError, BucketUnavailable, ObjectNotFound
-from contract.bucket_gcs_errors import FOREIGN, KINDS, kind_of, translated
+from contract.bucket.gcs.errors import FOREIGN, KINDS, kind_of, translated
+from contract.bucket.port import BucketDenied, BucketError, BucketUnavailable, ObjectNotFound
 
 
 def errors_of(module: ModuleType) -> list[type[Exception]]:

@@ -13,14 +13,14 @@ import pytest
 from bucket import TYPE, Pieces, names_of
 from gcs_buckets import HASTY, bucket_at, new_name
 
-from bench.cloud.gcs_faults import Fault, Link
-from bench.cloud.gcs_server import MIXED, GcsServer
-from contract.bucket import BucketDenied, BucketError, BucketUnavailable, ObjectConflict
-from contract.bucket_gcs import GcsBucket
-from contract.bucket_gcs_client import Patience
+from contract.bucket.gcs.bucket import GcsBucket
+from contract.bucket.gcs.client import TimeoutPolicy
+from contract.bucket.port import BucketDenied, BucketError, BucketUnavailable, ObjectConflict
+from emulators.cloud_storage.faults import Fault, Link
+from emulators.cloud_storage.server import MIXED, GcsServer
 
 DATA = os.urandom(700_000)
-SHORT = Patience(connect=1.0, read=0.2, retries=0.4, first_pause=0.01, longest_pause=0.02)
+SHORT = TimeoutPolicy(connect=1.0, read=0.2, retries=0.4, first_pause=0.01, longest_pause=0.02)
 
 
 @pytest.fixture
@@ -200,8 +200,8 @@ def test_what_does_not_pass_has_an_end(server: GcsServer, fault: Fault) -> None:
 
 
 def test_a_probe_ends_long_before_anything_else(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contract.bucket_gcs_client.BRIEF", 0.3)
-    bucket = bucket_at(server.url, "photos", Patience(first_pause=0.02, longest_pause=0.05))
+    monkeypatch.setattr("contract.bucket.gcs.client.BRIEF", 0.3)
+    bucket = bucket_at(server.url, "photos", TimeoutPolicy(first_pause=0.02, longest_pause=0.05))
     server.faults.draw(1.0, Fault("status", status=503))
     began = time.monotonic()
     with pytest.raises(BucketUnavailable):
@@ -211,7 +211,7 @@ def test_a_probe_ends_long_before_anything_else(server: GcsServer, monkeypatch: 
 
 def test_a_slow_way_up_is_no_fault(server: GcsServer) -> None:
     """The time to connect is none for sending all of an upload, though the client's sockets take it for that."""
-    bucket = bucket_at(server.url, "photos", Patience(connect=0.3, read=0.3, retries=2.0, first_pause=0.01))
+    bucket = bucket_at(server.url, "photos", TimeoutPolicy(connect=0.3, read=0.3, retries=2.0, first_pause=0.01))
     server.link = Link(rate=10e6)
     data = os.urandom(5_000_000)
     for name in ("on a new connection", "on a used one"):

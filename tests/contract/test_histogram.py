@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract.histogram import (
+from contract.colour.histogram import (
     HALVING_DISTANCE,
-    MOST_ENTRIES,
+    MAX_ENTRIES,
     PHOTO_WEIGHT,
     lab_of,
     merge,
@@ -20,7 +20,7 @@ from contract.histogram import (
     nearness_of_profiles,
     profile,
 )
-from contract.messages import Histogram
+from contract.messages.processing import Histogram
 
 
 def hexed(number: int) -> str:
@@ -40,7 +40,7 @@ def random_histogram(seed: int, entries: int = 128) -> Histogram:
 @settings(deadline=None, max_examples=60)
 def test_a_merged_histogram_is_one(first: Histogram, second: Histogram) -> None:
     merged = merge(first, second)
-    assert 1 <= len(merged) <= MOST_ENTRIES
+    assert 1 <= len(merged) <= MAX_ENTRIES
     assert all(population >= 1 for population in merged.values())
     assert merged.keys() <= first.keys() | second.keys()
     assert list(merged) == sorted(merged, key=lambda colour: (-merged[colour], colour))
@@ -67,13 +67,13 @@ def test_two_photos_count_the_same() -> None:
 
 def test_rare_colours_go_to_their_nearest() -> None:
     greys = {hexed(value * 0x010101): 100 for value in range(0, 256, 2)}
-    assert len(greys) == MOST_ENTRIES
+    assert len(greys) == MAX_ENTRIES
     merged = merge(greys, {"#FE0000": 500, "#FF0000": 499})
-    assert len(merged) == MOST_ENTRIES
+    assert len(merged) == MAX_ENTRIES
     # The two reds are the most frequent, and the two greys that lose their place are counted to others.
     assert list(merged)[:2] == ["#FE0000", "#FF0000"]
     assert sum(merged.values()) == 2 * PHOTO_WEIGHT
-    assert merged["#FAFAFA"] == 3 * PHOTO_WEIGHT // MOST_ENTRIES  # its own, and those of FC and FE
+    assert merged["#FAFAFA"] == 3 * PHOTO_WEIGHT // MAX_ENTRIES  # its own, and those of FC and FE
 
 
 def test_a_photo_of_which_nothing_is_known() -> None:

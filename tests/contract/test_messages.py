@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract import admin_messages, device_messages, frame_messages, messages, sidecars
-from contract.messages import Device, DeviceName, orientation_of
+from contract.messages import admin, devices, frames, processing, sidecars
+from contract.messages.processing import Device, DeviceName, orientation_of
 
 ID = "0123456789abcdef0123456789abcdef"
 PALETTE = {
@@ -25,16 +25,16 @@ PALETTE = {
 # What existing clients send and read, as the contract writes it: exactly these names, nothing of ours.
 GIVEN: list[tuple[type, dict[str, Any]]] = [
     (
-        messages.PendingImage,
+        processing.PendingImage,
         {"id": ID, "file_path": "gs://b/images/originals/x.jpg", "width": 4, "height": 3, "orientation": "landscape"},
     ),
-    (messages.AttemptStart, {"attempt": 0}),
+    (processing.AttemptStart, {"attempt": 0}),
     (
-        messages.AttemptAnswer,
+        processing.AttemptAnswer,
         {"attempt": 1, "devices": [{"name": "small", "width": 800, "height": 480, "orientation": "landscape"}]},
     ),
     (
-        messages.ProcessedImages,
+        processing.ProcessedImages,
         {
             "images": [
                 {
@@ -48,13 +48,13 @@ GIVEN: list[tuple[type, dict[str, Any]]] = [
             ]
         },
     ),
-    (messages.ProcessedAnswer, {"inserted": 1}),
+    (processing.ProcessedAnswer, {"inserted": 1}),
     (
-        messages.ProcessedAnswer,
+        processing.ProcessedAnswer,
         {"inserted": 0, "errors": [{"imageId": ID, "deviceSize": "small", "error": "no"}]},
     ),
-    (messages.Failure, {"error": "it broke", "attempt": 1}),
-    (messages.Success, {"success": True}),
+    (processing.Failure, {"error": "it broke", "attempt": 1}),
+    (processing.Success, {"success": True}),
     (
         sidecars.Sidecar,
         {
@@ -74,14 +74,14 @@ GIVEN: list[tuple[type, dict[str, Any]]] = [
             ],
         },
     ),
-    (device_messages.DeviceBody, {"name": "small", "width": 800, "height": 480}),
+    (devices.DeviceBody, {"name": "small", "width": 800, "height": 480}),
     (
-        device_messages.DeviceBody,
+        devices.DeviceBody,
         {"id": "1", "name": "small", "width": 800, "height": 480, "orientation": "landscape"},
     ),
-    (device_messages.DeviceSaved, {"success": True, "deviceId": "1"}),
+    (devices.DeviceSaved, {"success": True, "deviceId": "1"}),
     (
-        frame_messages.Slideshow,
+        frames.Slideshow,
         {
             "deviceId": "1",
             "queue": [
@@ -98,7 +98,7 @@ GIVEN: list[tuple[type, dict[str, Any]]] = [
             "generatedAt": "2025-01-31T12:00:00Z",
         },
     ),
-    (admin_messages.Login, {"password": "x"}),
+    (admin.Login, {"password": "x"}),
 ]
 
 
@@ -159,13 +159,13 @@ REQUIRED = {
 
 @pytest.mark.parametrize(("name", "required"), REQUIRED.items())
 def test_our_own_messages_ask_for_no_more_than_they_did(name: str, required: set[str]) -> None:
-    fields = msgspec.structs.fields(getattr(messages, name))
+    fields = msgspec.structs.fields(getattr(processing, name))
     assert {field.encode_name for field in fields if field.required} == required
 
 
 def test_every_message_is_frozen_and_takes_unknown_fields() -> None:
     seen = 0
-    for module in (messages, admin_messages, device_messages, frame_messages, sidecars):
+    for module in (processing, admin, devices, frames, sidecars):
         for name, kind in inspect.getmembers(module, inspect.isclass):
             if issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__:
                 assert kind.__struct_config__.frozen, name
@@ -177,21 +177,21 @@ def test_every_message_is_frozen_and_takes_unknown_fields() -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "field"),
     [
-        (messages.ClaimRequest, {"owner": "x", "limit": 51}, "limit"),
-        (messages.ClaimRequest, {"owner": ""}, "owner"),
-        (messages.ClaimRequest, {"owner": "x", "claimId": "short"}, "claimId"),
-        (messages.ClaimRequest, {"owner": "x", "shards": 0}, "shards"),
-        (messages.AttemptStart, {"attempt": -1}, "attempt"),
-        (messages.AttemptStart, {"lease": "a b"}, "lease"),
-        (messages.Failure, {"error": 7}, "error"),
-        (messages.Palette, {**PALETTE, "primary": "#abcdef"}, "primary"),
-        (messages.Palette, {**PALETTE, "allColors": []}, "allColors"),
-        (messages.Palette, {**PALETTE, "allColors": ["#000000"] * 9}, "allColors"),
-        (device_messages.DeviceBody, {"name": "a", "width": 0, "height": 1}, "width"),
-        (device_messages.DeviceBody, {"name": "a", "width": 1, "height": 8193}, "height"),
-        (device_messages.DeviceBody, {"name": "..", "width": 1, "height": 1}, "name"),
-        (device_messages.DeviceBody, {"name": "a/b", "width": 1, "height": 1}, "name"),
-        (device_messages.DeviceBody, {"name": "a", "id": "x\n", "width": 1, "height": 1}, "id"),
+        (processing.ClaimRequest, {"owner": "x", "limit": 51}, "limit"),
+        (processing.ClaimRequest, {"owner": ""}, "owner"),
+        (processing.ClaimRequest, {"owner": "x", "claimId": "short"}, "claimId"),
+        (processing.ClaimRequest, {"owner": "x", "shards": 0}, "shards"),
+        (processing.AttemptStart, {"attempt": -1}, "attempt"),
+        (processing.AttemptStart, {"lease": "a b"}, "lease"),
+        (processing.Failure, {"error": 7}, "error"),
+        (processing.Palette, {**PALETTE, "primary": "#abcdef"}, "primary"),
+        (processing.Palette, {**PALETTE, "allColors": []}, "allColors"),
+        (processing.Palette, {**PALETTE, "allColors": ["#000000"] * 9}, "allColors"),
+        (devices.DeviceBody, {"name": "a", "width": 0, "height": 1}, "width"),
+        (devices.DeviceBody, {"name": "a", "width": 1, "height": 8193}, "height"),
+        (devices.DeviceBody, {"name": "..", "width": 1, "height": 1}, "name"),
+        (devices.DeviceBody, {"name": "a/b", "width": 1, "height": 1}, "name"),
+        (devices.DeviceBody, {"name": "a", "id": "x\n", "width": 1, "height": 1}, "id"),
     ],
 )
 def test_a_wrong_field_is_named(kind: type, body: dict[str, Any], field: str) -> None:
@@ -202,10 +202,10 @@ def test_a_wrong_field_is_named(kind: type, body: dict[str, Any], field: str) ->
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        (messages.ImageId, ID),
-        (messages.Colour, "#ABCDEF"),
-        (messages.RecipeId, "0123456789"),
-        (messages.LeaseToken, "a.b-c_d"),
+        (processing.ImageId, ID),
+        (processing.Colour, "#ABCDEF"),
+        (processing.RecipeId, "0123456789"),
+        (processing.LeaseToken, "a.b-c_d"),
         (DeviceName, "small"),
     ],
 )

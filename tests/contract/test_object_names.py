@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract import object_names
-from contract.messages import DeviceName
+from contract.messages.processing import DeviceName
 
 ID = "0123456789abcdef0123456789abcdef"
 

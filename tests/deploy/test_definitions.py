@@ -16,10 +16,10 @@ from google.protobuf import duration_pb2
 from ruamel.yaml import YAML
 
 from backend.jobs import bill
-from backend.jobs.cloud_run_api import CloudRunApi
+from backend.jobs.cloud_run.api import CloudRunApi
 from backend.settings import Settings, read_settings
-from bench.cloud.jobs_execution import JobDefinition
-from bench.cloud.jobs_server import running_jobs_server
+from emulators.cloud_run.execution import JobDefinition
+from emulators.cloud_run.server import running_jobs_server
 from processor.settings import from_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -266,7 +266,7 @@ def test_a_metric_counts_its_own_lines_and_no_others(name: str) -> None:
     assert counted == LINES[name]
     assert not re.search(pattern_of(metric), "[JobQueue] slideshow-processor-1 succeeded after 61.2 s, 0 retries")
     if metric["metricDescriptor"]["valueType"] == "DISTRIBUTION":
-        assert '"queue_age_seconds"' in (ROOT / "backend/queue_watch.py").read_text()
+        assert '"queue_age_seconds"' in (ROOT / "backend/jobs/queue_monitor.py").read_text()
         assert metric["valueExtractor"] == "EXTRACT(jsonPayload.queue_age_seconds)"
 
 

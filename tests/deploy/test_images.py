@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT / "tests/backend"))
 
 from small_photos import photo  # noqa: E402
 
-from bench.cloud.gcs_server import GcsServer  # noqa: E402
+from emulators.cloud_storage.server import GcsServer  # noqa: E402
 
 TOOL = os.environ.get("SLIDESHOW_IMAGES", "")
 BASE = os.environ.get("SLIDESHOW_BASE", "docker.io/library/python:3.11-slim-bookworm")

@@ -13,10 +13,9 @@ import sys
 import time
 from typing import Any
 
-import processor.render
-import processor.renderer
-import processor.suspect
-from processor.streaming import whole_of
+from processor.codecs.download_buffer import whole_of
+from processor.pool import render_pool, sandbox
+from processor.render import pipeline
 
 OVERDUE_SECONDS = 2.0
 CHILD_CPU_SECONDS = 4
@@ -34,7 +33,7 @@ def eat(*, container: bool) -> None:
 
 def main() -> int:
     child = sys.argv[1:] == ["child"]
-    rendering = processor.render.render_image
+    rendering = pipeline.render_image
 
     def render_image(data: Any, *args: Any, **kwargs: Any) -> Any:
         whole = whole_of(data)
@@ -46,13 +45,13 @@ def main() -> int:
             eat(container=not child)
         return rendering(data, *args, **kwargs)
 
-    processor.render.render_image = render_image
+    pipeline.render_image = render_image
     if child:
-        return processor.suspect.main()
+        return sandbox.main()
     command = (sys.executable, __file__, "child")
-    settings = processor.suspect.ChildSettings
+    settings = sandbox.SandboxSettings
     made = functools.partial(settings, command=command, cpu_seconds=CHILD_CPU_SECONDS, wall_seconds=60.0)
-    renderer: Any = processor.renderer.Renderer
+    renderer: Any = render_pool.RenderPool
     start = renderer.__init__
 
     def begin(self: Any, **given: Any) -> None:

@@ -16,7 +16,7 @@ from pictures import encoded, encoded_image, png_by_header, scene, with_orientat
 from PIL import Image, ImageCms
 
 ODD_VALUES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-LARGEST_SAMPLE = 3_000_000
+MAX_SAMPLE = 3_000_000
 SAMPLE_SHARE = 0.02
 """Of all numbers, those whose picture is made of a real photo, which takes as long as a hundred small ones."""
 HEADER_BYTES = 700
@@ -71,7 +71,7 @@ def samples() -> tuple[Path, ...]:
     folder = os.environ.get("SLIDESHOW_SAMPLES")
     if not folder:
         return ()
-    found = [path for path in Path(folder).rglob("*") if path.is_file() and path.stat().st_size <= LARGEST_SAMPLE]
+    found = [path for path in Path(folder).rglob("*") if path.is_file() and path.stat().st_size <= MAX_SAMPLE]
     return tuple(sorted(path for path in found if path.suffix in (".jpg", ".heic", ".avif", ".webp", ".png", ".tiff")))
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import mutations
 from pictures import HALVES
 
-from contract.messages import Device
+from contract.messages.processing import Device
+from processor.codecs.download_buffer import DownloadBuffer
 from processor.errors import RenderError
-from processor.render import render_image
-from processor.renderer import estimated_bytes
-from processor.streaming import Arriving
-from processor.suspect import too_much_memory
+from processor.pool.render_pool import estimated_bytes
+from processor.pool.sandbox import too_much_memory
+from processor.render.pipeline import render_image
 
 BUDGET = 800 * 2**20
 SMALL = (*HALVES[:1], Device(name="thin", width=3, height=200))
@@ -35,9 +35,9 @@ def chosen(arguments: list[str]) -> Iterator[tuple[str, bytes]]:
         yield from ((Path(argument).name, Path(argument).read_bytes()) for argument in arguments)
 
 
-def arriving(data: bytes) -> Arriving:
+def arriving(data: bytes) -> DownloadBuffer:
     """The same bytes, on their way while they are decoded."""
-    made = Arriving(len(data))
+    made = DownloadBuffer(len(data))
 
     def send() -> None:
         for place in range(0, len(data), PIECE):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos.__main__ import IN_MEMORY, summary
-from bench.chaos.events import drawn
-from bench.chaos.run import Case, Result, run
-from bench.chaos.verdict import Verdict
+from tests.faults.__main__ import IN_MEMORY, summary
+from tests.faults.checks import Verdict
+from tests.faults.events import drawn
+from tests.faults.run import Case, Result, run
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import server
 import small_photos
 
-MOST_ATTEMPTS = 20
+MAX_ATTEMPTS = 20
 LEASE_SECONDS = "3"
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,7 +26,7 @@ def killer(number: int, kind: str) -> bytes:
 def run_tasks(backend: server.BackendServer) -> list[int]:
     """One task after the other, as a platform starts a failed one again; their exit codes."""
     codes = []
-    for attempt in range(MOST_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         process = subprocess.run(
             [sys.executable, str(ROOT / "tests/hostile/breaking_task.py")],
             cwd=ROOT,

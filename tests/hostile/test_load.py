@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.__main__ import measure
+from tests.load.__main__ import measure
 
 
 @pytest.mark.long

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import server
 
-MOST_EXAMPLES = 30
+MAX_EXAMPLES = 30
 """For each operation; beside the systematic cases of its coverage phase."""
 
 
@@ -29,7 +29,7 @@ def test_no_operation_answers_with_a_server_error(tmp_path: Path, who: str) -> N
             "nobody": [],
         }[who]
         program = str(Path(sys.executable).with_name("schemathesis"))
-        options = ["--checks", "not_a_server_error", "--max-examples", str(MOST_EXAMPLES), "--seed", "1"]
+        options = ["--checks", "not_a_server_error", "--max-examples", str(MAX_EXAMPLES), "--seed", "1"]
         # After a logout every further call would be a 401.
         options += ["--exclude-path", "/logout", "--phases", "examples,coverage,fuzzing", "--request-timeout", "30"]
         ran = subprocess.run(

@@ -16,10 +16,10 @@ import small_photos
 from test_chaos import folder as chaos_folder
 from upload_forms import send
 
-from bench.chaos.orders import Orders
-from bench.chaos.run import DEVICES
-from bench.chaos.verdict import judge, rows
-from bench.chaos.world import World
+from tests.faults.checks import judge, rows
+from tests.faults.environment import Environment
+from tests.faults.fault_plan import FaultPlan
+from tests.faults.run import DEVICES
 
 BUSY_SECONDS = 10.0
 GONE_SECONDS = 60.0
@@ -88,9 +88,9 @@ def test_a_database_that_cannot_be_written_answers_reads_and_takes_changes_later
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_bucket_that_is_gone_for_a_minute_costs_a_minute(folder: Path) -> None:
-    orders = Orders(folder=str(folder), seed=1, bucket_faults=1.0)
+    orders = FaultPlan(folder=str(folder), seed=1, bucket_faults=1.0)
     orders.become_calm()
-    with World(folder / "data", orders, network_faults=0.0, most_tasks=2) as world:
+    with Environment(folder / "data", orders, network_faults=0.0, most_tasks=2) as world:
         with contextlib.closing(world.logged_in()) as client:
             for name, (width, height) in DEVICES.items():
                 body = {"name": name, "width": width, "height": height, "pairing": False}
@@ -117,7 +117,7 @@ def upload(client: httpx.Client, number: int) -> str:
     return str(answer.json()["id"])
 
 
-def wait_until_done(world: World) -> None:
+def wait_until_done(world: Environment) -> None:
     left = (
         "SELECT (SELECT count(*) FROM images WHERE processing_status <> 'complete' OR revision > recorded) + "
         "(SELECT count(*) FROM executions WHERE finished_at IS NULL)"

@@ -12,7 +12,7 @@ from resize_twin import TURNED, resized
 
 import native
 from native.jit import COMPILES
-from native.lanczos import axis_weights
+from native.resize.lanczos import axis_weights
 
 sides = st.integers(1, 70 if COMPILES else 20)
 Picture = NDArray[np.uint8]
@@ -87,7 +87,7 @@ def test_hundreds_of_pixels_for_one_are_all_counted(length: int) -> None:
 
 
 def test_weights_are_small_enough_for_exact_sums() -> None:
-    """What `native/resampler.py` counts on; the most stands at the edge of very small pictures."""
+    """What `native/resize/resampler.py` counts on; the most stands at the edge of very small pictures."""
     chance = np.random.default_rng(5)
     wrapped = getattr(axis_weights, "py_func", axis_weights)
     for unit in (1 << 14, 1 << 11):

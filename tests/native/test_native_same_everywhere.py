@@ -115,7 +115,7 @@ def test_warm_up_lists_every_kernel(capsys: pytest.CaptureFixture[str]) -> None:
     assert warm_up.main([]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert len(listed) == len(jit.KERNELS)
-    assert any("native.kmeans.cluster: Tuple((int64[::1], int64[::1]))" in line for line in listed)
+    assert any("native.colour.kmeans.cluster: Tuple((int64[::1], int64[::1]))" in line for line in listed)
     assert warm_up.main(["--quiet"]) == 0
     assert capsys.readouterr().out == ""
 

@@ -18,12 +18,25 @@ from twins import count_colours, lab, nearest, rgb_of_key
 from twins import wu_centres as slow_wu
 
 from native import jit
-from native.colour_table import COLOURS, colours_of, count_into
-from native.hct import hue_and_chroma
-from native.histogram import distinct_colours
-from native.kmeans import assign_nearest, cluster
-from native.lab import CURVE, EPSILON, KAPPA, LIGHT, STEP_UP, STEPS, TO_XYZ, WHITE, lab_of, lab_of_keys, linear, rgb_of
-from native.wu import wu_centres
+from native.colour.colour_table import COLOURS, colours_of, count_into
+from native.colour.hct import hue_and_chroma
+from native.colour.histogram import distinct_colours
+from native.colour.kmeans import assign_nearest, cluster
+from native.colour.lab import (
+    CURVE,
+    EPSILON,
+    KAPPA,
+    LIGHT,
+    STEP_UP,
+    STEPS,
+    TO_XYZ,
+    WHITE,
+    lab_of,
+    lab_of_keys,
+    linear,
+    rgb_of,
+)
+from native.colour.wu import wu_centres
 
 PICTURES = [*degenerate().values(), scene(1, 16, 12), scene(2, 16, 12), scene(3, 16, 12)]
 NAMES = [*degenerate(), "scene 1", "scene 2", "scene 3"]

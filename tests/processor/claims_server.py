@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from contract.messages import (
+from contract.messages.processing import (
     AttemptAnswer,
     AttemptStart,
     ClaimAnswer,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from bench.cloud.gcs_server import GcsServer
-from contract.messages import Device
+from contract.messages.processing import Device
+from emulators.cloud_storage.server import GcsServer
 
 TOKEN, PASSWORD = "a-token-for-the-tests", "a-password-for-the-tests"
 BUCKET = "photos"

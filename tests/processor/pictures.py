@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from contract.messages import Device
+from contract.messages.processing import Device
 
 DEVICES = tuple(
     Device(name=name, width=width, height=height)

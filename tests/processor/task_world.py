@@ -16,15 +16,15 @@ from claims_server import TOKEN, ClaimsServer, ImageRecord
 from PIL import Image
 
 from contract import object_names
-from contract.bucket import ByteWriter, uri_of
-from contract.bucket_disk import DiskBucket
-from contract.messages import Device
-from processor.backend_client import BackendClient
-from processor.memory_budget import Shares
-from processor.renderer import Renderer
+from contract.bucket.disk import DiskBucket
+from contract.bucket.port import ByteWriter, uri_of
+from contract.messages.processing import Device
+from processor.backend_api.client import BackendClient
+from processor.pool.memory_budget import Shares
+from processor.pool.render_pool import RenderPool
+from processor.pool.sandbox import SandboxSettings
 from processor.settings import MEBIBYTE, Settings
-from processor.suspect import ChildSettings
-from processor.task import Task
+from processor.task.loop import Task
 
 DEVICES = (Device(name="wide one", width=160, height=96), Device(name="tall", width=60, height=100))
 SHARES = Shares(128 * MEBIBYTE, 512 * MEBIBYTE)
@@ -87,7 +87,7 @@ class World:
     def run(
         self,
         *,
-        child: ChildSettings | None = None,
+        child: SandboxSettings | None = None,
         shares: Shares = SHARES,
         meanwhile: Callable[[Task], None] | None = None,
         render_seconds: float = 60.0,
@@ -99,7 +99,7 @@ class World:
 
         async def scenario() -> tuple[int, Task]:
             settings = self.settings(**changed)
-            renderer = Renderer(
+            renderer = RenderPool(
                 threads=settings.render_threads, shares=shares, child=child, render_seconds=render_seconds
             )
             async with BackendClient(

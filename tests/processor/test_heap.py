@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from processor import heap
+from processor.pool import process
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import resource
 from pathlib import Path
-from processor.heap import EVERY, image_rendered
+from processor.pool.process import EVERY, image_rendered
 
 def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
@@ -28,7 +28,7 @@ print(before - resident_mb())
 """
 
 
-@pytest.mark.skipif(heap._malloc_trim is None, reason="this C library has no malloc_trim")
+@pytest.mark.skipif(process._malloc_trim is None, reason="this C library has no malloc_trim")
 def test_what_was_freed_below_something_in_use_is_given_back() -> None:
     told = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
@@ -37,6 +37,6 @@ def test_what_was_freed_below_something_in_use_is_given_back() -> None:
 
 
 def test_without_such_a_call_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heap, "_malloc_trim", None)
-    for _ in range(2 * heap.EVERY):
-        heap.image_rendered()
+    monkeypatch.setattr(process, "_malloc_trim", None)
+    for _ in range(2 * process.EVERY):
+        process.image_rendered()

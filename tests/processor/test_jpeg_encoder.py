@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from imagecodecs import Jpeg8Error
 from numpy.typing import NDArray
 
-from processor import jpeg_encoder
-from processor.jpeg_encoder import encode_plain
-from processor.jpeg_profiles import DEVICE, THUMBNAIL
-from processor.shrink import image_of
+from processor.codecs import jpeg_encoder
+from processor.codecs.jpeg_encoder import encode_plain
+from processor.codecs.jpeg_profiles import DEVICE, THUMBNAIL
+from processor.codecs.vips import image_of
 
 
 def by_libvips(picture: NDArray[np.uint8], quality: int) -> bytes:
@@ -91,7 +91,7 @@ def test_a_codec_that_cannot_be_loaded_ends_the_program_as_it_starts() -> None:
     program = (
         "import sys, imagecodecs\n"
         "sys.modules['imagecodecs._jpeg8'] = None\n"
-        "try:\n    import processor.jpeg_encoder\n"
+        "try:\n    import processor.codecs.jpeg_encoder\n"
         "except ImportError as error:\n    sys.exit(str(error))\n"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from pictures import encoded, pixels_of, with_orientation
 from pictures import scene as photo
 
-from contract.backgrounds import background_of
-from contract.messages import Device, Palette
+from contract.colour.backgrounds import background_of
+from contract.messages.processing import Device, Palette
 from contract.recipes import CENTRE, FOCUS
-from processor.focus import find_focus
-from processor.framing import LARGEST_CUT, cover_crop, crop_around, place
-from processor.render import render_image
+from processor.render.focus import find_focus
+from processor.render.geometry import MAX_CUT, cover_crop, crop_around, place
+from processor.render.pipeline import render_image
 
 sides = st.integers(1, 9000)
 shares = st.floats(0, 1)
@@ -41,7 +41,7 @@ def test_no_placement_loses_more_than_the_limit(
     width: int, height: int, target_width: int, target_height: int, x: float, y: float
 ) -> None:
     placed = place(width, height, target_width, target_height, (x, y))
-    assert placed.box.width * placed.box.height >= (1 - LARGEST_CUT) * width * height * (1 - 1e-9)
+    assert placed.box.width * placed.box.height >= (1 - MAX_CUT) * width * height * (1 - 1e-9)
     assert 0 <= placed.left <= placed.left + placed.width <= target_width
     assert 0 <= placed.top <= placed.top + placed.height <= target_height
     assert placed.width == target_width or placed.height == target_height

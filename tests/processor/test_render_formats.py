@@ -13,10 +13,10 @@ from picture_measures import mean_delta_e, ssim
 from pictures import DEVICES, HALVES, ONE, encoded, encoded_image, pixels_of, scene, smooth, with_orientation
 from PIL import Image, ImageCms
 
-from contract.messages import Device
-from processor.decode import read_header
-from processor.render import render_image
-from processor.vips_setup import pyvips
+from contract.messages.processing import Device
+from processor.codecs.vips import pyvips
+from processor.render.decode import read_header
+from processor.render.pipeline import render_image
 
 RELATIVE = ImageCms.Intent.RELATIVE_COLORIMETRIC
 SAME_SIZE = (Device(name="same", width=320, height=200),)

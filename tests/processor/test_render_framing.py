@@ -8,17 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import STORED_FOR, encoded, pixels_of
 
-from contract.messages import Device
-from processor.framing import (
-    Box,
-    box_to_stored,
-    cover_crop,
-    cover_scale,
-    scale_box,
-    shrink_for,
-    upright_size,
-)
-from processor.render import render_image
+from contract.messages.processing import Device
+from processor.render.geometry import Box, box_to_stored, cover_crop, cover_scale, scale_box, shrink_for, upright_size
+from processor.render.pipeline import render_image
 
 sides = st.integers(1, 20_000)
 targets = st.integers(1, 8192)

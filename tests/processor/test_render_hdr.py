@@ -7,10 +7,10 @@ import pytest
 from picture_measures import mean_delta_e
 from pictures import encoded, pixels_of
 
-from contract.messages import Device
-from processor.hdr import BT2020, HLG, P3, PQ, SRGB_CURVE, CodePoints, code_points, to_sdr
-from processor.render import render_image
-from processor.vips_setup import pyvips
+from contract.messages.processing import Device
+from processor.codecs.vips import pyvips
+from processor.colour.code_points import BT2020, HLG, P3, PQ, SRGB_CURVE, CodePoints, code_points, to_sdr
+from processor.render.pipeline import render_image
 
 
 def converted(values: list[float], points: CodePoints, levels: int = 65535) -> np.ndarray:

@@ -7,10 +7,10 @@ import pytest
 from heic_picture import SIDE, box, grey_ramp
 from pictures import ONE
 
-from backend.image_header import read_upload_header
-from processor.decode import decode, read_header
+from backend.images.header import read_upload_header
 from processor.errors import BrokenPixels
-from processor.render import render_image
+from processor.render.decode import decode, read_header
+from processor.render.pipeline import render_image
 
 RAMP = np.linspace(0, 255, SIDE)
 

@@ -10,9 +10,9 @@ from pictures import encoded, scene
 from PIL import ImageCms
 
 import native
-from processor.icc_profile import is_srgb, matrix_profile
-from processor.matrix_colours import by_matrix
-from processor.render import render_image
+from processor.colour.icc import is_srgb, matrix_profile
+from processor.colour.matrix import by_matrix
+from processor.render.pipeline import render_image
 
 PIXELS = np.ascontiguousarray(scene(16, 4))
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -84,7 +84,7 @@ def test_any_size_is_resized_within_its_own_bytes(
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (3, 3), (2, 65), (17, 9)])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_pictures_of_hardly_any_pixels_are_rendered(size: tuple[int, int], kind: str) -> None:
-    from contract.messages import Device
+    from contract.messages.processing import Device
 
     devices = (Device(name="thin", width=1, height=300), Device(name="flat", width=300, height=1))
     rendered = render_image(encoded(scene(*size), kind), devices, name="odd")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from pictures import encoded, scene
 
-from contract.messages import Device
-from processor.decode_plan import decode_steps, standard_shrink
-from processor.header import read_header
-from processor.render import render_image
+from contract.messages.processing import Device
+from processor.render.decode_plan import decode_steps, standard_shrink
+from processor.render.header import read_header
+from processor.render.pipeline import render_image
 
 SCREENS = [
     Device(name="small", width=320, height=192),

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pictures import ONE, encoded
 from pictures import scene as coloured_scene
 
-from contract.histogram import lab_of
-from contract.messages import Histogram
-from contract.palettes import tones
-from processor.palette import find_colours
-from processor.render import render_image
+from contract.colour.histogram import lab_of
+from contract.colour.palettes import tones
+from contract.messages.processing import Histogram
+from processor.render.palette import find_colours
+from processor.render.pipeline import render_image
 
 GOOGLE_BLUE = "#4285F4"
 

@@ -11,13 +11,13 @@ import pytest
 from pictures import DEVICES, ONE, encoded, scene
 from PIL import ImageCms
 
-from contract.messages import Palette
+from contract.messages.processing import Palette
 from contract.recipes import DEVICE_PROFILE, THUMBNAIL_PROFILE
-from processor import jpeg_profiles
-from processor.decode import decode, estimate_bytes, read_header
-from processor.icc_profile import is_srgb
-from processor.palette import find_colours, proxy_pixels, quantize, score
-from processor.render import render_image
+from processor.codecs import jpeg_profiles
+from processor.colour.icc import is_srgb
+from processor.render.decode import decode, estimate_bytes, read_header
+from processor.render.palette import find_colours, proxy_pixels, quantize, score
+from processor.render.pipeline import render_image
 
 # ITU-T T.81, table K.3: how many codes of each length the standard table of DC luminance has.
 STANDARD_DC_LUMINANCE = bytes([0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
@@ -184,9 +184,9 @@ def test_curves_may_be_tables() -> None:
 MEASURE = """
 import sys
 from pictures import DEVICES
-from processor.decode import estimate_bytes, read_header
-from processor.palette import load_kernels
-from processor.render import render_image
+from processor.render.decode import estimate_bytes, read_header
+from processor.render.palette import load_kernels
+from processor.render.pipeline import render_image
 load_kernels()
 def field(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))

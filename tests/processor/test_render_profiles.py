@@ -11,9 +11,9 @@ import pytest
 from pictures import smooth
 from PIL import Image, ImageCms
 
-from contract.srgb import to_light
-from processor.icc_profile import SRGB_COLUMNS, MatrixProfile, is_srgb, matrix_profile
-from processor.matrix_colours import by_matrix
+from contract.colour.srgb import to_light
+from processor.colour.icc import SRGB_COLUMNS, MatrixProfile, is_srgb, matrix_profile
+from processor.colour.matrix import by_matrix
 
 P3 = ((0.515102, 0.241182, -0.001050), (0.291965, 0.692236, 0.041882), (0.157153, 0.066582, 0.784378))
 """XYZ under D50 of Display P3's primaries."""
@@ -132,7 +132,7 @@ def test_tags_that_all_claim_the_whole_file_are_not_copied() -> None:
 
 
 def test_a_padded_profile_is_read_and_not_remembered() -> None:
-    from processor.matrix_colours import _tables
+    from processor.colour.matrix import _tables
 
     before = _tables.cache_info().misses
     padded = profile(SRGB_CURVE) + bytes(1 << 20)

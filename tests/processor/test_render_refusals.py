@@ -13,7 +13,7 @@ import pytest
 from pictures import ONE, encoded, encoded_image, png_by_header, scene
 from PIL import Image
 
-from processor.decode import read_header
+from processor.codecs.heif import HeifError, decode_heic
 from processor.errors import (
     BrokenPixels,
     NotAllowed,
@@ -22,9 +22,9 @@ from processor.errors import (
     TooManyPixels,
     printable_name,
 )
-from processor.heif import HeifTrouble, decode_heic
-from processor.limits import Limits
-from processor.render import render_image
+from processor.render.decode import read_header
+from processor.render.limits import Limits
+from processor.render.pipeline import render_image
 
 SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
 
@@ -81,7 +81,7 @@ def test_png_with_a_damaged_middle_is_refused() -> None:
 
 
 def test_heif_that_is_no_heic_inside() -> None:
-    with pytest.raises(HeifTrouble):
+    with pytest.raises(HeifError):
         decode_heic(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), 1)
 
 
@@ -96,7 +96,7 @@ def test_a_pixel_bomb_is_refused_by_its_header() -> None:
 def test_a_bomb_takes_no_memory() -> None:
     script = (
         "import sys, resource\n"
-        "from processor.render import render_image\n"
+        "from processor.render.pipeline import render_image\n"
         "from processor.errors import TooManyPixels\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "data = sys.stdin.buffer.read()\n"

@@ -14,7 +14,7 @@ import pytest
 from pictures import DEVICES
 from PIL import Image
 
-from processor.render import render_image
+from processor.render.pipeline import render_image
 
 SAMPLES = os.environ.get("SLIDESHOW_SAMPLES")
 needs_samples = pytest.mark.skipif(not SAMPLES, reason="SLIDESHOW_SAMPLES names no folder of photos")
@@ -54,7 +54,7 @@ import json, sys
 from pathlib import Path
 from pictures import DEVICES
 from processor.errors import RenderError
-from processor.render import render_image
+from processor.render.pipeline import render_image
 outcomes = {}
 for path in map(Path, sys.argv[1:]):
     try:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.memory_budget import BeyondBudget, MemoryBudget
-from processor.pacing import claim_room, claiming_ends_before, pause_after
+from processor.pool.memory_budget import BeyondBudget, MemoryBudget
+from processor.task.claim_policy import claim_room, claiming_ends_before, pause_after
 
 TOTAL = 100
 

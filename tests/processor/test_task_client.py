@@ -14,20 +14,21 @@ import pytest
 import stamina.instrumentation
 from claims_server import TOKEN, ClaimsServer, Fault
 
-from contract.messages import AttemptStart, ClaimAnswer, ClaimRequest, Failure, LeaseAnswer, LeaseList
+from contract.messages.processing import AttemptStart, ClaimAnswer, ClaimRequest, Failure, LeaseAnswer, LeaseList
 from contract.recipes import RENDERER_VERSION
-from processor import backend_answers, errors
-from processor.backend_answers import (
-    LONGEST_RETRY_AFTER,
+from processor import errors
+from processor.backend_api import status_codes
+from processor.backend_api.client import BackendClient
+from processor.backend_api.status_codes import (
+    MAX_RETRY_AFTER,
+    MIN_RETRY_AFTER,
     OF_A_TASK,
     OF_AN_IMAGE,
-    SHORTEST_RETRY_AFTER,
     error_of_status,
     error_of_transport,
     explained,
     retry_after,
 )
-from processor.backend_client import BackendClient
 from processor.errors import (
     BackendDenied,
     BackendRejected,
@@ -75,7 +76,7 @@ def test_every_error_of_httpx_has_one_of_ours() -> None:
 
 
 @pytest.mark.parametrize("table", [OF_AN_IMAGE, OF_A_TASK])
-def test_every_status_that_is_no_success_has_an_error(table: backend_answers.StatusTable) -> None:
+def test_every_status_that_is_no_success_has_an_error(table: status_codes.StatusTable) -> None:
     for status in [*range(100, 200), *range(300, 600)]:
         kind = error_of_status(status, table)
         assert issubclass(kind, TaskError)
@@ -106,10 +107,10 @@ def test_retry_after_is_bounded() -> None:
     assert retry_after(None, 0) is None
     assert retry_after("soon", 0) is None
     assert retry_after(f"Wed, 21 Oct {'9' * 30} 07:28:00 GMT", 0) is None
-    assert retry_after("9" * 400, 0) == LONGEST_RETRY_AFTER
+    assert retry_after("9" * 400, 0) == MAX_RETRY_AFTER
     assert retry_after("3", 0) == 3
-    assert retry_after("0", 0) == SHORTEST_RETRY_AFTER
-    assert retry_after("86400", 0) == LONGEST_RETRY_AFTER
+    assert retry_after("0", 0) == MIN_RETRY_AFTER
+    assert retry_after("86400", 0) == MAX_RETRY_AFTER
     assert retry_after("Thu, 01 Jan 1970 00:00:10 GMT", 5) == 5
 
 

@@ -10,12 +10,12 @@ import pytest
 from gcs_world import BUCKET, GcsWorld, gcs_world
 from task_world import DEVICES, jpeg
 
-from bench.cloud.gcs_faults import Fault
-from bench.cloud.gcs_server import MIXED
 from contract import object_names
+from contract.messages.sidecars import Sidecar
 from contract.recipes import DEFAULT_FRAMING, recipe, thumbnail_recipe
-from contract.sidecars import Sidecar
-from processor.render import render_image
+from emulators.cloud_storage.faults import Fault
+from emulators.cloud_storage.server import MIXED
+from processor.render.pipeline import render_image
 
 KINDS = (object_names.ORIGINALS, object_names.PROCESSED, object_names.THUMBNAILS)
 

@@ -12,8 +12,8 @@ import stamina.instrumentation
 from claims_server import ClaimsServer, Fault
 from task_world import World
 
-from processor.one_image import Outcome
-from processor.task import Task
+from processor.task.image_job import Outcome
+from processor.task.loop import Task
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from pictures import png_by_header
 from task_world import DEVICES, SHARES, World, jpeg
 
 from processor.errors import BrokenPixels, TooManyPixels
-from processor.limits import Limits
-from processor.renderer import Renderer, estimated_bytes
+from processor.pool.render_pool import RenderPool, estimated_bytes
+from processor.render.limits import Limits
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def _render(data: bytes, limits: Limits, *, suspect: bool) -> None:
     async def begin() -> None:
         """Nothing has to be announced here."""
 
-    renderer = Renderer(threads=1, shares=SHARES, limits=limits)
+    renderer = RenderPool(threads=1, shares=SHARES, limits=limits)
     try:
         await renderer.render(data, DEVICES, "large.png", suspect=suspect, begin=begin)
     finally:

@@ -13,10 +13,10 @@ from claims_server import ClaimsServer
 from task_world import SHARES, World, jpeg
 
 from processor.errors import is_fault_of_the_machine
-from processor.one_image import Outcome
-from processor.renderer import Renderer
-from processor.suspect import ChildSettings
-from processor.task import Task
+from processor.pool.render_pool import RenderPool
+from processor.pool.sandbox import SandboxSettings
+from processor.task.image_job import Outcome
+from processor.task.loop import Task
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_child_that_cannot_be_started_hands_the_suspect_back(
     world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     suspect = world.add(jpeg(3), "suspect.jpg", suspect=True)
-    code, task = world.run(child=ChildSettings(command=(str(tmp_path / "no-such-python"),)))
+    code, task = world.run(child=SandboxSettings(command=(str(tmp_path / "no-such-python"),)))
     assert code == 1  # it does not pass, so the task ends in the end
     assert "in a row" in caplog.text
     assert "no-such-python" in caplog.text
@@ -64,7 +64,9 @@ def test_a_child_that_can_be_started_later_completes_the_suspect(world: World, t
             aside.chmod(0o755)
             aside.rename(python)
 
-    code, task = world.run(child=ChildSettings(command=(str(python), "-m", "processor.suspect")), meanwhile=install)
+    code, task = world.run(
+        child=SandboxSettings(command=(str(python), "-m", "processor.pool.sandbox")), meanwhile=install
+    )
     assert code == 0
     assert task.counts[Outcome.COMPLETE] == 3
     assert task.counts[Outcome.HANDED_BACK] >= 1
@@ -92,7 +94,7 @@ def test_a_thread_that_cannot_be_started_holds_no_memory(monkeypatch: pytest.Mon
     refuse_first_start(monkeypatch, "render", RuntimeError("can't start new thread"))
 
     async def scenario() -> None:
-        renderer = Renderer(threads=1, shares=SHARES)
+        renderer = RenderPool(threads=1, shares=SHARES)
         try:
             with pytest.raises(RuntimeError, match="can't start new thread"):
                 await renderer.render(jpeg(1), (), "one.jpg", suspect=False, begin=begin)

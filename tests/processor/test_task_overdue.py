@@ -14,9 +14,9 @@ from PIL import Image
 from task_world import DEVICES, SHARES, World, jpeg
 
 from processor.errors import RenderOverdue
-from processor.one_image import Outcome
-from processor.render import render_image
-from processor.renderer import Renderer
+from processor.pool.render_pool import RenderPool
+from processor.render.pipeline import render_image
+from processor.task.image_job import Outcome
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def begin() -> None:
 
 def test_the_limit_begins_when_a_thread_takes_the_picture_up(world: World) -> None:
     async def scenario() -> None:
-        renderer = Renderer(threads=1, shares=SHARES, render_seconds=1.0)
+        renderer = RenderPool(threads=1, shares=SHARES, render_seconds=1.0)
         renderer.warm_up(lambda: time.sleep(1.6))
         began = time.monotonic()
         try:
@@ -54,7 +54,7 @@ def test_the_limit_begins_when_a_thread_takes_the_picture_up(world: World) -> No
 
 def test_a_picture_beyond_the_limit_keeps_its_memory_until_its_thread_ends(world: World) -> None:
     async def scenario() -> None:
-        renderer = Renderer(threads=1, shares=SHARES, render_seconds=0.02)
+        renderer = RenderPool(threads=1, shares=SHARES, render_seconds=0.02)
 
         def at_work() -> bool:
             return renderer.busy

@@ -17,7 +17,7 @@ from claims_server import ClaimsServer, Fault
 from task_world import World
 
 from processor.__main__ import leave
-from processor.watchdog import EXIT_CODE, watch_parent
+from processor.pool.process import EXIT_CODE, watch_parent
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from claims_server import ClaimsServer
 from task_world import DEVICES, World, jpeg
 
 from contract import object_names
-from contract.bucket import BucketDenied, BucketError, ObjectNotFound, ObjectTooLarge
+from contract.bucket.port import BucketDenied, BucketError, ObjectNotFound, ObjectTooLarge
 from contract.recipes import recipe
-from processor.one_image import Outcome
+from processor.task.image_job import Outcome
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ from PIL import Image
 from task_world import DEVICES, World, jpeg
 
 from contract import object_names
-from contract.bucket import name_in
+from contract.bucket.port import name_in
+from contract.messages.sidecars import Sidecar
 from contract.recipes import recipe, thumbnail_recipe
-from contract.sidecars import Sidecar
-from processor.memory_budget import Shares
-from processor.one_image import Outcome
-from processor.renderer import estimated_bytes
+from processor.pool.memory_budget import Shares
+from processor.pool.render_pool import estimated_bytes
 from processor.settings import MEBIBYTE
+from processor.task.image_job import Outcome
 
 
 @pytest.fixture(autouse=True)

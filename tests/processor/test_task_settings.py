@@ -8,8 +8,8 @@ import pytest
 
 from contract import logs
 from processor import __main__ as entry
-from processor.limits import DEFAULT_LIMITS, Limits
-from processor.memory_budget import ORIGINAL_LIMIT_BYTES, PROCESS_BASE_BYTES, shares_of
+from processor.pool.memory_budget import ORIGINAL_LIMIT_BYTES, PROCESS_BASE_BYTES, shares_of
+from processor.render.limits import DEFAULT_LIMITS, Limits
 from processor.settings import MEBIBYTE, SettingsError, container_memory, from_environment, usable_cpus
 
 GOOD = {

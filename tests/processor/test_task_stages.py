@@ -12,10 +12,10 @@ from claims_server import ClaimsServer
 from task_world import World, jpeg
 
 from contract import object_names
-from contract.bucket import ByteWriter
-from contract.sidecars import Sidecar
-from contract.stage_seconds import StageSeconds
-from processor.stopwatch import Stopwatch
+from contract.bucket.port import ByteWriter
+from contract.messages.processing import StageSeconds
+from contract.messages.sidecars import Sidecar
+from processor.task.timings import Stopwatch
 
 SLOW = 0.3
 """Seconds that a download takes here, far longer than all the rest."""

@@ -14,17 +14,17 @@ from claims_server import ClaimsServer
 from PIL import Image
 from task_world import DEVICES, World, jpeg
 
-from bench.cloud.gcs_faults import Fault
-from bench.cloud.gcs_server import GcsServer
 from contract import object_names
-from contract.bucket import BucketUnavailable, ByteWriter
-from contract.buckets import open_bucket
-from contract.messages import Device
+from contract.bucket.open import open_bucket
+from contract.bucket.port import BucketUnavailable, ByteWriter
+from contract.messages.processing import Device
 from contract.recipes import DEFAULT_FRAMING, recipe
+from emulators.cloud_storage.faults import Fault
+from emulators.cloud_storage.server import GcsServer
+from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed, fill
 from processor.errors import RenderError
-from processor.one_image import Outcome
-from processor.render import RenderedImage, render_image
-from processor.streaming import Arriving, NotArrived, fill
+from processor.render.pipeline import RenderedImage, render_image
+from processor.task.image_job import Outcome
 
 PIECE = 3000
 SCREENS = (*DEVICES, Device(name="large", width=900, height=700))
@@ -63,7 +63,7 @@ PHOTOS: dict[str, Callable[[], bytes]] = {
 }
 
 
-def made_of(data: bytes | Arriving) -> RenderedImage | str:
+def made_of(data: bytes | DownloadBuffer) -> RenderedImage | str:
     try:
         return render_image(data, SCREENS, framing=DEFAULT_FRAMING)
     except RenderError as error:
@@ -74,7 +74,7 @@ def made_of(data: bytes | Arriving) -> RenderedImage | str:
 @pytest.mark.parametrize("kind", PHOTOS)
 def test_pictures_are_the_same_whether_a_photo_is_here_or_still_arrives(kind: str) -> None:
     data = PHOTOS[kind]()
-    arriving = Arriving(len(data))
+    arriving = DownloadBuffer(len(data))
 
     def feed() -> None:
         for start in range(0, len(data), PIECE):
@@ -93,12 +93,12 @@ def test_pictures_are_the_same_whether_a_photo_is_here_or_still_arrives(kind: st
 
 def test_a_download_that_nobody_wants_any_more_ends(world: World) -> None:
     world.bucket.create("x", os.urandom(2_000_000), "image/jpeg")
-    arriving = Arriving(2_000_000)
+    arriving = DownloadBuffer(2_000_000)
     arriving.give_up()
     fill(arriving, world.bucket, "x", 10**9)
     assert arriving.count == 0
     assert not arriving.arrived
-    with pytest.raises(NotArrived):
+    with pytest.raises(DownloadFailed):
         arriving.whole()
 
 

@@ -15,20 +15,20 @@ from claims_server import ClaimsServer
 from task_world import DEVICES, World, jpeg
 
 from contract.recipes import DEFAULT_FRAMING, recipe
-from processor import suspect as suspect_module
-from processor.errors import ChildDied, NotAnImage, TooMuchMemory
-from processor.one_image import Outcome
-from processor.render import RenderedImage, render_image
-from processor.suspect import ChildRequest, ChildSettings, answer_to, render_in_child
+from processor.errors import NotAnImage, SandboxDied, TooMuchMemory
+from processor.pool import sandbox as suspect_module
+from processor.pool.sandbox import SandboxRequest, SandboxSettings, answer_to, render_in_child
+from processor.render.pipeline import RenderedImage, render_image
+from processor.task.image_job import Outcome
 
 READ = "import sys; sys.stdin.buffer.read(); "
 
 
-def python(code: str, **settings: float) -> ChildSettings:
-    return ChildSettings(command=(sys.executable, "-c", code), **settings)  # type: ignore[arg-type]
+def python(code: str, **settings: float) -> SandboxSettings:
+    return SandboxSettings(command=(sys.executable, "-c", code), **settings)  # type: ignore[arg-type]
 
 
-def render(data: bytes, child: ChildSettings) -> RenderedImage:
+def render(data: bytes, child: SandboxSettings) -> RenderedImage:
     return asyncio.run(render_in_child(data, DEVICES, "odd.jpg", child))
 
 
@@ -40,12 +40,12 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_a_good_picture_comes_back_as_if_rendered_here() -> None:
     data = jpeg(1)
-    assert render(data, ChildSettings()) == render_image(data, DEVICES, framing=DEFAULT_FRAMING, name="odd.jpg")
+    assert render(data, SandboxSettings()) == render_image(data, DEVICES, framing=DEFAULT_FRAMING, name="odd.jpg")
 
 
 def test_a_refusal_in_the_child_is_the_same_refusal_here() -> None:
     with pytest.raises(NotAnImage, match=r"odd\.jpg") as caught:
-        render(b"only text, and nothing more than text", ChildSettings())
+        render(b"only text, and nothing more than text", SandboxSettings())
     with pytest.raises(NotAnImage) as direct:
         render_image(b"only text, and nothing more than text", DEVICES, name="odd.jpg")
     assert str(caught.value) == str(direct.value)
@@ -61,20 +61,20 @@ def test_a_refusal_in_the_child_is_the_same_refusal_here() -> None:
     ],
 )
 def test_the_death_of_the_child_says_how(code: str, how: str) -> None:
-    with pytest.raises(ChildDied, match=how) as caught:
+    with pytest.raises(SandboxDied, match=how) as caught:
         render(jpeg(1), python(code))
     assert "odd.jpg" in str(caught.value)
 
 
 def test_an_answer_without_end_is_a_death_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suspect_module, "LARGEST_ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(suspect_module, "MAX_ANSWER_BYTES", 100_000)
     code = READ + "import os\nwhile True: os.write(1, b'x' * 65536)"
-    with pytest.raises(ChildDied, match="more than 100,000 bytes"):
+    with pytest.raises(SandboxDied, match="more than 100,000 bytes"):
         render(jpeg(1), python(code, wall_seconds=20))
 
 
 def test_a_child_that_does_not_read_its_picture_is_told_by_its_code() -> None:
-    with pytest.raises(ChildDied, match="exit code 5"):
+    with pytest.raises(SandboxDied, match="exit code 5"):
         render(os.urandom(4_000_000), python("import os; os._exit(5)"))
 
 
@@ -82,7 +82,7 @@ def test_an_overdue_child_is_killed(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     code = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     began = time.monotonic()
-    with pytest.raises(ChildDied, match="within 1 seconds"):
+    with pytest.raises(SandboxDied, match="within 1 seconds"):
         render(jpeg(1), python(code, wall_seconds=1.0))
     assert time.monotonic() - began < 10
     with pytest.raises(ProcessLookupError):
@@ -113,7 +113,7 @@ def test_the_child_does_not_see_the_token_and_what_it_says_is_kept_short(
     caplog.set_level("INFO")
     code = READ + "import os; sys.stderr.write('x' * 9000 + str('BACKEND_AUTH_TOKEN' in os.environ))"
     environ = {**os.environ, "BACKEND_AUTH_TOKEN": "a-secret-token"}
-    with pytest.raises(ChildDied):
+    with pytest.raises(SandboxDied):
         asyncio.run(render_in_child(jpeg(1), DEVICES, "odd.jpg", python(code), environ=environ))
     assert "xFalse" in caplog.text
     assert len(caplog.text) < 6000
@@ -122,17 +122,17 @@ def test_the_child_does_not_see_the_token_and_what_it_says_is_kept_short(
 def test_a_child_that_wants_too_much_memory_is_stopped_by_the_system() -> None:
     """The real child, told to hold less than it needs, once past its own estimate."""
     code = (
-        "import sys, msgspec, processor.suspect as s\n"
-        "request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=s.ChildRequest)\n"
+        "import sys, msgspec, processor.pool.sandbox as s\n"
+        "request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=s.SandboxRequest)\n"
         "s._limit(request.cpu_seconds, request.memory_bytes)\n"
         "hog = bytearray(2 * request.memory_bytes)\n"
     )
-    with pytest.raises(ChildDied, match="exit code 1"):
+    with pytest.raises(SandboxDied, match="exit code 1"):
         render(jpeg(1), python(code))
 
 
 def test_a_picture_beyond_the_childs_memory_is_refused_in_words() -> None:
-    request = ChildRequest(name="odd.jpg", devices=DEVICES, data=jpeg(1), cpu_seconds=9, memory_bytes=1, parent_pid=1)
+    request = SandboxRequest(name="odd.jpg", devices=DEVICES, data=jpeg(1), cpu_seconds=9, memory_bytes=1, parent_pid=1)
     refusal = answer_to(request).refusal
     assert refusal is not None
     assert refusal.kind == TooMuchMemory.__name__

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from slideshow.client import Client
-from slideshow.demo_run import send_all, send_one
-from slideshow.errors import Refused, Unreachable
+from slideshow.client.http import Client
+from slideshow.client.uploads import send_all, send_one
+from slideshow.errors import RequestRejected, Unreachable
 
 Answer = tuple[int, dict[str, str], bytes]
 PROBLEM = json.dumps(
@@ -70,7 +70,7 @@ def serving(answer: Callable[[int, str, bytes], Answer]) -> Iterator[str]:
 
 def test_a_refusal_carries_the_servers_sentence_and_status() -> None:
     with serving(lambda *_: (415, {}, PROBLEM)) as url, Client(url) as client:
-        with pytest.raises(Refused, match=r"x\.jpg: no picture") as refused:
+        with pytest.raises(RequestRejected, match=r"x\.jpg: no picture") as refused:
             client.flush()
         assert refused.value.status == 415
 
@@ -79,7 +79,7 @@ def test_a_refusal_without_a_sentence_still_says_what_happened() -> None:
     with (
         serving(lambda *_: (500, {}, b"<html>oops")) as url,
         Client(url) as client,
-        pytest.raises(Refused, match="answered 500 Internal Server Error to POST /api/admin/flush"),
+        pytest.raises(RequestRejected, match="answered 500 Internal Server Error to POST /api/admin/flush"),
     ):
         client.flush()
 
@@ -95,7 +95,7 @@ def test_busy_is_tried_again_and_in_the_end_told() -> None:
         assert client.devices().devices == ()
     assert counted == [0, 1, 2]
     with serving(lambda *_: (503, {"Retry-After": "0"}, PROBLEM)) as url, Client(url, tries=2) as client:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRejected) as refused:
             client.devices()
         assert refused.value.status == 503
 
@@ -106,7 +106,7 @@ def test_a_broken_connection_is_tried_again_where_that_is_safe() -> None:
 
     with serving(answer) as url, Client(url) as client:
         assert client.devices().devices == ()
-    from contract.device_messages import DeviceBody
+    from contract.messages.devices import DeviceBody
 
     # A new device's token is in the first answer only: asking again would lose it.
     with serving(answer) as url, Client(url) as client, pytest.raises(Unreachable, match="does not answer"):
@@ -166,7 +166,7 @@ def test_what_becomes_of_a_file_that_could_not_be_sent(tmp_path: Path) -> None:
     assert refused is not None
     assert refused.startswith("x.jpg: could not be sent: ")
     assert fault
-    with pytest.raises(Refused, match="no picture"):
+    with pytest.raises(RequestRejected, match="no picture"):
         outcome(401)
     with serving(lambda *_: (201, {}, IMAGE)) as url, Client(url) as client:
         gone = send_one(client, tmp_path / "gone.jpg")

@@ -16,9 +16,9 @@ from PIL import Image
 from rich.console import Console
 
 from slideshow.__main__ import main
-from slideshow.colours import print_photo
-from slideshow.colours_page import text_on
-from slideshow.photo_colours import colours_of_file
+from slideshow.commands.colours import print_photo
+from slideshow.photos.colours import colours_of_file
+from slideshow.photos.colours_page import text_on
 
 
 def grey_photo() -> bytes:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from backend.database.work_rate import ASSUMED
+from backend.database.throughput import ASSUMED
 from slideshow.__main__ import main
-from slideshow.cost import case_figures, cost_of, month_figures
+from slideshow.commands.cost import case_figures, cost_of, month_figures
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/cost.md").read_text()
 

@@ -17,7 +17,7 @@ from typing import Any
 import cli_pictures
 import pytest
 
-from slideshow.backend_process import announcement
+from slideshow.client.local_backend import announcement
 
 SECONDS = 90
 KEYS = {

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from slideshow.__main__ import main
-from slideshow.screens import DEFAULT_SCREENS
+from slideshow.photos.screens import DEFAULT_SCREENS
 
 
 def test_the_page_shows_every_screen_by_middle_and_by_focus(tmp_path: Path) -> None:

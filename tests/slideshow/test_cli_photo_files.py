@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slideshow.photo_files import IMAGE_EXTENSIONS, find_photos
+from slideshow.photos.files import IMAGE_EXTENSIONS, find_photos
 
 JPEG = b"\xff\xd8\xff\xe0 rest"
 

@@ -13,11 +13,12 @@ import cli_pictures
 import pytest
 from click.testing import CliRunner, Result
 
-from contract.admin_messages import Status
-from slideshow import demo_run
+from contract.messages.admin import Status
 from slideshow.__main__ import main
-from slideshow.backend_process import BackendProcess, announcement, kept_password, only_demo
-from slideshow.client import Client
+from slideshow.client import uploads
+from slideshow.client.http import Client
+from slideshow.client.local_backend import BackendProcess, announcement, kept_password, only_demo
+from slideshow.demo import run
 from slideshow.errors import BackendEnded, CommandFailed
 
 # Nothing is rendered by itself here: what the commands say must not depend on how far the tasks are.
@@ -133,16 +134,16 @@ def test_pages_of_images_are_put_together(
     files = [tmp_path / f"{number}.jpg" for number in range(10, 15)]
     for number, file in enumerate(files):
         file.write_bytes(cli_pictures.photo(number + 10, (64, 48)))
-    monkeypatch.setattr("slideshow.client.PAGE", 2)
+    monkeypatch.setattr("slideshow.client.http.PAGE", 2)
     with Client(backend.url) as client:
         client.log_in(kept_password(backend.data))
-        sent = demo_run.send_all(client, files, lambda *_: None)
+        sent = uploads.send_all(client, files, lambda *_: None)
         ids = {photo.image_id for photo in sent}
         listed = [image.id for image in client.images()]
         assert len(listed) == len(set(listed))
         assert ids <= set(listed)
-        assert set(demo_run.images_of(client, sent)) == ids
-        assert demo_run.images_of(client, []) == {}
+        assert set(run.images_of(client, sent)) == ids
+        assert run.images_of(client, []) == {}
         assert client.image(listed[0]).id == listed[0]
 
 
@@ -150,18 +151,18 @@ def test_standing_still_is_noticed(backend: BackendProcess, monkeypatch: pytest.
     """Photos wait, and flushing is kept from happening: the sentence names the log."""
     file = tmp_path / "x.jpg"
     file.write_bytes(cli_pictures.photo(77))
-    monkeypatch.setattr(demo_run, "FLUSH_AGAIN_SECONDS", 1e9)
+    monkeypatch.setattr(run, "FLUSH_AGAIN_SECONDS", 1e9)
     shown: list[Status] = []
     with Client(backend.url) as client:
         client.log_in(kept_password(backend.data))
         client.upload(file)
         with pytest.raises(CommandFailed, match=r"nothing has moved for .* still to be rendered") as stalled:
-            demo_run.wait_until_rendered(client, backend, 0.0, shown.append, stall_seconds=0.6)
+            run.wait_until_rendered(client, backend, 0.0, shown.append, stall_seconds=0.6)
         assert "backend.log" in stalled.value.message
-        monkeypatch.setattr(demo_run, "TIME_LIMIT_SECONDS", 0.0)
-        monkeypatch.setattr(demo_run, "TIME_LIMIT_SECONDS_PER_IMAGE", 0.01)
+        monkeypatch.setattr(run, "TIME_LIMIT_SECONDS", 0.0)
+        monkeypatch.setattr(run, "TIME_LIMIT_SECONDS_PER_IMAGE", 0.01)
         with pytest.raises(CommandFailed, match="not done after"):
-            demo_run.wait_until_rendered(client, backend, 0.0, shown.append)
+            run.wait_until_rendered(client, backend, 0.0, shown.append)
     assert shown[-1].images["pending"] > 0
 
 
@@ -199,7 +200,7 @@ def test_a_backend_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 
 def test_a_long_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slideshow.backend_process.LOG_LIMIT_BYTES", 10)
+    monkeypatch.setattr("slideshow.client.local_backend.LOG_LIMIT_BYTES", 10)
     (tmp_path / "backend.log").write_text("from an earlier time\n")
     with pytest.raises(BackendEnded) as ended:
         BackendProcess(tmp_path, {**os.environ, "BATCH_SIZE": "many"})

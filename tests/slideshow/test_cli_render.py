@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from slideshow.__main__ import main
-from slideshow.rendered_files import output_names
+from slideshow.photos.render_to_folder import output_names
 
 
 def photo(colour: tuple[int, int, int], size: tuple[int, int] = (320, 240)) -> bytes:

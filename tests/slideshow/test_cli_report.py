@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from contract.admin_messages import ExecutionInfo, ImageInfo, Status
-from contract.messages import ImageState, Palette
-from slideshow.demo_progress import PlainDisplay, display
-from slideshow.demo_report import figures_of, line_of, print_table, sentence_of
-from slideshow.demo_run import SentPhoto
-from slideshow.remote import status_lines
+from contract.messages.admin import ExecutionInfo, ImageInfo, Status
+from contract.messages.processing import ImageState, Palette
+from slideshow.client.uploads import SentPhoto
+from slideshow.commands.status import status_lines
+from slideshow.demo.progress import PlainDisplay, display
+from slideshow.demo.report import figures_of, line_of, print_table, sentence_of
 
 EIGHT = ("#AA0000", "#00AA00", "#0000AA", "#111111", "#222222", "#333333", "#444444", "#555555")
 

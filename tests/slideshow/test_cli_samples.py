@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from slideshow.sample_photos import SAMPLES, make_samples, sample_jpeg
+from slideshow.demo.samples import SAMPLES, make_samples, sample_jpeg
 
 SMALL = 0.12
 
@@ -24,7 +24,7 @@ def test_twelve_and_no_two_alike() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_a_sample_is_what_its_entry_says(sample: object) -> None:
-    from slideshow.sample_photos import Sample
+    from slideshow.demo.samples import Sample
 
     assert isinstance(sample, Sample)
     data = sample_jpeg(sample, SMALL)

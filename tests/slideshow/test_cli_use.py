@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from slideshow.__main__ import COMMANDS, main
-from slideshow.serve import where_the_password_is
+from slideshow.commands.serve import where_the_password_is
 
 
 def run(*arguments: str, **options: object) -> tuple[int, str, str]:

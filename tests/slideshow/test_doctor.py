@@ -17,13 +17,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
 import server
 
 from backend.settings import Settings
-from bench.cloud.gcs_server import GcsServer
-from bench.cloud.jobs_execution import JobDefinition
-from bench.cloud.jobs_server import running_jobs_server
+from emulators.cloud_run.execution import JobDefinition
+from emulators.cloud_run.server import running_jobs_server
+from emulators.cloud_storage.server import GcsServer
 from slideshow.__main__ import main
-from slideshow.doctor_findings import Finding
-from slideshow.doctor_job import NEEDED, of_execution, of_job, of_permissions
-from slideshow.doctor_service import of_clock
+from slideshow.doctor.finding import Finding
+from slideshow.doctor.job import NEEDED, of_execution, of_job, of_permissions
+from slideshow.doctor.service import of_clock
 
 PROJECT = {"GCP_PROJECT_ID": "my-photos-1", "GCP_REGION": "us-central1"}
 JOB = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"

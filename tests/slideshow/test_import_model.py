@@ -16,10 +16,10 @@ from click.testing import CliRunner, Result
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
 from small_photos import jpeg, photo
 
-from contract.messages import orientation_of
+from contract.messages.processing import orientation_of
 from contract.recipes import recipe
 from slideshow.__main__ import main
-from slideshow.import_model_reading import colours, moment
+from slideshow.import_legacy.reader import colours, moment
 
 MODEL_TABLES = """
 CREATE TABLE devices (id TEXT PRIMARY KEY, name TEXT, width INTEGER, height INTEGER, orientation TEXT);

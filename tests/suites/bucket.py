@@ -13,7 +13,7 @@ from itertools import islice
 
 import pytest
 
-from contract.bucket import (
+from contract.bucket.port import (
     NO_OBJECT,
     PIECE_BYTES,
     Bucket,
@@ -71,7 +71,7 @@ class Pieces:
 
 
 class BucketPromises:
-    """What `contract.bucket.Bucket` says of each method, put to the proof."""
+    """What `contract.bucket.port.Bucket` says of each method, put to the proof."""
 
     def reopen(self, bucket: Bucket) -> Bucket:
         """Another handle on the same bucket, as another process would open it."""

@@ -27,7 +27,7 @@ from backend.database import Database, executions
 from backend.jobs.runner import Outcome, Runner, RunnerError
 
 NAME = "job-20250101000000-abcdef"
-LONGEST_SECONDS = 40.0
+MAX_SECONDS = 40.0
 T = TypeVar("T")
 
 
@@ -69,7 +69,7 @@ class RunnerWorld:
         """What `act` gives with a runner whose tasks run `script`."""
 
         async def body() -> T:
-            async with asyncio.timeout(LONGEST_SECONDS), self.runner(script) as runner:
+            async with asyncio.timeout(MAX_SECONDS), self.runner(script) as runner:
                 return await act(runner)
 
         return asyncio.run(body())

@@ -10,7 +10,7 @@ import sqlite3
 
 import server
 
-from backend.colour_families import families_text
+from backend.colours.families import families_text
 
 PALETTES = tuple(
     {"primary": colour, "secondary": other, "tertiary": other, "sourceColor": colour, "allColors": [colour, other] * 4}

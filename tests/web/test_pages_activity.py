@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from backend.database.activity import grouped, reason_of
 from backend.database.images import Waiting
 from backend.jobs.bill import TASK
-from backend.web.activity_view import cost_so_far, waiting_words
-from backend.web.words import ago, counted, duration, moment, size
+from backend.pages.activity_view import cost_so_far, waiting_words
+from backend.pages.formatting import ago, counted, duration, moment, size
 
 
 @dataclass

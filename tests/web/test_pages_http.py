@@ -225,7 +225,7 @@ def test_a_server_that_ends_ends_its_streams(tmp_path_factory: pytest.TempPathFa
 
 
 def test_templates_styles_and_scripts_have_one_subject_each() -> None:
-    folder = Path(server.ROOT) / "backend/web"
+    folder = Path(server.ROOT) / "backend/pages"
     files = [path for kind in ("html", "css", "js") for path in folder.rglob(f"*.{kind}")]
     assert len(files) > 20
     assert {path.name for path in files if len(path.read_text().splitlines()) > 250} == set()

@@ -17,7 +17,7 @@ from library_rows import fill, photo_id
 from painted_photos import paint
 from PIL import Image
 
-from backend.database import activity, gallery, images, photo_facts, stage_times
+from backend.database import activity, gallery, images, stage_times
 from backend.database.gallery import Cursor, Filters
 
 PHOTOS = 10_000
@@ -90,7 +90,7 @@ def test_what_a_filter_leaves_out_is_never_read(large: server.BackendServer) -> 
         asked.clear()
         gallery.newest_palette(connection)
         images.one(connection, photo_id(17))
-        photo_facts.device_pictures(connection, photo_id(17))
+        gallery.device_pictures(connection, photo_id(17))
         activity.failures(connection)
         stage_times.stage_times(connection)
         for statement, parameters in list(asked):

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.colour_families import FAMILIES, SWATCHES, families_text, family_of
-from backend.schemes import schemes_of
-from backend.web.contrast import SHAPES, TEXT, least_ratio, ratio, readable, text_on
-from backend.web.theme import DEFAULT_SOURCE, card_stylesheet, checked, pairs, stylesheet
+from backend.colours.families import FAMILIES, SWATCHES, families_text, family_of
+from backend.colours.schemes import schemes_of
+from backend.pages.contrast import SHAPES, TEXT, least_ratio, ratio, readable, text_on
+from backend.pages.theme import DEFAULT_SOURCE, card_stylesheet, checked, pairs, stylesheet
 
 COLOURS = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06X}")
 SOURCES = [DEFAULT_SOURCE, "#000000", "#FFFFFF", "#FFFF00", "#0000FF", "#7F7F7F"]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from backend.database import devices, images
 from backend.database.tables import metadata
-from contract.device_messages import DeviceBody
+from contract.messages.devices import DeviceBody
 
 IMAGE = "0123456789abcdef" * 2
 BUCKET_URL = "gs://photos"

@@ -7,7 +7,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from backend.colour_families import families_text
+from backend.colours.families import families_text
 
 revision = "0005"
 down_revision = "0004"

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import httpx
 
-from contract.messages import AttemptAnswer, ClaimAnswer, LeaseAnswer, ProcessedAnswer
+from contract.messages.processing import AttemptAnswer, ClaimAnswer, LeaseAnswer, ProcessedAnswer
 from fuzz.library import IMAGE, NOW
 from fuzz.sentences import DEEP, spoken
-from processor.backend_answers import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER, explained, retry_after
-from processor.backend_client import _decoded, _lease_answer
+from processor.backend_api.client import _decoded, _lease_answer
+from processor.backend_api.status_codes import MAX_RETRY_AFTER, MIN_RETRY_AFTER, explained, retry_after
 from processor.errors import BackendRejected
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1/api/processing/claims")
@@ -33,7 +33,7 @@ def seeds() -> Sequence[bytes]:
 def check(data: bytes) -> None:
     line, _, body = data.partition(b"\n")
     seconds = retry_after(line.decode("latin-1"), NOW)
-    assert seconds is None or SHORTEST_RETRY_AFTER <= seconds <= LONGEST_RETRY_AFTER
+    assert seconds is None or MIN_RETRY_AFTER <= seconds <= MAX_RETRY_AFTER
     response = httpx.Response(409, content=body, request=REQUEST)
     said = explained(response)
     assert 1 <= len(said) <= 500

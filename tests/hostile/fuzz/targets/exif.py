@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pictures import encoded, scene
 from PIL import ExifTags, Image
 
-from backend.image_header import captured_at, read_upload_header
+from backend.images.header import captured_at, read_upload_header
 from fuzz.sentences import NAME
-from processor.header import read_header
+from processor.render.header import read_header
 
 WIDTH, HEIGHT = 24, 16
 PLAIN = encoded(scene(WIDTH, HEIGHT))

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import mutations
 
 from fuzz.sentences import NAME, spoken
+from processor.codecs.heif import HeifError, decode_heic
+from processor.codecs.vips import pyvips
+from processor.colour.code_points import code_points, to_sdr
 from processor.errors import RenderError
-from processor.hdr import code_points, to_sdr
-from processor.header import read_header
-from processor.heif import HeifTrouble, decode_heic
-from processor.limits import Limits
-from processor.signatures import container_of, refused_kind
-from processor.vips_setup import pyvips
+from processor.render.file_types import container_of, refused_kind
+from processor.render.header import read_header
+from processor.render.limits import Limits
 
 SMALL = Limits(max_pixels=250_000)
 
@@ -43,7 +43,7 @@ def check(data: bytes) -> None:
     if kind == "heif" and (header is None or header.loader == "heic"):
         try:
             picture = decode_heic(data, 2) if len(data) < 65536 else None
-        except HeifTrouble as error:
+        except HeifError as error:
             spoken(error, start="", end="")
         else:
             assert picture is None or picture.bands in (1, 2, 3, 4)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import ImageCms
 
-from contract.srgb import to_light
-from processor.icc_profile import SRGB_COLUMNS, is_srgb, matrix_profile
-from processor.matrix_colours import by_matrix
+from contract.colour.srgb import to_light
+from processor.colour.icc import SRGB_COLUMNS, is_srgb, matrix_profile
+from processor.colour.matrix import by_matrix
 
 PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from fuzz.sentences import DEEP
-from slideshow.import_model_reading import colours, moment
+from slideshow.import_legacy.reader import colours, moment
 
 
 def seeds() -> Sequence[bytes]:

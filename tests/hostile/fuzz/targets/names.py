@@ -5,17 +5,17 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from backend.reported_paths import ReportedPaths
-from backend.resources.uploads import tidy_name
+from backend.api.uploads import tidy_name
+from backend.durability.path_validation import PathValidator
 from contract import object_names
-from contract.bucket import name_in, uri_of
+from contract.bucket.port import name_in, uri_of
 from contract.recipes import recipe
 from fuzz.library import BUCKET_URL, IMAGE, Addresses
 from fuzz.sentences import spoken
 from processor.errors import NotAnImage, printable_name
 
 BUCKET = Addresses()
-PATHS = ReportedPaths(BUCKET)
+PATHS = PathValidator(BUCKET)
 DEVICE = "küche/half"
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import mutations
 
-from contract.messages import Device
+from contract.messages.processing import Device
 from fuzz.sentences import LONGEST, NAME, spoken
 from processor.errors import RenderError
-from processor.header import read_header
-from processor.limits import DEFAULT_LIMITS
-from processor.memory_estimate import estimate_bytes
+from processor.pool.memory_estimate import estimate_bytes
+from processor.render.header import read_header
+from processor.render.limits import DEFAULT_LIMITS
 
 SCREENS = (Device(name="frame", width=800, height=480),)
 

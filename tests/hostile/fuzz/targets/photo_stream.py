@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import mutations
 
 from fuzz.sentences import NAME, spoken
-from processor.decode import decode, read_header
+from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed
 from processor.errors import RenderError
-from processor.limits import Limits
-from processor.streaming import Arriving, NotArrived
+from processor.render.decode import decode, read_header
+from processor.render.limits import Limits
 
 SMALL = Limits(max_pixels=1_000_000, max_progressive_pixels=1_000_000)
 
@@ -20,14 +20,14 @@ def seeds() -> Sequence[bytes]:
 
 
 def check(data: bytes) -> None:
-    arriving = Arriving(len(data))
+    arriving = DownloadBuffer(len(data))
     arriving.write(data)
     arriving.end(whole=False)
     try:
         header = read_header(arriving, NAME, SMALL)
         shrink = 2 if header.loader == "jpeg" else 4
         base = decode(arriving, header, shrink, NAME)
-    except NotArrived:
+    except DownloadFailed:
         return  # of the other formats only the whole file is read
     except RenderError as error:
         spoken(error)

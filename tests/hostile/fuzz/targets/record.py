@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from backend.database import importing, recorded
-from backend.reading_records import UnreadableRecord, parse_devices, parse_record, pictures_of
+from backend.database import record_import, record_queries
+from backend.durability.record_reader import UnreadableRecord, parse_devices, parse_record, pictures_of
 from contract import object_names
-from contract.frame_messages import FrameFilters
-from contract.messages import Palette
+from contract.messages.frames import FrameFilters
+from contract.messages.processing import Palette
+from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
 from contract.recipes import recipe
-from contract.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
 from fuzz.library import BUCKET_URL, IMAGE, NOW, Everything, connected
 from fuzz.sentences import DEEP, spoken
 
@@ -91,9 +91,9 @@ def check(data: bytes) -> None:
         assert parse_record(name, msgspec.json.encode(photo)) == photo
         assert len(pictures_of([photo])) <= len(photo.results) + 1
         with connected() as connection:
-            taken = importing.import_images(connection, [photo], BUCKET_URL, Everything(), NOW)
+            taken = record_import.import_images(connection, [photo], BUCKET_URL, Everything(), NOW)
             if taken:
-                (again,) = recorded.read_records(connection, [IMAGE], BUCKET_URL)
+                (again,) = record_queries.read_records(connection, [IMAGE], BUCKET_URL)
                 assert (again.revision, again.deleted_at) == (photo.revision, photo.deleted_at)
     try:
         frames = parse_devices(data)
@@ -101,5 +101,5 @@ def check(data: bytes) -> None:
         spoken(error, start=object_names.DEVICES, end="")
         return
     with connected() as connection:
-        if importing.import_devices(connection, frames):
-            assert recorded.read_devices(connection).revision == frames.revision
+        if record_import.import_devices(connection, frames):
+            assert record_queries.read_devices(connection).revision == frames.revision

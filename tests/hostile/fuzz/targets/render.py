@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import mutations
 
-from contract.messages import Device
+from contract.messages.processing import Device
 from contract.recipes import FOCUS
 from fuzz.sentences import NAME, spoken
 from processor.errors import RenderError
-from processor.limits import Limits
-from processor.render import render_image
+from processor.render.limits import Limits
+from processor.render.pipeline import render_image
 
 SCREENS = (Device(name="wide", width=40, height=24), Device(name="thin", width=3, height=90))
 SMALL = Limits(max_pixels=1_000_000, max_progressive_pixels=500_000)

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from backend.metadata_sync import parse
-from backend.reported_paths import ReportedPaths
-from backend.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
+from backend.durability.path_validation import PathValidator
+from backend.durability.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
+from backend.durability.sidecar_sync import parse
 from contract import object_names
+from contract.messages.sidecars import Sidecar, SidecarResult, Thumbnail
 from contract.recipes import recipe, thumbnail_recipe
-from contract.sidecars import Sidecar, SidecarResult, Thumbnail
 from fuzz.library import IMAGE, NOW, Addresses, connected
 from fuzz.sentences import DEEP, spoken
 
-PATHS = ReportedPaths(Addresses())
+PATHS = PathValidator(Addresses())
 COLOURS = ("#102030", "#405060", "#708090")
 
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from test_core_scheduler_identity import ACCOUNT, AUDIENCE, Google
 
-from backend.errors import Forbidden
-from backend.scheduler_identity import SchedulerIdentity
+from backend.auth.google_oidc import SchedulerIdentity
+from backend.http.errors import Forbidden
 from fuzz.sentences import DEEP, spoken
 
 

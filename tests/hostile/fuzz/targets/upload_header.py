@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.errors import Invalid, NotAnImage
-from backend.image_header import EXTENSIONS, read_upload_header
+from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
+from backend.images.header import EXTENSIONS, read_upload_header
 from fuzz.sentences import NAME, spoken
 from fuzz.targets import heif, photo_header
 
@@ -19,7 +19,7 @@ def seeds() -> Sequence[bytes]:
 def check(data: bytes) -> None:
     try:
         header = read_upload_header(data, NAME, max_pixels=MOST, max_progressive_pixels=MOST // 2)
-    except (NotAnImage, Invalid) as refusal:
+    except (UnsupportedMediaType, UnprocessableEntity) as refusal:
         spoken(refusal, start=f"{NAME}: ", end="")
         return
     assert header.extension in EXTENSIONS.values()

@@ -1,0 +1,114 @@
+"""What an operator does: look at the state, flush, sync, retry, tick."""
+
+from __future__ import annotations
+
+import math
+
+from falcon.asgi import Request, Response
+
+from backend.auth.access import Access
+from backend.database import devices, executions, images
+from backend.database.throughput import work_rate
+from backend.http.errors import Conflict, UnprocessableEntity
+from backend.http.operations import Query, answer, operation
+from backend.periodic import TickReport, tick
+from backend.services import Services
+from contract.messages.admin import FlushAnswer, Problem, RetryAnswer, RetryRequest, Status, SyncReport
+
+SHOWN_EXECUTIONS = 50
+
+
+class StatusResource:
+    """`GET /api/admin/status`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation(
+        "What the system is at",
+        access=Access.ADMIN,
+        answers={200: Status},
+        query=(Query("since", float, "count what was rendered, and show executions that ended, since this time"),),
+    )
+    async def on_get(self, req: Request, resp: Response) -> None:
+        text = req.get_param("since") or "0"
+        try:
+            since = float(text)
+            if not math.isfinite(since):
+                raise ValueError(text)
+        except ValueError:
+            raise UnprocessableEntity("since: expected seconds since the epoch") from None
+        database = self.services.database
+        total, recent = await database.read(images.variant_counts, since)
+        answer(
+            resp,
+            Status(
+                images=await database.read(images.counts),
+                variants=total,
+                rendered_since=recent,
+                devices=await database.read(devices.count),
+                executions=await database.read(executions.recent, SHOWN_EXECUTIONS, since),
+                device_auth=self.services.settings.device_auth,
+                bucket=self.services.bucket.url,
+                last_error=self.services.last_error,
+                work_rate=await database.read(work_rate),
+            ),
+        )
+
+
+class Flush:
+    """`POST /api/admin/flush`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation("Execute the job for what is pending, now", access=Access.ADMIN, answers={200: FlushAnswer})
+    async def on_post(self, req: Request, resp: Response) -> None:
+        name, reason = await self.services.queue.flush_if_due(self.services.clock(), flush=True)
+        answer(resp, FlushAnswer(execution=name, reason=reason))
+
+
+class Sync:
+    """`POST /api/admin/sync`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation(
+        "Import and archive the waiting sidecars, now", access=Access.ADMIN, answers={200: SyncReport, 409: Problem}
+    )
+    async def on_post(self, req: Request, resp: Response) -> None:
+        report = await self.services.sidecar_sync.run(self.services.clock())
+        if report is None:
+            raise Conflict("another sync is under way")
+        answer(resp, report)
+
+
+class Retry:
+    """`POST /api/admin/retry`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation(
+        "Put failed, stuck or named photos back into the queue",
+        access=Access.ADMIN,
+        body=RetryRequest,
+        answers={200: RetryAnswer},
+    )
+    async def on_post(self, req: Request, resp: Response, body: RetryRequest) -> None:
+        retried = await self.services.database.write(images.retry, body, self.services.clock())
+        await self.services.record_writer.keep(retried)
+        self.services.wake_up.set()
+        answer(resp, RetryAnswer(retried=len(retried)))
+
+
+class Tick:
+    """`POST /internal/tick`, for a scheduler."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @operation("Do the timed work that is due", access=Access.TICK, answers={200: TickReport})
+    async def on_post(self, req: Request, resp: Response) -> None:
+        answer(resp, await tick(self.services))

@@ -1,0 +1,1 @@
+"""Colour families, Material schemes and the palette of a pair. Pure."""

@@ -1,0 +1,149 @@
+"""Permanent records out of the database: which are due, and what they say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import Connection, select, update
+
+from backend.database import sessions_and_locks
+from backend.database.images import focus_of
+from backend.database.tables import devices, images, processed_images, tombstones
+from contract.messages.frames import FrameFilters
+from contract.messages.processing import Palette, StageSeconds
+from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
+
+DEVICES_REVISION = "devices_revision"
+DEVICES_RECORDED = "devices_recorded"
+PICTURE_KEY = "picture_key"
+
+
+def changed(connection: Connection, image_ids: Sequence[str]) -> None:
+    """Raise the revision of images whose record has to say something new."""
+    connection.execute(update(images).where(images.c.id.in_(image_ids)).values(revision=images.c.revision + 1))
+
+
+def devices_changed(connection: Connection) -> None:
+    """Raise the revision of the devices' record."""
+    sessions_and_locks.set_fact(connection, DEVICES_REVISION, str(devices_revision(connection) + 1))
+
+
+def devices_revision(connection: Connection) -> int:
+    """The revision of the devices' record."""
+    return int(sessions_and_locks.get_fact(connection, DEVICES_REVISION) or 0)
+
+
+def devices_due(connection: Connection) -> bool:
+    """Whether the devices' record is, or may be, behind."""
+    return sessions_and_locks.get_fact(connection, DEVICES_RECORDED) != str(devices_revision(connection))
+
+
+def images_due(connection: Connection, limit: int) -> dict[str, int]:
+    """The images whose record is, or may be, behind, and their revisions."""
+    query = select(images.c.id, images.c.revision).where(images.c.revision > images.c.recorded).limit(limit)
+    return {row.id: row.revision for row in connection.execute(query)}
+
+
+def image_due(connection: Connection, image_id: str) -> int:
+    """The revision of an image whose record is, or may be, behind; 0 if it is not."""
+    behind = (images.c.id == image_id) & (images.c.revision > images.c.recorded)
+    return connection.scalar(select(images.c.revision).where(behind)) or 0
+
+
+def mark(connection: Connection, revisions: Mapping[str, int]) -> None:
+    """Note which revision of each image is known to be in the bucket."""
+    if revisions:
+        statement = (
+            update(images)
+            .where(images.c.id == sa.bindparam("image"), images.c.recorded < sa.bindparam("known"))
+            .values(recorded=sa.bindparam("known"))
+        )
+        connection.execute(statement, [{"image": key, "known": known} for key, known in revisions.items()])
+
+
+def short(uri: str, bucket_url: str) -> str:
+    """The object name of an address in our bucket; another address stays as it is."""
+    return uri.removeprefix(bucket_url + "/")
+
+
+def read_records(connection: Connection, image_ids: Sequence[str], bucket_url: str) -> list[ImageRecord]:
+    """The records of these images as they should be; ids that nobody knows are left out."""
+    results: dict[str, list[sa.Row[Any]]] = defaultdict(list)
+    query = select(processed_images).where(processed_images.c.image_id.in_(image_ids))
+    for row in connection.execute(query.order_by(processed_images.c.device_size)):
+        results[row.image_id].append(row)
+    rows = connection.execute(select(images).where(images.c.id.in_(image_ids))).all()
+    buried = connection.execute(select(tombstones).where(tombstones.c.image_id.in_(image_ids))).all()
+    dead = {row.image_id for row in buried}
+    return [_image(row, results[row.id], bucket_url) for row in rows if row.id not in dead] + [
+        ImageRecord(image_id=row.image_id, revision=row.revision, deleted_at=row.deleted_at) for row in buried
+    ]
+
+
+def _image(row: sa.Row[Any], results: Sequence[sa.Row[Any]], bucket_url: str) -> ImageRecord:
+    palette = msgspec.convert(row.color_palette, Palette) if row.color_palette else None
+    return ImageRecord(
+        image_id=row.id,
+        revision=row.revision,
+        file_path=short(row.file_path, bucket_url),
+        file_hash=row.file_hash,
+        filename=row.filename,
+        byte_size=row.byte_size,
+        width=row.width,
+        height=row.height,
+        orientation=row.orientation,
+        ingested_at=row.ingested_at,
+        captured_at=row.captured_at,
+        rendered_at=row.rendered_at,
+        processed_at=row.processed_at,
+        render_seconds=row.render_seconds,
+        stages=msgspec.convert(row.stage_seconds, StageSeconds) if row.stage_seconds else None,
+        attempts=row.attempts,
+        strikes=row.strikes,
+        error=row.processing_error or "" if row.processing_status == "failed" else None,
+        palette=palette,
+        histogram=row.histogram or {},
+        thumbnail_path=short(row.thumbnail_path, bucket_url) if row.thumbnail_path else None,
+        focus=focus_of(row.focus),
+        found_focus=focus_of(row.found_focus),
+        results=tuple(_result(result, palette, bucket_url) for result in results),
+    )
+
+
+def _result(row: sa.Row[Any], of_image: Palette | None, bucket_url: str) -> RecordedResult:
+    own = Palette(
+        primary=row.color_primary,
+        secondary=row.color_secondary,
+        tertiary=row.color_tertiary,
+        source_color=row.color_source,
+        all_colors=tuple(row.color_palette),
+        neutral=of_image.neutral if of_image else False,
+    )
+    return RecordedResult(
+        device=row.device_size,
+        width=row.width,
+        height=row.height,
+        file_path=short(row.file_path, bucket_url),
+        recipe=row.recipe,
+        processed_at=row.processed_at,
+        palette=None if own == of_image else own,
+    )
+
+
+def read_devices(connection: Connection) -> DevicesRecord:
+    """The devices' record as it should be."""
+    return DevicesRecord(
+        revision=devices_revision(connection),
+        picture_key=sessions_and_locks.get_fact(connection, PICTURE_KEY) or "",
+        devices=tuple(
+            RecordedDevice(
+                **{name: getattr(row, name) for name in RecordedDevice.__struct_fields__ if name != "filters"},
+                filters=msgspec.convert(row.filters, FrameFilters) if row.filters else None,
+            )
+            for row in connection.execute(select(devices).order_by(devices.c.created_at, devices.c.id))
+        ),
+    )

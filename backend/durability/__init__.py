@@ -1,0 +1,1 @@
+"""The bucket as system of record: records, sidecars, snapshots and the fencing token."""

@@ -1,0 +1,1 @@
+"""Comparison of database and bucket, and its repair."""

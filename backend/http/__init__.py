@@ -1,0 +1,1 @@
+"""Falcon and uvicorn glue that does not depend on photos."""

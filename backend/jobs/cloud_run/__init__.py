@@ -1,0 +1,1 @@
+"""Runner that executes a Cloud Run job."""

@@ -1,0 +1,1 @@
+"""Running, measuring, comparing and storing benchmark cases."""

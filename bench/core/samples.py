@@ -1,0 +1,132 @@
+"""The photos that a run measures with: a folder of one's own, or pictures that are made here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.core.results import SampleSet
+
+CACHE = Path(__file__).resolve().parents[2] / "build" / "bench-samples"
+"""Where made pictures are kept from one run to the next."""
+
+QUALITY = 90
+MEGAPIXELS = 12.0
+_LARGE = ("leaves", "portrait", "lake")
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One sample. Sizes in pixels as stored; `turn` is EXIF's orientation, 1 to 8; `format` is libvips' loader."""
+
+    path: Path
+    format: str
+    width: int
+    height: int
+    turn: int
+    progressive: bool
+    file_bytes: int
+
+    @property
+    def name(self) -> str:
+        """The file's name, which is what results call it."""
+        return self.path.name
+
+    @property
+    def megapixels(self) -> float:
+        """Millions of pixels."""
+        return self.width * self.height / 1e6
+
+    @property
+    def group(self) -> str:
+        """Format and size in words, such as "JPEG, 12 MP"."""
+        kind = "progressive JPEG" if self.progressive and self.format == "jpeg" else self.format.upper()
+        return f"{kind}, {self.megapixels:.0f} MP"
+
+    def read(self) -> bytes:
+        """The file."""
+        return self.path.read_bytes()
+
+
+class NoSamples(Exception):
+    """There is nothing to measure with; the message says where it was looked for."""
+
+
+def from_folder(folder: Path, say: Callable[[str], None]) -> tuple[Photo, ...]:
+    """The photos of `folder`, in the order of names; not of folders below.
+
+    A file that the renderer would refuse is named and left out. Raises NoSamples.
+    """
+    if not folder.is_dir():
+        raise NoSamples(f"{folder} is no folder")
+    photos = []
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith("."):
+            photo = _described(path, say)
+            if photo is not None:
+                photos.append(photo)
+    if not photos:
+        raise NoSamples(f"there is no photo in {folder}")
+    return tuple(photos)
+
+
+def made(say: Callable[[str], None], folder: Path = CACHE, *, megapixels: float = MEGAPIXELS) -> tuple[Photo, ...]:
+    """Seeded pictures that compress like photos: 12 megapixels and twice that, landscape, portrait, turned.
+
+    They are kept in `folder` and made only when they are not there.
+    """
+    from slideshow.demo.samples import SAMPLES, sample_picture
+
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [(sample, megapixels) for sample in SAMPLES if not sample.grey]
+    wanted += [(sample, 2 * megapixels) for sample in SAMPLES if sample.name in _LARGE]
+    photos = []
+    for sample, size in wanted:
+        path = folder / f"{sample.name}-{size:g}mp.jpg"
+        if not path.exists():
+            say(f"painting {path.name}, once")
+            unfinished = path.with_suffix(".part")
+            # A phone's camera encodes like this: chroma at half the size, and about three bits a pixel.
+            picture = sample_picture(sample, size)
+            unfinished.write_bytes(picture.jpegsave_buffer(Q=QUALITY, subsample_mode="on"))
+            unfinished.replace(path)
+        photo = _described(path, say)
+        if photo is not None:
+            photos.append(photo)
+    return tuple(sorted(photos, key=lambda photo: photo.name))
+
+
+def sample_set(photos: Sequence[Photo], kind: str) -> SampleSet:
+    """What a run says about its photos."""
+    digest = hashlib.sha256()
+    for photo in photos:
+        digest.update(hashlib.sha256(photo.read()).digest())
+    return SampleSet(
+        kind="folder" if kind == "folder" else "made",
+        count=len(photos),
+        bytes=sum(photo.file_bytes for photo in photos),
+        digest=digest.hexdigest()[:16],
+    )
+
+
+def _described(path: Path, say: Callable[[str], None]) -> Photo | None:
+    from processor.errors import RenderError
+    from processor.render.header import read_header
+
+    data = path.read_bytes()
+    try:
+        header = read_header(data, path.name)
+    except RenderError as error:
+        say(f"left out: {error}")
+        return None
+    return Photo(
+        path=path,
+        format=header.loader,
+        width=header.width,
+        height=header.height,
+        turn=header.orientation,
+        progressive=header.progressive,
+        file_bytes=len(data),
+    )

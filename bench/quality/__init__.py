@@ -1,0 +1,1 @@
+"""Quality of pictures: SSIM, JPEG markers, references."""

@@ -1,0 +1,135 @@
+"""What follows from the figures of all pictures: medians, the worst by name, bytes, equal work. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from bench.core.results import Check
+from bench.quality.jpeg_markers import EncoderSettings, differing
+
+MIN_MEDIAN = 0.996
+MIN_WORST = 0.985
+MAX_LOSS = 0.002
+MAX_BYTES = 0.04
+RIVALS = ("model", "sharp-tuned")
+"""Both are sharp; the promises about "sharp's" files are held against each of them."""
+
+EQUAL = ("floor", *RIVALS)
+"""Contenders whose encoder settings have to be ours exactly, or their times mean nothing beside ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One output of one photo by one contender; `figures` as in `Sample.extra`."""
+
+    contender: str
+    photo: str
+    output: str
+    settings: EncoderSettings
+    figures: dict[str, float]
+
+
+def judged(pictures: Sequence[Picture]) -> tuple[dict[str, float], tuple[Check, ...], list[str]]:
+    """Facts by contender, checks of what ours promises, and remarks that name the worst picture."""
+    facts: dict[str, float] = {}
+    remarks = [
+        "SSIM: Wang et al. 2004 on luma, Gaussian window. Reference: full decode, profile to sRGB (relative "
+        "colorimetric, black point compensation), one Lanczos 3 resize of the exact crop; for the others than ours "
+        "of that crop or of one shifted by half a pixel, whichever is nearer, since they crop whole pixels."
+    ]
+    for contender in dict.fromkeys(picture.contender for picture in pictures):
+        own = [picture for picture in pictures if picture.contender == contender]
+        for figure in ("ssim_before_jpeg", "psnr_before_jpeg_db", "ssim_after_jpeg", "psnr_after_jpeg_db"):
+            valued = [picture for picture in own if figure in picture.figures]
+            if valued:
+                facts[f"{contender}: {figure}, median"] = median(picture.figures[figure] for picture in valued)
+                worst = min(valued, key=lambda picture, f=figure: picture.figures[f])  # type: ignore[misc]
+                facts[f"{contender}: {figure}, worst"] = worst.figures[figure]
+                if figure.startswith("ssim"):
+                    remarks.append(
+                        f"{contender}: worst {figure} {worst.figures[figure]:.4f}, {worst.photo}, {worst.output}"
+                    )
+    checks = (*_before(pictures), *_after(pictures, facts), *_equal(pictures, remarks))
+    return facts, checks, remarks
+
+
+def _before(pictures: Sequence[Picture]) -> list[Check]:
+    """Every output's median and worst, before JPEG, each promise held by the output that does worst."""
+    by_output: dict[str, list[float]] = {}
+    for picture in pictures:
+        if picture.contender == "ours" and "ssim_before_jpeg" in picture.figures:
+            by_output.setdefault(picture.output, []).append(picture.figures["ssim_before_jpeg"])
+    if not by_output:
+        return []
+    lowest = min(median(values) for values in by_output.values())
+    worst = min(min(values) for values in by_output.values())
+    return [
+        _check("SSIM before JPEG, median of the lowest output", f"at least {MIN_MEDIAN}", lowest, "", MIN_MEDIAN),
+        _check("SSIM before JPEG, worst picture", f"at least {MIN_WORST}", worst, "", MIN_WORST),
+    ]
+
+
+def _after(pictures: Sequence[Picture], facts: dict[str, float]) -> list[Check]:
+    checks = []
+    for rival in RIVALS:
+        losses, ratios = [], []
+        for output in dict.fromkeys(picture.output for picture in pictures):
+            ours, theirs = _paired(pictures, rival, output)
+            if not ours:
+                continue
+            means = [fmean(picture.figures["ssim_after_jpeg"] for picture in side) for side in (theirs, ours)]
+            losses.append(means[0] - means[1])
+            sums = [sum(picture.figures["file_bytes"] for picture in side) for side in (ours, theirs)]
+            ratios.append(sums[0] / sums[1] - 1)
+            facts[f"{output}: bytes beside {rival}'s, percent"] = 100 * ratios[-1]
+            facts[f"{output}: mean ssim_after_jpeg less {rival}'s"] = -losses[-1]
+        if losses:
+            loss, apart = max(losses), max(map(abs, ratios))
+            name = f"SSIM after JPEG, most that an output's mean is below {rival}'s"
+            limit = f"at most {MAX_LOSS}"
+            checks.append(Check(name=name, limit=limit, value=loss, unit="", holds=loss <= MAX_LOSS))
+            name = f"bytes of an output summed, farthest from {rival}'s"
+            limit = f"within {MAX_BYTES:.0%}"
+            checks.append(Check(name=name, limit=limit, value=100 * apart, unit="%", holds=apart <= MAX_BYTES))
+    return checks
+
+
+def _paired(pictures: Sequence[Picture], rival: str, output: str) -> tuple[list[Picture], list[Picture]]:
+    """(ours, theirs) of one output, the same photos in the same order."""
+    sides = [
+        {picture.photo: picture for picture in pictures if picture.contender == name and picture.output == output}
+        for name in ("ours", rival)
+    ]
+    both = [photo for photo in sides[0] if photo in sides[1]]
+    return [sides[0][photo] for photo in both], [sides[1][photo] for photo in both]
+
+
+def _equal(pictures: Sequence[Picture], remarks: list[str]) -> list[Check]:
+    """Same size, quantization, subsampling and Huffman tables as ours, for every picture."""
+    ours = {(picture.photo, picture.output): picture.settings for picture in pictures if picture.contender == "ours"}
+    checks = []
+    for contender in dict.fromkeys(picture.contender for picture in pictures if picture.contender != "ours"):
+        compared, unequal = 0, []
+        for picture in pictures:
+            own = ours.get((picture.photo, picture.output))
+            if picture.contender == contender and own is not None:
+                compared += 1
+                names = differing(own, picture.settings)
+                if names:
+                    unequal.append(f"{picture.photo}, {picture.output}: {', '.join(names)}")
+        if compared == 0:
+            continue
+        if unequal:
+            remarks.append(f"{contender}: {len(unequal)} of {compared} pictures are encoded otherwise ({unequal[0]})")
+        else:
+            remarks.append(f"{contender}: all {compared} pictures have our size, quality, subsampling, Huffman tables")
+        if contender in EQUAL:
+            name = f"pictures of {contender} that are encoded otherwise than ours"
+            checks.append(Check(name=name, limit="none", value=float(len(unequal)), unit="pictures", holds=not unequal))
+    return checks
+
+
+def _check(name: str, limit: str, value: float, unit: str, least: float) -> Check:
+    return Check(name=name, limit=limit, value=value, unit=unit, holds=value >= least)

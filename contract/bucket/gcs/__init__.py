@@ -1,0 +1,1 @@
+"""Google Cloud Storage behind the bucket port. Imported only when a `gs://` bucket is opened."""

@@ -1,0 +1,1 @@
+"""Colour values that both programs compute in the same way: sRGB, histograms and palettes."""

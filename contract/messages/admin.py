@@ -1,0 +1,180 @@
+"""What the people's side of the backend says: uploads, listings, status.
+
+Apart from the processing messages because no task ever reads these.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from contract.messages.processing import Focus, Histogram, ImageId, ImageState, Orientation, Palette
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    """What a person logs in with."""
+
+    password: Annotated[str, Meta(max_length=1024)]
+
+
+class UploadedImage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to an upload of one file."""
+
+    id: ImageId
+    filename: str
+    width: int
+    height: int
+    orientation: Orientation
+    processing_status: ImageState
+    duplicate: bool = False
+
+
+class UploadResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one file of several; `status` is the HTTP status it would have had alone."""
+
+    filename: str
+    status: int
+    id: ImageId | None = None
+    duplicate: bool = False
+    error: str | None = None
+
+
+class UploadResults(Struct, frozen=True, kw_only=True):
+    """The answer to an upload of several files, in their order."""
+
+    results: tuple[UploadResult, ...]
+
+
+class VariantInfo(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A current picture of a photo; `processed_at` in seconds since the epoch."""
+
+    device_size: str
+    width: int
+    height: int
+    file_path: str
+    recipe: str | None = None
+    processed_at: float = 0.0
+
+
+class ImageInfo(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A photo as the list and its own page show it; `variants` only in the latter."""
+
+    id: ImageId
+    filename: str
+    file_path: str
+    width: int
+    height: int
+    orientation: Orientation
+    processing_status: ImageState
+    ingested_at: float
+    processing_error: str | None = None
+    color_palette: Palette | None = None
+    thumbnail_path: str | None = None
+    attempts: int = 0
+    strikes: int = 0
+    suspect: bool = False
+    variants: tuple[VariantInfo, ...] = ()
+    histogram: Histogram = field(default_factory=dict)
+    focus: Focus | None = None
+    found_focus: Focus | None = None
+
+
+class FocusBody(Struct, frozen=True, kw_only=True):
+    """The point that a photo's pictures are framed around, as fractions of its upright width and height."""
+
+    x: Annotated[float, Meta(ge=0, le=1)]
+    y: Annotated[float, Meta(ge=0, le=1)]
+
+
+class ImageList(Struct, frozen=True, kw_only=True):
+    """A page of photos, oldest first; `next` goes into `after` of the following call."""
+
+    images: tuple[ImageInfo, ...]
+    next: str | None = None
+
+
+ExecutionState = Literal["starting", "running", "succeeded", "failed", "lost"]
+
+
+class ExecutionInfo(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One execution of the job; CPU and memory are known of finished local tasks only.
+
+    `cloud_execution` is what Cloud Run calls it: projects/.../locations/.../jobs/.../executions/NAME.
+    """
+
+    name: str
+    state: ExecutionState
+    tasks: int
+    images: int
+    started_at: float
+    finished_at: float | None = None
+    retries: int = 0
+    cpu_seconds: float = 0.0
+    peak_rss_mb: float = 0.0
+    error: str | None = None
+    cloud_execution: str | None = None
+
+
+class WorkRate(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What tasks have needed: seconds of one task per megapixel, over so many photos of this mean size.
+
+    `photos` 0: nothing was measured yet, and the figures are those that are assumed until then.
+    """
+
+    seconds_per_megapixel: float
+    megapixels_per_photo: float
+    photos: int = 0
+
+
+class Status(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the system is at. `images` counts by state, `rendered_since` variants newer than asked."""
+
+    images: dict[ImageState, int]
+    variants: int
+    rendered_since: int
+    devices: int
+    executions: tuple[ExecutionInfo, ...]
+    device_auth: Literal["required", "open"] = "required"
+    bucket: str = ""
+    last_error: str | None = None
+    work_rate: WorkRate | None = None
+
+
+class FlushAnswer(Struct, frozen=True, kw_only=True):
+    """The execution that was started, or None and the reason why none was needed."""
+
+    execution: str | None
+    reason: str
+
+
+class SyncReport(Struct, frozen=True, kw_only=True):
+    """One run of the metadata sync: sidecars found, imported, archived, and left where they are."""
+
+    found: int = 0
+    imported: int = 0
+    archived: int = 0
+    left: int = 0
+
+
+class RetryRequest(Struct, frozen=True, kw_only=True):
+    """Which images to put back into the queue: failed ones, stuck ones, or those named."""
+
+    which: Literal["failed", "stuck", "named"] = "failed"
+    ids: Annotated[tuple[ImageId, ...], Meta(max_length=1000)] = ()
+
+
+class RetryAnswer(Struct, frozen=True, kw_only=True):
+    """How many images went back into the queue."""
+
+    retried: int
+
+
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`application/problem+json`; `error` carries the same sentence for clients that read that."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str

@@ -1,0 +1,1 @@
+"""Strict local emulators of the Google Cloud services that this project calls."""

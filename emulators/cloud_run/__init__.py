@@ -1,0 +1,1 @@
+"""Emulator of Cloud Run jobs (Admin API v2), over gRPC and REST."""

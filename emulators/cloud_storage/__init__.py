@@ -1,0 +1,1 @@
+"""Emulator of the Cloud Storage JSON API."""

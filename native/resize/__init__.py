@@ -1,0 +1,1 @@
+"""Kernels that resize pictures and apply a colour profile to them."""

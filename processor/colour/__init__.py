@@ -1,0 +1,1 @@
+"""Conversion of decoded pixels to sRGB."""

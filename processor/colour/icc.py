@@ -1,0 +1,155 @@
+"""ICC profiles that are a matrix and three curves, read without lcms: those of nearly all photos.
+
+A conversion through lcms costs as much as decoding the photo. Most photos that carry a profile carry sRGB, in
+dozens of byte-wise different forms, where converting changes nothing; most others Display P3 or Adobe RGB, which the
+kernel of `matrix_colours.py` converts. So a profile is judged by its numbers (ICC.1:2022, sections 7.2, 7.3, 9.2, 10.6,
+10.18, 10.31), not by its name, which a broken writer can copy. What is not read here goes to lcms.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from contract.colour.srgb import to_light
+
+_COLOUR_TOLERANCE = 0.002
+_CURVE_TOLERANCE = 0.004
+_WHITE_TOLERANCE = 0.01
+
+SRGB_COLUMNS = ((0.4360747, 0.2225045, 0.0139322), (0.3850649, 0.7168786, 0.0971045), (0.1430804, 0.0606169, 0.7141733))
+"""XYZ of sRGB's red, green and blue, adapted to D50 by Bradford, as in the profile of IEC 61966-2-1."""
+_D50 = (0.9642, 1.0, 0.8249)
+_COLUMN_TAGS = (b"rXYZ", b"gXYZ", b"bXYZ")
+_CURVE_TAGS = (b"rTRC", b"gTRC", b"bTRC")
+_LOOKUP_TAGS = (b"A2B0", b"A2B1", b"A2B2", b"D2B0", b"D2B1", b"D2B2")
+_PARAMETERS = (1, 3, 4, 5, 7)
+"""How many numbers each of the five kinds of parametric curve has (ICC.1:2022, table 68)."""
+
+_MAX_TAG = 12 + 2 * 65536
+"""Bytes; the longest curve that is read has as many."""
+
+PROFILES_KEPT = 16
+"""How many photos' profiles are remembered: one camera writes the same one into each."""
+MAX_SAVED = 1 << 19
+"""Bytes of a profile that is remembered; one that can be read here has no need of more, but may be a hundred times as
+large."""
+
+Curve = Callable[[float], float]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixProfile:
+    """`columns`: XYZ under D50 of the three primaries; `curves`: encoded 0..1 to light 0..1 of each channel."""
+
+    columns: tuple[tuple[float, float, float], ...]
+    curves: tuple[Curve, ...]
+
+
+def matrix_profile(profile: bytes) -> MatrixProfile | None:
+    """What `profile` says if it is for RGB and all of it is a matrix and curves; None for whatever else it is."""
+    try:
+        return _read(profile)
+    except (struct.error, ValueError, ArithmeticError):
+        return None
+
+
+def is_srgb(profile: bytes) -> bool:
+    """Whether `profile` describes sRGB by a matrix and curves; False for whatever cannot be read."""
+    return _is_srgb(profile) if len(profile) <= MAX_SAVED else _is_srgb.__wrapped__(profile)
+
+
+@lru_cache(PROFILES_KEPT)
+def _is_srgb(profile: bytes) -> bool:
+    found = matrix_profile(profile)
+    if found is None:
+        return False
+    for column, expected in zip(found.columns, SRGB_COLUMNS, strict=True):
+        if any(abs(a - b) > _COLOUR_TOLERANCE for a, b in zip(column, expected, strict=True)):
+            return False
+    samples = [step / 16 for step in range(17)]
+    try:
+        return all(abs(curve(x) - to_light(x)) <= _CURVE_TOLERANCE for curve in found.curves for x in samples)
+    except ArithmeticError:  # an exponent below zero, say
+        return False
+
+
+def _read(profile: bytes) -> MatrixProfile | None:
+    if profile[12:24] != b"mntrRGB XYZ " or profile[36:40] != b"acsp":
+        return None
+    tags = _tags(profile)
+    if any(tag in tags for tag in _LOOKUP_TAGS) or any(tag not in tags for tag in _COLUMN_TAGS + _CURVE_TAGS):
+        return None
+    columns = tuple(_xyz(tags[tag]) for tag in _COLUMN_TAGS)
+    white = [sum(parts) for parts in zip(*columns, strict=True)]
+    if any(abs(found - expected) > _WHITE_TOLERANCE for found, expected in zip(white, _D50, strict=True)):
+        return None
+    curves = [_curve(tags[tag]) for tag in _CURVE_TAGS]
+    return MatrixProfile(columns, tuple(curve for curve in curves if curve is not None)) if all(curves) else None
+
+
+def _tags(profile: bytes) -> dict[bytes, bytes]:
+    """Tag signature to the beginning of tag data; ValueError if the table promises more than a profile ever holds.
+
+    No more than is read of a tag is copied: a hundred tags may all claim the whole of a file.
+    """
+    (count,) = struct.unpack(">I", profile[128:132])
+    if count > 100:
+        raise ValueError("too many tags")
+    found: dict[bytes, bytes] = {}
+    for index in range(count):
+        signature, offset, size = struct.unpack(">4sII", profile[132 + 12 * index : 144 + 12 * index])
+        found[signature] = profile[offset : offset + min(size, _MAX_TAG)]
+    return found
+
+
+def _xyz(data: bytes) -> tuple[float, float, float]:
+    x, y, z = struct.unpack(">iii", data[8:20])
+    return x / 65536, y / 65536, z / 65536
+
+
+def _curve(data: bytes) -> Curve | None:
+    """The function that a `curv` or `para` tag describes (sections 10.6 and 10.18); None for another kind of tag."""
+    if data[:4] == b"curv":
+        (count,) = struct.unpack(">I", data[8:12])
+        if count == 0:
+            return lambda x: x
+        if count == 1:
+            gamma = struct.unpack(">H", data[12:14])[0] / 256
+            return lambda x: float(x**gamma)
+        if count > 65536:
+            return None
+        table = struct.unpack(f">{count}H", data[12 : 12 + 2 * count])
+        return lambda x: _interpolate(table, x)
+    if data[:4] == b"para":
+        (kind,) = struct.unpack(">H", data[8:10])
+        count = _PARAMETERS[kind] if kind < len(_PARAMETERS) else 0
+        return _parametric(kind, [value / 65536 for value in struct.unpack(f">{count}i", data[12 : 12 + 4 * count])])
+    return None
+
+
+def _parametric(kind: int, numbers: list[float]) -> Curve | None:
+    """ICC.1:2022, table 68: every kind is (a x + b)^gamma + above from a bend on, and slope x + below it."""
+    match kind, numbers:
+        case 0, [gamma]:
+            a, b, bend, above, slope, below = 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        case 1, [gamma, a, b]:
+            bend, above, slope, below = -b / a, 0.0, 0.0, 0.0
+        case 2, [gamma, a, b, above]:
+            bend, slope, below = -b / a, 0.0, above
+        case 3, [gamma, a, b, slope, bend]:
+            above, below = 0.0, 0.0
+        case 4, [gamma, a, b, slope, bend, above, below]:
+            pass
+        case _:
+            return None
+    return lambda x: float(max(a * x + b, 0.0) ** gamma + above) if x >= bend else slope * x + below
+
+
+def _interpolate(table: tuple[int, ...], x: float) -> float:
+    place = x * (len(table) - 1)
+    before = min(int(place), len(table) - 2)
+    share = place - before
+    return (table[before] * (1 - share) + table[before + 1] * share) / 65535

@@ -1,0 +1,1 @@
+"""One task: claim photos, render them, store the results and report them."""

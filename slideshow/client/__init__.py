@@ -1,0 +1,1 @@
+"""HTTP client of the backend, and local backend processes."""

@@ -1,0 +1,52 @@
+"""`slideshow status`: show the queue and the latest executions of a running backend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from slideshow.client.access import Access, with_access
+from slideshow.formatting import counted
+from slideshow.output import print_json
+
+if TYPE_CHECKING:
+    from contract.messages.admin import Status
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the status as one JSON object.")
+@with_access
+def status(as_json: bool, access: Access) -> None:
+    """Show how many photos wait, are in work and are done, and the latest executions (runs of the tasks)."""
+    with access.client() as client:
+        now = client.status()
+        address = client.url
+    if as_json:
+        print_json(now)
+    else:
+        click.echo("\n".join(status_lines(now, address)))
+
+
+def status_lines(now: Status, address: str) -> list[str]:
+    """A status in words."""
+    counts = ", ".join(
+        f"{now.images.get(state, 0)} {state}" for state in ("pending", "processing", "complete", "failed")
+    )
+    lines = [
+        f"Backend     {address}",
+        f"Bucket      {now.bucket}",
+        f"Photos      {counts}",
+        f"Pictures    {now.variants} for {counted(now.devices, 'device')}",
+    ]
+    if now.device_auth == "open":
+        lines.append("Frames      need no token (DEVICE_AUTH=open): whoever reaches the backend may see the pictures")
+    for run in now.executions[:5]:
+        figures = f"{counted(run.tasks, 'task')}, started for {counted(run.images, 'photo')}"
+        if run.finished_at is not None:
+            figures += f", {run.finished_at - run.started_at:.1f} s"
+        name = f"{run.name} ({run.cloud_execution.rpartition('/')[2]})" if run.cloud_execution else run.name
+        lines.append(f"Execution   {name}: {run.state}, {figures}" + (f"; {run.error}" if run.error else ""))
+    if now.last_error:
+        lines.append(f"Last error  {now.last_error}")
+    return lines

@@ -1,0 +1,1 @@
+"""The demo: sample photos, progress and report."""

@@ -1,0 +1,1 @@
+"""Import of the legacy system's database."""

@@ -1,0 +1,1 @@
+"""Photos in local folders: search, reading, rendering."""

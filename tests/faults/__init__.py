@@ -1,0 +1,1 @@
+"""Fault-injection suite over the whole system."""

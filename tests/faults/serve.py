@@ -1,0 +1,49 @@
+"""`python -m tests.faults.serve`: the backend, over a faulty bucket, by a clock that jumps, with small executions."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+from typing import Any
+
+import msgspec
+
+from tests.faults.bucket import FaultyBucket
+from tests.faults.fault_plan import from_environment
+
+MAX_TASKS = 4
+"""Of one execution."""
+
+
+def main() -> int:
+    """Put the faults in place and serve; the backend's exit code."""
+    from backend.__main__ import main as serve
+
+    orders = from_environment()
+    services: Any = importlib.import_module("backend.services")
+    opening = services.open_bucket
+    # Another backend of the same run must not meet the same faults in the same order.
+    chances = orders.random(f"backend/{os.getpid()}")
+    services.open_bucket = lambda url, **more: FaultyBucket(opening(url, **more), orders, chances)
+    services.Services = functools.partial(services.Services, clock=orders.clock)
+    _make_executions_small()
+    return serve()
+
+
+def _make_executions_small() -> None:
+    """However little the work: executions of four tasks, side by side up to MAX_TASKS."""
+    queue: Any = importlib.import_module("backend.jobs.queue")
+    decide = queue.decide
+
+    def small(facts: Any, now: float, *, profile: Any, **more: Any) -> Any:
+        eager = msgspec.structs.replace(profile, worthwhile_seconds=1e-9)
+        decision = decide(facts, now, profile=eager, **more)
+        return msgspec.structs.replace(decision, tasks=min(decision.tasks, MAX_TASKS))
+
+    queue.decide = small
+
+
+if __name__ == "__main__":
+    sys.exit(main())

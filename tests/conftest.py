@@ -1,4 +1,4 @@
-"""What every test shares: the marks by which `make test-fast` chooses its tests, and Hypothesis' profile for it."""
+"""Adds the marks by which `make test-fast` chooses its tests, and a Hypothesis profile for it."""
 
 from __future__ import annotations
 

@@ -157,6 +157,14 @@ def test_contributing_names_make_targets_that_exist() -> None:
     assert called <= make_targets()
 
 
+def test_contributing_names_files_that_exist() -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    named = set(re.findall(r"`([a-z.]+/[\w./]*)`", (ROOT / "CONTRIBUTING.md").read_text()))
+    named = {path for path in named if path.partition("/")[0] in folders}
+    assert {"processor/render/file_types.py", "bench/cases/__init__.py"} <= named
+    assert not {path for path in named if not (ROOT / path).exists()}
+
+
 def test_contributing_describes_each_mark() -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     marks = {mark.partition(":")[0] for mark in options["markers"]}

@@ -53,8 +53,8 @@ images = Table(
     Column("claimed_at", Float),
     Column("attempts", Integer, nullable=False, server_default="0"),
     # Decoding has begun and nobody has reported yet: found open by the next claim, it makes a suspect.
-    Column("attempt_open", Boolean, nullable=False, server_default=text("0")),
-    Column("suspect", Boolean, nullable=False, server_default=text("0")),
+    Column("attempt_open", Boolean, nullable=False, server_default=false()),
+    Column("suspect", Boolean, nullable=False, server_default=false()),
     Column("strikes", Integer, nullable=False, server_default="0"),
     Column("color_palette", JSON(none_as_null=True)),
     Column("histogram", JSON(none_as_null=True)),

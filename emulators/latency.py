@@ -22,8 +22,7 @@ from pathlib import Path
 import httpx
 from msgspec import Struct
 
-from bench.core.ports import free_port
-from contract.machine import usable_cpus
+from contract.machine import free_port, usable_cpus
 from emulators.cloud_storage.server import GcsProcess, gcs_process
 
 TOKEN, PASSWORD, BUCKET = "a-token-of-the-bench", "a-password-of-the-bench", "photos"

@@ -1,4 +1,4 @@
-"""Makes the promises in tests/suites importable, for pytest puts only a test's own folder on the path."""
+"""Put tests/suites on the import path; pytest adds only a test's own folder."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pictures import encoded, pixels_of, with_orientation
 from pictures import scene as photo
 
-from contract.colour.backgrounds import background_of
+from contract.colour.palettes import background_of
 from contract.messages.processing import Device, Palette
 from contract.recipes import CENTRE, FOCUS
 from processor.render.focus import find_focus

@@ -28,7 +28,7 @@ from emulators.cloud_storage.server import GcsServer
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[GcsServer]:
-    with GcsServer(largest_page=37) as running:  # the service may return fewer entries than requested
+    with GcsServer(max_page=37) as running:  # the service may return fewer entries than requested
         yield running
 
 
@@ -171,12 +171,12 @@ def test_listing_does_not_page_through_the_archive(server: GcsServer) -> None:
 def test_bucket_opens_at_most_the_configured_connections(server: GcsServer) -> None:
     bucket = strict_bucket(server, connections=3)
     bucket.replace("x", b"x" * 100_000, TYPE)
-    server.most_connections = server.connections
+    server.max_connections = server.connections
     before = server.connections
     with ThreadPoolExecutor(12) as pool:
         for read in [pool.submit(bucket.read, "x") for _ in range(60)]:
             assert len(read.result()) == 100_000
-    assert server.most_connections - before <= 3
+    assert server.max_connections - before <= 3
 
 
 def test_rejected_downloads_release_their_connections(server: GcsServer) -> None:

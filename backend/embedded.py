@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 
 
 class KeptSecrets(Struct, kw_only=True):

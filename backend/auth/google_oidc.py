@@ -18,7 +18,7 @@ import requests
 from google.auth import exceptions, jwt
 
 from backend.http.errors import Forbidden, ServiceUnavailable
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from contract import object_names
 from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectInfo, ObjectNotFound
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from contract.messages.records import SCHEMA_VERSION, DevicesRecord, ImageRecord
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from backend.durability.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, 
 from backend.durability.snapshots import Snapshots
 from contract import object_names
 from contract.bucket.port import Bucket, BucketError, ObjectInfo, ObjectNotFound, name_in
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from contract.messages.admin import SyncReport
 from contract.messages.sidecars import Sidecar
 

@@ -19,7 +19,7 @@ from msgspec import Struct
 from backend.auth.access import Access
 from backend.http.errors import PayloadTooLarge, RequestTimeout, UnprocessableEntity
 from backend.services import Services
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 
 JSON_LIMIT_BYTES = 8 * 1024 * 1024
 """Larger than any batch that a task sends; more is not read."""

@@ -19,7 +19,7 @@ import httpx
 import msgspec
 import stamina
 
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from contract.messages.processing import (
     AttemptAnswer,
     AttemptStart,

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import msgspec
 
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from processor.errors import (
     BackendDenied,
     BackendRejected,

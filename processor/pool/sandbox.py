@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from contract.messages.processing import Device, Focus
 from contract.recipes import DEFAULT_FRAMING
 from processor.errors import RenderError, SandboxDied, TooMuchMemory, printable_name

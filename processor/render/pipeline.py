@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from contract.colour.backgrounds import background_of
+from contract.colour.palettes import background_of
 from contract.messages.processing import Device, Focus, Histogram, Orientation, Palette, orientation_of
 from contract.recipes import CENTRE, FOCUS, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
 from processor.codecs.download_buffer import Original

@@ -14,8 +14,8 @@ from typing import IO, Self
 
 import httpx
 
-from bench.core.ports import free_port
 from bench.system.backend import ROOT, MeasuredBackend
+from contract.machine import free_port
 from emulators.cloud_run.execution import JobDefinition
 from emulators.cloud_run.server import JobsServer, running_jobs_server
 from slideshow.client.local_backend import announcement, kept_password

@@ -67,7 +67,7 @@ def test_a_deployment_that_is_well(tmp_path: Path) -> None:
                 assert lines[-1] == "10 checks: 0 wrong, 1 odd"
                 assert SECRETS["PROCESSOR_AUTH_TOKEN"] not in well.output
 
-                jobs.model.missing = {"run.jobs.runWithOverrides"}
+                jobs.model.missing_permissions = {"run.jobs.runWithOverrides"}
                 bucket.denied.add("get bucket")
                 ill = doctor({**environ, "PROCESSOR_AUTH_TOKEN": "another-token", "DEVICE_AUTH": "open"}, "--json")
                 assert ill.exit_code == 1

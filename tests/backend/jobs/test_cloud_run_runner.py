@@ -58,9 +58,9 @@ def test_overrides_name_the_execution_and_carry_no_secret(grpc_world: CloudWorld
     assert request.overrides.task_count == 2
     (container,) = request.overrides.container_overrides
     assert [(variable.name, variable.value) for variable in container.env] == [(EXECUTION_NAME, NAME)]
-    seen = grpc_world.server.model.executions[0].seen()
-    assert "the-token-of-tasks" not in str(request) + str(seen)
-    assert "BACKEND_AUTH_TOKEN" in str(seen)
+    resource = grpc_world.server.model.executions[0].resource()
+    assert "the-token-of-tasks" not in str(request) + str(resource)
+    assert "BACKEND_AUTH_TOKEN" in str(resource)
 
 
 def test_what_passes_is_tried_again(world: CloudWorld, caplog: pytest.LogCaptureFixture) -> None:
@@ -264,7 +264,7 @@ def test_emulated_execution_runs_at_most_parallelism_tasks_at_once(tmp_path: Pat
             time.sleep(0.02)
         api.close()
     assert (execution.done, execution.failure) == (True, None)
-    assert execution.seen().succeeded_count == 3
+    assert execution.resource().succeeded_count == 3
 
 
 def test_a_deleted_execution_is_lost(grpc_world: CloudWorld) -> None:

@@ -11,7 +11,7 @@ from backend.playlist.bag import shuffled, woven
 from backend.playlist.filters import PhotoFacts, hour_of, passes
 from backend.playlist.pairs import LOOKAHEAD, HalfFacts, paired
 from contract.messages.frames import FrameFilters
-from contract.split_screen import half_key, half_orientation, half_size, is_half
+from contract.split_screen import half_size
 
 ids = st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), max_size=30, unique=True)
 
@@ -122,11 +122,3 @@ def test_what_depends_on_time_is_asked_again_each_hour() -> None:
 )
 def test_the_longer_side_is_divided(width: int, height: int, gap: int, expected: tuple[int, int] | None) -> None:
     assert half_size(width, height, gap) == expected
-
-
-def test_halves_hold_photos_of_the_other_orientation() -> None:
-    assert half_orientation(800, 480) == "portrait"
-    assert half_orientation(480, 800) == "landscape"
-    assert half_orientation(500, 500) is None
-    assert is_half(half_key("kitchen"))
-    assert not is_half("kitchen")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract.colour.backgrounds import background_of
+from contract.colour.palettes import background_of
 from contract.messages.processing import Device, Palette
 from contract.recipes import CENTRE, FOCUS
 from processor.render.focus import find_focus

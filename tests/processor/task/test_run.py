@@ -113,7 +113,7 @@ def test_bad_photos_fail_with_a_sentence_and_the_task_goes_on(world: World) -> N
     assert cut.error.startswith("cut.jpg ")
     assert "no such object" in lost.error
     assert lost.error.startswith("lost.jpg")
-    assert "does not lie in" in foreign.error
+    assert "is not in the bucket" in foreign.error
     assert [record.strikes for record in (text, cut, lost, foreign)] == [0, 0, 0, 0]
 
 

@@ -12,7 +12,7 @@ from image_life_model import NAMES, OWNERS, PHOTOS, SIZES, LifeModel
 
 from backend.database import claims, results
 from backend.database.claims import LEGACY_LEASE_SECONDS
-from backend.database.results import MAX_STRIKES
+from backend.database.results import MAX_CRASHES
 from backend.durability.sidecar_import import import_sidecar
 from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
@@ -110,7 +110,7 @@ class TaskSteps(LifeModel):
         before = self.rows
         held = self.holds(claimed)
         told_before = photo.state == "failed" and photo.lease == claimed.lease
-        counted = self.library.write(results.fail, claimed.id, "it broke", claimed.lease, strike=strike)
+        counted = self.library.write(results.fail, claimed.id, "it broke", claimed.lease, crashed=strike)
         assert counted == (held or told_before)
         if not held:
             assert self.library.everything() == before, "a lost token changed something"
@@ -118,7 +118,7 @@ class TaskSteps(LifeModel):
         photo.begun = False
         photo.strikes += strike
         photo.suspect = strike
-        photo.state = "pending" if strike and photo.strikes < MAX_STRIKES else "failed"
+        photo.state = "pending" if strike and photo.strikes < MAX_CRASHES else "failed"
 
     @precondition(lambda self: self.given)
     @rule(number=st.integers(0, 3))
@@ -163,7 +163,7 @@ class TaskSteps(LifeModel):
         image = image_id(number)
         photo = self.photos[image]
         open_lease = photo.state == "processing" and photo.owner is None
-        assert self.library.write(results.fail, image, "it broke", None, strike=False) == open_lease
+        assert self.library.write(results.fail, image, "it broke", None, crashed=False) == open_lease
         if open_lease:
             photo.state, photo.begun, photo.suspect = "failed", False, False
 

@@ -255,7 +255,7 @@ def test_the_repair_by_hand_frees_images_and_voids_their_leases(library: Library
     assert library.write(claims.renew, [image.lease for image in answer.images], 101.0, 60.0) == []
     assert library.write(claims.release, [old.lease]) == []
     assert library.write(claims.start_attempt, old.id, old.lease, 101.0) is None
-    assert library.write(results.fail, old.id, "broken", old.lease, strike=False) is False
+    assert library.write(results.fail, old.id, "broken", old.lease, crashed=False) is False
     stored, errors = library.report(old, answer, at=101)
     assert stored == 0
     assert "lease is lost" in errors[0].error

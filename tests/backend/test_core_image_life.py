@@ -66,7 +66,7 @@ class ImageLife(TaskSteps):
     def photo_is_deleted(self, number: int) -> None:
         image = image_id(number)
         photo = self.photos[image]
-        assert self.library.write(tombstones.bury, image, self.now) == (photo.state != "gone")
+        assert self.library.write(tombstones.add, image, self.now) == (photo.state != "gone")
         self.library.write(tombstones.remove_rows, image, "file:///bucket", self.now)
         self.photos[image] = Photo(state="gone")
 

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from backend.colours.pair_palette import KEPT_PAIRS, _palette_of_pair, palette_of_histogram, palette_of_pair
+from backend.colours.pair_palette import MAX_CACHED_PAIRS, _palette_of_pair, palette_of_histogram, palette_of_pair
 from contract.colour.histogram import merge
 from contract.colour.palettes import palette_of
 from contract.messages.processing import Histogram, Palette
@@ -85,4 +85,4 @@ def test_results_are_kept_and_bounded() -> None:
     once = palette_of_pair(REDS, GREYS)
     assert palette_of_pair(dict(reversed(REDS.items())), dict(GREYS)) is once
     assert palette_of_pair({**REDS, "#B02020": 1}, GREYS) is not once
-    assert _palette_of_pair.cache_info().maxsize == KEPT_PAIRS
+    assert _palette_of_pair.cache_info().maxsize == MAX_CACHED_PAIRS

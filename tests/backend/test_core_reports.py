@@ -15,10 +15,10 @@ def test_three_strikes_fail_and_two_do_not(library: Library) -> None:
     for strike in (1, 2, 3):
         claimed = library.claim(f"e/{strike}", at=100 * strike).images[0]
         assert claimed.suspect == (strike > 1)
-        assert library.write(results.fail, image, "the child died", claimed.lease, strike=True)
+        assert library.write(results.fail, image, "the child died", claimed.lease, crashed=True)
         assert library.image(image)["strikes"] == strike
         assert library.states()[image] == ("failed" if strike == 3 else "pending")
-        assert library.write(results.fail, image, "again", claimed.lease, strike=True) is (strike == 3)
+        assert library.write(results.fail, image, "again", claimed.lease, crashed=True) is (strike == 3)
         assert library.image(image)["strikes"] == strike, "the same report again is no further strike"
     assert library.image(image)["processing_error"] == "the child died"
     assert len(library.write(images.retry, RetryRequest(which="failed"), 1000.0)) == 1
@@ -31,7 +31,7 @@ def test_success_forgives_strikes(library: Library) -> None:
     library.device("small")
     (image,) = library.add(1)
     first = library.claim(at=100).images[0]
-    library.write(results.fail, image, "the child died", first.lease, strike=True)
+    library.write(results.fail, image, "the child died", first.lease, crashed=True)
     answer = library.claim(at=200)
     assert library.report(answer.images[0], answer, at=201) == (1, [])
     assert library.image(image)["strikes"] == 0
@@ -119,7 +119,7 @@ def test_a_picture_for_a_frame_that_was_changed_meanwhile_goes_a_day_later(libra
     assert library.read(garbage.due, 102.0 + day, 9) == [name]
     # The frame is changed back and the picture is made again under the same name: it stays.
     assert library.write(results.record, [made], [], stored_path, 103.0)[0] == 1
-    assert not library.write(garbage.take, name, stale.image_id, 104.0 + day)
+    assert not library.write(garbage.confirm_deletion, name, stale.image_id, 104.0 + day)
 
 
 def test_images_that_lack_nothing_any_more_are_completed_and_not_handed_out(library: Library) -> None:
@@ -149,7 +149,7 @@ def test_a_bucket_that_moved_is_followed(library: Library) -> None:
     library.report(answer.images[0], answer, at=101)
     library.by_hand("UPDATE images SET thumbnail_path='file:///bucket/images/thumbnails/x.jpg'")
     library.write(images.move_bucket, "file:///bucket", "file:///new/50%_place")
-    found = library.read(images.one, image)
+    found = library.read(images.get, image)
     assert found is not None
     assert found.file_path == f"file:///new/50%_place/images/originals/{image}.jpg"
     assert found.thumbnail_path == "file:///new/50%_place/images/thumbnails/x.jpg"

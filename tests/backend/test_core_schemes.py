@@ -10,7 +10,7 @@ from materialyoucolor.dynamiccolor.material_dynamic_colors import MaterialDynami
 from materialyoucolor.dynamiccolor.variant import Variant
 from materialyoucolor.hct import Hct
 
-from backend.colours.schemes import KEPT_SCHEMES, _schemes, default_variant, schemes_of
+from backend.colours.schemes import MAX_CACHED_SCHEMES, _schemes, default_variant, schemes_of
 from contract.colour.histogram import lab_of
 from contract.messages.frames import SchemeVariant
 from contract.messages.processing import Palette
@@ -100,4 +100,4 @@ def test_a_photo_without_colour_stays_so_by_default() -> None:
 
 
 def test_the_cache_is_bounded() -> None:
-    assert _schemes.cache_info().maxsize == KEPT_SCHEMES
+    assert _schemes.cache_info().maxsize == MAX_CACHED_SCHEMES

@@ -40,18 +40,18 @@ def test_a_passing_change_counts_as_none_for_a_second(file: Path) -> None:
     now = 0.0
     watch = ChangeCounter(file, lambda: now)
     first = watch.stamp(0)
-    with watch.passing(lambda: 0):
+    with watch.ephemeral(lambda: 0):
         change(file)
         assert watch.stamp(0) == first  # another question comes while the change is on its way
     assert watch.stamp(0) == first
     change(file)  # of somebody else
     assert watch.stamp(0) != first
     second = watch.stamp(0)
-    with watch.passing(lambda: 1):  # together with a change of our own that is not passing
+    with watch.ephemeral(lambda: 1):  # together with a change of our own that is not passing
         change(file)
         assert watch.stamp(1) != second
     third = watch.stamp(1)
-    with watch.passing(lambda: 1):
+    with watch.ephemeral(lambda: 1):
         change(file)
     now = PAST_SECONDS
     assert watch.stamp(1) != third  # what may have come together with it is noticed
@@ -61,7 +61,7 @@ def test_a_passing_change_counts_as_none_for_a_second(file: Path) -> None:
 def test_a_change_of_our_own_is_noticed_though_a_passing_one_took_it_for_its_own(file: Path) -> None:
     watch = ChangeCounter(file, lambda: 0.0)
     first = watch.stamp(0)
-    with watch.passing(lambda: 0):  # the change below is committed, and not counted yet
+    with watch.ephemeral(lambda: 0):  # the change below is committed, and not counted yet
         change(file)
     assert watch.stamp(1) != first
     watch.close()
@@ -71,7 +71,7 @@ def test_a_change_beside_passing_ones_that_never_end_is_noticed_after_a_second(f
     now = 0.0
     watch = ChangeCounter(file, lambda: now)
     first = watch.stamp(0)
-    with watch.passing(lambda: 0):
+    with watch.ephemeral(lambda: 0):
         change(file)  # of somebody else
         assert watch.stamp(0) == first
         now = PAST_SECONDS

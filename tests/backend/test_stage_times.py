@@ -8,7 +8,7 @@ import time
 import server
 from task_calls import record, report
 
-from backend.database.stage_times import PhotoTimes, StageTimes, summed_up
+from backend.database.stage_times import PhotoTimes, StageTimes, summarize
 from contract.messages.processing import MAX_SECONDS, StageSeconds
 
 
@@ -24,23 +24,23 @@ def photo(number: int, **stages: float) -> PhotoTimes:
 
 
 def test_stages_are_told_by_median_and_the_95th_of_a_hundred() -> None:
-    found = summed_up([photo(number, waiting=0.25, report=0.5) for number in range(100, 0, -1)])
+    found = summarize([photo(number, waiting=0.25, report=0.5) for number in range(100, 0, -1)])
     assert found.measured == 100
-    work = {stage.name: (stage.median, stage.most) for stage in found.work}
+    work = {stage.name: (stage.median, stage.p95) for stage in found.work}
     assert work["Decoding"] == (50.0, 95.0)
     assert work["Storing the pictures"] == (0.0, 0.0)
     assert work["Reporting the result"] == (0.5, 0.5)
-    waiting = {stage.name: (stage.median, stage.most) for stage in found.waiting}
+    waiting = {stage.name: (stage.median, stage.p95) for stage in found.waiting}
     assert waiting == {"In the queue": (1.0, 1.0), "In the task, for its turn": (0.75, 0.75)}
     assert found.whole is not None
-    assert (found.whole.median, found.whole.most) == (52.0, 97.0)
+    assert (found.whole.median, found.whole.p95) == (52.0, 97.0)
 
 
 def test_one_photo_none_and_clocks_that_differ() -> None:
-    assert summed_up([]) == StageTimes(measured=0)
+    assert summarize([]) == StageTimes(measured=0)
     alone = PhotoTimes(queued_at=200.0, claimed_at=100.0, processed_at=90.0, task_seconds=1.0, stages=StageSeconds())
-    found = summed_up([alone])
-    assert all((stage.median, stage.most) == (0.0, 0.0) for stage in (*found.waiting, *found.work))
+    found = summarize([alone])
+    assert all((stage.median, stage.p95) == (0.0, 0.0) for stage in (*found.waiting, *found.work))
     assert "Reporting the result" not in [stage.name for stage in found.work]  # nobody has told one
 
 

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct, structs
 from sqlalchemy import Connection, select
@@ -54,7 +55,7 @@ def in_flight(connection: Connection) -> tuple[TaskInFlight, ...]:
             images.c.id,
             images.c.filename,
             images.c.lease_owner,
-            images.c.claimed_at,
+            sa.func.coalesce(images.c.claimed_at, 0.0).label("claimed_at"),
             images.c.attempt_open,
             images.c.suspect,
         )
@@ -64,15 +65,7 @@ def in_flight(connection: Connection) -> tuple[TaskInFlight, ...]:
     )
     held: dict[str, list[ImageInFlight]] = defaultdict(list)
     for row in connection.execute(query):
-        held[row.lease_owner or ""].append(
-            ImageInFlight(
-                id=row.id,
-                filename=row.filename,
-                claimed_at=row.claimed_at or 0.0,
-                attempt_open=row.attempt_open,
-                suspect=row.suspect,
-            )
-        )
+        held[row.lease_owner or ""].append(msgspec.convert(row, ImageInFlight, from_attributes=True))
     return tuple(TaskInFlight(name=name, images=tuple(held[name])) for name in sorted(held))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -84,22 +85,7 @@ def recent(connection: Connection, limit: int, since: float = 0.0) -> tuple[Exec
     """Return the newest executions that had not ended at the time `since`, newest first."""
     ended = sa.func.coalesce(executions.c.finished_at, sa.literal(1e18))
     query = select(executions).where(ended >= since).order_by(executions.c.started_at.desc()).limit(limit)
-    return tuple(
-        ExecutionInfo(
-            name=row.name,
-            state=row.state,
-            tasks=row.tasks,
-            images=row.images,
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-            retries=row.retries,
-            cpu_seconds=row.cpu_seconds,
-            peak_rss_mb=row.peak_rss_mb,
-            error=row.error,
-            cloud_execution=row.cloud_execution,
-        )
-        for row in connection.execute(query)
-    )
+    return msgspec.convert(connection.execute(query).all(), tuple[ExecutionInfo, ...], from_attributes=True)
 
 
 def last_outcomes(connection: Connection, limit: int) -> list[sa.Row[Any]]:

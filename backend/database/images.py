@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,8 +11,11 @@ from sqlalchemy import Connection, delete, func, select, update
 from backend.database.missing_variants import RERENDER_RECIPE
 from backend.database.tables import devices, garbage, images, insert_into, processed_images, tombstones
 from contract.messages.admin import ImageInfo, RetryRequest, VariantInfo
-from contract.messages.processing import Focus, ImageState, Palette, PendingImage
+from contract.messages.processing import Focus, ImageState, PendingImage
 from contract.split_screen import HALF
+
+_INFO_COLUMNS = [column for column in images.columns if column.name != "histogram"]
+"""The columns of `ImageInfo`, without the histogram, which is read only for a single image."""
 
 
 def shard_of(image_id: str) -> int:
@@ -68,71 +70,37 @@ def pending(connection: Connection, limit: int) -> tuple[PendingImage, ...]:
         .order_by(images.c.rendered_at.is_not(None), images.c.ingested_at, images.c.id)
         .limit(limit)
     )
-    return tuple(
-        PendingImage(
-            id=row.id, file_path=row.file_path, width=row.width, height=row.height, orientation=row.orientation
-        )
-        for row in connection.execute(query)
-    )
-
-
-def _info(row: sa.Row[Any], variants: Sequence[VariantInfo] = (), *, histogram: bool = False) -> ImageInfo:
-    return ImageInfo(
-        id=row.id,
-        filename=row.filename,
-        file_path=row.file_path,
-        width=row.width,
-        height=row.height,
-        orientation=row.orientation,
-        processing_status=row.processing_status,
-        ingested_at=row.ingested_at,
-        processing_error=row.processing_error,
-        color_palette=msgspec.convert(row.color_palette, Palette) if row.color_palette else None,
-        thumbnail_path=row.thumbnail_path,
-        attempts=row.attempts,
-        strikes=row.strikes,
-        suspect=row.suspect,
-        variants=tuple(variants),
-        histogram=(row.histogram or {}) if histogram else {},
-        focus=focus_of(row.focus),
-        found_focus=focus_of(row.found_focus),
-    )
+    return msgspec.convert(connection.execute(query).all(), tuple[PendingImage, ...], from_attributes=True)
 
 
 def page(
     connection: Connection, state: ImageState | None, after: str | None, limit: int
 ) -> tuple[list[ImageInfo], bool]:
     """Return up to `limit` images uploaded after the image `after`, oldest first, and True if more follow."""
-    query = select(images).order_by(images.c.ingested_at, images.c.id).limit(limit + 1)
+    query = select(*_INFO_COLUMNS).order_by(images.c.ingested_at, images.c.id).limit(limit + 1)
     if state is not None:
         query = query.where(images.c.processing_status == state)
     if after is not None:
         position = select(images.c.ingested_at, images.c.id).where(images.c.id == after)
         query = query.where(sa.tuple_(images.c.ingested_at, images.c.id) > position.scalar_subquery())
     rows = connection.execute(query).all()
-    return [_info(row) for row in rows[:limit]], len(rows) > limit
+    return msgspec.convert(rows[:limit], list[ImageInfo], from_attributes=True), len(rows) > limit
 
 
 def get(connection: Connection, image_id: str) -> ImageInfo | None:
     """Return an image with its current variants and its histogram, or None."""
-    row = connection.execute(select(images).where(images.c.id == image_id)).first()
+    columns = (*_INFO_COLUMNS, images.c.histogram.label("stored_histogram"))
+    row = connection.execute(select(*columns).where(images.c.id == image_id)).first()
     if row is None:
         return None
-    query = (
+    variants = connection.execute(
         select(processed_images).where(processed_images.c.image_id == image_id).order_by(processed_images.c.device_size)
+    ).all()
+    return msgspec.structs.replace(
+        msgspec.convert(row, ImageInfo, from_attributes=True),
+        variants=msgspec.convert(variants, tuple[VariantInfo, ...], from_attributes=True),
+        histogram=row.stored_histogram or {},
     )
-    variants = [
-        VariantInfo(
-            device_size=variant.device_size,
-            width=variant.width,
-            height=variant.height,
-            file_path=variant.file_path,
-            recipe=variant.recipe,
-            processed_at=variant.processed_at,
-        )
-        for variant in connection.execute(query)
-    ]
-    return _info(row, variants, histogram=True)
 
 
 def retry(connection: Connection, request: RetryRequest, now: float) -> list[str]:

@@ -24,7 +24,7 @@ _variants = processed_images.c
 class DeviceVersion(NamedTuple):
     """Numbers that change when a device's variants do, and the version of its shuffle queue (0: none)."""
 
-    pictures: tuple[float, ...]
+    variants: tuple[float, ...]
     version: int
 
 

@@ -189,7 +189,7 @@ class FrameStateCache:
         same = (state.device_version, state.hour) == (device_version, hour)
         grown = (
             state.device_version.version == device_version.version
-            and state.device_version.pictures[0] <= device_version.pictures[0]
+            and state.device_version.variants[0] <= device_version.variants[0]
         )
         if not same and not (grown and time.monotonic() < state.rest_until):
             return False

@@ -176,7 +176,7 @@ class FrameService:
         return None
 
     async def now_and_next(self, device: Device) -> tuple[QueueEntry | None, QueueEntry | None]:
-        """Return the entry on the screen, if this process knows it, and the following one, without advancing."""
+        """Return the entry on the screen (None before the first request of a cycle) and the next one, without advancing."""
         state = await self.state(device)
         wanted: list[CycleEntry] = await self.upcoming(state, None, 2)
         if not state.queue.interval:
@@ -189,7 +189,7 @@ class FrameService:
         return (built.get(now) if now else None), (built.get(following) if following else None)
 
     def showing(self, state: FrameState) -> str | None:
-        """Return the photo on the screen (of a pair the first), if this process knows it."""
+        """Return the photo on the screen, of a pair the first; None before the first request of a cycle."""
         index = shuffle_queue.position(state.queue, self._clock())
         if not state.queue.interval:
             index -= 1

@@ -111,8 +111,8 @@ class FrameState:
             self.saved = before.saved
         else:
             self.saved.ahead = next_reservation(max(before.waiting, before.saved.together), before.saved.ahead)
-        if (before.device_version.pictures, shape_of(before.device)) == (
-            self.device_version.pictures,
+        if (before.device_version.variants, shape_of(before.device)) == (
+            self.device_version.variants,
             shape_of(self.device),
         ):
             self.made = before.made  # another cycle of the same variants

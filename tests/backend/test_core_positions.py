@@ -1,4 +1,4 @@
-"""Where a frame without an interval is: noted before it is told, ahead of time only where many ask at once."""
+"""Playback positions are stored before an entry is returned, and reserved only for concurrent clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEVICE = "wall"
 
 
 class Place:
-    """A database with one round of a frame; `noted` is what it says was given."""
+    """A database with one cycle of a device; `stored` returns the stored position."""
 
     def __init__(self, folder: Path, entries: int) -> None:
         self.database = Database(f"sqlite:///{folder}/slideshow.db")
@@ -31,7 +31,7 @@ class Place:
         self.state = self.new_state(self.queue)
 
     def new_state(self, queue: ShuffleQueue) -> FrameState:
-        """What takes the place of a show when photos have changed and the round has not."""
+        """Return the state that replaces the current one when photos have changed and the cycle has not."""
         made = FrameState(cast(Any, SimpleNamespace(id=DEVICE)), cast(Any, None), cast(Any, None), queue, 0)
         if queue is not self.queue:
             made.saved = self.state.saved
@@ -46,7 +46,7 @@ class Place:
         return queue.shown
 
     async def ask(self, times: int, *, look: bool = True) -> None:
-        """Take entries one after the other; each is noted before it is given."""
+        """Take entries one after the other; each position is stored before the entry is returned."""
         for _ in range(times):
             state = self.state
             state.queue = msgspec.structs.replace(state.queue, shown=state.queue.shown + 1)
@@ -65,7 +65,7 @@ def place(tmp_path: Path) -> Any:
     made.database.close()
 
 
-def test_a_frame_that_asks_by_itself_has_exactly_what_it_was_given_noted(place: Place) -> None:
+def test_keep_for_one_client_stores_the_exact_position(place: Place) -> None:
     async def run() -> None:
         await place.begin()
         for given_so_far in range(1, 6):
@@ -75,7 +75,7 @@ def test_a_frame_that_asks_by_itself_has_exactly_what_it_was_given_noted(place: 
     asyncio.run(run())
 
 
-def test_many_that_ask_at_once_have_some_noted_ahead_and_an_end_in_order_takes_that_back(place: Place) -> None:
+def test_close_returns_reservations_of_concurrent_clients(place: Place) -> None:
     async def run() -> None:
         await place.begin()
         await place.crowd(16, 20)
@@ -87,7 +87,7 @@ def test_many_that_ask_at_once_have_some_noted_ahead_and_an_end_in_order_takes_t
     asyncio.run(run())
 
 
-def test_an_end_in_order_goes_by_the_show_that_answered_last(place: Place) -> None:
+def test_close_uses_the_latest_state(place: Place) -> None:
     async def run() -> None:
         await place.begin()
         await place.crowd(16, 5)
@@ -99,7 +99,7 @@ def test_an_end_in_order_goes_by_the_show_that_answered_last(place: Place) -> No
     asyncio.run(run())
 
 
-def test_nothing_is_noted_beyond_the_end_of_a_round_or_for_another_one(place: Place) -> None:
+def test_keep_stores_nothing_beyond_the_cycle(place: Place) -> None:
     async def run() -> None:
         place.queue = msgspec.structs.replace(place.queue, entries=place.queue.entries[:40])
         place.state = place.new_state(place.queue)
@@ -114,14 +114,14 @@ def test_nothing_is_noted_beyond_the_end_of_a_round_or_for_another_one(place: Pl
     asyncio.run(run())
 
 
-def test_of_a_frame_with_an_interval_nothing_is_noted_ahead(place: Place) -> None:
+def test_interval_devices_never_reserve_positions(place: Place) -> None:
     place.state = place.new_state(msgspec.structs.replace(place.queue, interval=600, shown=3))
     place.state.saved.ahead = MAX_RESERVED
     assert place.state.position_to_save() == 3
 
 
 @given(st.integers(0, 1000), st.integers(0, MAX_RESERVED))
-def test_what_is_noted_ahead_is_bounded_and_ends_soon_when_the_crowd_has_gone(together: int, before: int) -> None:
+def test_next_reservation_is_bounded_and_decays(together: int, before: int) -> None:
     ahead = next_reservation(together, before)
     assert 0 <= ahead <= MAX_RESERVED
     assert together > 1 or ahead <= before // 2

@@ -47,7 +47,8 @@ def counts(connection: Connection) -> dict[ImageState, int]:
     """Return the number of images in each state."""
     by_state: dict[ImageState, int] = {"pending": 0, "processing": 0, "complete": 0, "failed": 0}
     query = select(images.c.processing_status, func.count()).group_by(images.c.processing_status)
-    by_state.update(connection.execute(query).tuples().all())
+    for state, number in connection.execute(query):
+        by_state[state] = number
     return by_state
 
 

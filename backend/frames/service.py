@@ -176,7 +176,10 @@ class FrameService:
         return None
 
     async def now_and_next(self, device: Device) -> tuple[QueueEntry | None, QueueEntry | None]:
-        """Return the entry on the screen (None before the first request of a cycle) and the next one, without advancing."""
+        """Return the entry on the screen and the next one, without advancing.
+
+        Without an interval, the first is None before the first request of a cycle.
+        """
         state = await self.state(device)
         wanted: list[CycleEntry] = await self.upcoming(state, None, 2)
         if not state.queue.interval:

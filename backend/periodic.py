@@ -14,7 +14,7 @@ from typing import TypeVar
 from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.database import claims, sessions_and_locks
+from backend.database import claims, key_value
 from backend.durability.fencing import FencingTokenLost
 from backend.durability.sidecar_retention import expire_if_due
 from backend.http.errors import ServiceUnavailable
@@ -100,12 +100,12 @@ async def tick(services: Services) -> TickReport:
 
 
 async def _sync_if_due(services: Services, now: float) -> int:
-    mark = await services.database.read(sessions_and_locks.get_fact, SYNC_MARK)
+    mark = await services.database.read(key_value.get, SYNC_MARK)
     last = float(mark or 0)
     # A mark in the future is from before the clock was set back.
     if last <= now < last + services.settings.sync_interval_seconds:
         return 0
-    await services.database.write(sessions_and_locks.set_fact, SYNC_MARK, str(now))
+    await services.database.write(key_value.put, SYNC_MARK, str(now))
     report = await services.sidecar_sync.run(now, within=SYNC_SECONDS)
     return report.archived if report else 0
 

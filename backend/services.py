@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.auth.access import Authority
 from backend.auth.device_cache import DeviceCache
-from backend.database import Database, bags, claims, devices, images, record_queries, sessions_and_locks
+from backend.database import Database, claims, devices, images, key_value, record_queries, shuffle_queues
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.path_validation import PathValidator
 from backend.durability.record_writer import RecordWriter
@@ -41,14 +41,14 @@ T = TypeVar("T")
 
 PASSING: frozenset[Callable[..., object]] = frozenset(
     {
-        sessions_and_locks.take_lock,
-        sessions_and_locks.renew_lock,
-        sessions_and_locks.free_lock,
-        sessions_and_locks.set_fact,
+        key_value.acquire_lock,
+        key_value.renew_lock,
+        key_value.release_lock,
+        key_value.put,
         claims.renew,
-        devices.seen,
-        bags.move,
-        record_queries.mark,
+        devices.mark_seen,
+        shuffle_queues.save_position,
+        record_queries.mark_recorded,
     }
 )
 """What changes all the time and would be no loss: no snapshot is taken for it alone."""
@@ -77,14 +77,14 @@ class Services:
         self.serving_state = ServingState(durable=settings.durable)
         self.database = Database(settings.database)
         if not settings.durable:
-            self.database.make_anew()  # what it holds is older or newer than the bucket; that decides
+            self.database.recreate()  # what it holds is older or newer than the bucket; that decides
         self.database.migrate()
         threads = settings.uploads_at_once + 2
         self.bucket: Bucket = open_bucket(settings.bucket, connections=threads + 2)  # the sync has threads of its own
         self.bucket_threads = ThreadPoolExecutor(threads, "bucket")
         self.upload_slots = asyncio.Semaphore(settings.uploads_at_once)
-        self.database.passing = PASSING
-        self.database.private = frozenset({bags.keep})  # the shows keep them, and know what they kept
+        self.database.ephemeral = PASSING
+        self.database.private = frozenset({shuffle_queues.save})  # the shows keep them, and know what they kept
         self.device_cache = DeviceCache(self.database)
         self.path_validator = PathValidator(self.bucket)
         self.metrics = Metrics()
@@ -118,13 +118,13 @@ class Services:
         """What follows from the database: keys, and a bucket that moved. Again after it was loaded."""
         settings = self.settings
         if settings.embedded or not settings.durable:  # no other backend works on this database
-            await self.database.write(sessions_and_locks.free_all_locks)
-        picture_key = await self.database.write(sessions_and_locks.fact_or_make, "picture_key", secrets.token_hex(32))
-        known_url = await self.database.write(sessions_and_locks.fact_or_make, "bucket_url", self.bucket.url)
+            await self.database.write(key_value.release_all_locks)
+        picture_key = await self.database.write(key_value.get_or_insert, "picture_key", secrets.token_hex(32))
+        known_url = await self.database.write(key_value.get_or_insert, "bucket_url", self.bucket.url)
         if known_url != self.bucket.url:
             log.warning("the bucket is now %s and was %s: the stored addresses follow", self.bucket.url, known_url)
             await self.database.write(images.move_bucket, known_url, self.bucket.url)
-            await self.database.write(sessions_and_locks.set_fact, "bucket_url", self.bucket.url)
+            await self.database.write(key_value.put, "bucket_url", self.bucket.url)
         self.authority = Authority(
             self.database,
             self.device_cache,
@@ -136,7 +136,9 @@ class Services:
             picture_key=picture_key,
             scheduler=self._scheduler(),
         )
-        self.frames = open_frames(self.database, self.bucket, self.authority.signature, self.clock, self.serving_state)
+        self.frames = open_frames(
+            self.database, self.bucket, self.authority.signature, self.clock, lambda: self.serving_state.writing
+        )
         self._started = True
 
     def _scheduler(self) -> SchedulerIdentity | None:

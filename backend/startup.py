@@ -13,7 +13,7 @@ import time
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.database import Database, record_import, sessions_and_locks
+from backend.database import Database, key_value, record_import
 from backend.durability.fencing import FencingTokenLost
 from backend.durability.rebuild import rebuild, restore
 from backend.durability.record_reader import UnreadableRecord
@@ -75,7 +75,7 @@ async def _load_and_take_over(services: Services) -> None:
     # What was acknowledged until then is in the bucket; nothing is any more by anybody else.
     await restore(services.database, services.bucket, services.clock(), since=since)
     await services.read_database()
-    await services.database.write(sessions_and_locks.set_fact, SYNC_MARK, "0")  # sidecars are read at the next tick
+    await services.database.write(key_value.put, SYNC_MARK, "0")  # sidecars are read at the next tick
     await snapshots.take()  # over the generation that was loaded: a late one of the predecessor finds it changed
     services.serving_state.become("writing")
     services.last_error = None
@@ -101,7 +101,7 @@ async def load(
             return since
         except (DamagedSnapshot, CommandError) as error:  # or one of a later version, whose tables we do not know
             log.error("the snapshot cannot be used (%s): everything is read from the bucket", error)
-            await asyncio.to_thread(database.make_anew)
+            await asyncio.to_thread(database.recreate)
     else:
         log.info("there is no snapshot: everything is read from the bucket")
     await database.write(record_import.clear)

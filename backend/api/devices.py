@@ -71,7 +71,7 @@ class Devices:
 
     @operation("List the devices", access=Access.ADMIN, answers={200: DeviceList})
     async def on_get(self, req: Request, resp: Response) -> None:
-        found = await self.services.database.read(devices.every)
+        found = await self.services.database.read(devices.read_all)
         ready = await self.services.database.read(images.ready_counts)
         answer(resp, DeviceList(devices=tuple(device_info(device, ready) for device in found)))
 

@@ -14,15 +14,15 @@ from backend.database.devices import Device
 from backend.frames.entries import (
     REPLY_BYTES,
     Body,
-    compacted,
+    compact_queue,
+    entry_name,
     etag_of,
-    name_of,
+    fit_entries,
     nameless_answer,
-    within,
     without_captions,
 )
-from backend.frames.service import MAX_AFTER, Place
-from backend.frames.state import FrameState, half_of
+from backend.frames.service import MAX_AFTER, CycleEntry
+from backend.frames.state import FrameState, split_screen_size
 from backend.http.errors import NotFound, UnprocessableEntity
 from backend.http.operations import Query, operation, query_int
 from backend.services import Services
@@ -65,7 +65,7 @@ class _FrameResource:
     def compact(self, show: FrameState, entries: list[QueueEntry]) -> Body:
         device = show.device
         until = self.services.frames.until(show)
-        data = compacted(entries, (device.width, device.height), half_of(device), device.gap, until)
+        data = compact_queue(entries, (device.width, device.height), split_screen_size(device), device.gap, until)
         return Body(data, etag_of(data))
 
 
@@ -82,12 +82,12 @@ class DeviceSlideshow(_FrameResource):
         asked, count = _asked(req), query_int(req, "count", 50, 1, 100)
         device = await self.device(req, device_id)
         frames = self.services.frames
-        show = await frames.show(device)
+        show = await frames.state(device)
         found = await frames.entries(show, await frames.upcoming(show, asked.after, count))
         if asked.compact:
             send(req, resp, self.compact(show, found))
             return
-        shown = within(found if asked.captions else [without_captions(entry) for entry in found], REPLY_BYTES)
+        shown = fit_entries(found if asked.captions else [without_captions(entry) for entry in found], REPLY_BYTES)
         moment = datetime.fromtimestamp(self.services.clock(), UTC)
         told = Slideshow(
             device_id=device_id,
@@ -126,7 +126,7 @@ class DeviceNext(_FrameResource):
 
     async def _due(self, device: Device, asked: FrameQuery) -> Body | None:
         frames = self.services.frames
-        show = await frames.show(device)
+        show = await frames.state(device)
         slot = show.slot(self.services.clock())
         if show.bodies_slot != slot or len(show.bodies) >= MAX_BODIES:
             show.bodies_slot = slot
@@ -141,16 +141,16 @@ class DeviceNext(_FrameResource):
                 found[0].bodies[asked] = body
         return body
 
-    def _next(self, show: FrameState, place: Place, asked: FrameQuery) -> Body:
+    def _next(self, show: FrameState, place: CycleEntry, asked: FrameQuery) -> Body:
         """The answer with an entry that is among those that are made, kept for the rounds that follow."""
         epoch, entry = place
         if asked.compact:
-            return self._body(show, msgspec.structs.replace(show.made[entry], entry=name_of(epoch, entry)), asked)
+            return self._body(show, msgspec.structs.replace(show.made[entry], entry=entry_name(epoch, entry)), asked)
         kept = show.answers.get((entry, asked.captions))
         if kept is None:
             kept = nameless_answer(show.made[entry], until=0.0, gap=show.device.gap, captions=asked.captions)
             show.answers[entry, asked.captions] = kept
-        return kept.named(name_of(epoch, entry))
+        return kept.named(entry_name(epoch, entry))
 
     def _body(self, show: FrameState, entry: QueueEntry, asked: FrameQuery) -> Body:
         if asked.compact:
@@ -172,8 +172,8 @@ class DeviceImage(_FrameResource):
         asked = _asked(req)
         device = await self.device(req, device_id)
         frames = self.services.frames
-        show = await frames.show(device)
-        found = await frames.entries(show, [(show.bag.epoch, (image_id,))])
+        show = await frames.state(device)
+        found = await frames.entries(show, [(show.queue.cycle, (image_id,))])
         if not found:
             raise NotFound(f"there is no picture of {image_id[:64]!r} for this device")
         if asked.compact:

@@ -44,7 +44,7 @@ class Ready:
     async def on_get(self, req: Request, resp: Response) -> None:
         self.services.serving_state.require_loaded()
         try:
-            await self.services.database.read(images.waiting)
+            await self.services.database.read(images.queue_load)
             await self.services.in_bucket(self.services.bucket.probe)
         except BucketError as error:
             raise ServiceUnavailable(f"the bucket does not answer: {error}") from error
@@ -62,7 +62,7 @@ class MetricsResource:
         services, metrics = self.services, self.services.metrics
         for state, number in (await services.database.read(images.counts)).items():
             metrics.images.labels(state).set(number)
-        first = (await services.database.read(images.waiting)).first_at
+        first = (await services.database.read(images.queue_load)).first_at
         metrics.oldest_pending.set(0 if first is None else max(0.0, services.clock() - first))
         metrics.variants.set((await services.database.read(images.variant_counts, 0.0))[0])
         metrics.executions.set(len(await services.database.read(executions.unfinished)))

@@ -55,7 +55,7 @@ class OneImage:
 
     @operation("One photo with its variants", access=Access.ADMIN, answers={200: ImageInfo, 404: Problem})
     async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
-        found = await self.services.database.read(images.one, image_id)
+        found = await self.services.database.read(images.get, image_id)
         if found is None:
             raise NotFound(f"there is no image {image_id[:64]!r}")
         answer(resp, found)
@@ -153,7 +153,7 @@ class ImageScheme:
         return await asyncio.to_thread(palette_of_pair, *(photo.histogram for photo in photos)), True
 
     async def _found(self, image_id: str) -> ImageInfo:
-        found = await self.services.database.read(images.one, image_id)
+        found = await self.services.database.read(images.get, image_id)
         if found is None:
             raise NotFound(f"there is no image {image_id[:64]!r}")
         return found

@@ -178,7 +178,7 @@ class Uploads:
         header, file_hash = await asyncio.to_thread(_looked_at, data, filename, settings)
         image_id = file_hash[:32]
         name = object_names.original(image_id, header.extension)
-        state, leaving = await services.database.read(images.known, image_id, uri_of(services.bucket, name))
+        state, leaving = await services.database.read(images.upload_state, image_id, uri_of(services.bucket, name))
         if state is None and leaving:
             services.wake_up.set()
             raise ServiceUnavailable(

@@ -21,7 +21,7 @@ from falcon.asgi import Request
 from backend.auth.device_cache import DeviceCache
 from backend.auth.login_throttle import LoginThrottle
 from backend.auth.passwords import Password
-from backend.database import Database, sessions_and_locks
+from backend.database import Database, sessions
 from backend.http.errors import Forbidden, TooManyRequests, Unauthorized
 from contract import logs
 
@@ -144,7 +144,7 @@ class Authority:
 
     async def _require_session(self, req: Request, now: float) -> None:
         values = req.get_cookie_values(COOKIE) or [""]
-        if not values[0] or not await self._database.read(sessions_and_locks.session_is_open, digest(values[0]), now):
+        if not values[0] or not await self._database.read(sessions.session_is_open, digest(values[0]), now):
             raise Unauthorized("log in first: POST /login with the admin's password")
         if req.method not in ("GET", "HEAD"):
             refuse_foreign(req)
@@ -174,7 +174,7 @@ class Authority:
             return None
         self._pace.succeeded(address)
         session = secrets.token_urlsafe(32)
-        await self._database.write(sessions_and_locks.open_session, digest(session), now, now + self.session_seconds)
+        await self._database.write(sessions.open_session, digest(session), now, now + self.session_seconds)
         return session
 
     def session_of(self, req: Request) -> str:
@@ -184,7 +184,7 @@ class Authority:
     async def log_out(self, req: Request) -> None:
         """End the request's session, if it has one."""
         for session in req.get_cookie_values(COOKIE) or []:
-            await self._database.write(sessions_and_locks.close_session, digest(session))
+            await self._database.write(sessions.close_session, digest(session))
 
     def signature(self, path: str) -> str:
         """The signature that lets whoever holds it fetch the picture at this path, and nothing else."""

@@ -59,7 +59,7 @@ class DeviceCache:
     async def _read(self) -> None:
         stamp = self._database.stamp()  # before the reading: what is changed meanwhile is read again
         try:
-            found = await self._database.read(devices.every)
+            found = await self._database.read(devices.read_all)
         finally:
             self._refreshing = None
         self._by_id = {device.id: device for device in found}
@@ -76,7 +76,7 @@ class DeviceCache:
         if last is not None and last <= now < last + SEEN_SECONDS:
             return
         self._seen[life] = now
-        noting = asyncio.create_task(self._database.write(devices.seen, device.id, now))
+        noting = asyncio.create_task(self._database.write(devices.mark_seen, device.id, now))
         self._noting.add(noting)
         noting.add_done_callback(self._noted)
 

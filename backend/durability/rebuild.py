@@ -17,9 +17,9 @@ from backend.database import (
     garbage,
     images,
     inventory,
+    key_value,
     missing_variants,
     record_import,
-    sessions_and_locks,
     tombstones,
 )
 from backend.database.variants import REPLACED_GRACE_SECONDS
@@ -63,7 +63,7 @@ async def rebuild(
     Raises BucketError if the bucket does not answer, UnreadableRecord if the devices' record is damaged.
     """
     report = RebuildReport()
-    await database.write(sessions_and_locks.set_fact, "bucket_url", bucket.url)
+    await database.write(key_value.put, "bucket_url", bucket.url)
     present = await asyncio.to_thread(all_pictures, bucket)
     await restore(database, bucket, now, present=present, unreadable=report.unreadable, tell=tell)
     report.adopted = await _adopt(database, bucket, settings, report.unreadable, now, tell)
@@ -104,15 +104,15 @@ async def restore(
         taken += await database.write(record_import.import_images, batch, bucket.url, known, now)
         seen += len(batch)
         tell(f"{seen} records read")
-    await database.write(missing_variants.settle, now)
+    await database.write(missing_variants.reconcile_states, now)
     return taken
 
 
 async def _let_go(database: Database, bucket: Bucket, present: set[str], now: float) -> None:
     """Note the pictures that nothing names: replaced ones, whose notes went with the former database."""
-    known = await database.read(inventory.take, bucket.url)
-    uris = [uri_of(bucket, name) for name in inventory.unnamed_pictures(known, present, bucket.url)]
-    await database.write(garbage.discard, uris, now + REPLACED_GRACE_SECONDS)
+    known = await database.read(inventory.read_inventory, bucket.url)
+    uris = [uri_of(bucket, name) for name in inventory.unreferenced_pictures(known, present, bucket.url)]
+    await database.write(garbage.schedule_deletion, uris, now + REPLACED_GRACE_SECONDS)
 
 
 async def _adopt(
@@ -124,8 +124,8 @@ async def _adopt(
         image_id = object_names.image_of(entry.name)
         if image_id is None or await database.read(images.state_of, image_id) is not None:
             continue
-        if await database.read(tombstones.is_dead, image_id):
-            await database.write(garbage.discard, [uri_of(bucket, entry.name)], now)
+        if await database.read(tombstones.is_deleted, image_id):
+            await database.write(garbage.schedule_deletion, [uri_of(bucket, entry.name)], now)
         elif await take_in(database, bucket, settings, entry, image_id):
             adopted += 1
             tell(f"{entry.name} has no record and is taken in")

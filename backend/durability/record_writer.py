@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from backend.database import Database, record_queries, sessions_and_locks
+from backend.database import Database, key_value, record_queries
 from contract import object_names
 from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
 from contract.messages.records import DevicesRecord, ImageRecord
@@ -107,12 +107,12 @@ class RecordWriter:
         await self._mark({image_id: self._revision(image_id) for image_id in due})
         if await self._database.read(record_queries.devices_due):
             revision = await self.keep_devices()
-            await self._database.write(sessions_and_locks.set_fact, record_queries.DEVICES_RECORDED, str(revision))
+            await self._database.write(key_value.put, record_queries.DEVICES_RECORDED, str(revision))
         return len(late)
 
     async def _mark(self, revisions: dict[str, int]) -> None:
         if revisions:
-            await self._database.write(record_queries.mark, revisions)
+            await self._database.write(record_queries.mark_recorded, revisions)
 
     async def _read(self, ids: Sequence[str]) -> list[ImageRecord]:
         return await self._database.read(record_queries.read_records, ids, self._bucket.url)

@@ -55,9 +55,9 @@ def import_sidecar(
     """Record what the sidecar says unless it is recorded; what may be done with it, why, and whether it was new."""
     image = connection.execute(select(images).where(images.c.id == sidecar.image_id)).first()
     if image is None:
-        if not tombstones.is_dead(connection, sidecar.image_id):
+        if not tombstones.is_deleted(connection, sidecar.image_id):
             return REFUSED, "unknown image", False
-        garbage.discard(connection, list(_objects_of(sidecar, object_uri, thumbnail_uri)), now)
+        garbage.schedule_deletion(connection, list(_objects_of(sidecar, object_uri, thumbnail_uri)), now)
         return DEAD, "the image was deleted while a task had it", False
     if image.processing_status == "processing" and (image.lease_until or 0) >= now:
         return WAITS, "a task has this image and will report itself", False

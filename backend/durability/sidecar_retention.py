@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from backend.database import sessions_and_locks
+from backend.database import key_value
 from backend.services import Services
 from contract import object_names
 from contract.bucket.port import BucketDenied
@@ -23,11 +23,11 @@ async def expire_if_due(services: Services, now: float) -> bool:
 
     A missing permission is told and does no harm: the archive only grows. Raises BucketUnavailable.
     """
-    mark = await services.database.read(sessions_and_locks.get_fact, MARK)
+    mark = await services.database.read(key_value.get, MARK)
     last = float(mark or 0)
     if last <= now < last + DAY_SECONDS:  # a mark in the future is from before the clock was set back
         return False
-    await services.database.write(sessions_and_locks.set_fact, MARK, str(now - DAY_SECONDS + AGAIN_SECONDS))
+    await services.database.write(key_value.put, MARK, str(now - DAY_SECONDS + AGAIN_SECONDS))
     changed = False
     try:
         changed = await services.in_bucket(services.bucket.expire, object_names.ARCHIVE, ARCHIVE_DAYS)
@@ -38,7 +38,7 @@ async def expire_if_due(services: Services, now: float) -> bool:
             object_names.ARCHIVE,
             error,
         )
-    await services.database.write(sessions_and_locks.set_fact, MARK, str(now))
+    await services.database.write(key_value.put, MARK, str(now))
     if changed:
         log.info("archived sidecars are removed after %d days", ARCHIVE_DAYS)
     return changed

@@ -15,7 +15,7 @@ from itertools import islice
 
 import msgspec
 
-from backend.database import Database, sessions_and_locks
+from backend.database import Database, key_value
 from backend.database import images as image_rows
 from backend.durability.path_validation import PathValidator
 from backend.durability.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
@@ -80,13 +80,13 @@ class SidecarSync:
 
     async def run(self, now: float, *, within: float = MAX_SECONDS) -> SyncReport | None:
         """One pass, or as much of it as can be done `within` seconds; None if another one is at it."""
-        taken = await self._database.write(sessions_and_locks.take_lock, "sync", self._holder, now, LOCK_SECONDS)
+        taken = await self._database.write(key_value.acquire_lock, "sync", self._holder, now, LOCK_SECONDS)
         if not taken:
             return None
         try:
             return await self._pass(now, within)
         finally:
-            await self._database.write(sessions_and_locks.free_lock, "sync", self._holder)
+            await self._database.write(key_value.release_lock, "sync", self._holder)
 
     async def _pass(self, now: float, within: float) -> SyncReport:
         found = imported = archived = 0
@@ -101,7 +101,7 @@ class SidecarSync:
                     break
                 if passed > renewed + LOCK_SECONDS / 4:
                     until = now + passed + LOCK_SECONDS
-                    await self._database.write(sessions_and_locks.renew_lock, "sync", self._holder, until)
+                    await self._database.write(key_value.renew_lock, "sync", self._holder, until)
                     renewed = passed
                 at_once = waiting[start : start + CONCURRENCY]
                 done = await asyncio.gather(

@@ -22,7 +22,7 @@ BATCH_SIZE = 200
 async def delete_image(services: Services, image_id: str) -> bool:
     """Delete an image; False if there is none. Once this returns its deletion is acknowledged and permanent."""
     now = services.clock()
-    if not await services.database.write(tombstones.bury, image_id, now):
+    if not await services.database.write(tombstones.add, image_id, now):
         return False
     await _finish(services, image_id, now)
     await remove_garbage(services, now)
@@ -31,7 +31,7 @@ async def delete_image(services: Services, image_id: str) -> bool:
 
 async def finish_deletions(services: Services, now: float) -> int:
     """End the deletions that a crash or a failing bucket has interrupted; how many."""
-    begun = await services.database.read(tombstones.undone, BATCH_SIZE)
+    begun = await services.database.read(tombstones.unfinished, BATCH_SIZE)
     for image_id in begun:
         await _finish(services, image_id, now)
     return len(begun)
@@ -48,14 +48,14 @@ async def remove_garbage(services: Services, now: float) -> int:
     for uri in await services.database.read(garbage.due, now, BATCH_SIZE):
         try:
             name = name_in(services.bucket, uri)
-            if await services.database.write(garbage.take, uri, object_names.image_of(name), now):
+            if await services.database.write(garbage.confirm_deletion, uri, object_names.image_of(name), now):
                 await services.in_bucket(services.bucket.delete, name)
                 gone.append(uri)
         except ValueError as error:
             log.warning("%s is not ours to remove: %s", uri, error)
-            await services.database.write(garbage.removed, [uri])
+            await services.database.write(garbage.remove, [uri])
         except BucketError as error:
             log.warning("an object could not be removed and is tried again in an hour: %s", error)
     if gone:
-        await services.database.write(garbage.removed, gone)
+        await services.database.write(garbage.remove, gone)
     return len(gone)

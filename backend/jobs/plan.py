@@ -12,10 +12,8 @@ import math
 
 from msgspec import Struct
 
+from backend.database.throughput import SECONDS_PER_MEGAPIXEL
 from backend.jobs.runner import RunnerProfile
-
-SECONDS_PER_MEGAPIXEL = 0.02
-"""Assumed seconds of one task of two CPUs per megapixel, until this installation has measured its own."""
 
 RESTART_BACKOFF_SECONDS = 5.0
 """Wait after a first failed execution; doubled for each further one."""

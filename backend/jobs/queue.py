@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def gather_facts(connection: Connection, now: float, start_up_seconds: float) -> QueueFacts:
     """What the database says about the queue."""
-    waiting = images.waiting(connection)
+    waiting = images.queue_load(connection)
     if not waiting.pending:
         return QueueFacts(pending=0, pending_megapixels=0.0, first_pending_at=None)
     failures, last_failure = 0, 0.0
@@ -104,7 +104,7 @@ class JobQueue:
             if decision.tasks == 0:
                 return None, decision.reason
             await self._runner.start(name, decision.tasks)
-            await self._database.write(executions.started, name)
+            await self._database.write(executions.mark_running, name)
         except RunnerError as error:
             log.error("[JobQueue] %s could not be started, its images stay pending: %s", name, error)
             await self._database.write(executions.finish, name, "failed", now, error=str(error))
@@ -138,7 +138,7 @@ class JobQueue:
                 outcome = Outcome(state="lost", error=f"its end could not be seen: {error}")
             if outcome is None:
                 if row.state == "starting":  # the backend that started it died before it could say so
-                    await self._database.write(executions.started, row.name)
+                    await self._database.write(executions.mark_running, row.name)
                 continue
             await self._record_end(row, outcome, now)
             ended += 1

@@ -13,7 +13,7 @@ from falcon.asgi import Request, Response, SSEvent
 from sqlalchemy import Connection
 
 from backend.auth.access import Access
-from backend.database import sessions_and_locks
+from backend.database import sessions
 from backend.http.errors import ServiceUnavailable
 from backend.pages.access import page
 from backend.pages.activity_view import Activity, gather
@@ -74,9 +74,9 @@ class Watch:
 
 
 def _look(
-    connection: Connection, sessions: Collection[str], now: float, in_cloud: bool, last_error: str | None
+    connection: Connection, session_hashes: Collection[str], now: float, in_cloud: bool, last_error: str | None
 ) -> tuple[Activity, frozenset[str]]:
-    ended = sessions_and_locks.ended_sessions(connection, sessions, now)
+    ended = sessions.ended_sessions(connection, session_hashes, now)
     return gather(connection, now, in_cloud, last_error), ended
 
 

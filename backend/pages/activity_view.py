@@ -73,7 +73,7 @@ class Ran(Protocol):
 
 def gather(connection: Connection, now: float, in_cloud: bool, last_error: str | None) -> Activity:
     """Everything, from one consistent view of the database. `in_cloud`: tasks run as a Cloud Run job."""
-    waiting = images.waiting(connection)
+    waiting = images.queue_load(connection)
     counts = images.counts(connection)
     return Activity(
         counts=counts,
@@ -84,11 +84,11 @@ def gather(connection: Connection, now: float, in_cloud: bool, last_error: str |
         stages=stage_times.stage_times(connection),
         failures=activity.failures(connection),
         executions=executions.recent(connection, SHOWN_EXECUTIONS),
-        cost=cost_so_far(activity.ended_since(connection, now - COST_DAYS * 86_400), now, in_cloud=in_cloud),
+        cost=cost_so_far(activity.started_since(connection, now - COST_DAYS * 86_400), now, in_cloud=in_cloud),
     )
 
 
-def waiting_words(waiting: images.Waiting, now: float) -> str:
+def waiting_words(waiting: images.QueueLoad, now: float) -> str:
     """What waits and for how long; empty if nothing does."""
     if not waiting.pending:
         return ""

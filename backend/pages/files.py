@@ -55,7 +55,7 @@ class OriginalFile(PageResource):
 
     @page(access=Access.ADMIN)
     async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
-        found = await self.services.database.read(images.one, image_id)
+        found = await self.services.database.read(images.get, image_id)
         if found is None:
             raise NotFound(f"there is no image {image_id[:64]!r}")
         name = name_in(self.services.bucket, found.file_path)

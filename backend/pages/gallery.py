@@ -69,12 +69,12 @@ class GalleryPage(PageResource):
         database = self.services.database
         ids = req.get_param("ids")
         if ids is not None:
-            found = await database.read(gallery.these, ids.split(",")[:WATCHED])
+            found = await database.read(gallery.tiles, ids.split(",")[:WATCHED])
             self.site.show_part(resp, "_tiles.html", tiles=[shown(tile) for tile in found])
             return
         filters = filters_of(req)
         after = cursor_of(req.get_param("after"))
-        tiles, more, counts = await database.read(gallery.screen, filters, after, PAGE)
+        tiles, more, counts = await database.read(gallery.page_and_counts, filters, after, PAGE)
         values: dict[str, Any] = {
             "tiles": [shown(tile) for tile in tiles],
             "more": self._more(req, tiles[-1]) if more else None,

@@ -6,7 +6,7 @@ from falcon.asgi import Request, Response
 
 from backend.api.session import LoginResource, LogoutResource
 from backend.auth.access import Access
-from backend.database import sessions_and_locks
+from backend.database import key_value, sessions
 from backend.embedded import kept_secrets
 from backend.pages.access import page, redirect, safe_place, wants_page
 from backend.pages.base import Site
@@ -42,7 +42,7 @@ class LoginPage(LoginResource):
         resp.status = 403
 
     async def _show(self, req: Request, resp: Response, place: str | None, refused: str) -> None:
-        known = await self.services.database.read(sessions_and_locks.get_fact, sessions_and_locks.FIRST_LOGIN)
+        known = await self.services.database.read(key_value.get, sessions.FIRST_LOGIN)
         await self.site.show(
             req,
             resp,

@@ -30,7 +30,7 @@ class PhotoPage(PageResource):
     @page(access=Access.ADMIN)
     async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
         database = self.services.database
-        photo = await database.read(images.one, image_id)
+        photo = await database.read(images.get, image_id)
         facts = await database.read(gallery.file_facts, image_id)
         if photo is None or facts is None:
             raise NotFound(f"There is no photo {image_id[:64]}; it may have been deleted.")

@@ -37,7 +37,7 @@ def test_two_ticks_at_once_do_everything_once(tmp_path: Path, caplog: pytest.Log
         leave_sidecar(services, lost)
         services.bucket.replace("processed/small/old.jpg", b"x", "image/jpeg")
         old = uri_of(services.bucket, "processed/small/old.jpg")
-        await services.database.write(garbage.discard, [old], clock.now)
+        await services.database.write(garbage.schedule_deletion, [old], clock.now)
         clock.now += LEASE_SECONDS + 31
         reports = await asyncio.gather(tick(services), tick(services))
         assert sorted(report.freed_leases for report in reports) == [0, 4]
@@ -88,10 +88,10 @@ def test_garbage_goes_in_time_and_what_is_in_use_again_stays(tmp_path: Path, cap
         for name in (used, "processed/small/later.jpg", "processed/small/now.jpg"):
             services.bucket.replace(name, b"x", "image/jpeg")
         note = services.database.write
-        await note(garbage.discard, [uri_of(services.bucket, "processed/small/later.jpg")], clock.now + 10)
-        await note(garbage.discard, [uri_of(services.bucket, "processed/small/now.jpg")], clock.now)
-        await note(garbage.discard, [uri_of(services.bucket, used)], clock.now)
-        await note(garbage.discard, ["gs://foreign/x"], clock.now)
+        await note(garbage.schedule_deletion, [uri_of(services.bucket, "processed/small/later.jpg")], clock.now + 10)
+        await note(garbage.schedule_deletion, [uri_of(services.bucket, "processed/small/now.jpg")], clock.now)
+        await note(garbage.schedule_deletion, [uri_of(services.bucket, used)], clock.now)
+        await note(garbage.schedule_deletion, ["gs://foreign/x"], clock.now)
         await tick(services)
         left = [entry.name for entry in services.bucket.list("processed/", recursive=True)]
         assert left == sorted([used, "processed/small/later.jpg"])
@@ -134,7 +134,7 @@ def test_a_data_folder_that_was_moved_is_followed(tmp_path: Path) -> None:
         assert (await tick(services)).synced == 1
 
     async def look(services: Services, clock: Clock) -> None:
-        found = await services.database.read(images.one, image_id(1))
+        found = await services.database.read(images.get, image_id(1))
         assert found is not None
         assert found.file_path == uri_of(services.bucket, object_names.original(image_id(1), ".jpg"))
         assert found.variants[0].file_path.startswith((tmp_path / "new place" / "bucket").as_uri() + "/processed/")

@@ -83,7 +83,7 @@ class RunnerWorld:
         """Start an execution as the queue does."""
         await self.reserve(tasks, name)
         await runner.start(name, tasks)
-        await self.database.write(executions.started, name)
+        await self.database.write(executions.mark_running, name)
 
     async def end(self, runner: Runner, name: str = NAME) -> Outcome:
         """Wait for the end of an execution."""

@@ -1,4 +1,4 @@
-"""A real database for the tests of the backend's core, called as the backend calls it."""
+"""A real database for the tests of the backend's core, called in the same way as by the backend."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ LEASE_SECONDS = 60.0
 
 
 def image_id(number: int) -> str:
-    """The id of the test's image of this number."""
+    """Return the id of the test image with this number."""
     return hashlib.sha256(b"photo %d" % number).hexdigest()[:32]
 
 
 def stored_path(path: str, device_key: str, image: str) -> str:
-    """Takes every path as it was reported, except one that says it is bad."""
+    """Return a URI for every path, except for one that contains `bad`."""
     if "bad" in path:
-        raise ValueError(f"{path!r} does not lie there")
+        raise ValueError(f"{path!r} is not allowed")
     return f"file:///bucket/{path}"
 
 
@@ -67,7 +67,7 @@ def migrated_file() -> bytes:
 
 
 class Library:
-    """Photos and devices in a database, and the calls that change them, without waiting for a loop."""
+    """Photos and devices in a database, with synchronous calls that change them."""
 
     def __init__(self, file: Path, *, migrate: bool = True) -> None:
         if migrate:
@@ -82,24 +82,24 @@ class Library:
         self.database.close()
 
     def run(self, call: Any) -> Any:
-        """The result of a coroutine."""
+        """Return the result of a coroutine."""
         return self._loop.run_until_complete(call)
 
     def write(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The answer of a query function, committed."""
+        """Return the result of a query function after it is committed."""
         return self._loop.run_until_complete(self.database.write(query, *args, **kwargs))
 
     def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The answer of a query function that changes nothing."""
+        """Return the result of a query function that changes nothing."""
         return self._loop.run_until_complete(self.database.read(query, *args, **kwargs))
 
     def by_hand(self, statement: str, **values: Any) -> int:
-        """What a person types into sqlite3; how many rows it changed."""
+        """Run a statement that a person types into sqlite3, and return the number of changed rows."""
         return self.write(lambda connection: connection.execute(sa.text(statement), values).rowcount)
 
     def add(self, *numbers: int, at: float = 0.0) -> list[str]:
-        """Take in photos, each a second after the one before; their ids."""
-        for place, number in enumerate(numbers):
+        """Insert photos, each a second after the previous one, and return their ids."""
+        for index, number in enumerate(numbers):
             values = {
                 "id": image_id(number),
                 "file_path": f"file:///bucket/images/originals/{image_id(number)}.jpg",
@@ -109,7 +109,7 @@ class Library:
                 "width": 40,
                 "height": 30,
                 "orientation": "landscape",
-                "ingested_at": at + place,
+                "ingested_at": at + index,
             }
             assert self.write(images.add, values)
         return [image_id(number) for number in numbers]
@@ -117,7 +117,7 @@ class Library:
     def device(
         self, name: str, width: int = 800, height: int = 480, *, at: float = 0.0, pairing: bool = False, gap: int = 0
     ) -> bool:
-        """Create or change a device; True if it is new."""
+        """Create or change a device; return True if it is new."""
         body = DeviceBody(name=name, width=width, height=height, pairing=pairing, gap=gap)
         return self.write(devices.save, name, body, "hash", at)
 
@@ -132,35 +132,35 @@ class Library:
         shards: int = 1,
         claim_id: str | None = None,
     ) -> ClaimAnswer:
-        """Claim as a task does; without `claim_id` each claim has its own."""
+        """Claim as a task does; without `claim_id` each claim has a new id."""
         self._claims = getattr(self, "_claims", 0) + 1
         request = ClaimRequest(owner=owner, attempt=attempt, shard=shard, shards=shards, limit=limit, claim_id=claim_id)
-        made = claim_id or f"{self._claims:032x}"
-        return self.write(claims.claim, request, made, at, LEASE_SECONDS)
+        used_id = claim_id or f"{self._claims:032x}"
+        return self.write(claims.claim, request, used_id, at, LEASE_SECONDS)
 
     def report(
         self, claimed: ClaimedImage, answer: ClaimAnswer, *, at: float, skip: int = 0, outcome: bool = True
     ) -> tuple[int, list[RowError]]:
-        """Report the pictures that the claim asked for, without the first `skip`."""
+        """Report the variants of a claimed image, without the first `skip`."""
         rows = rows_of(claimed, answer)[skip:]
         return self.write(results.record, rows, [outcome_of(claimed)] if outcome else [], stored_path, at)
 
     def image(self, of: str) -> dict[str, Any]:
-        """The row of an image."""
+        """Return the row of an image."""
         query = sa.select(image_table).where(image_table.c.id == of)
         row = self.read(lambda connection: connection.execute(query).mappings().one())
         return dict(row)
 
     def everything(self) -> list[dict[str, Any]]:
-        """All rows of images and variants, to see whether anything changed."""
-        found: list[dict[str, Any]] = []
+        """Return all rows of images and variants, for comparison."""
+        rows: list[dict[str, Any]] = []
         for table in (image_table, processed_images):
             query = sa.select(table).order_by(*table.primary_key.columns)
-            found += self.read(_rows, query)
-        return found
+            rows += self.read(_rows, query)
+        return rows
 
     def states(self) -> dict[str, str]:
-        """The state of each image."""
+        """Return the state of each image."""
         query = sa.select(image_table.c.id, image_table.c.processing_status)
         return self.read(lambda connection: {row.id: row.processing_status for row in connection.execute(query)})
 
@@ -170,7 +170,7 @@ def _rows(connection: Connection, query: sa.Select[Any]) -> list[dict[str, Any]]
 
 
 def rows_of(claimed: ClaimedImage, answer: ClaimAnswer) -> list[ProcessedImage]:
-    """The rows that a task reports for an image that it claimed."""
+    """Return the rows that a task reports for a claimed image."""
     screens = {device.key: device for device in answer.devices}
     return [
         ProcessedImage(
@@ -188,7 +188,7 @@ def rows_of(claimed: ClaimedImage, answer: ClaimAnswer) -> list[ProcessedImage]:
 
 
 def outcome_of(claimed: ClaimedImage) -> ImageOutcome:
-    """What a task reports of an image as a whole."""
+    """Return the outcome that a task reports for a claimed image."""
     return ImageOutcome(
         image_id=claimed.id, lease=claimed.lease, color_palette=PALETTE, histogram=HISTOGRAM, seconds=0.5
     )

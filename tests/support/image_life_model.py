@@ -1,4 +1,4 @@
-"""An image's life as a small model has it, beside the database that must agree with it after each step."""
+"""A small model of an image's states, which must agree with the database after each step."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ OWNERS = ["e/0", "e/1", "f/0"]
 SIZES = [(800, 480), (480, 800), (640, 480)]
 NAMES = ["A", "B", "C"]
 PHOTOS = 3
-# Every step commits, and a commit waits for the disk; what a crash leaves is not what is tested here.
+# Every step commits, and a commit waits for the disk. Crashes are not tested here.
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @dataclass
 class Photo:
-    """What the model knows of one image; `rows` maps a device's key to the size of its current row.
+    """The model of one image.
 
-    Those `again` are to be replaced although they fit. One that was deleted is `gone`.
+    `rows` maps a device key to the size of its current row. Keys in `again` are to be rendered again although
+    their size is right. The state of a deleted image is `gone`.
     """
 
     state: str = "pending"
@@ -51,7 +52,7 @@ class Photo:
     focus: tuple[float, float] | None = None
 
     def has(self, key: str, size: tuple[int, int]) -> None:
-        """Its picture for a device is this one now."""
+        """Set the current variant of a device."""
         self.rows[key] = size
         self.again.discard(key)
 
@@ -65,7 +66,7 @@ class Screen:
 
 
 class LifeModel(RuleBasedStateMachine):
-    """Photos and screens of the model, and the library that they are compared with."""
+    """Photos and devices of the model, and the library that they are compared with."""
 
     template: Path
 
@@ -135,17 +136,17 @@ class LifeModel(RuleBasedStateMachine):
             assert bool(row["attempt_open"]) == photo.begun
             assert (row["rendered_at"] is not None) == photo.rendered
             assert (row["processing_error"] is not None) == (photo.state == "failed")
-        # One current row for each image and device, and it is the one that was reported last.
+        # There is one current row per image and device: the one that was reported last.
         rows = self.rows[len(living) :]
         found = {(row["image_id"], row["device_size"]): (row["width"], row["height"]) for row in rows}
         assert len(found) == len(rows)
         wanted = {(i, key): size for i, photo in self.photos.items() for key, size in photo.rows.items()}
         assert found == wanted
         for photo in self.photos.values():
-            assert photo.state != "complete" or not self.missing(photo), "complete, and something is lacking"
+            assert photo.state != "complete" or not self.missing(photo), "a complete image has a missing variant"
 
     def _no_image_is_stuck(self) -> None:
-        self.library.write(claims.free_expired, self.now, LEASE_SECONDS)  # as every tick does
+        self.library.write(claims.free_expired, self.now, LEASE_SECONDS)  # as every periodic run does
         self.now += 2 * LEGACY_LEASE_SECONDS + 1
         answer = self.library.claim("last/0", at=self.now)
         for claimed in answer.images:

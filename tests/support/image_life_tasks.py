@@ -1,4 +1,4 @@
-"""What tasks and legacy clients do in an image's life, and the sync that follows them."""
+"""Steps of tasks, legacy clients and the sidecar sync in the image life test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis.stateful import (
 
 from backend.database import claims, results
 from backend.database.claims import LEGACY_LEASE_SECONDS
-from backend.database.results import MAX_STRIKES
+from backend.database.results import MAX_CRASHES
 from backend.durability.sidecar_import import import_sidecar
 from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
@@ -19,7 +19,7 @@ from tests.support.image_life_model import NAMES, OWNERS, PHOTOS, SIZES, LifeMod
 
 
 class TaskSteps(LifeModel):
-    """Claims, reports and what is lost on the way."""
+    """Claims and reports, including lost ones."""
 
     @rule(owner=st.sampled_from(OWNERS), attempt=st.integers(0, 2), limit=st.integers(1, PHOTOS))
     def task_claims(self, owner: str, attempt: int, limit: int) -> None:
@@ -39,8 +39,8 @@ class TaskSteps(LifeModel):
         done = set()
         for image in free:
             photo = self.photos[image]
-            lacks_nothing = photo.rendered and not self.missing(photo)
-            if lacks_nothing and after[image] == "complete":
+            has_all = photo.rendered and not self.missing(photo)
+            if has_all and after[image] == "complete":
                 done.add(image)
                 photo.state, photo.begun, photo.suspect = "complete", False, False
         got = {claimed.id for claimed in answer.images}
@@ -76,13 +76,13 @@ class TaskSteps(LifeModel):
         claimed, answer = self.pick(number)
         photo = self.photos[claimed.id]
         held = self.holds(claimed)
-        told_before = photo.state == "complete" and photo.lease == claimed.lease
+        was_reported = photo.state == "complete" and photo.lease == claimed.lease
         rows = rows_of(claimed, answer)[skip:]
-        if not (held or told_before):
+        if not (held or was_reported):
             before = self.rows
             stored, errors = self.library.report(claimed, answer, at=self.now, skip=skip, outcome=whole)
             assert (stored, len(errors)) == (0, len(rows))
-            assert self.library.everything() == before, "a lost token changed something"
+            assert self.library.everything() == before, "a lost lease changed something"
             return
         fitting = [
             row
@@ -103,22 +103,22 @@ class TaskSteps(LifeModel):
             photo.state, photo.rendered, photo.begun = ("failed" if owed else "pending"), True, False
 
     @precondition(lambda self: self.given)
-    @rule(number=st.integers(0, 3), strike=st.booleans())
-    def task_reports_a_failure(self, number: int, strike: bool) -> None:
+    @rule(number=st.integers(0, 3), crashed=st.booleans())
+    def task_reports_a_failure(self, number: int, crashed: bool) -> None:
         claimed, _ = self.pick(number)
         photo = self.photos[claimed.id]
         before = self.rows
         held = self.holds(claimed)
-        told_before = photo.state == "failed" and photo.lease == claimed.lease
-        counted = self.library.write(results.fail, claimed.id, "it broke", claimed.lease, strike=strike)
-        assert counted == (held or told_before)
+        was_reported = photo.state == "failed" and photo.lease == claimed.lease
+        counted = self.library.write(results.fail, claimed.id, "it broke", claimed.lease, crashed=crashed)
+        assert counted == (held or was_reported)
         if not held:
-            assert self.library.everything() == before, "a lost token changed something"
+            assert self.library.everything() == before, "a lost lease changed something"
             return
         photo.begun = False
-        photo.strikes += strike
-        photo.suspect = strike
-        photo.state = "pending" if strike and photo.strikes < MAX_STRIKES else "failed"
+        photo.strikes += crashed
+        photo.suspect = crashed
+        photo.state = "pending" if crashed and photo.strikes < MAX_CRASHES else "failed"
 
     @precondition(lambda self: self.given)
     @rule(number=st.integers(0, 3))
@@ -163,7 +163,7 @@ class TaskSteps(LifeModel):
         image = image_id(number)
         photo = self.photos[image]
         open_lease = photo.state == "processing" and photo.owner is None
-        assert self.library.write(results.fail, image, "it broke", None, strike=False) == open_lease
+        assert self.library.write(results.fail, image, "it broke", None, crashed=False) == open_lease
         if open_lease:
             photo.state, photo.begun, photo.suspect = "failed", False, False
 
@@ -208,7 +208,7 @@ class TaskSteps(LifeModel):
             return
         else:
             assert (verdict, new) == ("refused", False), reason
-            if not self.missing(photo):  # put back by hand although nothing was lacking
+            if not self.missing(photo):  # returned to the queue by hand although no variant was missing
                 self.complete(photo)
             return
         assert self.library.everything() == before

@@ -89,7 +89,7 @@ def test_what_a_filter_leaves_out_is_never_read(large: server.BackendServer) -> 
         assert " IN (" in second
         asked.clear()
         gallery.newest_palette(connection)
-        images.one(connection, photo_id(17))
+        images.get(connection, photo_id(17))
         gallery.device_pictures(connection, photo_id(17))
         activity.failures(connection)
         stage_times.stage_times(connection)

@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from backend.database import Database, inventory
-from backend.database.inventory import Inventory, unnamed_pictures
-from backend.database.missing_variants import AGAIN, LEGACY
-from backend.database.record_queries import short
+from backend.database.inventory import Inventory, unreferenced_pictures
+from backend.database.missing_variants import LEGACY, RERENDER_RECIPE
+from backend.database.record_queries import object_name
 from backend.durability.record_reader import read_devices_record, read_records
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectInfo
@@ -84,7 +84,7 @@ def look_at_bucket(bucket: Bucket) -> BucketListing:
 async def look(database: Database, bucket: Bucket) -> list[Difference]:
     """The differences of this moment. Raises BucketError, UnreadableRecord."""
     sight = await asyncio.to_thread(look_at_bucket, bucket)
-    known = await database.read(inventory.take, bucket.url)
+    known = await database.read(inventory.read_inventory, bucket.url)
     return sorted(differences(sight, known, bucket.url))
 
 
@@ -120,20 +120,20 @@ def _pictures(
     sight: BucketListing, known: Inventory, living: dict[str, ImageRecord], bucket_url: str
 ) -> Iterator[Difference]:
     for row in known.variants:
-        name = short(row.file_path, bucket_url)
+        name = object_name(row.file_path, bucket_url)
         if name not in sight.pictures:
             yield Difference("picture missing", name, f"for {row.device_size!r}", row.image_id)
         parsed = object_names.device_of_variant(name)
         chosen = living[row.image_id].focus if row.image_id in living else None
         made_as = recipe(row.width, row.height, focus=chosen) if chosen else row.recipe
         wrong = parsed != (row.device_size, row.image_id) or f"/{row.image_id}-{made_as}" not in name
-        if row.recipe not in (LEGACY, AGAIN) and wrong:
+        if row.recipe not in (LEGACY, RERENDER_RECIPE) and wrong:
             told = f"the row is of {row.device_size!r}, recipe {row.recipe}"
             yield Difference("picture under a wrong name", name, told, row.image_id)
     for record in living.values():
         if record.thumbnail_path and record.thumbnail_path not in sight.pictures:
             yield Difference("thumbnail missing", record.thumbnail_path, image_id=record.image_id)
-    for name in unnamed_pictures(known, sight.pictures, bucket_url):
+    for name in unreferenced_pictures(known, sight.pictures, bucket_url):
         told = "no row names it, and it is not noted for removal"
         yield Difference("picture unknown", name, told, object_names.image_of(name) or "")
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.database import Database, inventory
-from backend.database.record_queries import short
+from backend.database.record_queries import object_name
 from backend.durability.record_reader import THREADS
 from backend.durability.verify.compare import Difference
 from contract.bucket.port import Bucket, ObjectNotFound
@@ -21,7 +21,7 @@ from contract.messages.records import ImageRecord
 
 async def look_inside(database: Database, bucket: Bucket, tell: Callable[[str], None]) -> list[Difference]:
     """Differences in content; objects that are missing are not named again. Raises BucketError."""
-    known = await database.read(inventory.take, bucket.url)
+    known = await database.read(inventory.read_inventory, bucket.url)
     living = [record for record in known.records.values() if record.deleted_at is None]
 
     def everything() -> list[Difference]:
@@ -54,7 +54,7 @@ def _original(bucket: Bucket, record: ImageRecord) -> Difference | None:
 def _picture(bucket: Bucket, row: sa.Row[Any]) -> Difference | None:
     from PIL import Image, UnidentifiedImageError
 
-    name = short(row.file_path, bucket.url)
+    name = object_name(row.file_path, bucket.url)
     try:
         with Image.open(io.BytesIO(bucket.read(name)), formats=["JPEG"]) as picture:
             size = picture.size

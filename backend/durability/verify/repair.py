@@ -39,7 +39,7 @@ class Repair:
     async def mend(self, found: Sequence[Difference]) -> list[Difference]:
         """Mend what can be mended; what could not be is given back. Raises BucketError."""
         left = [difference for difference in found if not await self._one(difference)]
-        await self._database.write(missing_variants.settle, self._now)
+        await self._database.write(missing_variants.reconcile_states, self._now)
         return left
 
     async def _one(self, difference: Difference) -> bool:
@@ -56,7 +56,7 @@ class Repair:
                 await self._change(image_id, _forget_thumbnail)
             case "picture unknown" | "sidecar unknown" | "still there though deleted":
                 await asyncio.to_thread(self._bucket.delete, name)
-                await self._database.write(garbage.removed, [uri_of(self._bucket, name)])
+                await self._database.write(garbage.remove, [uri_of(self._bucket, name)])
             case "original unknown":
                 return await self._adopt(name, image_id)
             case "record missing" | "record unreadable":
@@ -77,7 +77,7 @@ class Repair:
     async def _change(self, image_id: str, change: Callable[..., None], *arguments: object) -> None:
         def both(connection: Connection) -> None:
             change(connection, image_id, *arguments)
-            record_queries.changed(connection, [image_id])
+            record_queries.increment_revisions(connection, [image_id])
 
         await self._database.write(both)
         await self._records.keep([image_id])
@@ -103,8 +103,8 @@ class Repair:
 
 def _nothing(connection: Connection, image_id: str) -> None:
     """The row is right; its record is written anew."""
-    if tombstones.is_dead(connection, image_id):
-        tombstones.outrank(connection, image_id)
+    if tombstones.is_deleted(connection, image_id):
+        tombstones.increment_revision(connection, image_id)
 
 
 def _fail(connection: Connection, image_id: str) -> None:

@@ -19,11 +19,11 @@ def test_questions_that_come_together_share_one_reading_and_a_change_is_read(tmp
     known = DeviceCache(database)
     readings = []
 
-    def counted(connection: Connection, every: Any = devices.every) -> Any:
+    def counted(connection: Connection, every: Any = devices.read_all) -> Any:
         readings.append(1)
         return every(connection)
 
-    monkeypatch.setattr(devices, "every", counted)
+    monkeypatch.setattr(devices, "read_all", counted)
 
     async def run() -> None:
         await database.write(devices.save, "hall", DeviceBody(name="hall", width=80, height=48), "hash", 1.0)

@@ -1,4 +1,4 @@
-"""Schemes from a source colour: Material's published answers, contrast, variants, and the bound of the cache."""
+"""Colour schemes: comparison with Material's published colours, contrast, variants and the size of the cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from materialyoucolor.dynamiccolor.material_dynamic_colors import MaterialDynami
 from materialyoucolor.dynamiccolor.variant import Variant
 from materialyoucolor.hct import Hct
 
-from backend.colours.schemes import KEPT_SCHEMES, _schemes, default_variant, schemes_of
+from backend.colours.schemes import MAX_CACHED_SCHEMES, _schemes, default_variant, schemes_of
 from contract.colour.histogram import lab_of
 from contract.messages.frames import SchemeVariant
 from contract.messages.processing import Palette
@@ -30,7 +30,7 @@ def chroma(colour: str) -> float:
     return float((a * a + b * b) ** 0.5)
 
 
-def test_blue_as_materials_own_tests_have_it() -> None:
+def test_schemes_of_blue_equal_the_colours_in_materials_own_tests() -> None:
     # scheme_tonal_spot_test and dynamic_color tests of material-color-utilities: Hct.fromInt(0xff0000ff), 2021
     schemes = schemes_of(BLUE, "tonal_spot")
     assert schemes.light["primary"] == "#555992"
@@ -40,7 +40,7 @@ def test_blue_as_materials_own_tests_have_it() -> None:
 
 
 @pytest.mark.parametrize("variant", get_args(SchemeVariant))
-def test_every_variant_has_every_role_and_texts_can_be_read(variant: SchemeVariant) -> None:
+def test_schemes_of_every_variant_have_all_roles_with_readable_text(variant: SchemeVariant) -> None:
     schemes = schemes_of("#7A4B10", variant)
     assert schemes.variant == variant
     assert schemes.light.keys() == schemes.dark.keys()
@@ -49,15 +49,15 @@ def test_every_variant_has_every_role_and_texts_can_be_read(variant: SchemeVaria
     )
     for scheme in (schemes.light, schemes.dark):
         for role in ("Primary", "Secondary", "Tertiary", "Surface"):
-            text, ground = scheme[f"on{role}"], scheme[role.lower()]
-            assert abs(lab_of(text)[0] - lab_of(ground)[0]) >= 40
+            text, background = scheme[f"on{role}"], scheme[role.lower()]
+            assert abs(lab_of(text)[0] - lab_of(background)[0]) >= 40
     assert lab_of(schemes.light["surface"])[0] > 90
     assert lab_of(schemes.dark["surface"])[0] < 15
 
 
 @pytest.mark.parametrize("variant", get_args(SchemeVariant))
 @pytest.mark.parametrize("source", ["#7A4B10", "#0000FF", "#808080", "#FFF0F0"])
-def test_the_dark_scheme_is_what_the_library_makes_by_itself(variant: SchemeVariant, source: str) -> None:
+def test_schemes_of_dark_equals_the_librarys_scheme(variant: SchemeVariant, source: str) -> None:
     scheme = DynamicScheme(
         source_color_hct=Hct.from_int(0xFF000000 | int(source[1:], 16)),
         variant=Variant[variant.upper()],
@@ -71,27 +71,27 @@ def test_the_dark_scheme_is_what_the_library_makes_by_itself(variant: SchemeVari
     }
 
 
-def test_the_variants_differ() -> None:
+def test_schemes_of_variants_differ() -> None:
     schemes = [schemes_of(BLUE, variant).light for variant in get_args(SchemeVariant)]
     assert len({(scheme["primaryContainer"], scheme["tertiary"]) for scheme in schemes}) == 4
 
 
-def test_more_contrast_sets_colours_further_apart() -> None:
-    def apart(contrast: float) -> float:
+def test_schemes_of_higher_contrast_separates_colours_more() -> None:
+    def lightness_difference(contrast: float) -> float:
         light = schemes_of(BLUE, "tonal_spot", contrast).light
         return lab_of(light["surface"])[0] - lab_of(light["primary"])[0]
 
-    assert apart(-1) < apart(0) < apart(1)
+    assert lightness_difference(-1) < lightness_difference(0) < lightness_difference(1)
 
 
-def test_contrast_is_taken_in_hundredths_within_its_range() -> None:
+def test_schemes_of_rounds_contrast_and_rejects_values_out_of_range() -> None:
     assert schemes_of(BLUE, "neutral", 0.5) is schemes_of(BLUE, "neutral", 0.5004)
-    for wrong in (-1.01, 1.01, float("nan"), float("inf")):
+    for contrast in (-1.01, 1.01, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="contrast must be from -1 to 1"):
-            schemes_of(BLUE, "neutral", wrong)
+            schemes_of(BLUE, "neutral", contrast)
 
 
-def test_a_photo_without_colour_stays_so_by_default() -> None:
+def test_default_variant_of_neutral_palette_stays_neutral() -> None:
     assert default_variant(palette(neutral=False)) == "tonal_spot"
     variant = default_variant(palette(neutral=True))
     schemes = schemes_of("#808080", variant)
@@ -99,5 +99,5 @@ def test_a_photo_without_colour_stays_so_by_default() -> None:
         assert max(chroma(scheme[role]) for role in ("primary", "secondary", "tertiary", "surface")) < 6
 
 
-def test_the_cache_is_bounded() -> None:
-    assert _schemes.cache_info().maxsize == KEPT_SCHEMES
+def test_schemes_of_cache_is_bounded() -> None:
+    assert _schemes.cache_info().maxsize == MAX_CACHED_SCHEMES

@@ -1,4 +1,4 @@
-"""The claim under attack: many at once, expiry, takeover, repetition, and what it hands out first."""
+"""Claims and leases: concurrency, expiry, retries, repetition, and the order of images."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("number", [400, pytest.param(2000, marks=pytest.mark.long)])
-def test_sixteen_claimants_in_four_processes_share_the_images(library: Library, number: int) -> None:
+def test_claim_from_four_processes_gives_each_image_to_one_task(library: Library, number: int) -> None:
     library.device("small")
-    everybody = library.add(*range(number))
+    added = library.add(*range(number))
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", _CLAIMANT, library.url, str(4 * place), "16"],
+            [sys.executable, "-c", _CLAIMANT, library.url, str(4 * number_of_process), "16"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for place in range(4)
+        for number_of_process in range(4)
     ]
     try:
         for process in processes:
@@ -72,31 +72,31 @@ def test_sixteen_claimants_in_four_processes_share_the_images(library: Library, 
             process.kill()
             process.wait(timeout=10)
     counted = Counter(image for ids in taken for image in ids)
-    assert set(counted) == set(everybody)
+    assert set(counted) == set(added)
     assert set(counted.values()) == {1}
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
     assert set(library.states().values()) == {"processing"}
 
 
-def test_never_rendered_then_own_shard_then_oldest(library: Library) -> None:
+def test_claim_prefers_never_rendered_then_own_shard_then_oldest(library: Library) -> None:
     library.device("small")
     ids = library.add(*range(40))
     shards = {image: images.shard_of(image) % 4 for image in ids}
     rendered = set(ids[:10])
-    marks = ", ".join(f"'{image}'" for image in rendered)
-    library.by_hand(f"UPDATE images SET rendered_at = 1 WHERE id IN ({marks})")
+    quoted = ", ".join(f"'{image}'" for image in rendered)
+    library.by_hand(f"UPDATE images SET rendered_at = 1 WHERE id IN ({quoted})")
     order: list[str] = []
     while found := library.claim(at=100, limit=3, shard=2, shards=4).images:
         order += [image.id for image in found]
-    places = {image: place for place, image in enumerate(ids)}
-    # Within one claim the answer is by age, so what is compared is which claim an image came in.
-    wanted = sorted(ids, key=lambda image: (image in rendered, shards[image] != 2, places[image]))
+    positions = {image: position for position, image in enumerate(ids)}
+    # One claim returns its images sorted by age, so the comparison is by the claim that returned an image.
+    wanted = sorted(ids, key=lambda image: (image in rendered, shards[image] != 2, positions[image]))
     for start in range(0, 40, 3):
-        assert sorted(order[start : start + 3], key=places.__getitem__) == order[start : start + 3]
+        assert sorted(order[start : start + 3], key=positions.__getitem__) == order[start : start + 3]
         assert set(order[start : start + 3]) == set(wanted[start : start + 3])
 
 
-def test_a_claim_says_all_that_a_task_needs(library: Library) -> None:
+def test_claim_returns_lease_work_and_devices(library: Library) -> None:
     library.device("b-small", 800, 480)
     library.device("a-tall", 480, 800)
     (image,) = library.add(1)
@@ -109,7 +109,7 @@ def test_a_claim_says_all_that_a_task_needs(library: Library) -> None:
     assert 0 < answer.renew_seconds < answer.lease_seconds == LEASE_SECONDS
 
 
-def test_a_lease_holds_until_its_end_and_not_beyond(library: Library) -> None:
+def test_claim_of_leased_image_succeeds_only_after_expiry(library: Library) -> None:
     library.device("small")
     library.add(1)
     first = library.claim("e/0", at=100).images[0]
@@ -123,7 +123,7 @@ def test_a_lease_holds_until_its_end_and_not_beyond(library: Library) -> None:
     assert library.image(first.id)["lease_until"] == 170 + LEASE_SECONDS
 
 
-def test_a_late_renewal_counts_while_nobody_has_taken_the_image(library: Library) -> None:
+def test_renew_after_expiry_succeeds_while_the_image_is_unclaimed(library: Library) -> None:
     library.device("small")
     library.add(1)
     claimed = library.claim("e/0", at=100).images[0]
@@ -131,7 +131,7 @@ def test_a_late_renewal_counts_while_nobody_has_taken_the_image(library: Library
     assert library.claim("e/1", at=501).images == ()
 
 
-def test_a_renewed_lease_outlives_its_first_end(library: Library) -> None:
+def test_free_expired_keeps_a_renewed_lease_until_its_new_end(library: Library) -> None:
     library.device("small")
     library.add(1)
     claimed = library.claim("e/0", at=100).images[0]
@@ -141,7 +141,7 @@ def test_a_renewed_lease_outlives_its_first_end(library: Library) -> None:
     assert library.states()[claimed.id] == "pending"
 
 
-def test_a_lease_from_before_the_clock_was_set_back_ends_as_soon_as_one_that_is_given_now(library: Library) -> None:
+def test_free_expired_after_clock_was_set_back_shortens_leases(library: Library) -> None:
     library.device("small")
     library.add(1, 2)
     dead, living = library.claim("e/0", at=5000).images
@@ -153,7 +153,7 @@ def test_a_lease_from_before_the_clock_was_set_back_ends_as_soon_as_one_that_is_
 
 
 @pytest.mark.parametrize(("owner", "attempt", "gets"), [("e/0", 1, 1), ("e/0", 0, 0), ("e/1", 1, 0), ("e/01", 9, 0)])
-def test_only_a_higher_attempt_of_the_same_owner_takes_over(
+def test_claim_takes_leases_of_a_lower_attempt_of_the_same_owner_only(
     library: Library, owner: str, attempt: int, gets: int
 ) -> None:
     library.device("small")
@@ -165,7 +165,7 @@ def test_only_a_higher_attempt_of_the_same_owner_takes_over(
     assert held == ([] if gets else [first.lease])
 
 
-def test_a_retry_gets_its_images_back_before_it_had_begun_without_suspicion(library: Library) -> None:
+def test_claim_of_a_retry_quarantines_only_images_with_an_open_attempt(library: Library) -> None:
     library.device("small")
     begun, waiting = library.add(1, 2)
     first = {image.id: image for image in library.claim("e/0", at=100).images}
@@ -177,7 +177,7 @@ def test_a_retry_gets_its_images_back_before_it_had_begun_without_suspicion(libr
     assert again[waiting].attempt == 0
 
 
-def test_a_repeated_claim_gives_the_same_leases(library: Library) -> None:
+def test_claim_with_the_same_id_returns_the_same_leases(library: Library) -> None:
     library.device("small")
     library.add(*range(6))
     claim_id = "ab" * 16
@@ -191,16 +191,16 @@ def test_a_repeated_claim_gives_the_same_leases(library: Library) -> None:
     assert library.claim("e/1", at=103, limit=50, claim_id=claim_id).images != ()
 
 
-def test_claims_of_two_owners_never_mix_even_with_one_id(library: Library) -> None:
+def test_claim_with_the_id_of_another_owner_returns_other_images(library: Library) -> None:
     library.device("small")
     library.add(*range(4))
-    one = library.claim("e/0", at=100, limit=2, claim_id="ab" * 16).images
-    other = library.claim("e/1", at=100, limit=2, claim_id="ab" * 16).images
-    assert {image.id for image in one}.isdisjoint(image.id for image in other)
-    assert len(one) == len(other) == 2
+    first = library.claim("e/0", at=100, limit=2, claim_id="ab" * 16).images
+    second = library.claim("e/1", at=100, limit=2, claim_id="ab" * 16).images
+    assert {image.id for image in first}.isdisjoint(image.id for image in second)
+    assert len(first) == len(second) == 2
 
 
-def test_dead_owners_are_freed_and_others_are_not(library: Library) -> None:
+def test_free_owners_frees_leases_of_these_owners_only(library: Library) -> None:
     library.device("small")
     library.add(*range(6))
     for number in range(3):
@@ -212,7 +212,7 @@ def test_dead_owners_are_freed_and_others_are_not(library: Library) -> None:
     assert library.write(claims.free_owners, []) == 0
 
 
-def test_a_release_leaves_no_suspicion_and_keeps_the_place(library: Library) -> None:
+def test_release_keeps_queue_position_and_does_not_quarantine(library: Library) -> None:
     library.device("small")
     (image,) = library.add(1, at=50)
     claimed = library.claim(at=100).images[0]
@@ -222,19 +222,19 @@ def test_a_release_leaves_no_suspicion_and_keeps_the_place(library: Library) -> 
     assert not library.claim(at=102).images[0].suspect
 
 
-def test_an_attempt_is_counted_once_however_often_it_is_told(library: Library) -> None:
+def test_start_attempt_repeated_counts_once(library: Library) -> None:
     library.device("small")
     (image,) = library.add(1)
     claimed = library.claim(at=100).images[0]
-    assert library.image(image)["attempts"] == 0, "a claim is no attempt"
+    assert library.image(image)["attempts"] == 0, "a claim is not an attempt"
     assert library.write(claims.start_attempt, image, claimed.lease, 101.0) == 1
     assert library.write(claims.start_attempt, image, claimed.lease, 102.0) == 1
     assert library.write(claims.start_attempt, image, "other.token", 102.0) is None
     assert library.write(claims.start_attempt, image_id(9), claimed.lease, 102.0) is None
-    assert library.write(claims.start_attempt, image, None, 102.0) is None, "an owner holds it"
+    assert library.write(claims.start_attempt, image, None, 102.0) is None, "a task with a lease holds the image"
 
 
-def test_the_legacy_client_may_begin_what_is_pending_or_its_own(library: Library) -> None:
+def test_start_attempt_without_lease_accepts_pending_and_legacy_images_only(library: Library) -> None:
     library.device("small")
     (image,) = library.add(1)
     assert library.write(claims.start_attempt, image, None, 100.0) == 1
@@ -244,7 +244,7 @@ def test_the_legacy_client_may_begin_what_is_pending_or_its_own(library: Library
     assert library.write(claims.start_attempt, image, None, 2000.0) is None
 
 
-def test_the_repair_by_hand_frees_images_and_voids_their_leases(library: Library) -> None:
+def test_manual_repair_frees_images_and_voids_their_leases(library: Library) -> None:
     library.device("small")
     library.add(1, 2, 3)
     answer = library.claim("e/0", at=100)
@@ -255,7 +255,7 @@ def test_the_repair_by_hand_frees_images_and_voids_their_leases(library: Library
     assert library.write(claims.renew, [image.lease for image in answer.images], 101.0, 60.0) == []
     assert library.write(claims.release, [old.lease]) == []
     assert library.write(claims.start_attempt, old.id, old.lease, 101.0) is None
-    assert library.write(results.fail, old.id, "broken", old.lease, strike=False) is False
+    assert library.write(results.fail, old.id, "broken", old.lease, crashed=False) is False
     stored, errors = library.report(old, answer, at=101)
     assert stored == 0
     assert "lease is lost" in errors[0].error
@@ -267,14 +267,14 @@ def test_the_repair_by_hand_frees_images_and_voids_their_leases(library: Library
     assert library.everything() == before
 
 
-def test_a_claim_costs_the_same_however_many_images_there_are(library: Library) -> None:
+def test_claim_uses_the_queue_index_and_scans_no_table(library: Library) -> None:
     library.device("small")
     library.add(*range(20))
-    asked: list[tuple[str, object]] = []
+    statements: list[tuple[str, object]] = []
 
     @sa.event.listens_for(sa.engine.Engine, "before_cursor_execute")
     def listen(connection: object, cursor: object, statement: str, parameters: object, *_: object) -> None:
-        asked.append((statement, parameters))
+        statements.append((statement, parameters))
 
     try:
         library.claim("e/0", at=100, limit=2)
@@ -282,10 +282,12 @@ def test_a_claim_costs_the_same_however_many_images_there_are(library: Library) 
         sa.event.remove(sa.engine.Engine, "before_cursor_execute", listen)
     plans = [
         library.read(
-            lambda connection, told=told: list(connection.exec_driver_sql("EXPLAIN QUERY PLAN " + told[0], told[1]))
+            lambda connection, statement=statement, parameters=parameters: list(
+                connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters)
+            )
         )
-        for told in asked
-        if "images" in told[0] and told[0].startswith(("SELECT", "UPDATE"))
+        for statement, parameters in statements
+        if "images" in statement and statement.startswith(("SELECT", "UPDATE"))
     ]
     steps = [str(row[3]) for plan in plans for row in plan]
     assert any("ix_images_queue (processing_status=?)" in step for step in steps), steps

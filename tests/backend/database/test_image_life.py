@@ -1,7 +1,7 @@
-"""An image's life against a small model: every way it can go, in any order.
+"""Random sequences of steps in the life of images, compared with a small model.
 
-The model holds what the contract says of states, leases, attempts and strikes. After each step
-the database must agree with it, and in the end every photo that has not failed can be completed.
+The model implements the contract's rules for states, leases, attempts and crashes. After each step the database
+must agree with it. In the end, every photo that has not failed can be completed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support.image_life_tasks import TaskSteps
 
 
 class ImageLife(TaskSteps):
-    """The steps of people and of the clock, beside those of tasks."""
+    """Steps of people and of the clock, in addition to those of tasks."""
 
     @rule(name=st.sampled_from(NAMES), size=st.sampled_from(SIZES))
     def device_is_saved(self, name: str, size: tuple[int, int]) -> None:
@@ -66,7 +66,7 @@ class ImageLife(TaskSteps):
     def photo_is_deleted(self, number: int) -> None:
         image = image_id(number)
         photo = self.photos[image]
-        assert self.library.write(tombstones.bury, image, self.now) == (photo.state != "gone")
+        assert self.library.write(tombstones.add, image, self.now) == (photo.state != "gone")
         self.library.write(tombstones.remove_rows, image, "file:///bucket", self.now)
         self.photos[image] = Photo(state="gone")
 
@@ -115,7 +115,7 @@ class ImageLife(TaskSteps):
 
 @pytest.fixture(scope="module", autouse=True)
 def template(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A database with its tables, copied for each example because making them takes longer than a life."""
+    """Create a database that is copied for each example, because migrating takes longer than an example."""
     file = tmp_path_factory.mktemp("life") / "slideshow.db"
     Library(file).close()
     ImageLife.template = file
@@ -134,5 +134,5 @@ TestImageLife.settings = SHORT
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_many_longer_lives() -> None:
+def test_image_life_with_many_long_sequences() -> None:
     run_state_machine_as_test(ImageLife, settings=settings(SHORT, max_examples=300, stateful_step_count=60))

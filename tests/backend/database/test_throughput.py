@@ -1,4 +1,4 @@
-"""What the tasks of an installation need for a megapixel, from the photos in its database."""
+"""The measured seconds of a task per megapixel, and its use by the job queue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.core_library import Library
 def rendered(
     library: Library, owner: str | None, numbers: range, *, begun: float, each: float, pace: float, side: int = 1000
 ) -> None:
-    """Photos that a task rendered: claimed at once, done one after the other every `pace` seconds."""
+    """Insert photos of one task, claimed together and finished one by one every `pace` seconds."""
     rows = [
         {
             "id": f"{number:032x}",
@@ -30,35 +30,35 @@ def rendered(
             "shard": 0,
             "lease_owner": owner,
             "claimed_at": begun,
-            "processed_at": begun + (place + 1) * pace,
+            "processed_at": begun + (index + 1) * pace,
             "render_seconds": each,
         }
-        for place, number in enumerate(numbers)
+        for index, number in enumerate(numbers)
     ]
     library.write(lambda connection: connection.execute(sa.insert(images), rows))
 
 
-def test_nothing_measured_is_assumed(library: Library) -> None:
+def test_work_rate_with_few_photos_is_assumed(library: Library) -> None:
     assert library.read(work_rate) == ASSUMED
     rendered(library, "a/0", range(19), begun=100.0, each=1.0, pace=0.5)
-    assert library.read(work_rate) == ASSUMED, "too few"
+    assert library.read(work_rate) == ASSUMED, "too few photos"
     rendered(library, None, range(20, 60), begun=100.0, each=1.0, pace=0.5)
-    assert library.read(work_rate) == ASSUMED, "a client without leases is none of our tasks"
+    assert library.read(work_rate) == ASSUMED, "a legacy client is not measured"
 
 
-def test_photos_that_overlap_count_once(library: Library) -> None:
+def test_work_rate_counts_overlapping_photos_once(library: Library) -> None:
     rendered(library, "a/0", range(30), begun=100.0, each=9.0, pace=0.5, side=2000)
     found = library.read(work_rate)
     assert (found.photos, found.megapixels_per_photo) == (30, 4.0)
     assert found.seconds_per_megapixel == pytest.approx(15 / 120)
 
 
-def test_a_task_that_waited_for_photos_is_not_slow(library: Library) -> None:
+def test_work_rate_ignores_waiting_for_photos(library: Library) -> None:
     rendered(library, "a/0", range(30), begun=100.0, each=0.2, pace=60.0)
     assert library.read(work_rate).seconds_per_megapixel == pytest.approx(0.2)
 
 
-def test_tasks_are_weighted_by_their_work_and_old_ones_forgotten(library: Library) -> None:
+def test_work_rate_weighs_tasks_by_work_and_drops_old_ones(library: Library) -> None:
     rendered(library, "old/0", range(1000, 1100), begun=1.0, each=99.0, pace=9.0)
     rendered(library, "a/0", range(LATEST_PHOTOS - 100), begun=10_000.0, each=9.0, pace=0.1)
     rendered(library, "a/1", range(600, 700), begun=10_000.0, each=9.0, pace=0.4)
@@ -68,7 +68,7 @@ def test_tasks_are_weighted_by_their_work_and_old_ones_forgotten(library: Librar
     assert found.seconds_per_megapixel == pytest.approx((397 * 0.1 + 0.3 + 100 * 0.4) / found.photos, rel=0.02)
 
 
-def test_the_plan_goes_by_what_was_measured_and_by_pixels(library: Library) -> None:
+def test_gather_facts_uses_measured_rate_and_pixels(library: Library) -> None:
     rendered(library, "a/0", range(30), begun=100.0, each=9.0, pace=0.5)
     library.add(1000, 1001, at=5.0)
     facts = library.read(gather_facts, 10.0, 60.0)
@@ -80,10 +80,10 @@ def test_the_plan_goes_by_what_was_measured_and_by_pixels(library: Library) -> N
     assert facts.in_work_megapixels == pytest.approx(40 * 30 / 1e6)
 
 
-def test_a_start_that_failed_paid_for_no_minute(library: Library) -> None:
+def test_gather_facts_ignores_failed_starts(library: Library) -> None:
     library.add(1, at=5.0)
     library.write(executions.begin, "good", 1, 1, 100.0, 1000.0)
     library.write(executions.finish, "good", "succeeded", 110.0)
-    library.write(executions.begin, "refused", 1, 1, 120.0, 1000.0)
-    library.write(executions.finish, "refused", "failed", 121.0)
+    library.write(executions.begin, "rejected", 1, 1, 120.0, 1000.0)
+    library.write(executions.finish, "rejected", "failed", 121.0)
     assert library.read(gather_facts, 130.0, 60.0).last_started_at == 100.0

@@ -147,7 +147,7 @@ def test_writers_of_one_record_lose_no_change(place: Place) -> None:
 
     async def change(writer: RecordWriter) -> None:
         for _ in range(10):
-            await place.library.database.write(record_queries.changed, [image])
+            await place.library.database.write(record_queries.increment_revisions, [image])
             await writer.keep([image])
 
     async def at_once() -> None:

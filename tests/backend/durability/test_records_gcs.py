@@ -40,8 +40,8 @@ def test_what_is_written_to_the_cloud_comes_back(bucket: Bucket, tmp_path: Path)
         library.run(records.keep([one, two, three]))
         library.run(records.keep_devices())
         library.run(made.take())
-        library.write(record_queries.changed, [one])
-        assert library.write(tombstones.bury, two, 5.0)
+        library.write(record_queries.increment_revisions, [one])
+        assert library.write(tombstones.add, two, 5.0)
         library.run(records.keep([one, two]))
         library.run(records.keep([one, two]))  # known, and not written again
         library.run(made.take())
@@ -50,11 +50,11 @@ def test_what_is_written_to_the_cloud_comes_back(bucket: Bucket, tmp_path: Path)
         other.run(restore(other.database, bucket, 9.0))
         assert set(other.states()) == {one, three}
         assert other.image(one)["revision"] == 2
-        assert other.read(tombstones.is_dead, two)
+        assert other.read(tombstones.is_deleted, two)
         assert other.read(record_queries.read_devices) == library.read(record_queries.read_devices)
         second = FencingToken(bucket, asyncio.to_thread, "two")
         other.run(second.take(1.0))
-        library.write(record_queries.changed, [three])
+        library.write(record_queries.increment_revisions, [three])
         with pytest.raises(FencingTokenLost):
             library.run(records.keep([three]))
     finally:

@@ -152,7 +152,7 @@ def test_a_failed_image_keeps_its_sidecar(place: Setting) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     claimed = place.library.claim(at=100).images[0]
-    place.library.write(results.fail, image, "broken", claimed.lease, strike=False)
+    place.library.write(results.fail, image, "broken", claimed.lease, crashed=False)
     place.leave(image, sidecar(image))
     assert place.run() == SyncReport(found=1, left=1)
     assert place.library.states()[image] == "failed"

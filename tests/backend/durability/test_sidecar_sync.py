@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from backend.database import devices, sessions_and_locks
+from backend.database import devices, key_value
 from backend.durability.path_validation import PathValidator
 from backend.durability.sidecar_sync import CONCURRENCY, LOCK_SECONDS, SidecarSync, parse
 from contract import object_names
@@ -49,7 +49,7 @@ def test_two_runs_never_overlap(place: Setting) -> None:
 
 
 def test_a_lock_left_by_a_dead_backend_ends(place: Setting) -> None:
-    assert place.library.write(sessions_and_locks.take_lock, "sync", "dead", 500.0, LOCK_SECONDS)
+    assert place.library.write(key_value.acquire_lock, "sync", "dead", 500.0, LOCK_SECONDS)
     assert place.library.run(place.sync.run(500.0 + LOCK_SECONDS)) is None
     assert place.library.run(place.sync.run(501.0 + LOCK_SECONDS)) == SyncReport()
     assert place.library.run(place.sync.run(502.0 + LOCK_SECONDS)) == SyncReport(), "it gives the lock back"
@@ -152,9 +152,9 @@ def test_a_damaged_sidecar_in_the_archive_keeps_no_new_one_out(place: Setting, d
 
 
 def test_the_lock_of_a_dead_process_ends_soon(place: Setting) -> None:
-    place.library.write(sessions_and_locks.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
+    place.library.write(key_value.acquire_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
     assert place.library.run(place.sync.run(501.0)) is None
     assert place.library.run(place.sync.run(500.0 + LOCK_SECONDS + 1)) == SyncReport()
-    place.library.write(sessions_and_locks.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
-    place.library.write(sessions_and_locks.free_all_locks)
+    place.library.write(key_value.acquire_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
+    place.library.write(key_value.release_all_locks)
     assert place.library.run(place.sync.run(501.0)) == SyncReport()

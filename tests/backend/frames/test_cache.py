@@ -1,4 +1,4 @@
-"""Rounds of a frame without an interval: every photo once, whoever asks, and whatever ends or fails meanwhile."""
+"""Cycles of a device without an interval: each photo once, with several clients, restarts and failures."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from backend.database import Database, bags
+from backend.database import Database, shuffle_queues
 from backend.frames.cache import FrameStateCache
-from backend.frames.entries import EntryMaker, nameless_answer
-from backend.frames.service import ENTRIES_KEPT, FrameService
+from backend.frames.entries import EntryBuilder, nameless_answer
+from backend.frames.service import MAX_CACHED_ENTRIES, FrameService
 from backend.playlist.pairs import Entry
 from backend.services import PASSING
 from contract.messages.frames import Caption, NextEntry, QueueEntry
@@ -42,7 +42,7 @@ def entry_of(photo: str, **more: Any) -> QueueEntry:
 
 
 class Wall:
-    """The shows of one process over a database that has forty photos; `asked` counts its questions by name."""
+    """The frame service of one process over a database with 40 photos; `asked` counts its queries by name."""
 
     def __init__(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: Counter[str] = Counter()
@@ -50,20 +50,20 @@ class Wall:
         self.photos = PHOTOS
         self.may_write = True
         self.fails: Callable[[str], Exception | None] = lambda query: None
-        """What fails after its change was committed, by the query's name."""
+        """Returns the error to raise after a query, given by name, was committed."""
 
-        def photos(connection: Connection, *_: object) -> bags.Photos:
-            return bags.Photos(self.photos, frozenset())
+        def available_photos(connection: Connection, *_: object) -> shuffle_queues.AvailablePhotos:
+            return shuffle_queues.AvailablePhotos(self.photos, frozenset())
 
-        monkeypatch.setattr(bags, "photos", photos)
+        monkeypatch.setattr(shuffle_queues, "available_photos", available_photos)
         self.database = Database(f"sqlite:///{file}")
         self.database.migrate()
-        self.database.passing, self.database.private = PASSING, frozenset({bags.keep})
+        self.database.ephemeral, self.database.private = PASSING, frozenset({shuffle_queues.save})
         for name in ("read", "write"):
             monkeypatch.setattr(self.database, name, self._counted(getattr(self.database, name)))
-        shows = FrameStateCache(self.database, time.time, may_write=lambda: self.may_write, new_seed=lambda: "seed")
-        maker = cast(EntryMaker, Maker())
-        self.frames = FrameService(self.database, shows, maker, time.time, may_write=lambda: self.may_write)
+        states = FrameStateCache(self.database, time.time, may_write=lambda: self.may_write, new_seed=lambda: "seed")
+        maker = cast(EntryBuilder, Maker())
+        self.frames = FrameService(self.database, states, maker, time.time, may_write=lambda: self.may_write)
 
     def _counted(self, method: Callable[..., Any]) -> Callable[..., Any]:
         async def counting(query: Callable[..., Any], *args: Any) -> Any:
@@ -80,14 +80,14 @@ class Wall:
         for _ in range(times):
             taken = await self.frames.take(DEVICE)
             assert taken is not None
-            show, (_, entry) = taken
-            assert show.made[entry].image_id == entry[0]
+            state, (_, entry) = taken
+            assert state.made[entry].image_id == entry[0]
             found.append(entry[0])
             await asyncio.sleep(0)  # a frame's next call comes in a later turn of the event loop
         return found
 
     async def crowd(self, frames: int, times: int) -> list[str]:
-        """All that so many frames are given that ask at once."""
+        """Return all photos that several concurrent clients receive."""
         given = await asyncio.gather(*(self.take(times) for _ in range(frames)))
         return [photo for some in given for photo in some]
 
@@ -106,7 +106,7 @@ def new_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         wall.database.close()
 
 
-def test_a_round_that_follows_another_costs_one_writing_and_no_reading_of_photos(new_wall: Any) -> None:
+def test_take_writes_once_per_cycle_and_reads_photos_once_a_second(new_wall: Any) -> None:
     async def run() -> None:
         wall = new_wall()
         began = time.monotonic()
@@ -114,13 +114,13 @@ def test_a_round_that_follows_another_costs_one_writing_and_no_reading_of_photos
         rounds = [given.count(photo) for photo in PHOTOS]
         assert max(rounds) - min(rounds) <= 1
         seconds = time.monotonic() - began
-        assert wall.asked["keep"] == max(rounds)
-        assert wall.asked["photos"] <= 1 + seconds  # what others may have changed is looked at once a second
+        assert wall.asked["save"] == max(rounds)
+        assert wall.asked["available_photos"] <= 1 + seconds  # changes of other processes are checked once a second
 
     asyncio.run(run())
 
 
-def test_many_at_once_get_every_photo_once_a_round_through_an_end_in_order(new_wall: Any) -> None:
+def test_take_by_many_clients_shows_each_photo_once_per_cycle_across_restarts(new_wall: Any) -> None:
     async def run(wall: Wall, times: int) -> list[str]:
         given = await wall.crowd(8, times)
         await wall.frames.close()
@@ -131,18 +131,18 @@ def test_many_at_once_get_every_photo_once_a_round_through_an_end_in_order(new_w
     assert {given.count(photo) for photo in PHOTOS} == ({whole, whole + 1} if rest else {whole})
 
 
-def test_after_a_crash_none_of_a_round_comes_again_in_it(new_wall: Any) -> None:
+def test_take_after_crash_repeats_no_photo_of_the_cycle(new_wall: Any) -> None:
     async def run(wall: Wall, frames: int, times: int) -> list[str]:
         return await wall.crowd(frames, times)
 
     seen = asyncio.run(run(new_wall(), 1, 7))
-    seen += asyncio.run(run(new_wall(), 1, 9))  # nobody has closed the one before
+    seen += asyncio.run(run(new_wall(), 1, 9))  # the previous service is not closed
     assert len(set(seen)) == 16
     seen += asyncio.run(run(new_wall(), 6, 2))
     assert len(set(seen)) == 28
 
 
-def test_a_crowd_leaves_nothing_noted_ahead_to_a_frame_by_itself(new_wall: Any) -> None:
+def test_take_by_one_client_after_many_stores_the_exact_position(new_wall: Any) -> None:
     async def run() -> None:
         wall = new_wall()
         await wall.crowd(16, 10)
@@ -150,25 +150,25 @@ def test_a_crowd_leaves_nothing_noted_ahead_to_a_frame_by_itself(new_wall: Any) 
             await wall.take(len(PHOTOS))
         for _ in range(10):
             await wall.take(1)
-            show = await wall.frames.show(DEVICE)
-            kept = await wall.database.read(bags.read, "wall")
+            state = await wall.frames.state(DEVICE)
+            kept = await wall.database.read(shuffle_queues.read, "wall")
             assert kept is not None
-            assert (kept.epoch, kept.shown) == (show.bag.epoch, show.bag.shown)
+            assert (kept.cycle, kept.shown) == (state.queue.cycle, state.queue.shown)
 
     asyncio.run(run())
 
 
-def test_no_photo_is_lost_where_more_are_asked_for_at_once_than_are_kept_in_memory(new_wall: Any) -> None:
+def test_take_of_more_entries_than_cached_loses_no_photo(new_wall: Any) -> None:
     async def run() -> None:
         wall = new_wall()
-        wall.photos = tuple(f"{number:032x}" for number in range(ENTRIES_KEPT + 88))
+        wall.photos = tuple(f"{number:032x}" for number in range(MAX_CACHED_ENTRIES + 88))
         given = await wall.crowd(16, len(wall.photos) // 8)
         assert set(Counter(given).values()) == {2}
 
     asyncio.run(run())
 
 
-def test_an_end_in_order_takes_back_nothing_that_another_backend_gave(new_wall: Any) -> None:
+def test_close_keeps_the_position_of_another_backend(new_wall: Any) -> None:
     async def run() -> None:
         old = new_wall()
         seen = await old.take(10)
@@ -182,11 +182,11 @@ def test_an_end_in_order_takes_back_nothing_that_another_backend_gave(new_wall: 
     asyncio.run(run())
 
 
-def test_a_round_whose_keeping_nobody_heard_of_is_given_whole(new_wall: Any) -> None:
+def test_take_after_unconfirmed_write_of_a_cycle_returns_all_photos(new_wall: Any) -> None:
     async def run() -> None:
         wall = new_wall()
         await wall.crowd(8, len(PHOTOS) // 8)
-        wall.fails = lambda query: OperationalError("keep", {}, OSError("lost")) if query == "keep" else None
+        wall.fails = lambda query: OperationalError("save", {}, OSError("lost")) if query == "save" else None
         with pytest.raises(OperationalError):
             await wall.take(1)
         wall.fails = lambda query: None
@@ -195,15 +195,15 @@ def test_a_round_whose_keeping_nobody_heard_of_is_given_whole(new_wall: Any) -> 
     asyncio.run(run())
 
 
-def test_what_is_noted_of_a_round_whose_keeping_nobody_heard_of_is_taken_back_in_the_end(new_wall: Any) -> None:
+def test_close_after_unconfirmed_write_of_a_cycle_returns_reservations(new_wall: Any) -> None:
     async def run() -> None:
         wall = new_wall()
         await wall.crowd(8, len(PHOTOS) // 8)
-        wall.fails = lambda query: OperationalError("keep", {}, OSError("lost")) if query == "keep" else None
+        wall.fails = lambda query: OperationalError("save", {}, OSError("lost")) if query == "save" else None
         failed = await asyncio.gather(*(wall.take(1) for _ in range(8)), return_exceptions=True)
         assert any(isinstance(one, OperationalError) for one in failed)
-        kept = await wall.database.read(bags.read, "wall")
-        assert (kept.epoch, kept.shown > 1) == (2, True)
+        kept = await wall.database.read(shuffle_queues.read, "wall")
+        assert (kept.cycle, kept.shown > 1) == (2, True)
         wall.fails = lambda query: None
         seen = await wall.take(5)
         await wall.frames.close()
@@ -213,7 +213,7 @@ def test_what_is_noted_of_a_round_whose_keeping_nobody_heard_of_is_taken_back_in
     asyncio.run(run())
 
 
-def test_what_an_end_in_order_takes_back_is_in_the_next_snapshot(new_wall: Any) -> None:
+def test_close_counts_as_a_change_for_the_next_snapshot(new_wall: Any) -> None:
     async def run() -> None:
         wall = new_wall()
         await wall.crowd(8, 2)
@@ -224,13 +224,13 @@ def test_what_an_end_in_order_takes_back_is_in_the_next_snapshot(new_wall: Any) 
     asyncio.run(run())
 
 
-def test_what_was_given_before_a_takeover_ended_does_not_come_again(new_wall: Any) -> None:
+def test_take_before_writes_are_allowed_repeats_no_photo(new_wall: Any) -> None:
     async def run() -> None:
         await new_wall().take(10)
         wall = new_wall()
         wall.may_write = False
-        wall.photos = (*PHOTOS, *(f"{number:032x}" for number in range(100, 110)))  # newer than what was kept
-        known = await wall.database.read(bags.read, "wall")
+        wall.photos = (*PHOTOS, *(f"{number:032x}" for number in range(100, 110)))  # newer than the stored queue
+        known = await wall.database.read(shuffle_queues.read, "wall")
         seen = [entry[0] for entry in known.entries[: known.shown]] + await wall.take(25)
         wall.may_write = True
         seen += await wall.take(5)
@@ -242,11 +242,13 @@ def test_what_was_given_before_a_takeover_ended_does_not_come_again(new_wall: An
     asyncio.run(run())
 
 
-def test_what_could_not_be_noted_was_not_given_and_comes_next(new_wall: Any) -> None:
+def test_take_with_failed_write_returns_the_photo_next_time(new_wall: Any) -> None:
     async def run() -> None:
         wall = new_wall()
         seen = await wall.take(3)
-        wall.fails = lambda query: OperationalError("move", {}, OSError("disk full")) if query == "move" else None
+        wall.fails = lambda query: (
+            OperationalError("save_position", {}, OSError("disk full")) if query == "save_position" else None
+        )
         failed = await asyncio.gather(*(wall.take(1) for _ in range(6)), return_exceptions=True)
         assert all(isinstance(one, OperationalError) for one in failed)
         wall.fails = lambda query: None
@@ -256,13 +258,13 @@ def test_what_could_not_be_noted_was_not_given_and_comes_next(new_wall: Any) -> 
     asyncio.run(run())
 
 
-def test_an_answer_that_is_kept_differs_from_a_new_one_in_nothing() -> None:
+def test_nameless_answer_equals_a_new_response() -> None:
     hostile = '"entry":"?" \\"entry\\":\\"?\\" \u0000'
     entry = entry_of("f" * 32, entry="7.ffff", caption=Caption(name=hostile, uploaded="now", taken=None))
     kept = nameless_answer(entry, until=9.5, gap=3, captions=True)
     first, second = kept.named("7.ffff"), kept.named("8.ffff")
-    told = NextEntry(**msgspec.structs.asdict(entry), until=9.5, gap=3)
-    assert first.data == msgspec.json.encode(told)
+    response = NextEntry(**msgspec.structs.asdict(entry), until=9.5, gap=3)
+    assert first.data == msgspec.json.encode(response)
     assert msgspec.json.decode(second.data, type=NextEntry).entry == "8.ffff"
     assert first.etag != second.etag
     silent = nameless_answer(entry, until=9.5, gap=3, captions=False).named("7.ffff")

@@ -60,9 +60,9 @@ images = Table(
     Column("claimed_at", Float),
     Column("attempts", Integer, nullable=False, server_default="0"),
     # True from the start of decoding until the report. If the next claim finds it true, the image is quarantined.
-    Column("attempt_open", Boolean, nullable=False, server_default=text("0")),
+    Column("attempt_open", Boolean, nullable=False, server_default=false()),
     # Quarantined: the image is rendered alone in a sandbox process, and `strikes` counts the crashes of this process.
-    Column("suspect", Boolean, nullable=False, server_default=text("0")),
+    Column("suspect", Boolean, nullable=False, server_default=false()),
     Column("strikes", Integer, nullable=False, server_default="0"),
     Column("color_palette", JSON(none_as_null=True)),
     Column("histogram", JSON(none_as_null=True)),

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import time
 
-import server
-from task_calls import record, report
-
 from backend.database.stage_times import PhotoTimes, StageTimes, summarize
 from contract.messages.processing import MAX_SECONDS, StageSeconds
 from tests.support import server

@@ -122,11 +122,3 @@ def test_filter_hour_changes_only_with_a_filter_by_age() -> None:
 )
 def test_half_size_divides_the_longer_side(width: int, height: int, gap: int, expected: tuple[int, int] | None) -> None:
     assert half_size(width, height, gap) == expected
-
-
-def test_half_orientation_is_the_other_orientation() -> None:
-    assert half_orientation(800, 480) == "portrait"
-    assert half_orientation(480, 800) == "landscape"
-    assert half_orientation(500, 500) is None
-    assert is_half(half_key("kitchen"))
-    assert not is_half("kitchen")

@@ -70,8 +70,9 @@ def run(context: Context) -> CaseResult:
 def _proxies(photos: tuple[Photo, ...]) -> dict[str, Pixels]:
     """The pixels that our palette is made from, (n, 3), by the photo's name."""
     from processor.errors import RenderError
-    from processor.render.decode import decode, read_header
+    from processor.render.decode import decode
     from processor.render.decode_plan import standard_shrink
+    from processor.render.header import read_header
     from processor.render.palette import proxy_pixels
 
     found = {}

@@ -60,7 +60,8 @@ def proxy(photo: bytes, header: Header) -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def rendered(photo: bytes) -> RenderedImage:
     """Everything that is made of the photo for the demo's screens."""
+    from contract.recipes import CENTRE
     from processor.render.pipeline import render_image
     from slideshow.photos.screens import DEFAULT_SCREENS
 
-    return render_image(photo, DEFAULT_SCREENS)
+    return render_image(photo, DEFAULT_SCREENS, framing=CENTRE)

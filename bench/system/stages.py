@@ -47,7 +47,7 @@ STAGES: tuple[tuple[str, str, str], ...] = (
 RENDER_STAGES: tuple[tuple[str, str, str], ...] = (
     ("decode", "processor.render.pipeline", "decode"),
     ("resize", "processor.render.pipeline", "cut"),
-    ("encode", "processor.codecs.jpeg_profiles", "JpegProfile.encode"),
+    ("encode", "processor.codecs.jpeg", "JpegProfile.encode"),
     ("proxy", "processor.render.pipeline", "proxy_pixels"),
     ("colours", "processor.render.pipeline", "find_colours"),
 )

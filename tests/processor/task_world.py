@@ -23,11 +23,20 @@ from processor.backend_api.client import BackendClient
 from processor.pool.memory_budget import Shares
 from processor.pool.render_pool import RenderPool
 from processor.pool.sandbox import SandboxSettings
+from processor.render.pipeline import RenderedImage
 from processor.settings import MEBIBYTE, Settings
 from processor.task.loop import Task
 
 DEVICES = (Device(name="wide one", width=160, height=96), Device(name="tall", width=60, height=100))
 SHARES = Shares(128 * MEBIBYTE, 512 * MEBIBYTE)
+
+
+async def render_in_pool(
+    pool: RenderPool, data: bytes, devices: tuple[Device, ...], name: str, *, quarantined: bool = False
+) -> RenderedImage:
+    """Render as a job does, without an announcement."""
+    async with pool.slot(data, devices, name, quarantined=quarantined) as slot:
+        return await pool.render(slot)
 
 
 def jpeg(number: int, width: int = 240, height: int = 180) -> bytes:
@@ -87,7 +96,7 @@ class World:
     def run(
         self,
         *,
-        child: SandboxSettings | None = None,
+        sandbox: SandboxSettings | None = None,
         shares: Shares = SHARES,
         meanwhile: Callable[[Task], None] | None = None,
         render_seconds: float = 60.0,
@@ -99,13 +108,13 @@ class World:
 
         async def scenario() -> tuple[int, Task]:
             settings = self.settings(**changed)
-            renderer = RenderPool(
-                threads=settings.render_threads, shares=shares, child=child, render_seconds=render_seconds
+            pool = RenderPool(
+                threads=settings.render_threads, shares=shares, sandbox=sandbox, render_seconds=render_seconds
             )
             async with BackendClient(
                 settings.backend_url, settings.token, retry_seconds=settings.retry_seconds, request_seconds=5.0
             ) as client:
-                task = Task(settings, bucket=self.bucket, client=client, renderer=renderer, drain_seconds=drain_seconds)
+                task = Task(settings, bucket=self.bucket, client=client, pool=pool, drain_seconds=drain_seconds)
 
                 async def watch() -> None:
                     while meanwhile is not None:
@@ -118,7 +127,7 @@ class World:
                         code = await task.run()
                 finally:
                     watching.cancel()
-                    renderer.close()
+                    pool.close()
             return code, task
 
         return asyncio.run(scenario())

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from imagecodecs import Jpeg8Error
 from numpy.typing import NDArray
 
-from processor.codecs import jpeg_encoder
-from processor.codecs.jpeg_encoder import encode_plain
-from processor.codecs.jpeg_profiles import DEVICE, THUMBNAIL
+from processor.codecs import jpeg
+from processor.codecs.jpeg import DEVICE, THUMBNAIL, encode_plain
 from processor.codecs.vips import image_of
 
 
@@ -82,7 +81,7 @@ def test_a_want_of_memory_is_not_blamed_on_the_picture(monkeypatch: pytest.Monke
     def starved(*_: object, **__: object) -> bytes:
         raise Jpeg8Error("jpeg_start_compress", "Insufficient memory (case 10)")
 
-    monkeypatch.setattr(jpeg_encoder, "jpeg8_encode", starved)
+    monkeypatch.setattr(jpeg, "jpeg8_encode", starved)
     with pytest.raises(MemoryError, match="no memory to encode"):
         encode_plain(picture_of(8, 8, 1, 0.5), 90)
 
@@ -91,7 +90,7 @@ def test_a_codec_that_cannot_be_loaded_ends_the_program_as_it_starts() -> None:
     program = (
         "import sys, imagecodecs\n"
         "sys.modules['imagecodecs._jpeg8'] = None\n"
-        "try:\n    import processor.codecs.jpeg_encoder\n"
+        "try:\n    import processor.codecs.jpeg\n"
         "except ImportError as error:\n    sys.exit(str(error))\n"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)

@@ -80,9 +80,9 @@ def test_a_point_is_always_inside(height: int, width: int, seed: int) -> None:
 
 def test_the_pictures_follow_the_point_and_the_owners_choice_wins() -> None:
     data = encoded(spot(600, 1200, 0.5, 0.25))
-    middle = render_image(data, (PANEL,))
-    found = render_image(data, (PANEL,), framing=FOCUS)
-    chosen = render_image(data, (PANEL,), framing=FOCUS, focus=(0.9, 0.5))
+    middle = render_image(data, (PANEL,), framing=CENTRE)
+    found = render_image(data, (PANEL,))
+    chosen = render_image(data, (PANEL,), focus=(0.9, 0.5))
     assert middle.found_focus is None
     assert found.found_focus == chosen.found_focus
     assert found.found_focus is not None
@@ -98,14 +98,14 @@ def test_the_pictures_follow_the_point_and_the_owners_choice_wins() -> None:
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_a_turned_photo_has_the_same_focus(orientation: int) -> None:
     upright = spot(480, 640, 0.35, 0.7)
-    rendered = render_image(with_orientation(upright, orientation), (PANEL,), framing=FOCUS)
+    rendered = render_image(with_orientation(upright, orientation), (PANEL,))
     assert rendered.found_focus is not None
     assert abs(rendered.found_focus[0] - 0.7) < 0.08
     assert abs(rendered.found_focus[1] - 0.35) < 0.08
 
 
 def test_what_would_lose_too_much_is_shown_whole_on_its_own_colour() -> None:
-    rendered = render_image(encoded(photo(400, 900)), (PANEL, STANDING), framing=FOCUS)
+    rendered = render_image(encoded(photo(400, 900)), (PANEL, STANDING))
     screen = pixels_of(rendered.variants[0].data).astype(int)
     ground = np.array(background_of(rendered.palette))
     assert screen.shape == (192, 320, 3)

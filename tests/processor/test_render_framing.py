@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pictures import STORED_FOR, encoded, pixels_of
 
 from contract.messages.processing import Device
+from contract.recipes import CENTRE
 from processor.render.geometry import Box, box_to_stored, cover_crop, cover_scale, scale_box, shrink_for, upright_size
 from processor.render.pipeline import render_image
 
@@ -73,7 +74,7 @@ def test_a_thread_of_a_picture_shows_its_middle_however_far_that_is(
     strip = np.full((30_000, 3, 3), elsewhere, np.uint8)
     strip[14_970:15_030] = middle
     photo = encoded(np.ascontiguousarray(strip.transpose(1, 0, 2)) if lies else strip, "PNG")
-    rendered = render_image(photo, (Device(name="square", width=4000, height=4000),))
+    rendered = render_image(photo, (Device(name="square", width=4000, height=4000),), framing=CENTRE)
     shown = pixels_of(rendered.variants[0].data)
     assert shown.shape == (4000, 4000, 3)
     for place in ((0, 0), (2000, 2000), (3999, 3999)):

@@ -9,7 +9,8 @@ from pictures import ONE
 
 from backend.images.header import read_upload_header
 from processor.errors import BrokenPixels
-from processor.render.decode import decode, read_header
+from processor.render.decode import decode
+from processor.render.header import read_header
 from processor.render.pipeline import render_image
 
 RAMP = np.linspace(0, 255, SIDE)

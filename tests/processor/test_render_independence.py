@@ -50,4 +50,4 @@ def test_screens_up_to_the_standard_one_share_one_decode() -> None:
     assert [step.shrink for step in decode_steps(header, ())] == [standard_shrink(header)] == [2]
     steps = decode_steps(header, SCREENS)
     assert [step.shrink for step in steps] == [1, 2]
-    assert sorted(place for step in steps for place in step.places) == list(range(len(SCREENS)))
+    assert sorted(place for step in steps for place in step.indices) == list(range(len(SCREENS)))

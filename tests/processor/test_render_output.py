@@ -13,9 +13,10 @@ from PIL import ImageCms
 
 from contract.messages.processing import Palette
 from contract.recipes import DEVICE_PROFILE, THUMBNAIL_PROFILE
-from processor.codecs import jpeg_profiles
 from processor.colour.icc import is_srgb
-from processor.render.decode import decode, estimate_bytes, read_header
+from processor.render.decode import decode
+from processor.render.decode_plan import estimate_bytes
+from processor.render.header import read_header
 from processor.render.palette import find_colours, proxy_pixels, quantize, score
 from processor.render.pipeline import render_image
 
@@ -80,13 +81,20 @@ def test_the_files_are_device_safe() -> None:
         }
 
 
-def test_profiles_are_those_of_the_recipes() -> None:
-    assert jpeg_profiles.DEVICE.name == DEVICE_PROFILE
-    assert jpeg_profiles.DEVICE.quality == 90
-    assert jpeg_profiles.THUMBNAIL.name == THUMBNAIL_PROFILE
-    assert jpeg_profiles.THUMBNAIL.quality == 80
-    assert jpeg_profiles.DEVICE.reason
-    assert jpeg_profiles.THUMBNAIL.reason
+# ITU-T T.81, table K.1, in the zigzag order of the file.
+LUMINANCE_QUALITY_50 = bytes.fromhex(
+    "10 0b 0c 0e 0c 0a 10 0e 0d 0e 12 11 10 13 18 28 1a 18 16 16 18 31 23 25 1d 28 3a 33 3d 3c 39 33"
+    " 38 37 40 48 5c 4e 40 44 57 45 37 38 50 6d 51 57 5f 62 67 68 67 3e 4d 71 79 70 64 78 5c 65 67 63"
+)
+
+
+def test_files_have_the_quantization_tables_that_the_profile_names_promise() -> None:
+    """The number in a profile's name is the quality: libjpeg scales the table by (200 - 2 * quality) percent."""
+    rendered = render_image(encoded(scene(640, 480)), ONE)
+    for data, profile in ((rendered.variants[0].data, DEVICE_PROFILE), (rendered.thumbnail, THUMBNAIL_PROFILE)):
+        percent = 200 - 2 * int(profile.rpartition("-")[2])
+        luminance = next(body for marker, body in segments(data) if marker == 0xDB and body[0] == 0)
+        assert luminance[1:65] == bytes((value * percent + 50) // 100 for value in LUMINANCE_QUALITY_50), profile
 
 
 def test_no_devices_gives_thumbnail_and_colours() -> None:
@@ -181,7 +189,8 @@ def test_curves_may_be_tables() -> None:
 MEASURE = """
 import sys
 from pictures import DEVICES
-from processor.render.decode import estimate_bytes, read_header
+from processor.render.decode_plan import estimate_bytes
+from processor.render.header import read_header
 from processor.render.palette import load_kernels
 from processor.render.pipeline import render_image
 load_kernels()

@@ -22,7 +22,7 @@ from processor.errors import (
     TooManyPixels,
     printable_name,
 )
-from processor.render.decode import read_header
+from processor.render.header import read_header
 from processor.render.limits import Limits
 from processor.render.pipeline import render_image
 

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import stamina.instrumentation
-from claims_server import ClaimsServer, Fault
+from claims_server import Fault
 from task_world import World
 
 from processor.task.image_job import Outcome
 from processor.task.loop import Task
-
-
-@pytest.fixture(autouse=True)
-def quiet_retries() -> None:
-    stamina.instrumentation.set_on_retry_hooks(())
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
 
 
 @pytest.mark.parametrize(("token", "sentence"), [("a-wrong-token", "BACKEND_AUTH_TOKEN")])

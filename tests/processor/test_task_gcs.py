@@ -12,7 +12,7 @@ from task_world import DEVICES, jpeg
 
 from contract import object_names
 from contract.messages.sidecars import Sidecar
-from contract.recipes import DEFAULT_FRAMING, recipe, thumbnail_recipe
+from contract.recipes import recipe, thumbnail_recipe
 from emulators.cloud_storage.faults import Fault
 from emulators.cloud_storage.server import MIXED
 from processor.render.pipeline import render_image
@@ -29,7 +29,7 @@ def made_without_faults(photos: dict[str, bytes]) -> dict[str, bytes]:
     """The same, as the renderer alone makes it of these photos, by image id."""
     wanted = {}
     for image_id, data in photos.items():
-        rendered = render_image(data, DEVICES, framing=DEFAULT_FRAMING)
+        rendered = render_image(data, DEVICES)
         wanted[object_names.original(image_id, ".jpg")] = data
         wanted[object_names.thumbnail(image_id, thumbnail_recipe(None))] = rendered.thumbnail
         for made in rendered.variants:

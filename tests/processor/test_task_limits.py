@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from claims_server import ClaimsServer
 from pictures import png_by_header
-from task_world import DEVICES, SHARES, World, jpeg
+from task_world import DEVICES, SHARES, World, jpeg, render_in_pool
 
 from processor.errors import BrokenPixels, TooManyPixels
 from processor.pool.render_pool import RenderPool, estimated_bytes
 from processor.render.limits import Limits
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
 
 
 def test_the_pixel_limits_of_the_settings_hold_for_suspects_too(world: World) -> None:
@@ -46,17 +37,14 @@ def test_the_limits_may_also_be_larger_than_the_usual_ones(world: World) -> None
     with pytest.raises(TooManyPixels):
         estimated_bytes(promised, DEVICES, "large.png")
     assert estimated_bytes(promised, DEVICES, "large.png", limits) > 0
-    for suspect in (False, True):
+    for quarantined in (False, True):
         with pytest.raises(BrokenPixels):  # and so it was let through to its decoder, which finds no pixels
-            asyncio.run(_render(promised, limits, suspect=suspect))
+            asyncio.run(_render(promised, limits, quarantined=quarantined))
 
 
-async def _render(data: bytes, limits: Limits, *, suspect: bool) -> None:
-    async def begin() -> None:
-        """Nothing has to be announced here."""
-
-    renderer = RenderPool(threads=1, shares=SHARES, limits=limits)
+async def _render(data: bytes, limits: Limits, *, quarantined: bool) -> None:
+    pool = RenderPool(threads=1, shares=SHARES, limits=limits)
     try:
-        await renderer.render(data, DEVICES, "large.png", suspect=suspect, begin=begin)
+        await render_in_pool(pool, data, DEVICES, "large.png", quarantined=quarantined)
     finally:
-        renderer.close()
+        pool.close()

@@ -5,24 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from claims_server import ClaimsServer
-from task_world import SHARES, World, jpeg
+from task_world import SHARES, World, jpeg, render_in_pool
 
-from processor.errors import is_fault_of_the_machine
+from processor.errors import is_resource_shortage
 from processor.pool.render_pool import RenderPool
 from processor.pool.sandbox import SandboxSettings
 from processor.task.image_job import Outcome
 from processor.task.loop import Task
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
 
 
 def refuse_first_start(monkeypatch: pytest.MonkeyPatch, prefix: str, error: BaseException) -> list[str]:
@@ -44,7 +36,7 @@ def test_a_child_that_cannot_be_started_hands_the_suspect_back(
     world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     suspect = world.add(jpeg(3), "suspect.jpg", suspect=True)
-    code, task = world.run(child=SandboxSettings(command=(str(tmp_path / "no-such-python"),)))
+    code, task = world.run(sandbox=SandboxSettings(command=(str(tmp_path / "no-such-python"),)))
     assert code == 1  # it does not pass, so the task ends in the end
     assert "in a row" in caplog.text
     assert "no-such-python" in caplog.text
@@ -65,7 +57,7 @@ def test_a_child_that_can_be_started_later_completes_the_suspect(world: World, t
             aside.rename(python)
 
     code, task = world.run(
-        child=SandboxSettings(command=(str(python), "-m", "processor.pool.sandbox")), meanwhile=install
+        sandbox=SandboxSettings(command=(str(python), "-m", "processor.pool.sandbox")), meanwhile=install
     )
     assert code == 0
     assert task.counts[Outcome.COMPLETE] == 3
@@ -86,22 +78,18 @@ def test_a_thread_that_cannot_be_started_hands_the_image_back(
     assert task.counts == {Outcome.COMPLETE: 3, Outcome.HANDED_BACK: 1}
 
 
-async def begin() -> None:
-    """Nothing has to be announced here."""
-
-
 def test_a_thread_that_cannot_be_started_holds_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_first_start(monkeypatch, "render", RuntimeError("can't start new thread"))
 
     async def scenario() -> None:
-        renderer = RenderPool(threads=1, shares=SHARES)
+        pool = RenderPool(threads=1, shares=SHARES)
         try:
             with pytest.raises(RuntimeError, match="can't start new thread"):
-                await renderer.render(jpeg(1), (), "one.jpg", suspect=False, begin=begin)
-            assert renderer.rendering.free == renderer.rendering.total
-            assert (await renderer.render(jpeg(1), (), "one.jpg", suspect=False, begin=begin)).variants == ()
+                await render_in_pool(pool, jpeg(1), (), "one.jpg")
+            assert pool.rendering.free == pool.rendering.total
+            assert (await render_in_pool(pool, jpeg(1), (), "one.jpg")).variants == ()
         finally:
-            renderer.close()
+            pool.close()
 
     asyncio.run(scenario())
 
@@ -125,5 +113,5 @@ def test_memory_or_files_that_run_out_for_a_moment_hand_the_image_back(
 
 
 def test_other_faults_are_not_the_machine_s() -> None:
-    assert not is_fault_of_the_machine(RuntimeError("dictionary changed size during iteration"))
-    assert not is_fault_of_the_machine(ValueError("no"))
+    assert not is_resource_shortage(RuntimeError("dictionary changed size during iteration"))
+    assert not is_resource_shortage(ValueError("no"))

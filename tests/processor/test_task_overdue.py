@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from claims_server import ClaimsServer
 from PIL import Image
-from task_world import DEVICES, SHARES, World, jpeg
+from task_world import DEVICES, SHARES, World, jpeg, render_in_pool
 
 from processor.errors import RenderOverdue
 from processor.pool.render_pool import RenderPool
@@ -33,19 +33,15 @@ def slow_picture() -> bytes:
     return out.getvalue()
 
 
-async def begin() -> None:
-    """Nothing has to be announced here."""
-
-
 def test_the_limit_begins_when_a_thread_takes_the_picture_up(world: World) -> None:
     async def scenario() -> None:
-        renderer = RenderPool(threads=1, shares=SHARES, render_seconds=1.0)
-        renderer.warm_up(lambda: time.sleep(1.6))
+        pool = RenderPool(threads=1, shares=SHARES, render_seconds=1.0)
+        pool.warm_up(lambda: time.sleep(1.6))
         began = time.monotonic()
         try:
-            rendered = await renderer.render(jpeg(1), DEVICES, "waiting.jpg", suspect=False, begin=begin)
+            rendered = await render_in_pool(pool, jpeg(1), DEVICES, "waiting.jpg")
         finally:
-            renderer.close()
+            pool.close()
         assert time.monotonic() - began > 1.5
         assert len(rendered.variants) == len(DEVICES)
 
@@ -54,22 +50,22 @@ def test_the_limit_begins_when_a_thread_takes_the_picture_up(world: World) -> No
 
 def test_a_picture_beyond_the_limit_keeps_its_memory_until_its_thread_ends(world: World) -> None:
     async def scenario() -> None:
-        renderer = RenderPool(threads=1, shares=SHARES, render_seconds=0.02)
+        pool = RenderPool(threads=1, shares=SHARES, render_seconds=0.02)
 
         def at_work() -> bool:
-            return renderer.busy
+            return pool.busy
 
         try:
             with pytest.raises(RenderOverdue, match=r"slow\.png did not end within 0\.02 seconds"):
-                await renderer.render(slow_picture(), DEVICES, "slow.png", suspect=False, begin=begin)
+                await render_in_pool(pool, slow_picture(), DEVICES, "slow.png")
             assert at_work()
-            assert renderer.rendering.free < renderer.rendering.total
+            assert pool.rendering.free < pool.rendering.total
             async with asyncio.timeout(30):
                 while at_work():  # noqa: ASYNC110 - a thread sets no event of this loop
                     await asyncio.sleep(0.02)
-            assert renderer.rendering.free == renderer.rendering.total
+            assert pool.rendering.free == pool.rendering.total
         finally:
-            renderer.close()
+            pool.close()
 
     asyncio.run(scenario())
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from claims_server import ClaimsServer
 from task_world import DEVICES, World, jpeg
 
 from contract import object_names
 from contract.bucket.port import BucketDenied, BucketError, ObjectNotFound, ObjectTooLarge
 from contract.recipes import recipe
 from processor.task.image_job import Outcome
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
 
 
 def test_an_object_that_cannot_be_written_is_its_own_photo_s_failure(world: World, tmp_path: Path) -> None:
@@ -31,7 +24,7 @@ def test_an_object_that_cannot_be_written_is_its_own_photo_s_failure(world: Worl
     assert task.counts == {Outcome.COMPLETE: 2, Outcome.FAILED: 1}
     assert photos[1].state == "failed"
     assert photos[1].strikes == 0
-    assert photos[1].error.startswith("photo 1.jpg cannot be worked on: ")
+    assert photos[1].error.startswith("photo 1.jpg cannot be processed: ")
     assert taken in photos[1].error
 
 

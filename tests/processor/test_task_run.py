@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
-import stamina.instrumentation
-from claims_server import ClaimsServer, Fault
+from claims_server import Fault
 from PIL import Image
 from task_world import DEVICES, World, jpeg
 
@@ -24,17 +22,6 @@ from processor.pool.memory_budget import Shares
 from processor.pool.render_pool import estimated_bytes
 from processor.settings import MEBIBYTE
 from processor.task.image_job import Outcome
-
-
-@pytest.fixture(autouse=True)
-def quiet_retries() -> None:
-    stamina.instrumentation.set_on_retry_hooks(())
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
 
 
 def test_every_photo_is_rendered_stored_and_reported_once(world: World) -> None:

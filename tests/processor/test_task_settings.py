@@ -80,8 +80,8 @@ def test_all_faults_are_reported_at_once() -> None:
     }
     with pytest.raises(SettingsError) as caught:
         from_environment(bad)
-    assert len(caught.value.faults) == len(bad)
-    for name, fault in zip(sorted(bad), sorted(caught.value.faults), strict=True):
+    assert len(caught.value.problems) == len(bad)
+    for name, fault in zip(sorted(bad), sorted(caught.value.problems), strict=True):
         assert fault.startswith(name)
 
 
@@ -101,7 +101,7 @@ def test_all_faults_are_reported_at_once() -> None:
 def test_single_faults_name_their_variable(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         from_environment({**GOOD, name: value})
-    assert [fault.split()[0] for fault in caught.value.faults] == [name]
+    assert [fault.split()[0] for fault in caught.value.problems] == [name]
 
 
 def test_missing_bucket_and_bad_bucket_name() -> None:

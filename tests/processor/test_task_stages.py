@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
-from claims_server import ClaimsServer
 from task_world import World, jpeg
 
 from contract import object_names
 from contract.bucket.port import ByteWriter
 from contract.messages.processing import StageSeconds
 from contract.messages.sidecars import Sidecar
-from processor.task.timings import Stopwatch
+from processor.timings import Stopwatch
 
 SLOW = 0.3
 """Seconds that a download takes here, far longer than all the rest."""
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer(lease_seconds=20.0) as server:
-        yield World(server, tmp_path / "bucket")
 
 
 def test_a_stopwatch_counts_each_moment_once() -> None:

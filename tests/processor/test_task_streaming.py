@@ -6,11 +6,9 @@ import io
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from claims_server import ClaimsServer
 from PIL import Image
 from task_world import DEVICES, World, jpeg
 
@@ -18,7 +16,7 @@ from contract import object_names
 from contract.bucket.open import open_bucket
 from contract.bucket.port import BucketUnavailable, ByteWriter
 from contract.messages.processing import Device
-from contract.recipes import DEFAULT_FRAMING, recipe
+from contract.recipes import recipe
 from emulators.cloud_storage.faults import Fault
 from emulators.cloud_storage.server import GcsServer
 from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed, fill
@@ -28,12 +26,6 @@ from processor.task.image_job import Outcome
 
 PIECE = 3000
 SCREENS = (*DEVICES, Device(name="large", width=900, height=700))
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer(lease_seconds=20.0) as server:
-        yield World(server, tmp_path / "bucket")
 
 
 def photo(kind: str, size: tuple[int, int] = (1600, 1200), mode: str = "RGB", **how: object) -> bytes:
@@ -65,7 +57,7 @@ PHOTOS: dict[str, Callable[[], bytes]] = {
 
 def made_of(data: bytes | DownloadBuffer) -> RenderedImage | str:
     try:
-        return render_image(data, SCREENS, framing=DEFAULT_FRAMING)
+        return render_image(data, SCREENS)
     except RenderError as error:
         return f"{type(error).__name__}: {error}"
 
@@ -80,7 +72,7 @@ def test_pictures_are_the_same_whether_a_photo_is_here_or_still_arrives(kind: st
             arriving.write(data[start : start + PIECE])
             time.sleep(0.0002)
         time.sleep(0.05)  # the end is known later than the last byte, as it is where a checksum is proven
-        arriving.end(whole=True)
+        arriving.end(complete=True)
 
     feeding = threading.Thread(target=feed)
     feeding.start()
@@ -93,12 +85,12 @@ def test_pictures_are_the_same_whether_a_photo_is_here_or_still_arrives(kind: st
 def test_a_download_that_nobody_wants_any_more_ends(world: World) -> None:
     world.bucket.create("x", os.urandom(2_000_000), "image/jpeg")
     arriving = DownloadBuffer(2_000_000)
-    arriving.give_up()
+    arriving.abandon()
     fill(arriving, world.bucket, "x", 10**9)
     assert arriving.count == 0
-    assert not arriving.arrived
+    assert not arriving.complete
     with pytest.raises(DownloadFailed):
-        arriving.whole()
+        arriving.content()
 
 
 def test_the_attempt_begins_while_the_photo_still_arrives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,10 +142,10 @@ def test_what_arrived_damaged_never_becomes_a_result(
         assert server.faults.met == {"corrupt": 2, "broken": 1}
         assert server.requests["stat"] <= 1, "the claim told the size; of what broke off the checksum is asked for"
         for record, data in zip(records, photos, strict=True):
-            wanted = render_image(data, DEVICES, framing=DEFAULT_FRAMING)
+            wanted = render_image(data, DEVICES)
             assert pictures_of(world, record.id) == [variant.data for variant in wanted.variants]
             assert record.attempts == 1, "a download that is repeated is no further attempt"
-        assert ("thrown away" in caplog.text) == streams
+        assert ("discarded" in caplog.text) == streams
 
 
 def test_what_never_arrives_whole_is_handed_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,17 +7,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from claims_server import ClaimsServer
 from task_world import DEVICES, World, jpeg
 
-from contract.recipes import DEFAULT_FRAMING, recipe
+from contract.recipes import recipe
 from processor.errors import NotAnImage, SandboxDied, TooMuchMemory
-from processor.pool import sandbox as suspect_module
-from processor.pool.sandbox import SandboxRequest, SandboxSettings, answer_to, render_in_child
+from processor.pool import sandbox as sandbox_module
+from processor.pool.sandbox import SandboxRequest, SandboxSettings, render_in_sandbox, respond
 from processor.render.pipeline import RenderedImage, render_image
 from processor.task.image_job import Outcome
 
@@ -29,18 +27,12 @@ def python(code: str, **settings: float) -> SandboxSettings:
 
 
 def render(data: bytes, child: SandboxSettings) -> RenderedImage:
-    return asyncio.run(render_in_child(data, DEVICES, "odd.jpg", child))
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
+    return asyncio.run(render_in_sandbox(data, DEVICES, "odd.jpg", child))
 
 
 def test_a_good_picture_comes_back_as_if_rendered_here() -> None:
     data = jpeg(1)
-    assert render(data, SandboxSettings()) == render_image(data, DEVICES, framing=DEFAULT_FRAMING, name="odd.jpg")
+    assert render(data, SandboxSettings()) == render_image(data, DEVICES, name="odd.jpg")
 
 
 def test_a_refusal_in_the_child_is_the_same_refusal_here() -> None:
@@ -57,7 +49,7 @@ def test_a_refusal_in_the_child_is_the_same_refusal_here() -> None:
         (READ + "import os; os.abort()", "signal SIGABRT"),
         (READ + "import os; os.kill(os.getpid(), 9)", "signal SIGKILL"),
         ("import sys; sys.exit(3)", "exit code 3"),
-        (READ + "print('no message')", "without a usable answer"),
+        (READ + "print('no message')", "without a usable response"),
     ],
 )
 def test_the_death_of_the_child_says_how(code: str, how: str) -> None:
@@ -67,7 +59,7 @@ def test_the_death_of_the_child_says_how(code: str, how: str) -> None:
 
 
 def test_an_answer_without_end_is_a_death_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suspect_module, "MAX_ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(sandbox_module, "MAX_RESPONSE_BYTES", 100_000)
     code = READ + "import os\nwhile True: os.write(1, b'x' * 65536)"
     with pytest.raises(SandboxDied, match="more than 100,000 bytes"):
         render(jpeg(1), python(code, wall_seconds=20))
@@ -94,7 +86,7 @@ def test_a_cancelled_child_is_killed_as_well(tmp_path: Path) -> None:
     code = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
 
     async def scenario() -> None:
-        work = asyncio.create_task(render_in_child(jpeg(1), DEVICES, "odd.jpg", python(code)))
+        work = asyncio.create_task(render_in_sandbox(jpeg(1), DEVICES, "odd.jpg", python(code)))
         async with asyncio.timeout(10):
             while not (note.exists() and note.read_text()):  # noqa: ASYNC110 - a file sets no event
                 await asyncio.sleep(0.02)
@@ -114,7 +106,7 @@ def test_the_child_does_not_see_the_token_and_what_it_says_is_kept_short(
     code = READ + "import os; sys.stderr.write('x' * 9000 + str('BACKEND_AUTH_TOKEN' in os.environ))"
     environ = {**os.environ, "BACKEND_AUTH_TOKEN": "a-secret-token"}
     with pytest.raises(SandboxDied):
-        asyncio.run(render_in_child(jpeg(1), DEVICES, "odd.jpg", python(code), environ=environ))
+        asyncio.run(render_in_sandbox(jpeg(1), DEVICES, "odd.jpg", python(code), environ=environ))
     assert "xFalse" in caplog.text
     assert len(caplog.text) < 6000
 
@@ -133,9 +125,9 @@ def test_a_child_that_wants_too_much_memory_is_stopped_by_the_system() -> None:
 
 def test_a_picture_beyond_the_childs_memory_is_refused_in_words() -> None:
     request = SandboxRequest(name="odd.jpg", devices=DEVICES, data=jpeg(1), cpu_seconds=9, memory_bytes=1, parent_pid=1)
-    refusal = answer_to(request).refusal
-    assert refusal is not None
-    assert refusal.kind == TooMuchMemory.__name__
+    rejection = respond(request).rejection
+    assert rejection is not None
+    assert rejection.kind == TooMuchMemory.__name__
 
 
 def test_a_suspect_that_behaves_is_complete(world: World) -> None:
@@ -151,7 +143,7 @@ def test_a_suspect_that_behaves_is_complete(world: World) -> None:
 def test_a_suspect_that_kills_its_process_gets_a_strike_and_the_task_goes_on(world: World) -> None:
     suspect = world.add(jpeg(4), "killer.jpg", suspect=True)
     others = world.add_photos(3)
-    code, task = world.run(child=python(READ + "import os; os.abort()"))
+    code, task = world.run(sandbox=python(READ + "import os; os.abort()"))
     assert code == 0
     assert task.counts == {Outcome.COMPLETE: 3, Outcome.FAILED: 1}
     assert (suspect.state, suspect.strikes, suspect.attempts) == ("failed", 1, 1)

@@ -9,7 +9,7 @@ import mutations
 from contract.messages.processing import Device
 from fuzz.sentences import LONGEST, NAME, spoken
 from processor.errors import RenderError
-from processor.pool.memory_estimate import estimate_bytes
+from processor.render.decode_plan import estimate_bytes
 from processor.render.header import read_header
 from processor.render.limits import DEFAULT_LIMITS
 

@@ -9,7 +9,8 @@ import mutations
 from fuzz.sentences import NAME, spoken
 from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed
 from processor.errors import RenderError
-from processor.render.decode import decode, read_header
+from processor.render.decode import decode
+from processor.render.header import read_header
 from processor.render.limits import Limits
 
 SMALL = Limits(max_pixels=1_000_000, max_progressive_pixels=1_000_000)
@@ -22,7 +23,7 @@ def seeds() -> Sequence[bytes]:
 def check(data: bytes) -> None:
     arriving = DownloadBuffer(len(data))
     arriving.write(data)
-    arriving.end(whole=False)
+    arriving.end(complete=False)
     try:
         header = read_header(arriving, NAME, SMALL)
         shrink = 2 if header.loader == "jpeg" else 4

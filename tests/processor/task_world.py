@@ -1,4 +1,4 @@
-"""A bucket with photos, a claims server and a task between them, for tests of the whole task."""
+"""A bucket with photos, a claims server and a task, for tests of the whole task."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def render_in_pool(
 
 
 def jpeg(number: int, width: int = 240, height: int = 180) -> bytes:
-    """A picture that differs by its number: a gradient between two of its colours."""
+    """Return a photo that depends on its number: a gradient between two colours."""
     mask = Image.linear_gradient("L").resize((width, height))
     first = Image.new("RGB", (width, height), (number * 37 % 256, number * 91 % 256, 200))
     second = Image.new("RGB", (width, height), (250, number * 53 % 256, number * 17 % 256))
@@ -50,7 +50,7 @@ def jpeg(number: int, width: int = 240, height: int = 180) -> bytes:
 
 
 class World:
-    """`server` and `bucket` are real; `add` uploads as the backend would."""
+    """A claims server and a bucket; `add` uploads as the backend does."""
 
     def __init__(self, server: ClaimsServer, folder: Path) -> None:
         self.server = server
@@ -66,20 +66,20 @@ class World:
     def add_photos(self, count: int, **size: int) -> list[ImageRecord]:
         return [self.add(jpeg(number, **size), f"photo {number}.jpg") for number in range(count)]
 
-    def before_reads(self, patch: pytest.MonkeyPatch, look: Callable[[str], None]) -> None:
-        """From now on `look` is called with the name of each object that is read, either way, and may raise."""
+    def before_reads(self, patch: pytest.MonkeyPatch, hook: Callable[[str], None]) -> None:
+        """Call `hook` with the name of each object before it is read or downloaded; it may raise."""
         read, download_to = self.bucket.read, self.bucket.download_to
 
-        def looked_read(name: str, limit: int | None = None) -> bytes:
-            look(name)
+        def hooked_read(name: str, limit: int | None = None) -> bytes:
+            hook(name)
             return read(name, limit)
 
-        def looked_download(name: str, writer: ByteWriter, limit: int | None = None) -> None:
-            look(name)
+        def hooked_download(name: str, writer: ByteWriter, limit: int | None = None) -> None:
+            hook(name)
             download_to(name, writer, limit)
 
-        patch.setattr(self.bucket, "read", looked_read)
-        patch.setattr(self.bucket, "download_to", looked_download)
+        patch.setattr(self.bucket, "read", hooked_read)
+        patch.setattr(self.bucket, "download_to", hooked_download)
 
     def settings(self, **changed: object) -> Settings:
         values: dict[str, object] = {
@@ -133,7 +133,7 @@ class World:
         return asyncio.run(scenario())
 
     def start_process(self, **environ: str) -> subprocess.Popen[str]:
-        """`python -m processor` against this world."""
+        """Start `python -m processor` with this server and bucket."""
         return subprocess.Popen(
             [sys.executable, "-m", "processor"],
             env={

@@ -1,4 +1,4 @@
-"""Freed memory goes back to the operating system, though something above it is still in use."""
+"""Freed memory is returned to the operating system, even below a block in use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 pieces = [bytes(60_000) for _ in range(2000)]
-del pieces[:-1]  # what lies highest stays, and all below it is free
+del pieces[:-1]  # the block at the highest address stays, and all blocks below it are free
 before = resident_mb()
 for _ in range(TRIM_EVERY):
     trim_after_image()

@@ -1,4 +1,4 @@
-"""Leases while a task works: renewed in time, lost, ended, and what is said under them."""
+"""Leases of a task: renewed in time, lost or ended, and reports under them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from processor.task.image_job import Outcome
 from processor.task.loop import Task
 
 
-def test_a_lease_lost_at_the_start_drops_the_image_silently(world: World) -> None:
+def test_job_lease_lost_at_start_drops_the_image(world: World) -> None:
     photos = world.add_photos(2)
     world.server.fault(f"{photos[0].id}/start", Fault(status=409))
     world.server.fault(f"{photos[1].id}/start", Fault(status=404))
@@ -24,7 +24,7 @@ def test_a_lease_lost_at_the_start_drops_the_image_silently(world: World) -> Non
     assert not [call for call in world.server.calls if call[1].endswith("/failed")]
 
 
-def test_a_lease_taken_away_cancels_the_work(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_lease_lost_on_renewal_cancels_the_job(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     (photo,) = world.add_photos(1)
     world.server.lease_seconds = 0.6
@@ -41,7 +41,7 @@ def test_a_lease_taken_away_cancels_the_work(world: World, caplog: pytest.LogCap
     assert "lost (" in caplog.text
 
 
-def test_short_leases_are_renewed_in_time(world: World) -> None:
+def test_lease_short_is_renewed_in_time(world: World) -> None:
     (photo,) = world.add_photos(1)
     world.server.lease_seconds = 1.2
     world.server.fault("/start", Fault(stall_seconds=2.4))
@@ -52,7 +52,7 @@ def test_short_leases_are_renewed_in_time(world: World) -> None:
     assert len([call for call in world.server.calls if call[1].endswith("/renew")]) >= 3
 
 
-def test_a_renewal_that_hangs_is_asked_again_before_the_lease_ends(world: World) -> None:
+def test_lease_hanging_renewal_is_repeated_in_time(world: World) -> None:
     (photo,) = world.add_photos(1)
     world.server.lease_seconds = 1.8
     world.server.fault("/renew", Fault(stall_seconds=4))
@@ -63,18 +63,18 @@ def test_a_renewal_that_hangs_is_asked_again_before_the_lease_ends(world: World)
     assert (photo.claims, photo.reports) == (1, 1)
 
 
-def test_nothing_is_reported_under_a_lease_that_ended_unrenewed(world: World) -> None:
+def test_lease_expired_without_renewal_is_not_reported(world: World) -> None:
     (photo,) = world.add_photos(1)
     world.server.lease_seconds = 0.4
     world.server.fault("/renew", *[Fault(status=503)] * 200)
     world.server.fault("/start", Fault(stall_seconds=1.0))
 
-    def end_renewal_trouble(task: Task) -> None:
+    def end_renewal_faults(task: Task) -> None:
         if photo.claims >= 2:
             world.server.lease_seconds = 30.0
             world.server.faults["/renew"].clear()
 
-    code, task = world.run(meanwhile=end_renewal_trouble)
+    code, task = world.run(meanwhile=end_renewal_faults)
     assert code == 0
     assert task.counts == {Outcome.COMPLETE: 1}
     assert photo.claims == 2
@@ -83,7 +83,7 @@ def test_nothing_is_reported_under_a_lease_that_ended_unrenewed(world: World) ->
     assert photo.outcome.lease == photo.lease
 
 
-def test_refused_rows_are_dropped(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_report_rejected_rows_drop_the_image(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     (photo,) = world.add_photos(1)
     error = {"imageId": photo.id, "deviceSize": "tall", "error": "the lease is lost"}
@@ -95,7 +95,7 @@ def test_refused_rows_are_dropped(world: World, caplog: pytest.LogCaptureFixture
     assert "the lease is lost" in caplog.text
 
 
-def test_a_failure_that_comes_too_late_is_dropped(world: World) -> None:
+def test_failure_with_a_lost_lease_is_dropped(world: World) -> None:
     broken = world.add(b"no picture", "broken.jpg")
     world.server.fault("/failed", Fault(status=409))
     code, task = world.run()

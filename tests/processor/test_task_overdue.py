@@ -1,4 +1,4 @@
-"""A rendering that does not end: the task ends with it, and its neighbours are blamed for nothing."""
+"""A rendering that does not end also ends its task, and has no effect on the other images."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from processor.task.image_job import Outcome
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    render_image(jpeg(0), DEVICES)  # the libraries are loaded: what takes long from here on is a picture
+    render_image(jpeg(0), DEVICES)  # load the libraries now, so that they take no time later
     with ClaimsServer() as server:
         yield World(server, tmp_path / "bucket")
 
 
 def slow_picture() -> bytes:
-    """81 megapixels that no decoder can leave out: some tenths of a second, on any machine."""
+    """Return 81 megapixels that must all be decoded: some tenths of a second on any machine."""
     out = io.BytesIO()
     Image.linear_gradient("L").resize((9000, 9000)).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 
-def test_the_limit_begins_when_a_thread_takes_the_picture_up(world: World) -> None:
+def test_render_time_limit_begins_on_the_thread(world: World) -> None:
     async def scenario() -> None:
         pool = RenderPool(threads=1, shares=SHARES, render_seconds=1.0)
         pool.warm_up(lambda: time.sleep(1.6))
@@ -48,7 +48,7 @@ def test_the_limit_begins_when_a_thread_takes_the_picture_up(world: World) -> No
     asyncio.run(scenario())
 
 
-def test_a_picture_beyond_the_limit_keeps_its_memory_until_its_thread_ends(world: World) -> None:
+def test_render_overdue_holds_its_memory_until_the_thread_ends(world: World) -> None:
     async def scenario() -> None:
         pool = RenderPool(threads=1, shares=SHARES, render_seconds=0.02)
 
@@ -70,19 +70,19 @@ def test_a_picture_beyond_the_limit_keeps_its_memory_until_its_thread_ends(world
     asyncio.run(scenario())
 
 
-def test_a_stuck_thread_ends_the_task_and_its_neighbours_are_handed_back(
+def test_task_stuck_thread_exits_with_1_and_returns_other_images(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow = world.add(slow_picture(), "slow.png")
-    neighbours = world.add_photos(8)
+    others = world.add_photos(8)
     code, task = world.run(render_threads=1, render_seconds=0.1)
     assert code == 1
     assert task.counts[Outcome.OVERDUE] == 1
     assert "slow.png" in caplog.text
     assert "cannot work" in caplog.text
     assert (slow.state, slow.attempt_open) == ("processing", True)
-    assert {neighbour.state for neighbour in neighbours} <= {"pending", "complete"}
-    assert any(neighbour.state == "pending" for neighbour in neighbours)
-    assert not any(neighbour.attempt_open for neighbour in neighbours)
+    assert {other.state for other in others} <= {"pending", "complete"}
+    assert any(other.state == "pending" for other in others)
+    assert not any(other.attempt_open for other in others)
     assert slow.claims == 1
-    assert sum(neighbour.claims for neighbour in neighbours) < 8  # nothing more was claimed
+    assert sum(other.claims for other in others) < 8  # nothing more was claimed

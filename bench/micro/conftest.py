@@ -52,9 +52,9 @@ def base(photo: bytes, header: Header) -> DecodedImage:
 def proxy(photo: bytes, header: Header) -> NDArray[np.uint8]:
     """The pixels that the palette is made from."""
     from processor.render.decode import decode
-    from processor.render.palette import proxy_pixels
+    from processor.render.palette import colour_pixels
 
-    return np.ascontiguousarray(proxy_pixels(decode(photo, header, 2, "sky.jpg")))
+    return np.ascontiguousarray(colour_pixels(decode(photo, header, 2, "sky.jpg")))
 
 
 @pytest.fixture(scope="session")

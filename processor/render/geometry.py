@@ -15,7 +15,7 @@ SHRINKS = (8, 4, 2, 1)
 MAX_CUT = 0.5
 """Largest share of a photo that framing by focus cuts off; a photo that would lose more is shown whole."""
 
-PROXY_SIDE = 256
+DOWNSAMPLED_SIDE = 256
 """Longest side, in pixels, of the downsampled copy from which colours and focus are found."""
 
 

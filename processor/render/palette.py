@@ -18,19 +18,19 @@ from contract.colour.histogram import MAX_ENTRIES
 from contract.colour.palettes import PALETTE_COLOURS, palette_of
 from contract.messages.processing import Histogram, Palette
 from processor.render.decoded_image import DecodedImage, Rgb
-from processor.render.geometry import PROXY_SIDE, upright_size
+from processor.render.geometry import DOWNSAMPLED_SIDE, upright_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 def downsampled(decoded: DecodedImage, orientation: int = 1) -> NDArray[np.uint8]:
-    """Return the upright photo with a longest side of at most `PROXY_SIDE`: uint8 of shape (h, w, 3).
+    """Return the upright photo with a longest side of at most `DOWNSAMPLED_SIDE`: uint8 of shape (h, w, 3).
 
     `orientation` is the EXIF orientation of `decoded`. The photo is never enlarged.
     """
     height, width = decoded.pixels.shape[:2]
-    scale = min(1.0, PROXY_SIDE / max(width, height))
+    scale = min(1.0, DOWNSAMPLED_SIDE / max(width, height))
     if scale == 1 and orientation == 1:
         return decoded.pixels
     pixels, _ = decoded.level_for(1 / scale)
@@ -38,7 +38,7 @@ def downsampled(decoded: DecodedImage, orientation: int = 1) -> NDArray[np.uint8
     return native.resize(pixels, *size, orientation=orientation)
 
 
-def proxy_pixels(
+def colour_pixels(
     decoded: DecodedImage, small: NDArray[np.uint8] | None = None, orientation: int = 1
 ) -> NDArray[np.uint8]:
     """Return the pixels from which colours are found: sRGB, uint8 of shape (n, 3), n at least 1.

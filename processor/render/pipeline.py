@@ -19,7 +19,7 @@ from processor.render.decoded_image import cut
 from processor.render.focus import find_focus
 from processor.render.header import read_header
 from processor.render.limits import DEFAULT_LIMITS, Limits
-from processor.render.palette import downsampled, find_colours, proxy_pixels
+from processor.render.palette import colour_pixels, downsampled, find_colours
 from processor.timings import Stopwatch
 
 
@@ -99,7 +99,7 @@ def render_image(
     decoded = decode(original, header, standard.shrink, name)
     stopwatch.passed("decoding")
     small = downsampled(decoded, header.orientation)
-    palette, histogram = find_colours(proxy_pixels(decoded, small, header.orientation))
+    palette, histogram = find_colours(colour_pixels(decoded, small, header.orientation))
     found = find_focus(small) if framing == FOCUS else None
     point, background = focus or found, background_of(palette) if framing == FOCUS else None
     stopwatch.passed("colours")

@@ -171,7 +171,7 @@ class ImageJob:
         """Download, reserve memory, announce, render, verify.
 
         The photo is rendered during its download. If the download breaks off, the result is discarded, and the photo
-        is downloaded completely before it is rendered again. So is every quarantined image.
+        is downloaded completely before it is rendered again. A quarantined image is always downloaded completely first.
         """
         from processor.codecs.download_buffer import DownloadFailed
 

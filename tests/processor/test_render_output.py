@@ -17,7 +17,7 @@ from processor.colour.icc import is_srgb
 from processor.render.decode import decode
 from processor.render.decode_plan import estimate_bytes
 from processor.render.header import read_header
-from processor.render.palette import find_colours, proxy_pixels, quantize, score
+from processor.render.palette import colour_pixels, find_colours, quantize, score
 from processor.render.pipeline import render_image
 
 # ITU-T T.81, tables K.3 to K.6: number of codes of each length in the standard tables.
@@ -136,14 +136,14 @@ def test_score_without_colour_is_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "shrink", "proxy"),
+    ("size", "shrink", "count"),
     [((1024, 600), 1, 256 * 150), ((100, 60), 1, 6000), ((1024, 600), 4, 256 * 150)],
 )
-def test_proxy_pixels_has_the_shape_of_the_photo(size: tuple[int, int], shrink: int, proxy: int) -> None:
+def test_colour_pixels_has_the_shape_of_the_photo(size: tuple[int, int], shrink: int, count: int) -> None:
     data = encoded(scene(*size))
     base = decode(data, read_header(data, "x"), shrink, "x")
-    pixels = proxy_pixels(base)
-    assert pixels.shape == (proxy, 3)
+    pixels = colour_pixels(base)
+    assert pixels.shape == (count, 3)
     assert not pixels.flags.owndata  # a view of the memory that libvips wrote
     assert np.abs(pixels.mean(axis=0) - scene(*size).reshape(-1, 3).mean(axis=0)).max() < 2
 

@@ -40,7 +40,7 @@ SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="9"
         (b"%PDF-1.7\n", NotAllowed, "a PDF document"),
         (b"<!DOCTYPE html><html>", NotAllowed, "a web page"),
         (b"\0\0\0\x18ftypisom\0\0\2\0isommp42", NotAllowed, "a video"),
-        (b"BM" + b"\0" * 60, NotAllowed, "a BMP picture"),
+        (b"BM" + b"\0" * 60, NotAllowed, "a BMP image"),
         (b"\xff\xd8\xff\xe0 and then nothing", BrokenPixels, "damaged header"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", BrokenPixels, "damaged header"),
         (b"GIF89a\xff\xff\xff\xff\0\0\0", BrokenPixels, "damaged header"),

@@ -49,25 +49,27 @@ class Way:
 
     def run(self) -> list[bytes]:
         """The devices' pictures, and the thumbnail."""
+        from contract.recipes import CENTRE
         from processor.errors import RenderError
         from processor.render.pipeline import render_image
 
         try:
-            rendered = render_image(self._data, self._devices, name=self._path)
+            rendered = render_image(self._data, self._devices, framing=CENTRE, name=self._path)
         except RenderError as error:
             raise CannotDo(str(error)) from error
         return [*(variant.data for variant in rendered.variants), rendered.thumbnail]
 
     def pictures(self) -> list[NDArray[np.uint8]]:
         """The same pictures, cut and not encoded."""
-        from processor.render.crop import cut
-        from processor.render.decode import decode, read_header
+        from processor.render.decode import decode
         from processor.render.decode_plan import decode_steps
+        from processor.render.decoded_image import cut
+        from processor.render.header import read_header
 
         header = read_header(self._data, self._path)
         steps = decode_steps(header, self._devices)
         bases = {step.shrink: decode(self._data, header, step.shrink, self._path) for step in steps}
-        shrinks = {place: step.shrink for step in steps for place in step.places}
+        shrinks = {place: step.shrink for step in steps for place in step.indices}
         return [
             cut(bases[shrinks.get(place, steps[-1].shrink)], header, output.width, output.height)
             for place, output in enumerate(self._outputs)

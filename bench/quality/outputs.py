@@ -27,7 +27,7 @@ class Output(Struct, frozen=True):
 
 def outputs() -> tuple[Output, ...]:
     """The six of the suite: the demo's screens at the device profile, the thumbnail at its own."""
-    from processor.codecs.jpeg_profiles import DEVICE, THUMBNAIL
+    from processor.codecs.jpeg import DEVICE, THUMBNAIL
     from slideshow.photos.screens import DEFAULT_SCREENS
 
     screens = tuple(Output(screen.name, screen.width, screen.height, DEVICE.quality) for screen in DEFAULT_SCREENS)

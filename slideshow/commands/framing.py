@@ -86,8 +86,8 @@ def framing(paths: tuple[Path, ...], html: Path, recurse: bool) -> None:
 
 def framed(data: bytes, name: str) -> Framed:
     """Frame the photo in `data` both ways for the five default screens. Raises RenderError."""
-    from contract.recipes import FOCUS
-    from processor.render.decode import read_header
+    from contract.recipes import CENTRE, FOCUS
+    from processor.render.header import read_header
     from processor.render.pipeline import render_image
     from slideshow.photos.screens import DEFAULT_SCREENS
 
@@ -99,7 +99,7 @@ def framed(data: bytes, name: str) -> Framed:
         Device(name=screen.name, width=round(screen.width * SCREEN_HEIGHT / screen.height), height=SCREEN_HEIGHT)
         for screen in DEFAULT_SCREENS
     ]
-    middle = render_image(data, [whole, *screens], name=name)
+    middle = render_image(data, [whole, *screens], framing=CENTRE, name=name)
     focused = render_image(data, screens, framing=FOCUS, name=name)
     assert focused.found_focus is not None
     return Framed(

@@ -36,8 +36,9 @@ def colours_of_file(
     a photo that cannot be read or decoded, which comes back with its `error`.
     """
     from backend.colours.schemes import default_variant, schemes_of
+    from contract.recipes import CENTRE
     from processor.errors import RenderError
-    from processor.render.decode import read_header
+    from processor.render.header import read_header
     from processor.render.limits import DEFAULT_LIMITS
     from processor.render.pipeline import render_image
 
@@ -49,7 +50,7 @@ def colours_of_file(
     try:
         header = read_header(data, file.name, DEFAULT_LIMITS)
         screens = [_preview_screen(header.upright_width, header.upright_height)] if preview else []
-        image = render_image(data, screens, name=file.name)
+        image = render_image(data, screens, framing=CENTRE, name=file.name)
     except RenderError as error:
         return PhotoColours(file=shown, error=str(error)), b""
     colours = PhotoColours(

@@ -268,7 +268,7 @@ def test_a_task_that_is_asked_to_stop_does(tmp_path: Path) -> None:
             }
             task = processor.start(log, environ)
             pid = processor.process("processor")
-            wait_for(lambda: "Task 0 of 1" in log.read_text(), 20, log)
+            wait_for(lambda: "task 0 of 1" in log.read_text(), 20, log)
             time.sleep(1.0)
             asked = time.monotonic()
             os.kill(pid, signal.SIGTERM)

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from processor.codecs.download_buffer import whole_of
+from processor.codecs.download_buffer import content_of
 from processor.pool import render_pool, sandbox
 from processor.render import pipeline
 
@@ -36,7 +36,7 @@ def main() -> int:
     rendering = pipeline.render_image
 
     def render_image(data: Any, *args: Any, **kwargs: Any) -> Any:
-        whole = whole_of(data)
+        whole = content_of(data)
         if b"ABORT" in whole[:200]:
             os.abort()
         while b"LOOP" in whole[:200]:
@@ -56,7 +56,7 @@ def main() -> int:
 
     def begin(self: Any, **given: Any) -> None:
         shares = given["shares"]
-        start(self, **given, child=made(memory_bytes=shares.rendering), render_seconds=OVERDUE_SECONDS)
+        start(self, **given, sandbox=made(memory_bytes=shares.rendering), render_seconds=OVERDUE_SECONDS)
 
     renderer.__init__ = begin
     from processor.__main__ import main as run

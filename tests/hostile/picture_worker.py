@@ -41,7 +41,7 @@ def arriving(data: bytes) -> DownloadBuffer:
     def send() -> None:
         for place in range(0, len(data), PIECE):
             made.write(data[place : place + PIECE])
-        made.end(whole=True)
+        made.end(complete=True)
 
     threading.Thread(target=send, daemon=True).start()
     return made

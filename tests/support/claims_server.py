@@ -1,7 +1,7 @@
-"""A small but true claims server for tests of the task: HTTP on 127.0.0.1, leases that really end.
+"""A small claims server for tests of the task: HTTP on 127.0.0.1, with leases that really end.
 
-It honours the processing calls as the contract states them, in memory, and can be told to
-misbehave: `faults` holds, for a part of a path, what to do with the next calls to it.
+It serves the processing calls of the contract, in memory, and can inject faults:
+`faults` contains, for a part of a path, the faults of the next calls to it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TOKEN = "a-token-for-the-tests"
 
 @dataclass
 class Fault:
-    """One misbehaviour: a status instead of the work, silence, or the work without its answer."""
+    """One injected fault: a status instead of the work, silence, or the work without its response."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -71,14 +71,14 @@ class ImageRecord:
     outcome: ImageOutcome | None = None
 
 
-class Refused(Exception):
+class Rejected(Exception):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
 
 
 class ClaimsServer:
-    """Use as a context manager; `url` is where it listens."""
+    """Use it as a context manager; `url` is its address."""
 
     def __init__(self, devices: tuple[Device, ...] = (), lease_seconds: float = 60.0) -> None:
         self.devices = devices
@@ -96,20 +96,20 @@ class ClaimsServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def answer_call(self) -> None:
+            def serve_call(self) -> None:
                 server._handle(self)
 
-            do_GET = do_POST = do_PATCH = answer_call
+            do_GET = do_POST = do_PATCH = serve_call
 
             def log_message(self, format: str, *args: object) -> None:
-                """Quiet."""
+                """Log nothing."""
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
             request_queue_size = 64
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that went away is what some tests are about."""
+                """Ignore clients that disconnect, which some tests do on purpose."""
 
         self._http = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
@@ -155,7 +155,7 @@ class ClaimsServer:
             try:
                 with self.lock:
                     status, answer = 200, msgspec.json.encode(self._answer(request.command, path, body))
-            except Refused as error:
+            except Rejected as error:
                 status, answer = error.status, self._problem(str(error))
             except msgspec.ValidationError as error:
                 status, answer = 422, self._problem(str(error))
@@ -192,16 +192,16 @@ class ClaimsServer:
             return self._start(self._known(parts[2]), msgspec.json.decode(body, type=AttemptStart))
         if method == "PATCH" and parts[-1] == "failed":
             return self._fail(self._known(parts[2]), msgspec.json.decode(body, type=Failure))
-        raise Refused(404, "no such call")
+        raise Rejected(404, "no such call")
 
     def _known(self, image_id: str) -> ImageRecord:
         if image_id not in self.images:
-            raise Refused(404, "unknown image")
+            raise Rejected(404, "unknown image")
         return self.images[image_id]
 
     def _claim(self, request: ClaimRequest) -> ClaimAnswer:
         if request.renderer_version != self.renderer_version:
-            raise Refused(409, f"this backend wants renderer version {self.renderer_version}")
+            raise Rejected(409, f"this backend needs renderer version {self.renderer_version}")
         self.claim_limits.append(request.limit)
         now = time.time()
         claim_id = str(request.claim_id)
@@ -248,23 +248,23 @@ class ClaimsServer:
                 return record
         return None
 
-    def _leases(self, what: str, asked: LeaseList) -> LeaseAnswer:
+    def _leases(self, action: str, request: LeaseList) -> LeaseAnswer:
         held: list[str] = []
         lost: list[str] = []
-        for lease in asked.leases:
+        for lease in request.leases:
             record = self._holder(lease)
             (held if record else lost).append(lease)
-            if record and what == "renew":
+            if record and action == "renew":
                 record.lease_until = time.time() + self.lease_seconds
-            if record and what == "release":
+            if record and action == "release":
                 record.state, record.lease, record.attempt_open = "pending", None, False
         if not held:
-            raise Refused(409, "none of these leases holds")
+            raise Rejected(409, "all of these leases are lost")
         return LeaseAnswer(held=tuple(held), lost=tuple(lost), lease_until=time.time() + self.lease_seconds)
 
     def _start(self, record: ImageRecord, start: AttemptStart) -> AttemptAnswer:
         if self._holder(start.lease) is not record:
-            raise Refused(409, "not yours to begin")
+            raise Rejected(409, "another task has this image")
         record.attempts += not record.attempt_open
         record.attempt_open = True
         devices = tuple(
@@ -294,7 +294,7 @@ class ClaimsServer:
         if record.state == "failed" and record.lease == failure.lease:
             return Success()
         if self._holder(failure.lease) is not record:
-            raise Refused(409, "the lease is lost")
+            raise Rejected(409, "the lease is lost")
         record.state, record.error, record.attempt_open = "failed", failure.error, False
         record.strikes += failure.strike
         return Success()

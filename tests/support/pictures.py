@@ -1,4 +1,4 @@
-"""Self-made pictures for the tests of rendering, and the devices of the demo."""
+"""Generated photos for the tests of rendering, and the devices of the demo."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ DEVICES = tuple(
         ("medium-portrait", 600, 1024),
     )
 )
-# The same shapes at half the size, where a test needs many pictures.
+# The same shapes at half the size, for tests that render many photos.
 HALVES = tuple(Device(name=d.name, width=d.width // 2, height=d.height // 2) for d in DEVICES)
 ONE = (Device(name="one", width=320, height=200),)
 
-# How the pixels of an upright picture have to be stored so that the EXIF orientation undoes it.
+# For each EXIF orientation, the transformation that it reverses.
 STORED_FOR = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -41,7 +41,7 @@ STORED_FOR = {
 
 
 def scene(width: int, height: int, seed: int = 7) -> NDArray[np.uint8]:
-    """Something like a photo, (height, width, 3): gradients, soft and sharp edges, fine texture. Not symmetric."""
+    """Return an asymmetric image like a photo, (height, width, 3): gradients, soft and sharp edges, fine texture."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     u, v = x / width, y / height
@@ -58,7 +58,7 @@ def scene(width: int, height: int, seed: int = 7) -> NDArray[np.uint8]:
 
 
 def encoded(pixels: NDArray[Any], kind: str = "JPEG", **options: Any) -> bytes:
-    """`pixels` as a file, by Pillow."""
+    """Encode `pixels` with Pillow."""
     return encoded_image(Image.fromarray(pixels), kind, **options)
 
 
@@ -71,20 +71,20 @@ def encoded_image(image: Image.Image, kind: str = "JPEG", **options: Any) -> byt
 
 
 def with_orientation(upright: NDArray[np.uint8], orientation: int, kind: str = "JPEG", **options: Any) -> bytes:
-    """A file that shows `upright` once its EXIF orientation is applied."""
+    """Encode a file that shows `upright` after its EXIF orientation is applied."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     return encoded(np.ascontiguousarray(STORED_FOR[orientation](upright)), kind, exif=exif, **options)
 
 
 def pixels_of(jpeg: bytes) -> NDArray[np.uint8]:
-    """A JPEG file as (h, w, 3), by Pillow, which shares no code path with the renderer."""
+    """Decode a JPEG file to (h, w, 3) with Pillow, which shares no code path with the renderer."""
     with Image.open(io.BytesIO(jpeg)) as image:
         return np.asarray(image.convert("RGB"))
 
 
 def png_by_header(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that promises `width` x `height` pixels."""
+    """Return a PNG of a few bytes whose header declares `width` x `height` pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -94,7 +94,7 @@ def png_by_header(width: int, height: int) -> bytes:
 
 
 def smooth(width: int = 320, height: int = 200) -> np.ndarray:
-    """Colours all over the cube, no edges: JPEG and chroma subsampling hardly change it."""
+    """Return colours from the whole cube without edges, which JPEG and chroma subsampling hardly change."""
     y, x = np.mgrid[0:height, 0:width]
     u, v = x / width, y / height
     return np.stack([255 * u, 255 * v, 255 * (1 - u) * (0.3 + 0.7 * v)], axis=-1).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A bucket with photos, a claims server and a task between them, for tests of the whole task."""
+"""A bucket with photos, a claims server and a task, for tests of the whole task."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from processor.backend_api.client import BackendClient
 from processor.pool.memory_budget import Shares
 from processor.pool.render_pool import RenderPool
 from processor.pool.sandbox import SandboxSettings
+from processor.render.pipeline import RenderedImage
 from processor.settings import MEBIBYTE, Settings
 from processor.task.loop import Task
 from tests.support.claims_server import TOKEN, ClaimsServer, ImageRecord
@@ -30,8 +31,16 @@ DEVICES = (Device(name="wide one", width=160, height=96), Device(name="tall", wi
 SHARES = Shares(128 * MEBIBYTE, 512 * MEBIBYTE)
 
 
+async def render_in_pool(
+    pool: RenderPool, data: bytes, devices: tuple[Device, ...], name: str, *, quarantined: bool = False
+) -> RenderedImage:
+    """Render as a job does, without an announcement."""
+    async with pool.slot(data, devices, name, quarantined=quarantined) as slot:
+        return await pool.render(slot)
+
+
 def jpeg(number: int, width: int = 240, height: int = 180) -> bytes:
-    """A picture that differs by its number: a gradient between two of its colours."""
+    """Return a photo that depends on its number: a gradient between two colours."""
     mask = Image.linear_gradient("L").resize((width, height))
     first = Image.new("RGB", (width, height), (number * 37 % 256, number * 91 % 256, 200))
     second = Image.new("RGB", (width, height), (250, number * 53 % 256, number * 17 % 256))
@@ -41,7 +50,7 @@ def jpeg(number: int, width: int = 240, height: int = 180) -> bytes:
 
 
 class World:
-    """`server` and `bucket` are real; `add` uploads as the backend would."""
+    """A claims server and a bucket; `add` uploads as the backend does."""
 
     def __init__(self, server: ClaimsServer, folder: Path) -> None:
         self.server = server
@@ -57,20 +66,20 @@ class World:
     def add_photos(self, count: int, **size: int) -> list[ImageRecord]:
         return [self.add(jpeg(number, **size), f"photo {number}.jpg") for number in range(count)]
 
-    def before_reads(self, patch: pytest.MonkeyPatch, look: Callable[[str], None]) -> None:
-        """From now on `look` is called with the name of each object that is read, either way, and may raise."""
+    def before_reads(self, patch: pytest.MonkeyPatch, hook: Callable[[str], None]) -> None:
+        """Call `hook` with the name of each object before it is read or downloaded; it may raise."""
         read, download_to = self.bucket.read, self.bucket.download_to
 
-        def looked_read(name: str, limit: int | None = None) -> bytes:
-            look(name)
+        def hooked_read(name: str, limit: int | None = None) -> bytes:
+            hook(name)
             return read(name, limit)
 
-        def looked_download(name: str, writer: ByteWriter, limit: int | None = None) -> None:
-            look(name)
+        def hooked_download(name: str, writer: ByteWriter, limit: int | None = None) -> None:
+            hook(name)
             download_to(name, writer, limit)
 
-        patch.setattr(self.bucket, "read", looked_read)
-        patch.setattr(self.bucket, "download_to", looked_download)
+        patch.setattr(self.bucket, "read", hooked_read)
+        patch.setattr(self.bucket, "download_to", hooked_download)
 
     def settings(self, **changed: object) -> Settings:
         values: dict[str, object] = {
@@ -87,7 +96,7 @@ class World:
     def run(
         self,
         *,
-        child: SandboxSettings | None = None,
+        sandbox: SandboxSettings | None = None,
         shares: Shares = SHARES,
         meanwhile: Callable[[Task], None] | None = None,
         render_seconds: float = 60.0,
@@ -99,13 +108,13 @@ class World:
 
         async def scenario() -> tuple[int, Task]:
             settings = self.settings(**changed)
-            renderer = RenderPool(
-                threads=settings.render_threads, shares=shares, child=child, render_seconds=render_seconds
+            pool = RenderPool(
+                threads=settings.render_threads, shares=shares, sandbox=sandbox, render_seconds=render_seconds
             )
             async with BackendClient(
                 settings.backend_url, settings.token, retry_seconds=settings.retry_seconds, request_seconds=5.0
             ) as client:
-                task = Task(settings, bucket=self.bucket, client=client, renderer=renderer, drain_seconds=drain_seconds)
+                task = Task(settings, bucket=self.bucket, client=client, pool=pool, drain_seconds=drain_seconds)
 
                 async def watch() -> None:
                     while meanwhile is not None:
@@ -118,13 +127,13 @@ class World:
                         code = await task.run()
                 finally:
                     watching.cancel()
-                    renderer.close()
+                    pool.close()
             return code, task
 
         return asyncio.run(scenario())
 
     def start_process(self, **environ: str) -> subprocess.Popen[str]:
-        """`python -m processor` against this world."""
+        """Start `python -m processor` with this server and bucket."""
         return subprocess.Popen(
             [sys.executable, "-m", "processor"],
             env={

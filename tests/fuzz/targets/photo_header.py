@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from contract.messages.processing import Device
 from processor.errors import RenderError
-from processor.pool.memory_estimate import estimate_bytes
+from processor.render.decode_plan import estimate_bytes
 from processor.render.header import read_header
 from processor.render.limits import DEFAULT_LIMITS
 from tests.fuzz.sentences import LONGEST, NAME, spoken

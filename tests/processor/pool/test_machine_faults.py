@@ -1,16 +1,16 @@
-"""A machine that has no process, thread or memory left is no photo's fault: images are handed back."""
+"""Images are returned to the backend if the machine has no process, thread or memory left."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from task_world import SHARES, World, jpeg, render_in_pool
 
-from processor.errors import is_fault_of_the_machine
+from processor.errors import is_resource_shortage
 from processor.pool.render_pool import RenderPool
 from processor.pool.sandbox import SandboxSettings
 from processor.task.image_job import Outcome
@@ -19,40 +19,34 @@ from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import SHARES, World, jpeg
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
-
-
-def refuse_first_start(monkeypatch: pytest.MonkeyPatch, prefix: str, error: BaseException) -> list[str]:
-    """Let the system refuse the first thread whose name begins with `prefix`; the names that were refused."""
+def fail_first_start(monkeypatch: pytest.MonkeyPatch, prefix: str, error: BaseException) -> list[str]:
+    """Fail the start of the first thread whose name begins with `prefix`; return the names of failed threads."""
     start = threading.Thread.start
-    refused: list[str] = []
+    failed: list[str] = []
 
-    def refusing_start(thread: threading.Thread) -> None:
-        if thread.name.startswith(prefix) and not refused:
-            refused.append(thread.name)
+    def failing_start(thread: threading.Thread) -> None:
+        if thread.name.startswith(prefix) and not failed:
+            failed.append(thread.name)
             raise error
         start(thread)
 
-    monkeypatch.setattr(threading.Thread, "start", refusing_start)
-    return refused
+    monkeypatch.setattr(threading.Thread, "start", failing_start)
+    return failed
 
 
-def test_a_child_that_cannot_be_started_hands_the_suspect_back(
+def test_sandbox_that_cannot_start_returns_the_image(
     world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     suspect = world.add(jpeg(3), "suspect.jpg", suspect=True)
-    code, task = world.run(child=SandboxSettings(command=(str(tmp_path / "no-such-python"),)))
-    assert code == 1  # it does not pass, so the task ends in the end
+    code, task = world.run(sandbox=SandboxSettings(command=(str(tmp_path / "no-such-python"),)))
+    assert code == 1  # it is permanent, so the task ends after some attempts
     assert "in a row" in caplog.text
     assert "no-such-python" in caplog.text
     assert set(task.counts) == {Outcome.HANDED_BACK}
     assert (suspect.state, suspect.strikes, suspect.error) == ("pending", 0, "")
 
 
-def test_a_child_that_can_be_started_later_completes_the_suspect(world: World, tmp_path: Path) -> None:
+def test_sandbox_that_starts_later_completes_the_image(world: World, tmp_path: Path) -> None:
     suspect = world.add(jpeg(3), "suspect.jpg", suspect=True)
     others = world.add_photos(2)
     python = tmp_path / "python"
@@ -65,7 +59,7 @@ def test_a_child_that_can_be_started_later_completes_the_suspect(world: World, t
             aside.rename(python)
 
     code, task = world.run(
-        child=SandboxSettings(command=(str(python), "-m", "processor.pool.sandbox")), meanwhile=install
+        sandbox=SandboxSettings(command=(str(python), "-m", "processor.pool.sandbox")), meanwhile=install
     )
     assert code == 0
     assert task.counts[Outcome.COMPLETE] == 3
@@ -75,41 +69,33 @@ def test_a_child_that_can_be_started_later_completes_the_suspect(world: World, t
 
 
 @pytest.mark.parametrize("pool", ["render", "io"])
-def test_a_thread_that_cannot_be_started_hands_the_image_back(
-    world: World, monkeypatch: pytest.MonkeyPatch, pool: str
-) -> None:
+def test_thread_that_cannot_start_returns_the_image(world: World, monkeypatch: pytest.MonkeyPatch, pool: str) -> None:
     world.add_photos(3)
-    refused = refuse_first_start(monkeypatch, pool, RuntimeError("can't start new thread"))
+    failed = fail_first_start(monkeypatch, pool, RuntimeError("can't start new thread"))
     code, task = world.run(render_threads=1)
-    assert refused == [f"{pool}_0"]
+    assert failed == [f"{pool}_0"]
     assert code == 0
     assert task.counts == {Outcome.COMPLETE: 3, Outcome.HANDED_BACK: 1}
 
 
-async def begin() -> None:
-    """Nothing has to be announced here."""
-
-
-def test_a_thread_that_cannot_be_started_holds_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse_first_start(monkeypatch, "render", RuntimeError("can't start new thread"))
+def test_thread_that_cannot_start_releases_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_first_start(monkeypatch, "render", RuntimeError("can't start new thread"))
 
     async def scenario() -> None:
-        renderer = RenderPool(threads=1, shares=SHARES)
+        pool = RenderPool(threads=1, shares=SHARES)
         try:
             with pytest.raises(RuntimeError, match="can't start new thread"):
-                await renderer.render(jpeg(1), (), "one.jpg", suspect=False, begin=begin)
-            assert renderer.rendering.free == renderer.rendering.total
-            assert (await renderer.render(jpeg(1), (), "one.jpg", suspect=False, begin=begin)).variants == ()
+                await render_in_pool(pool, jpeg(1), (), "one.jpg")
+            assert pool.rendering.free == pool.rendering.total
+            assert (await render_in_pool(pool, jpeg(1), (), "one.jpg")).variants == ()
         finally:
-            renderer.close()
+            pool.close()
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError(24, "Too many open files")], ids=lambda e: type(e).__name__)
-def test_memory_or_files_that_run_out_for_a_moment_hand_the_image_back(
-    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+def test_resource_shortage_returns_the_image(world: World, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     photos = world.add_photos(2)
     left = [error]
 
@@ -124,6 +110,6 @@ def test_memory_or_files_that_run_out_for_a_moment_hand_the_image_back(
     assert photos[0].strikes == 0
 
 
-def test_other_faults_are_not_the_machine_s() -> None:
-    assert not is_fault_of_the_machine(RuntimeError("dictionary changed size during iteration"))
-    assert not is_fault_of_the_machine(ValueError("no"))
+def test_is_resource_shortage_other_errors_is_false() -> None:
+    assert not is_resource_shortage(RuntimeError("dictionary changed size during iteration"))
+    assert not is_resource_shortage(ValueError("no"))

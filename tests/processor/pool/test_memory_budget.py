@@ -1,4 +1,4 @@
-"""The byte budget: never overdrawn, first come first served, nothing lost when waiters give up."""
+"""The memory budget: never overdrawn, served in order, nothing lost when a waiting caller is cancelled."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.pool.memory_budget import BeyondBudget, MemoryBudget
-from processor.task.claim_policy import claim_room, claiming_ends_before, pause_after
 
 TOTAL = 100
 
 
 @given(jobs=st.lists(st.tuples(st.integers(0, TOTAL), st.integers(0, 4), st.booleans()), min_size=1, max_size=25))
-def test_the_budget_is_never_overdrawn_and_ends_whole(jobs: list[tuple[int, int, bool]]) -> None:
-    """Jobs are (bytes, event loop rounds of work, whether it is cancelled on its way)."""
+def test_budget_with_cancelled_jobs_is_never_overdrawn(jobs: list[tuple[int, int, bool]]) -> None:
+    """A job is (bytes, event loop iterations of work, whether it is cancelled)."""
 
     async def scenario() -> None:
         budget = MemoryBudget(TOTAL)
@@ -24,7 +23,7 @@ def test_the_budget_is_never_overdrawn_and_ends_whole(jobs: list[tuple[int, int,
 
         async def job(size: int, rounds: int) -> None:
             nonlocal held
-            grant = await budget.take(size)
+            reservation = await budget.take(size)
             held += size
             assert held <= TOTAL
             assert 0 <= budget.free <= TOTAL - held
@@ -33,8 +32,8 @@ def test_the_budget_is_never_overdrawn_and_ends_whole(jobs: list[tuple[int, int,
                     await asyncio.sleep(0)
             finally:
                 held -= size
-                grant.release()
-                grant.release()  # twice counts once
+                reservation.release()
+                reservation.release()  # twice counts once
 
         tasks = [asyncio.create_task(job(size, rounds)) for size, rounds, _ in jobs]
         await asyncio.sleep(0)
@@ -52,16 +51,16 @@ def test_the_budget_is_never_overdrawn_and_ends_whole(jobs: list[tuple[int, int,
 
 
 @given(sizes=st.lists(st.integers(1, TOTAL), min_size=1, max_size=20))
-def test_grants_come_in_the_order_of_asking(sizes: list[int]) -> None:
+def test_budget_serves_reservations_in_order(sizes: list[int]) -> None:
     async def scenario() -> list[int]:
         budget = MemoryBudget(TOTAL)
         order: list[int] = []
 
         async def job(number: int, size: int) -> None:
-            grant = await budget.take(size)
+            reservation = await budget.take(size)
             order.append(number)
             await asyncio.sleep(0)
-            grant.release()
+            reservation.release()
 
         async with asyncio.timeout(5):
             await asyncio.gather(*(job(number, size) for number, size in enumerate(sizes)))
@@ -70,7 +69,7 @@ def test_grants_come_in_the_order_of_asking(sizes: list[int]) -> None:
     assert asyncio.run(scenario()) == list(range(len(sizes)))
 
 
-def test_a_large_one_is_not_overtaken() -> None:
+def test_budget_small_reservation_does_not_overtake_a_large_one() -> None:
     async def scenario() -> None:
         budget = MemoryBudget(TOTAL)
         first = await budget.take(60)
@@ -87,7 +86,7 @@ def test_a_large_one_is_not_overtaken() -> None:
     asyncio.run(scenario())
 
 
-def test_a_waiter_that_is_served_while_it_gives_up_returns_its_bytes() -> None:
+def test_budget_waiter_cancelled_while_served_releases_its_bytes() -> None:
     async def scenario() -> None:
         budget = MemoryBudget(TOTAL)
         first = await budget.take(TOTAL)
@@ -102,7 +101,7 @@ def test_a_waiter_that_is_served_while_it_gives_up_returns_its_bytes() -> None:
     asyncio.run(scenario())
 
 
-def test_what_can_never_be_is_refused_at_once() -> None:
+def test_budget_impossible_reservation_raises_at_once() -> None:
     async def scenario() -> None:
         budget = MemoryBudget(TOTAL)
         with pytest.raises(BeyondBudget, match="101 bytes"):
@@ -111,24 +110,21 @@ def test_what_can_never_be_is_refused_at_once() -> None:
             await budget.take(-1)
 
     asyncio.run(scenario())
-    with pytest.raises(ValueError, match="needs bytes"):
+    with pytest.raises(ValueError, match="at least 1 byte"):
         MemoryBudget(0)
 
 
-@given(under_way=st.integers(0, 300), threads=st.integers(1, 64))
-def test_claims_are_small_and_the_pipeline_is_bounded(under_way: int, threads: int) -> None:
-    room = claim_room(under_way, threads)
-    assert 0 <= room <= min(2 * threads, 50)
-    if room:
-        assert under_way + room <= 2 * threads + 4
-    if under_way <= threads:
-        assert room > 0  # it is topped up before it runs dry
+def test_reserve_releases_its_bytes_after_an_error() -> None:
+    async def scenario() -> None:
+        budget = MemoryBudget(TOTAL)
 
+        async def failing_block() -> None:
+            async with budget.reserve(60):
+                assert budget.free == TOTAL - 60
+                raise KeyError
 
-def test_pauses_grow_and_stay_bounded() -> None:
-    pauses = [pause_after(faults) for faults in range(12)]
-    assert pauses == sorted(pauses)
-    assert pauses[0] == 0
-    assert pauses[-1] == 5.0
-    assert claiming_ends_before(900) == 45
-    assert claiming_ends_before(9) == 3
+        with pytest.raises(KeyError):
+            await failing_block()
+        assert budget.free == TOTAL
+
+    asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""A suspect is rendered in a process of its own; only the death of that process is a strike."""
+"""A quarantined image is rendered in the sandbox; only the death of that process counts as a crash."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from task_world import DEVICES, World, jpeg
 
-from contract.recipes import DEFAULT_FRAMING, recipe
+from contract.recipes import recipe
 from processor.errors import NotAnImage, SandboxDied, TooMuchMemory
-from processor.pool import sandbox as suspect_module
-from processor.pool.sandbox import SandboxRequest, SandboxSettings, answer_to, render_in_child
+from processor.pool import sandbox as sandbox_module
+from processor.pool.sandbox import SandboxRequest, SandboxSettings, render_in_sandbox, respond
 from processor.render.pipeline import RenderedImage, render_image
 from processor.task.image_job import Outcome
 from tests.support.claims_server import ClaimsServer
@@ -28,22 +28,16 @@ def python(code: str, **settings: float) -> SandboxSettings:
     return SandboxSettings(command=(sys.executable, "-c", code), **settings)  # type: ignore[arg-type]
 
 
-def render(data: bytes, child: SandboxSettings) -> RenderedImage:
-    return asyncio.run(render_in_child(data, DEVICES, "odd.jpg", child))
+def render(data: bytes, settings: SandboxSettings) -> RenderedImage:
+    return asyncio.run(render_in_sandbox(data, DEVICES, "odd.jpg", settings))
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
-
-
-def test_a_good_picture_comes_back_as_if_rendered_here() -> None:
+def test_sandbox_good_photo_equals_render_image() -> None:
     data = jpeg(1)
-    assert render(data, SandboxSettings()) == render_image(data, DEVICES, framing=DEFAULT_FRAMING, name="odd.jpg")
+    assert render(data, SandboxSettings()) == render_image(data, DEVICES, name="odd.jpg")
 
 
-def test_a_refusal_in_the_child_is_the_same_refusal_here() -> None:
+def test_sandbox_rejection_equals_that_of_render_image() -> None:
     with pytest.raises(NotAnImage, match=r"odd\.jpg") as caught:
         render(b"only text, and nothing more than text", SandboxSettings())
     with pytest.raises(NotAnImage) as direct:
@@ -57,28 +51,28 @@ def test_a_refusal_in_the_child_is_the_same_refusal_here() -> None:
         (READ + "import os; os.abort()", "signal SIGABRT"),
         (READ + "import os; os.kill(os.getpid(), 9)", "signal SIGKILL"),
         ("import sys; sys.exit(3)", "exit code 3"),
-        (READ + "print('no message')", "without a usable answer"),
+        (READ + "print('no message')", "without a usable response"),
     ],
 )
-def test_the_death_of_the_child_says_how(code: str, how: str) -> None:
+def test_sandbox_death_reports_its_cause(code: str, how: str) -> None:
     with pytest.raises(SandboxDied, match=how) as caught:
         render(jpeg(1), python(code))
     assert "odd.jpg" in str(caught.value)
 
 
-def test_an_answer_without_end_is_a_death_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suspect_module, "MAX_ANSWER_BYTES", 100_000)
+def test_sandbox_endless_response_raises_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_module, "MAX_RESPONSE_BYTES", 100_000)
     code = READ + "import os\nwhile True: os.write(1, b'x' * 65536)"
     with pytest.raises(SandboxDied, match="more than 100,000 bytes"):
         render(jpeg(1), python(code, wall_seconds=20))
 
 
-def test_a_child_that_does_not_read_its_picture_is_told_by_its_code() -> None:
+def test_sandbox_that_reads_nothing_reports_its_exit_code() -> None:
     with pytest.raises(SandboxDied, match="exit code 5"):
         render(os.urandom(4_000_000), python("import os; os._exit(5)"))
 
 
-def test_an_overdue_child_is_killed(tmp_path: Path) -> None:
+def test_sandbox_overdue_is_killed(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     code = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     began = time.monotonic()
@@ -89,12 +83,12 @@ def test_an_overdue_child_is_killed(tmp_path: Path) -> None:
         os.kill(int(note.read_text()), 0)
 
 
-def test_a_cancelled_child_is_killed_as_well(tmp_path: Path) -> None:
+def test_sandbox_cancelled_is_killed(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     code = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
 
     async def scenario() -> None:
-        work = asyncio.create_task(render_in_child(jpeg(1), DEVICES, "odd.jpg", python(code)))
+        work = asyncio.create_task(render_in_sandbox(jpeg(1), DEVICES, "odd.jpg", python(code)))
         async with asyncio.timeout(10):
             while not (note.exists() and note.read_text()):  # noqa: ASYNC110 - a file sets no event
                 await asyncio.sleep(0.02)
@@ -107,20 +101,20 @@ def test_a_cancelled_child_is_killed_as_well(tmp_path: Path) -> None:
         os.kill(int(note.read_text()), 0)
 
 
-def test_the_child_does_not_see_the_token_and_what_it_says_is_kept_short(
+def test_sandbox_has_no_token_and_its_log_is_short(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
     code = READ + "import os; sys.stderr.write('x' * 9000 + str('BACKEND_AUTH_TOKEN' in os.environ))"
     environ = {**os.environ, "BACKEND_AUTH_TOKEN": "a-secret-token"}
     with pytest.raises(SandboxDied):
-        asyncio.run(render_in_child(jpeg(1), DEVICES, "odd.jpg", python(code), environ=environ))
+        asyncio.run(render_in_sandbox(jpeg(1), DEVICES, "odd.jpg", python(code), environ=environ))
     assert "xFalse" in caplog.text
     assert len(caplog.text) < 6000
 
 
-def test_a_child_that_wants_too_much_memory_is_stopped_by_the_system() -> None:
-    """The real child, told to hold less than it needs, once past its own estimate."""
+def test_sandbox_beyond_its_memory_is_stopped() -> None:
+    """The real sandbox, with a limit below its use after its own estimate was passed."""
     code = (
         "import sys, msgspec, processor.pool.sandbox as s\n"
         "request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=s.SandboxRequest)\n"
@@ -131,14 +125,14 @@ def test_a_child_that_wants_too_much_memory_is_stopped_by_the_system() -> None:
         render(jpeg(1), python(code))
 
 
-def test_a_picture_beyond_the_childs_memory_is_refused_in_words() -> None:
+def test_sandbox_photo_beyond_memory_is_rejected() -> None:
     request = SandboxRequest(name="odd.jpg", devices=DEVICES, data=jpeg(1), cpu_seconds=9, memory_bytes=1, parent_pid=1)
-    refusal = answer_to(request).refusal
-    assert refusal is not None
-    assert refusal.kind == TooMuchMemory.__name__
+    rejection = respond(request).rejection
+    assert rejection is not None
+    assert rejection.kind == TooMuchMemory.__name__
 
 
-def test_a_suspect_that_behaves_is_complete(world: World) -> None:
+def test_task_quarantined_good_photo_completes(world: World) -> None:
     suspect = world.add(jpeg(3), "suspect.jpg", suspect=True)
     others = world.add_photos(2)
     code, task = world.run()
@@ -148,10 +142,10 @@ def test_a_suspect_that_behaves_is_complete(world: World) -> None:
     assert all(other.state == "complete" for other in others)
 
 
-def test_a_suspect_that_kills_its_process_gets_a_strike_and_the_task_goes_on(world: World) -> None:
+def test_task_quarantined_crash_counts_and_others_complete(world: World) -> None:
     suspect = world.add(jpeg(4), "killer.jpg", suspect=True)
     others = world.add_photos(3)
-    code, task = world.run(child=python(READ + "import os; os.abort()"))
+    code, task = world.run(sandbox=python(READ + "import os; os.abort()"))
     assert code == 0
     assert task.counts == {Outcome.COMPLETE: 3, Outcome.FAILED: 1}
     assert (suspect.state, suspect.strikes, suspect.attempts) == ("failed", 1, 1)
@@ -159,7 +153,7 @@ def test_a_suspect_that_kills_its_process_gets_a_strike_and_the_task_goes_on(wor
     assert all(other.state == "complete" for other in others)
 
 
-def test_a_bad_photo_that_is_suspect_fails_without_a_strike(world: World) -> None:
+def test_task_quarantined_bad_photo_fails_without_a_crash(world: World) -> None:
     suspect = world.add(b"text and no picture whatsoever", "text.jpg", suspect=True)
     assert world.run()[0] == 0
     assert (suspect.state, suspect.strikes) == ("failed", 0)

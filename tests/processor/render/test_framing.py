@@ -1,4 +1,4 @@
-"""Geometry: crops stay inside, cover exactly, and mean the same place in every orientation."""
+"""Geometry: crops stay inside, cover exactly, and show the same part in every orientation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.messages.processing import Device
+from contract.recipes import CENTRE
 from processor.render.geometry import Box, box_to_stored, cover_crop, cover_scale, scale_box, shrink_for, upright_size
 from processor.render.pipeline import render_image
 from tests.support.pictures import STORED_FOR, encoded, pixels_of
@@ -18,7 +19,7 @@ orientations = st.integers(1, 8)
 
 
 @given(sides, sides, targets, targets)
-def test_a_cover_crop_is_centred_inside_and_has_the_targets_shape(w: int, h: int, tw: int, th: int) -> None:
+def test_cover_crop_is_centred_inside_and_has_the_target_shape(w: int, h: int, tw: int, th: int) -> None:
     box = cover_crop(w, h, tw, th)
     assert box.left >= 0
     assert box.top >= 0
@@ -32,7 +33,7 @@ def test_a_cover_crop_is_centred_inside_and_has_the_targets_shape(w: int, h: int
 
 
 @given(st.integers(1, 12), st.integers(1, 12), orientations, st.data())
-def test_a_box_shows_the_same_pixels_stored_and_upright(w: int, h: int, orientation: int, data: st.DataObject) -> None:
+def test_box_to_stored_shows_the_same_pixels(w: int, h: int, orientation: int, data: st.DataObject) -> None:
     left, top = data.draw(st.integers(0, w - 1)), data.draw(st.integers(0, h - 1))
     width, height = data.draw(st.integers(1, w - left)), data.draw(st.integers(1, h - top))
     upright = np.arange(w * h).reshape(h, w, 1)
@@ -45,18 +46,18 @@ def test_a_box_shows_the_same_pixels_stored_and_upright(w: int, h: int, orientat
 
 
 @given(sides, sides, orientations)
-def test_turning_sizes_twice_gives_them_back(w: int, h: int, orientation: int) -> None:
+def test_upright_size_twice_returns_the_input(w: int, h: int, orientation: int) -> None:
     assert upright_size(*upright_size(w, h, orientation), orientation) == (w, h)
 
 
 @given(st.floats(0.001, 100))
-def test_a_shrink_never_leaves_too_little_and_is_the_largest(scale: float) -> None:
+def test_shrink_for_is_the_largest_that_leaves_enough_pixels(scale: float) -> None:
     shrink = shrink_for(scale)
     assert shrink == 1 or 1 / shrink >= scale
     assert shrink == 8 or 1 / (shrink * 2) < scale
 
 
-def test_known_boxes() -> None:
+def test_geometry_known_values() -> None:
     assert cover_crop(4000, 3000, 800, 480) == Box(0.0, 300.0, 4000.0, 2400.0)
     assert cover_crop(4000, 3000, 480, 800) == Box(1100.0, 0.0, 1800.0, 3000.0)
     assert scale_box(Box(10, 20, 30, 40), 0.5, 0.25) == Box(5, 5, 15, 10)
@@ -65,15 +66,13 @@ def test_known_boxes() -> None:
 
 
 @pytest.mark.parametrize("lies", [False, True], ids=["standing", "lying"])
-def test_a_thread_of_a_picture_shows_its_middle_however_far_that_is(
-    lies: bool, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """libvips takes no offset beyond ten million pixels of the result, and says so on stderr."""
+def test_render_image_extreme_strip_shows_its_middle(lies: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    """Libvips rejects an offset beyond ten million pixels of the result, with a line on stderr."""
     middle, elsewhere = (250, 10, 10), (0, 0, 255)
     strip = np.full((30_000, 3, 3), elsewhere, np.uint8)
     strip[14_970:15_030] = middle
     photo = encoded(np.ascontiguousarray(strip.transpose(1, 0, 2)) if lies else strip, "PNG")
-    rendered = render_image(photo, (Device(name="square", width=4000, height=4000),))
+    rendered = render_image(photo, (Device(name="square", width=4000, height=4000),), framing=CENTRE)
     shown = pixels_of(rendered.variants[0].data)
     assert shown.shape == (4000, 4000, 3)
     for place in ((0, 0), (2000, 2000), (3999, 3999)):

@@ -1,4 +1,4 @@
-"""HEIC, over pictures that are made here: decoded to the level, upright, and refused in words where damaged."""
+"""HEIC files that are generated here: decoded exactly, upright, and rejected with a message if damaged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 
 from backend.images.header import read_upload_header
 from processor.errors import BrokenPixels
-from processor.render.decode import decode, read_header
+from processor.render.decode import decode
+from processor.render.header import read_header
 from processor.render.pipeline import render_image
 from tests.support.heic_picture import SIDE, box, grey_ramp
 from tests.support.pictures import ONE
@@ -19,21 +20,21 @@ def pixels(data: bytes, shrink: int = 1) -> np.ndarray:
     return decode(data, read_header(data, "photo.heic"), shrink, "photo.heic").pixels
 
 
-def test_every_level_comes_out() -> None:
-    made = pixels(grey_ramp())
-    assert made.shape == (SIDE, SIDE, 3)
-    assert np.abs(made - RAMP[:, None, None]).max() <= 2
+def test_decode_heic_returns_every_level() -> None:
+    decoded = pixels(grey_ramp())
+    assert decoded.shape == (SIDE, SIDE, 3)
+    assert np.abs(decoded - RAMP[:, None, None]).max() <= 2
     assert np.abs(pixels(grey_ramp(), 2) - RAMP.reshape(-1, 2).mean(1)[:, None, None]).max() <= 2
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_the_containers_own_turn_is_done_once(quarters: int) -> None:
+def test_decode_heic_with_rotation_turns_once(quarters: int) -> None:
     turned = pixels(grey_ramp(box(b"irot", bytes([quarters]))))
     upright = np.rot90(np.broadcast_to(RAMP[:, None, None], (SIDE, SIDE, 3)), quarters)
     assert np.abs(turned - upright).max() <= 2
 
 
-def test_it_is_taken_and_rendered() -> None:
+def test_heic_upload_is_accepted_and_rendered() -> None:
     data = grey_ramp()
     header = read_upload_header(data, "photo.x", max_pixels=SIDE * SIDE, max_progressive_pixels=0)
     assert (header.extension, header.width, header.height) == (".heic", SIDE, SIDE)
@@ -43,7 +44,7 @@ def test_it_is_taken_and_rendered() -> None:
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.97])
-def test_a_part_of_it_is_refused(kept: float) -> None:
+def test_render_image_truncated_heic_raises(kept: float) -> None:
     data = grey_ramp()
     with pytest.raises(BrokenPixels, match=r"^photo\.heic "):
         render_image(data[: int(len(data) * kept)], ONE, name="photo.heic")

@@ -1,4 +1,4 @@
-"""The quick ways past libvips, given what only an attacker or a broken encoder writes."""
+"""The fast paths that bypass libvips, with input that only an attacker or a faulty encoder writes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def edited(changes: list[tuple[int, bytes]]) -> bytes:
 
 @QUICK
 @given(st.one_of(edits.map(edited), st.binary(max_size=300), edits.map(edited).map(lambda profile: profile[:200])))
-def test_any_profile_is_read_or_left_to_lcms(profile: bytes) -> None:
+def test_by_matrix_any_profile_is_converted_or_left_to_lcms(profile: bytes) -> None:
     found = matrix_profile(profile)
     assert isinstance(is_srgb(profile), bool)
     converted = by_matrix(PIXELS, profile)
@@ -52,7 +52,7 @@ CURVES = [b"para\0\0\0\0" + kind.to_bytes(2, "big") + b"\0\0" for kind in range(
 
 @QUICK
 @given(st.sampled_from(CURVES), st.lists(st.integers(-(2**31), 2**31 - 1), min_size=7, max_size=7))
-def test_no_curve_breaks_the_kernel(head: bytes, numbers: list[int]) -> None:
+def test_by_matrix_any_curve_parameters_keep_the_shape(head: bytes, numbers: list[int]) -> None:
     curve = head + b"".join(number.to_bytes(4, "big", signed=True) for number in numbers)
     place = PROFILE.index(b"para")
     profile = PROFILE[:place] + curve + PROFILE[place + len(curve) :]
@@ -65,25 +65,25 @@ SIDES = st.one_of(st.integers(1, 40), st.sampled_from([1, 2, 3, 63, 64, 65, 127,
 
 @QUICK
 @given(SIDES, SIDES, SIDES, SIDES, st.integers(1, 8), st.tuples(*[st.floats(0, 1)] * 4))
-def test_any_size_is_resized_within_its_own_bytes(
+def test_resize_any_box_reads_only_its_own_bytes(
     width: int, height: int, to_width: int, to_height: int, orientation: int, share: tuple[float, float, float, float]
 ) -> None:
-    """Pictures of one colour stay so, which a byte from beyond either end of the picture would spoil."""
+    """An image of one colour keeps it, unless a byte from outside of its memory is read."""
     around = np.zeros((height + 2, width, 3), np.uint8)
     picture = around[1:-1]
     picture[:] = (250, 120, 7)
     left, top = share[0] * width * 0.9, share[1] * height * 0.9
     box = (left, top, max(0.05, (width - left) * share[2]), max(0.05, (height - top) * share[3]))
-    made = native.resize(picture, to_width, to_height, box=box, orientation=orientation)
-    assert made.shape == (to_height, to_width, 3)
-    assert (made == (250, 120, 7)).all()
+    resized = native.resize(picture, to_width, to_height, box=box, orientation=orientation)
+    assert resized.shape == (to_height, to_width, 3)
+    assert (resized == (250, 120, 7)).all()
     if width >= 2 and height >= 2:
         assert (native.halve(picture) == (250, 120, 7)).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (3, 3), (2, 65), (17, 9)])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_pictures_of_hardly_any_pixels_are_rendered(size: tuple[int, int], kind: str) -> None:
+def test_render_image_few_pixels_gives_all_variants(size: tuple[int, int], kind: str) -> None:
     from contract.messages.processing import Device
 
     devices = (Device(name="thin", width=1, height=300), Device(name="flat", width=300, height=1))

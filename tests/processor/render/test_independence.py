@@ -1,4 +1,4 @@
-"""A picture's bytes follow from the photo and its own recipe, not from what else is made at the same time."""
+"""The bytes of a variant depend on the photo and its own recipe, not on the other variants of the call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCREENS = [
     ],
     ids=["landscape-JPEG", "portrait-JPEG", "landscape-PNG", "portrait-WEBP"],
 )
-def test_each_picture_is_the_same_alone_and_in_company(kind: str, size: tuple[int, int]) -> None:
+def test_render_image_variant_is_the_same_alone_and_with_others(kind: str, size: tuple[int, int]) -> None:
     data = encoded(scene(*size), kind)
     together = render_image(data, SCREENS)
     assert [variant.device for variant in together.variants] == SCREENS
@@ -44,12 +44,11 @@ def test_each_picture_is_the_same_alone_and_in_company(kind: str, size: tuple[in
         )
 
 
-@pytest.mark.slow
-def test_screens_up_to_the_standard_one_share_one_decode() -> None:
+def test_decode_steps_devices_up_to_the_standard_screen_share_one_decode() -> None:
     header = read_header(encoded(scene(4000, 3000)), "x")
     common = SCREENS[:3]
     assert [step.shrink for step in decode_steps(header, common)] == [2]
     assert [step.shrink for step in decode_steps(header, ())] == [standard_shrink(header)] == [2]
     steps = decode_steps(header, SCREENS)
     assert [step.shrink for step in steps] == [1, 2]
-    assert sorted(place for step in steps for place in step.places) == list(range(len(SCREENS)))
+    assert sorted(place for step in steps for place in step.indices) == list(range(len(SCREENS)))

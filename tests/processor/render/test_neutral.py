@@ -1,4 +1,4 @@
-"""Photos without colour: their own tones instead of the scorer's blue, and marked as such."""
+"""Photos without colour get their own tones instead of the default blue, and are marked as neutral."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lightnesses(colours: tuple[str, ...] | list[str]) -> list[float]:
     return sorted(lab_of(colour)[0] for colour in colours)
 
 
-def test_a_black_and_white_photo_gets_its_own_greys() -> None:
+def test_render_image_grey_photo_has_a_neutral_palette() -> None:
     grey = coloured_scene(1200, 800).mean(axis=2, keepdims=True).astype(np.uint8)
     rendered = render_image(encoded(grey.repeat(3, axis=2)), ONE)
     palette = rendered.palette
@@ -34,11 +34,11 @@ def test_a_black_and_white_photo_gets_its_own_greys() -> None:
     assert GOOGLE_BLUE not in palette.all_colors
 
 
-def test_a_photo_with_colour_is_not_neutral() -> None:
+def test_render_image_coloured_photo_is_not_neutral() -> None:
     assert not render_image(encoded(coloured_scene(1200, 800)), ONE).palette.neutral
 
 
-def test_a_fade_from_black_to_white_gets_eight_tones_far_apart() -> None:
+def test_find_colours_grey_ramp_gives_eight_distant_tones() -> None:
     palette, _ = find_colours(np.repeat(np.arange(256, dtype=np.uint8), 40).reshape(-1, 1).repeat(3, axis=1))
     light = lightnesses(palette.all_colors)
     assert len(set(palette.all_colors)) == 8
@@ -47,19 +47,19 @@ def test_a_fade_from_black_to_white_gets_eight_tones_far_apart() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_a_single_tone_is_all_of_its_palette(value: int) -> None:
+def test_find_colours_single_tone_fills_the_palette(value: int) -> None:
     palette, _ = find_colours(np.full((100, 3), value, np.uint8))
     assert palette.neutral
     assert palette.all_colors == (f"#{value:02X}{value:02X}{value:02X}",) * 8
 
 
-def test_two_tones_come_first_and_the_more_frequent_pads() -> None:
+def test_find_colours_two_tones_are_padded_with_the_more_frequent() -> None:
     palette, _ = find_colours(np.array([[0, 0, 0]] * 40 + [[255, 255, 255]] * 60, np.uint8))
     assert palette.all_colors == ("#FFFFFF", "#000000", *["#FFFFFF"] * 6)
     assert palette.neutral
 
 
-def test_a_rare_tone_comes_after_the_common_ones_that_are_close() -> None:
+def test_tones_rare_tone_comes_after_common_close_ones() -> None:
     common = {f"#{value:02X}{value:02X}{value:02X}": 1000 - value for value in range(100, 140, 4)}
     histogram = {**common, "#FFFFFF": 2}
     assert "#FFFFFF" not in tones(histogram)
@@ -75,7 +75,7 @@ def test_a_rare_tone_comes_after_the_common_ones_that_are_close() -> None:
     )
 )
 @settings(deadline=None, max_examples=60)
-def test_as_many_distinct_tones_as_the_photo_has(populations: Histogram) -> None:
+def test_tones_returns_as_many_distinct_tones_as_possible(populations: Histogram) -> None:
     histogram = dict(sorted(populations.items(), key=lambda entry: (-entry[1], entry[0])))
     found = tones(histogram)
     assert len(found) == len(set(found)) == min(8, len(histogram))
@@ -83,10 +83,10 @@ def test_as_many_distinct_tones_as_the_photo_has(populations: Histogram) -> None
     assert set(found) <= histogram.keys()
 
 
-def test_a_breath_of_colour_makes_no_scheme() -> None:
+def test_find_colours_faint_colour_is_neutral() -> None:
     bluish = np.array([[161, 165, 168]] * 60 + [[90, 92, 95]] * 40, np.uint8)
     with_a_spot = np.concatenate([np.repeat(bluish, 20, axis=0), np.full((60, 3), (200, 30, 30), np.uint8)])
     assert find_colours(bluish)[0].neutral
     assert set(find_colours(bluish)[0].all_colors) == {"#A1A5A8", "#5A5C5F"}
-    assert not find_colours(with_a_spot)[0].neutral  # a thirtieth of the photo: one sees it
+    assert not find_colours(with_a_spot)[0].neutral  # a thirtieth of the photo, which is visible
     assert not find_colours(np.full((100, 3), (120, 140, 160), np.uint8))[0].neutral

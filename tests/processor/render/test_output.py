@@ -1,4 +1,4 @@
-"""What leaves the renderer: the JPEG files byte by byte, the colours, the estimate of memory."""
+"""The output of the renderer: the JPEG files, the colours, and the estimate of memory."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from PIL import ImageCms
 
 from contract.messages.processing import Palette
 from contract.recipes import DEVICE_PROFILE, THUMBNAIL_PROFILE
-from processor.codecs import jpeg_profiles
 from processor.colour.icc import is_srgb
-from processor.render.decode import decode, estimate_bytes, read_header
-from processor.render.palette import find_colours, proxy_pixels, quantize, score
+from processor.render.decode import decode
+from processor.render.decode_plan import estimate_bytes
+from processor.render.header import read_header
+from processor.render.palette import colour_pixels, find_colours, quantize, score
 from processor.render.pipeline import render_image
 from tests.support.pictures import DEVICES, ONE, encoded, scene
 
 ROOT = Path(__file__).resolve().parents[3]
 
-# ITU-T T.81, table K.3: how many codes of each length the standard table of DC luminance has.
+# ITU-T T.81, tables K.3 to K.6: number of codes of each length in the standard tables.
 STANDARD_DC_LUMINANCE = bytes([0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
 STANDARD_AC_LUMINANCE = bytes([0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125])
 STANDARD_DC_CHROMINANCE = bytes([0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0])
@@ -29,7 +30,7 @@ STANDARD_AC_CHROMINANCE = bytes([0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 11
 
 
 def segments(jpeg: bytes) -> list[tuple[int, bytes]]:
-    """(marker, body) of every segment before the pixels."""
+    """Return (marker, body) of every segment before the pixels."""
     assert jpeg[:2] == b"\xff\xd8"
     found, place = [], 2
     while True:
@@ -42,7 +43,7 @@ def segments(jpeg: bytes) -> list[tuple[int, bytes]]:
 
 
 def huffman_tables(jpeg: bytes) -> dict[int, bytes]:
-    """Table class and number to the sixteen counts."""
+    """Return the sixteen counts of each table, by table class and number."""
     found = {}
     for marker, body in segments(jpeg):
         if marker == 0xC4:
@@ -63,13 +64,13 @@ def photo_with_everything() -> bytes:
     return encoded(scene(700, 500), exif=exif, icc_profile=profile, progressive=True, comment="private")
 
 
-def test_the_files_are_device_safe() -> None:
+def test_render_image_files_are_baseline_420_with_standard_tables() -> None:
     rendered = render_image(photo_with_everything(), DEVICES)
     for data in (*(variant.data for variant in rendered.variants), rendered.thumbnail):
         parts = segments(data)
         markers = [marker for marker, _ in parts]
         assert [marker for marker in markers if 0xC0 <= marker <= 0xCF and marker != 0xC4] == [0xC0]  # baseline
-        assert {marker for marker in markers if marker >= 0xE0} <= {0xE0}  # JFIF, and nothing about anybody
+        assert {marker for marker in markers if marker >= 0xE0} <= {0xE0}  # JFIF, and no personal data
         frame = dict(parts)[0xC0]
         assert frame[0] == 8
         assert frame[5] == 3
@@ -82,25 +83,30 @@ def test_the_files_are_device_safe() -> None:
         }
 
 
-def test_profiles_are_those_of_the_recipes() -> None:
-    assert jpeg_profiles.DEVICE.name == DEVICE_PROFILE
-    assert jpeg_profiles.DEVICE.quality == 90
-    assert jpeg_profiles.THUMBNAIL.name == THUMBNAIL_PROFILE
-    assert jpeg_profiles.THUMBNAIL.quality == 80
-    assert jpeg_profiles.DEVICE.reason
-    assert jpeg_profiles.THUMBNAIL.reason
+# ITU-T T.81, table K.1, in the zigzag order of the file.
+LUMINANCE_QUALITY_50 = bytes.fromhex(
+    "10 0b 0c 0e 0c 0a 10 0e 0d 0e 12 11 10 13 18 28 1a 18 16 16 18 31 23 25 1d 28 3a 33 3d 3c 39 33"
+    " 38 37 40 48 5c 4e 40 44 57 45 37 38 50 6d 51 57 5f 62 67 68 67 3e 4d 71 79 70 64 78 5c 65 67 63"
+)
 
 
-@pytest.mark.slow
-def test_no_devices_gives_thumbnail_and_colours() -> None:
+def test_render_image_quantization_tables_match_the_profile_names() -> None:
+    """The number in a profile's name is the quality: libjpeg scales the table by (200 - 2 * quality) percent."""
+    rendered = render_image(encoded(scene(640, 480)), ONE)
+    for data, profile in ((rendered.variants[0].data, DEVICE_PROFILE), (rendered.thumbnail, THUMBNAIL_PROFILE)):
+        percent = 200 - 2 * int(profile.rpartition("-")[2])
+        luminance = next(body for marker, body in segments(data) if marker == 0xDB and body[0] == 0)
+        assert luminance[1:65] == bytes((value * percent + 50) // 100 for value in LUMINANCE_QUALITY_50), profile
+
+
+def test_render_image_without_devices_returns_thumbnail_and_palette() -> None:
     rendered = render_image(encoded(scene(1200, 800)), ())
     assert rendered.variants == ()
     assert rendered.thumbnail[:2] == b"\xff\xd8"
     assert isinstance(rendered.palette, Palette)
 
 
-@pytest.mark.slow
-def test_the_colours_of_a_photo() -> None:
+def test_render_image_palette_and_histogram_are_consistent() -> None:
     rendered = render_image(encoded(scene(1200, 800)), ONE)
     populations = list(rendered.histogram.values())
     assert 1 <= len(populations) <= 128
@@ -113,7 +119,7 @@ def test_the_colours_of_a_photo() -> None:
     assert render_image(encoded(scene(1200, 800)), ONE) == rendered
 
 
-def test_equal_populations_are_ordered_by_colour() -> None:
+def test_find_colours_ties_are_ordered_by_colour() -> None:
     pixels = np.array([[200, 0, 0], [0, 0, 200], [0, 200, 0]] * 50, np.uint8)
     palette, histogram = find_colours(pixels)
     assert list(histogram.items()) == [("#0000C8", 50), ("#00C800", 50), ("#C80000", 50)]
@@ -121,31 +127,31 @@ def test_equal_populations_are_ordered_by_colour() -> None:
     assert set(palette.all_colors) == set(histogram)
 
 
-def test_a_fade_of_two_colours_fills_up_with_the_first() -> None:
+def test_find_colours_single_colour_fills_the_palette() -> None:
     palette, _ = find_colours(np.array([[20, 60, 200]] * 90 + [[128, 128, 128]] * 10, np.uint8))
     assert set(palette.all_colors) == {"#143CC8"}
 
 
-def test_nothing_coloured_scores_nothing() -> None:
+def test_score_without_colour_is_empty() -> None:
     assert score({(10, 10, 10): 5, (250, 250, 250): 9}, 8) == []
     assert quantize(np.array([[1, 2, 3]] * 4, np.uint8), 128) == {(1, 2, 3): 4}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("size", "shrink", "proxy"),
+    ("size", "shrink", "count"),
     [((1024, 600), 1, 256 * 150), ((100, 60), 1, 6000), ((1024, 600), 4, 256 * 150)],
 )
-def test_the_proxy_has_the_photos_shape(size: tuple[int, int], shrink: int, proxy: int) -> None:
+def test_colour_pixels_has_the_shape_of_the_photo(size: tuple[int, int], shrink: int, count: int) -> None:
     data = encoded(scene(*size))
     base = decode(data, read_header(data, "x"), shrink, "x")
-    pixels = proxy_pixels(base)
-    assert pixels.shape == (proxy, 3)
-    assert not pixels.flags.owndata  # a view of what libvips wrote
+    pixels = colour_pixels(base)
+    assert pixels.shape == (count, 3)
+    assert not pixels.flags.owndata  # a view of the memory that libvips wrote
     assert np.abs(pixels.mean(axis=0) - scene(*size).reshape(-1, 3).mean(axis=0)).max() < 2
 
 
-def test_srgb_is_told_from_what_only_claims_to_be() -> None:
+def test_is_srgb_modified_profile_is_false() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert is_srgb(profile)
     assert not is_srgb(profile[:200])
@@ -166,7 +172,7 @@ def test_srgb_is_told_from_what_only_claims_to_be() -> None:
 
 
 def srgb_with_table(points: list[int]) -> bytes:
-    """The sRGB profile with a table appended as the curve of all three channels."""
+    """Return the sRGB profile with a table as the curve of all three channels."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     table = b"curv\0\0\0\0" + len(points).to_bytes(4, "big") + b"".join(p.to_bytes(2, "big") for p in points)
     for tag in (b"rTRC", b"gTRC", b"bTRC"):
@@ -175,7 +181,7 @@ def srgb_with_table(points: list[int]) -> bytes:
     return bytes(profile) + table
 
 
-def test_curves_may_be_tables() -> None:
+def test_is_srgb_table_curve_is_compared() -> None:
     steps = np.linspace(0, 1, 1024)
     linear = np.where(steps <= 0.04045, steps / 12.92, ((steps + 0.055) / 1.055) ** 2.4)
     assert is_srgb(srgb_with_table([round(value * 65535) for value in linear]))
@@ -185,8 +191,9 @@ def test_curves_may_be_tables() -> None:
 
 MEASURE = """
 import sys
-from tests.support.pictures import DEVICES
-from processor.render.decode import estimate_bytes, read_header
+from pictures import DEVICES
+from processor.render.decode_plan import estimate_bytes
+from processor.render.header import read_header
 from processor.render.palette import load_kernels
 from processor.render.pipeline import render_image
 load_kernels()
@@ -205,7 +212,7 @@ print((field("VmHWM") - before) * 1024, estimate)
     ("kind", "options"),
     [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {"compress_level": 1}), ("WEBP", {"method": 0})],
 )
-def test_the_estimate_of_memory_is_honest(kind: str, options: dict[str, object]) -> None:
+def test_estimate_bytes_is_near_the_measured_peak(kind: str, options: dict[str, object]) -> None:
     picture = np.tile(scene(500, 375), (8, 8, 1))
     ran = subprocess.run(
         [sys.executable, "-c", MEASURE],
@@ -220,8 +227,7 @@ def test_the_estimate_of_memory_is_honest(kind: str, options: dict[str, object])
     assert 0.75 * measured < estimate < 1.5 * measured + 15_000_000
 
 
-@pytest.mark.slow
-def test_the_estimate_grows_with_what_is_asked() -> None:
+def test_estimate_bytes_grows_with_devices_and_file() -> None:
     data = encoded(scene(1600, 1200))
     header = read_header(data, "x")
     assert estimate_bytes(header, (), len(data)) < estimate_bytes(header, DEVICES, len(data))
@@ -230,6 +236,6 @@ def test_the_estimate_grows_with_what_is_asked() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["GIF", "AVIF", "TIFF", "PNG", "WEBP"])
-def test_every_format_needs_more_for_more_pixels(kind: str) -> None:
+def test_estimate_bytes_grows_with_pixels_in_every_format(kind: str) -> None:
     small, large = (read_header(encoded(scene(*size), kind), "x") for size in ((200, 150), (800, 600)))
     assert 0 < estimate_bytes(small, ONE, 1000) < estimate_bytes(large, ONE, 1000)

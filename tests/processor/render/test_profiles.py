@@ -1,4 +1,4 @@
-"""Matrix profiles: every kind of curve is read as the standard says, and converting by the kernel is what lcms does."""
+"""Matrix profiles: every kind of curve is read as in the standard, and the kernel converts like lcms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from processor.colour.matrix import by_matrix
 from tests.support.pictures import smooth
 
 P3 = ((0.515102, 0.241182, -0.001050), (0.291965, 0.692236, 0.041882), (0.157153, 0.066582, 0.784378))
-"""XYZ under D50 of Display P3's primaries."""
+"""XYZ under D50 of the primaries of Display P3."""
 
 
 def parametric(kind: int, *numbers: float) -> bytes:
@@ -31,7 +31,7 @@ SRGB_CURVE = parametric(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 
 def profile(curve: bytes, columns: tuple[tuple[float, ...], ...] = P3) -> bytes:
-    """A display profile, version 4, with the same curve for all three channels."""
+    """Return a display profile, version 4, with the same curve for all three channels."""
     tags = {b"wtpt": (0.9642, 1.0, 0.8249), **dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True))}
     data = {tag: struct.pack(">4s4x3i", b"XYZ ", *(round(part * 65536) for part in xyz)) for tag, xyz in tags.items()}
     data |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
@@ -70,7 +70,7 @@ def read(curve: bytes) -> MatrixProfile:
     ],
     ids=["none", "gamma", "table", "para 0", "para 1", "para 2", "para 3", "para 4"],
 )
-def test_every_kind_of_curve(curve: bytes, expected: object) -> None:
+def test_matrix_profile_reads_every_kind_of_curve(curve: bytes, expected: object) -> None:
     assert callable(expected)
     for channel in read(curve).curves:
         for step in range(33):
@@ -78,7 +78,7 @@ def test_every_kind_of_curve(curve: bytes, expected: object) -> None:
 
 
 @pytest.mark.parametrize("curve", [SRGB_CURVE, table(round(2.2 * 256)), parametric(0, 1.8)], ids=["srgb", "2.2", "1.8"])
-def test_the_kernel_converts_as_lcms_does(curve: bytes) -> None:
+def test_by_matrix_is_within_two_levels_of_lcms(curve: bytes) -> None:
     picture = smooth()
     found = by_matrix(picture, profile(curve))
     assert found is not None
@@ -107,17 +107,17 @@ def test_the_kernel_converts_as_lcms_does(curve: bytes) -> None:
     ],
     ids=["empty", "no curve", "unknown kind", "cut table", "no white", "cut off", "no slope"],
 )
-def test_what_is_no_matrix_profile_is_left_to_lcms(junk: bytes) -> None:
+def test_by_matrix_other_profile_returns_none(junk: bytes) -> None:
     assert by_matrix(smooth(8, 8), junk) is None
 
 
 @pytest.mark.parametrize("curve", [parametric(0, -1.0), parametric(3, -2.0, 1.0, 0.0, 1.0, 0.0)], ids=["0", "3"])
-def test_a_curve_that_divides_by_zero_is_no_srgb(curve: bytes) -> None:
+def test_is_srgb_curve_with_division_by_zero_is_false(curve: bytes) -> None:
     assert not is_srgb(profile(curve, SRGB_COLUMNS))
     assert by_matrix(smooth(8, 8), profile(curve, SRGB_COLUMNS)) is None
 
 
-def test_tags_that_all_claim_the_whole_file_are_not_copied() -> None:
+def test_matrix_profile_huge_tags_are_not_copied() -> None:
     honest = profile(SRGB_CURVE)
     lengths = bytes(4 * 1024 * 1024)
     entries = b"".join(struct.pack(">4sII", b"%04d" % number, 0, len(lengths)) for number in range(80))
@@ -131,7 +131,7 @@ def test_tags_that_all_claim_the_whole_file_are_not_copied() -> None:
     assert peak < 16_000_000
 
 
-def test_a_padded_profile_is_read_and_not_remembered() -> None:
+def test_by_matrix_padded_profile_is_not_cached() -> None:
     from processor.colour.matrix import _tables
 
     before = _tables.cache_info().misses

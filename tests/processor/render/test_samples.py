@@ -1,4 +1,4 @@
-"""Real photos, where there are any: SLIDESHOW_SAMPLES names a folder, whose `odd/` holds the difficult ones."""
+"""Real photos from the folder SLIDESHOW_SAMPLES, whose subfolder `odd/` contains the difficult ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def files(folder: str) -> list[Path]:
 
 @needs_samples
 @pytest.mark.timeout(300)
-def test_every_photo_is_rendered() -> None:
+def test_render_image_every_sample_is_rendered() -> None:
     photos = files(".")
     assert photos
     for path in photos:
@@ -43,7 +43,7 @@ def test_every_photo_is_rendered() -> None:
 
 
 @needs_samples
-def test_heic_is_upright_and_in_colour() -> None:
+def test_render_image_turned_heic_sample_is_portrait() -> None:
     turned = [path for path in files(".") if path.name.endswith("-o6.heic")]
     assert turned
     for path in turned:
@@ -71,7 +71,8 @@ print(json.dumps([peak, outcomes]))
 
 @needs_samples
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
-def test_every_odd_file_is_rendered_or_refused_by_name_in_little_memory() -> None:
+def test_render_image_odd_samples_stay_in_memory_and_name_their_file() -> None:
+    tests = Path(__file__).parent
     ran = subprocess.run(
         [sys.executable, "-c", RENDER_ALL, *map(str, files("odd"))],
         capture_output=True,

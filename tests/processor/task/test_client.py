@@ -1,4 +1,4 @@
-"""Calls to the backend over real HTTP: what is tried again, what is not, and what each answer means."""
+"""Calls to the backend over real HTTP: retries, and the error of each response."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-import stamina.instrumentation
+from claims_server import TOKEN, ClaimsServer, Fault
 
 from contract.messages.processing import AttemptStart, ClaimAnswer, ClaimRequest, Failure, LeaseAnswer, LeaseList
 from contract.recipes import RENDERER_VERSION
@@ -19,10 +19,10 @@ from processor import errors
 from processor.backend_api import status_codes
 from processor.backend_api.client import BackendClient
 from processor.backend_api.status_codes import (
+    IMAGE_CALLS,
     MAX_RETRY_AFTER,
     MIN_RETRY_AFTER,
-    OF_A_TASK,
-    OF_AN_IMAGE,
+    TASK_CALLS,
     error_of_status,
     error_of_transport,
     explained,
@@ -43,11 +43,6 @@ IMAGE = "0" * 32
 REQUEST = ClaimRequest(owner="run/0", claim_id="a" * 32, renderer_version=RENDERER_VERSION)
 
 
-@pytest.fixture(autouse=True)
-def quiet_retries() -> None:
-    stamina.instrumentation.set_on_retry_hooks(())
-
-
 @pytest.fixture
 def server() -> Iterator[ClaimsServer]:
     with ClaimsServer() as running:
@@ -62,7 +57,7 @@ def claim(url: str, token: str = TOKEN, *, retry: float = 5.0, request: float = 
     return asyncio.run(ask())
 
 
-def test_every_error_of_httpx_has_one_of_ours() -> None:
+def test_error_of_transport_covers_every_httpx_error() -> None:
     found = 0
     for _, kind in inspect.getmembers(httpx, inspect.isclass):
         if issubclass(kind, httpx.HTTPError) and kind is not httpx.HTTPStatusError:
@@ -75,8 +70,8 @@ def test_every_error_of_httpx_has_one_of_ours() -> None:
     assert error_of_transport(httpx.UnsupportedProtocol("why")) is BackendRejected
 
 
-@pytest.mark.parametrize("table", [OF_AN_IMAGE, OF_A_TASK])
-def test_every_status_that_is_no_success_has_an_error(table: status_codes.StatusTable) -> None:
+@pytest.mark.parametrize("table", [IMAGE_CALLS, TASK_CALLS])
+def test_error_of_status_covers_every_status(table: status_codes.StatusTable) -> None:
     for status in [*range(100, 200), *range(300, 600)]:
         kind = error_of_status(status, table)
         assert issubclass(kind, TaskError)
@@ -85,25 +80,25 @@ def test_every_status_that_is_no_success_has_an_error(table: status_codes.Status
     assert error_of_status(302, table) is BackendRejected
 
 
-def test_statuses_of_images_and_tasks_differ_where_they_must() -> None:
-    assert error_of_status(404, OF_AN_IMAGE) is ImageGone
-    assert error_of_status(409, OF_AN_IMAGE) is LeaseLost
-    assert error_of_status(404, OF_A_TASK) is BackendRejected
-    assert error_of_status(409, OF_A_TASK) is VersionMismatch
+def test_error_of_status_differs_for_image_and_task_calls() -> None:
+    assert error_of_status(404, IMAGE_CALLS) is ImageGone
+    assert error_of_status(409, IMAGE_CALLS) is LeaseLost
+    assert error_of_status(404, TASK_CALLS) is BackendRejected
+    assert error_of_status(409, TASK_CALLS) is VersionMismatch
 
 
 @pytest.mark.parametrize("body", [b"", b"no JSON", b'{"error": "\xff"}', b'{"x": ' + b"[" * 100_000, b'{"error": 5}'])
-def test_a_refusal_that_is_not_ours_gives_no_reason_and_breaks_nothing(body: bytes) -> None:
+def test_explained_foreign_body_returns_the_reason_phrase(body: bytes) -> None:
     assert explained(httpx.Response(409, content=body)) == "Conflict"
 
 
-def test_every_leaf_of_the_tree_is_in_its_docstring() -> None:
+def test_errors_docstring_lists_every_class() -> None:
     for name, kind in inspect.getmembers(errors, inspect.isclass):
         if kind.__module__ == errors.__name__:
             assert name in (errors.__doc__ or "")
 
 
-def test_retry_after_is_bounded() -> None:
+def test_retry_after_any_header_is_bounded() -> None:
     assert retry_after(None, 0) is None
     assert retry_after("soon", 0) is None
     assert retry_after(f"Wed, 21 Oct {'9' * 30} 07:28:00 GMT", 0) is None
@@ -115,20 +110,20 @@ def test_retry_after_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 507])
-def test_passing_statuses_are_tried_again(server: ClaimsServer, status: int) -> None:
+def test_claim_transient_status_is_retried(server: ClaimsServer, status: int) -> None:
     server.fault("claims", Fault(status=status), Fault(status=status, headers={"Retry-After": "0"}))
     assert claim(server.url).images == ()
     assert len(server.calls) == 3
 
 
-def test_retry_after_is_honoured(server: ClaimsServer) -> None:
+def test_claim_waits_for_retry_after(server: ClaimsServer) -> None:
     server.fault("claims", Fault(status=503, headers={"Retry-After": "1"}))
     began = time.monotonic()
     claim(server.url)
     assert time.monotonic() - began >= 1
 
 
-def test_a_lost_answer_and_a_stall_are_tried_again_with_the_same_leases(server: ClaimsServer) -> None:
+def test_claim_lost_response_is_retried_with_the_same_leases(server: ClaimsServer) -> None:
     server.add(IMAGE, "file:///x", "x.jpg")
     server.fault("claims", Fault(lose_answer=True), Fault(stall_seconds=0.6))
     answer = claim(server.url, request=0.3)
@@ -137,7 +132,7 @@ def test_a_lost_answer_and_a_stall_are_tried_again_with_the_same_leases(server: 
     assert len(server.calls) == 3
 
 
-def test_an_outage_ends_in_time_with_a_sentence(server: ClaimsServer) -> None:
+def test_claim_outage_raises_in_time_with_the_reason(server: ClaimsServer) -> None:
     server.fault("claims", *[Fault(status=503, body=b'{"error": "the database is away"}')] * 100)
     began = time.monotonic()
     with pytest.raises(BackendUnavailable, match=r"POST /api/processing/claims.*503, the database is away"):
@@ -145,33 +140,33 @@ def test_an_outage_ends_in_time_with_a_sentence(server: ClaimsServer) -> None:
     assert time.monotonic() - began < 4
 
 
-def test_nobody_listens() -> None:
+def test_claim_without_listener_raises_unavailable() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        with pytest.raises(BackendUnavailable, match="is BACKEND_API_URL right"):
+        with pytest.raises(BackendUnavailable, match="check BACKEND_API_URL"):
             claim(f"http://127.0.0.1:{unused.getsockname()[1]}", retry=0.3)
 
 
-def test_a_silent_backend_is_given_up(server: ClaimsServer) -> None:
+def test_claim_silent_backend_raises_unavailable(server: ClaimsServer) -> None:
     server.fault("claims", *[Fault(stall_seconds=0.5)] * 5)
-    with pytest.raises(BackendUnavailable, match=r"too long|did not answer"):
+    with pytest.raises(BackendUnavailable, match=r"too long|did not respond"):
         claim(server.url, retry=0.3, request=0.2)
 
 
-def test_a_refused_token_names_both_secrets_and_is_not_repeated(server: ClaimsServer) -> None:
+def test_claim_rejected_token_names_both_variables(server: ClaimsServer) -> None:
     with pytest.raises(BackendDenied, match=r"BACKEND_AUTH_TOKEN.*PROCESSOR_AUTH_TOKEN") as caught:
         claim(server.url, "another-wrong-token")
     assert "another-wrong-token" not in str(caught.value)
     assert len(server.calls) == 1
 
 
-def test_another_renderer_version_says_what_to_do(server: ClaimsServer) -> None:
+def test_claim_other_renderer_version_raises_mismatch(server: ClaimsServer) -> None:
     server.renderer_version = 99
     with pytest.raises(VersionMismatch, match=r"version 99.*same version"):
         claim(server.url)
 
 
-def test_redirects_are_not_followed(server: ClaimsServer) -> None:
+def test_claim_redirect_is_not_followed(server: ClaimsServer) -> None:
     with ClaimsServer() as elsewhere:
         server.fault("claims", Fault(status=307, headers={"Location": f"{elsewhere.url}/api/processing/claims"}))
         with pytest.raises(BackendRejected, match="307"):
@@ -179,13 +174,13 @@ def test_redirects_are_not_followed(server: ClaimsServer) -> None:
         assert elsewhere.calls == []
 
 
-def test_an_answer_that_is_not_understood(server: ClaimsServer) -> None:
+def test_claim_unreadable_response_raises_rejected(server: ClaimsServer) -> None:
     server.fault("claims", Fault(status=200, body=b'{"images": 7}'))
-    with pytest.raises(BackendRejected, match="not what this version understands"):
+    with pytest.raises(BackendRejected, match="this version cannot read"):
         claim(server.url)
 
 
-def test_calls_about_an_image_that_is_gone_or_not_ours(server: ClaimsServer) -> None:
+def test_image_calls_unknown_image_or_lost_lease_raise(server: ClaimsServer) -> None:
     server.add("1" * 32, "file:///x", "x.jpg")
 
     async def scenario() -> None:
@@ -200,7 +195,7 @@ def test_calls_about_an_image_that_is_gone_or_not_ours(server: ClaimsServer) -> 
     asyncio.run(scenario())
 
 
-def test_lost_leases_are_told_apart_however_the_backend_says_it(server: ClaimsServer) -> None:
+def test_renew_lost_leases_are_listed_for_every_form_of_409(server: ClaimsServer) -> None:
     for number in range(2):
         server.add(f"{number}" * 32, "file:///x", "x.jpg")
 
@@ -215,8 +210,8 @@ def test_lost_leases_are_told_apart_however_the_backend_says_it(server: ClaimsSe
             server.fault("renew", Fault(status=409))
             answer = await client.renew(LeaseList(leases=(good, "gone", other)), within=2)
             assert (answer.held, answer.lost) == ((good, other), ("gone",))
-            told = json.dumps({"held": [other], "lost": [good]}).encode()
-            server.fault("renew", Fault(status=409, body=told))
+            listed = json.dumps({"held": [other], "lost": [good]}).encode()
+            server.fault("renew", Fault(status=409, body=listed))
             answer = await client.renew(LeaseList(leases=(good, other)), within=2)
             assert answer == LeaseAnswer(held=(other,), lost=(good,))
             assert (await client.release(LeaseList(leases=(good, other)))).held == (good, other)

@@ -1,13 +1,13 @@
-"""How a task ends before its work does: faults of the system, a stop, time that is up."""
+"""Tasks that end early: errors of the system, a stop signal, the time limit."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import stamina.instrumentation
+from claims_server import Fault
+from task_world import World
 
 from processor.task.image_job import Outcome
 from processor.task.loop import Task
@@ -15,19 +15,8 @@ from tests.support.claims_server import ClaimsServer, Fault
 from tests.support.task_world import World
 
 
-@pytest.fixture(autouse=True)
-def quiet_retries() -> None:
-    stamina.instrumentation.set_on_retry_hooks(())
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
-
-
 @pytest.mark.parametrize(("token", "sentence"), [("a-wrong-token", "BACKEND_AUTH_TOKEN")])
-def test_a_refused_token_ends_the_task_with_1(
+def test_task_rejected_token_exits_with_1(
     world: World, caplog: pytest.LogCaptureFixture, token: str, sentence: str
 ) -> None:
     world.add_photos(1)
@@ -35,14 +24,14 @@ def test_a_refused_token_ends_the_task_with_1(
     assert sentence in caplog.text
 
 
-def test_another_version_ends_the_task_with_1(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_task_other_version_exits_with_1(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.add_photos(1)
     world.server.renderer_version = 99
     assert world.run()[0] == 1
     assert "same version" in caplog.text
 
 
-def test_a_recipe_that_is_not_ours_ends_the_task_and_hands_back(
+def test_task_unknown_recipe_exits_with_1_and_returns_images(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tests.support import claims_server
@@ -54,7 +43,7 @@ def test_a_recipe_that_is_not_ours_ends_the_task_and_hands_back(
     assert world.server.states() == {"pending": 1}
 
 
-def test_a_backend_that_goes_away_ends_the_task_with_1(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_task_backend_outage_exits_with_1_and_returns_images(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.add_photos(2)
     world.server.fault("/start", *[Fault(status=503)] * 500)
     code, _ = world.run(retry_seconds=0.5)
@@ -66,7 +55,7 @@ def test_a_backend_that_goes_away_ends_the_task_with_1(world: World, caplog: pyt
 @pytest.mark.parametrize(
     "fault", [Fault(status=500), Fault(status=302), Fault(status=200, body=b"[]")], ids=["500", "302", "not understood"]
 )
-def test_reports_that_the_backend_cannot_take_end_the_task_and_blame_no_photo(
+def test_task_failing_reports_exit_with_1_and_fail_no_photo(
     world: World, caplog: pytest.LogCaptureFixture, fault: Fault
 ) -> None:
     world.add_photos(1)
@@ -78,7 +67,7 @@ def test_reports_that_the_backend_cannot_take_end_the_task_and_blame_no_photo(
     assert world.server.states() == {"pending": 1}
 
 
-def test_a_bucket_that_fails_for_a_while_hands_images_back_and_goes_on(world: World, tmp_path: Path) -> None:
+def test_task_transient_bucket_error_returns_images_and_continues(world: World, tmp_path: Path) -> None:
     photos = world.add_photos(1)
     incoming = tmp_path / "bucket" / ".incoming"
     incoming.rmdir()
@@ -94,7 +83,7 @@ def test_a_bucket_that_fails_for_a_while_hands_images_back_and_goes_on(world: Wo
     assert photos[0].claims == task.counts[Outcome.HANDED_BACK] + 1
 
 
-def test_a_bucket_that_stays_away_ends_the_task_with_1(
+def test_task_permanent_bucket_outage_exits_with_1(
     world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.add_photos(4)
@@ -106,7 +95,7 @@ def test_a_bucket_that_stays_away_ends_the_task_with_1(
     assert world.server.states() == {"pending": 4}
 
 
-def test_a_bucket_that_takes_nothing_ends_the_task_and_blames_no_photo(
+def test_task_unwritable_bucket_exits_with_1_and_fails_no_photo(
     world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.add_photos(2)
@@ -118,7 +107,7 @@ def test_a_bucket_that_takes_nothing_ends_the_task_and_blames_no_photo(
     assert world.server.states() == {"pending": 2}
 
 
-def test_stop_hands_back_what_cannot_end(world: World) -> None:
+def test_task_stop_returns_unfinished_images(world: World) -> None:
     world.add_photos(8)
     world.server.fault("/start", *[Fault(stall_seconds=3)] * 8)
 
@@ -132,7 +121,7 @@ def test_stop_hands_back_what_cannot_end(world: World) -> None:
     assert task.counts[Outcome.HANDED_BACK] > 0
 
 
-def test_stop_during_a_claim_gives_back_what_was_just_claimed(world: World) -> None:
+def test_task_stop_during_a_claim_returns_the_claimed_images(world: World) -> None:
     world.add_photos(3)
     world.server.fault("/claims", Fault(stall_seconds=0.5))
     code, _ = world.run(meanwhile=lambda task: task.stop() if world.server.calls else None)
@@ -141,7 +130,7 @@ def test_stop_during_a_claim_gives_back_what_was_just_claimed(world: World) -> N
     assert all(photo.attempts == 0 for photo in world.server.images.values())
 
 
-def test_time_that_is_up_stops_claiming(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_task_near_its_time_limit_stops_claiming(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     world.add_photos(30)
     code, _ = world.run(timeout_seconds=0.3)

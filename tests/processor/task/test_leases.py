@@ -1,14 +1,13 @@
-"""Leases while a task works: renewed in time, lost, ended, and what is said under them."""
+"""Leases of a task: renewed in time, lost or ended, and reports under them."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import stamina.instrumentation
+from claims_server import Fault
+from task_world import World
 
 from processor.task.image_job import Outcome
 from processor.task.loop import Task
@@ -16,18 +15,7 @@ from tests.support.claims_server import ClaimsServer, Fault
 from tests.support.task_world import World
 
 
-@pytest.fixture(autouse=True)
-def quiet_retries() -> None:
-    stamina.instrumentation.set_on_retry_hooks(())
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
-
-
-def test_a_lease_lost_at_the_start_drops_the_image_silently(world: World) -> None:
+def test_job_lease_lost_at_start_drops_the_image(world: World) -> None:
     photos = world.add_photos(2)
     world.server.fault(f"{photos[0].id}/start", Fault(status=409))
     world.server.fault(f"{photos[1].id}/start", Fault(status=404))
@@ -38,7 +26,7 @@ def test_a_lease_lost_at_the_start_drops_the_image_silently(world: World) -> Non
     assert not [call for call in world.server.calls if call[1].endswith("/failed")]
 
 
-def test_a_lease_taken_away_cancels_the_work(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_lease_lost_on_renewal_cancels_the_job(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     (photo,) = world.add_photos(1)
     world.server.lease_seconds = 0.6
@@ -52,10 +40,10 @@ def test_a_lease_taken_away_cancels_the_work(world: World, caplog: pytest.LogCap
     assert code == 0
     assert task.counts == {}
     assert photo.reports == 0
-    assert "is lost" in caplog.text
+    assert "lost (" in caplog.text
 
 
-def test_short_leases_are_renewed_in_time(world: World) -> None:
+def test_lease_short_is_renewed_in_time(world: World) -> None:
     (photo,) = world.add_photos(1)
     world.server.lease_seconds = 1.2
     world.server.fault("/start", Fault(stall_seconds=2.4))
@@ -66,7 +54,7 @@ def test_short_leases_are_renewed_in_time(world: World) -> None:
     assert len([call for call in world.server.calls if call[1].endswith("/renew")]) >= 3
 
 
-def test_a_renewal_that_hangs_is_asked_again_before_the_lease_ends(world: World) -> None:
+def test_lease_hanging_renewal_is_repeated_in_time(world: World) -> None:
     (photo,) = world.add_photos(1)
     world.server.lease_seconds = 1.8
     world.server.fault("/renew", Fault(stall_seconds=4))
@@ -77,18 +65,18 @@ def test_a_renewal_that_hangs_is_asked_again_before_the_lease_ends(world: World)
     assert (photo.claims, photo.reports) == (1, 1)
 
 
-def test_nothing_is_reported_under_a_lease_that_ended_unrenewed(world: World) -> None:
+def test_lease_expired_without_renewal_is_not_reported(world: World) -> None:
     (photo,) = world.add_photos(1)
     world.server.lease_seconds = 0.4
     world.server.fault("/renew", *[Fault(status=503)] * 200)
     world.server.fault("/start", Fault(stall_seconds=1.0))
 
-    def end_renewal_trouble(task: Task) -> None:
+    def end_renewal_faults(task: Task) -> None:
         if photo.claims >= 2:
             world.server.lease_seconds = 30.0
             world.server.faults["/renew"].clear()
 
-    code, task = world.run(meanwhile=end_renewal_trouble)
+    code, task = world.run(meanwhile=end_renewal_faults)
     assert code == 0
     assert task.counts == {Outcome.COMPLETE: 1}
     assert photo.claims == 2
@@ -97,7 +85,7 @@ def test_nothing_is_reported_under_a_lease_that_ended_unrenewed(world: World) ->
     assert photo.outcome.lease == photo.lease
 
 
-def test_refused_rows_are_dropped(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_report_rejected_rows_drop_the_image(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     (photo,) = world.add_photos(1)
     error = {"imageId": photo.id, "deviceSize": "tall", "error": "the lease is lost"}
@@ -109,7 +97,7 @@ def test_refused_rows_are_dropped(world: World, caplog: pytest.LogCaptureFixture
     assert "the lease is lost" in caplog.text
 
 
-def test_a_failure_that_comes_too_late_is_dropped(world: World) -> None:
+def test_failure_with_a_lost_lease_is_dropped(world: World) -> None:
     broken = world.add(b"no picture", "broken.jpg")
     world.server.fault("/failed", Fault(status=409))
     code, task = world.run()

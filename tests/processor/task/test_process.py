@@ -9,21 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
+from claims_server import Fault
+from task_world import World
 
 from processor.__main__ import leave
 from processor.pool.process import EXIT_CODE, watch_parent
 from tests.support.claims_server import ClaimsServer, Fault
 from tests.support.task_world import World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -34,7 +29,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 def finish(process: subprocess.Popen[str], seconds: float = 30.0) -> str:
-    """What the process said on stderr; it is ended if it does not end."""
+    """Return the standard error of the process, which is killed if it does not end."""
     try:
         return process.communicate(timeout=seconds)[1]
     finally:
@@ -43,18 +38,18 @@ def finish(process: subprocess.Popen[str], seconds: float = 30.0) -> str:
             process.wait()
 
 
-def test_a_task_renders_everything_and_exits_with_0(world: World) -> None:
+def test_process_renders_all_photos_and_exits_with_0(world: World) -> None:
     world.add_photos(4)
     process = world.start_process()
     said = finish(process)
     assert process.returncode == 0, said
     assert world.server.states() == {"complete": 4}
-    assert "First claim answered" in said
+    assert "first claim answered" in said
     assert "CLOUD_RUN_TASK_ATTEMPT" not in said
     assert "complete=4" in said
 
 
-def test_a_retried_task_says_so_and_never_shows_the_token(world: World) -> None:
+def test_process_retried_logs_its_attempt_and_no_token(world: World) -> None:
     process = world.start_process(CLOUD_RUN_TASK_ATTEMPT="2", BACKEND_AUTH_TOKEN="a-token-that-is-wrong")
     said = finish(process)
     assert process.returncode == 1
@@ -63,7 +58,7 @@ def test_a_retried_task_says_so_and_never_shows_the_token(world: World) -> None:
     assert "a-token-that-is-wrong" not in said
 
 
-def test_a_bucket_in_the_cloud_without_credentials_exits_with_1(world: World) -> None:
+def test_process_without_cloud_credentials_exits_with_1(world: World) -> None:
     process = world.start_process(BUCKET_URL="gs://some-bucket", GOOGLE_APPLICATION_CREDENTIALS="/nowhere/key.json")
     said = finish(process)
     assert process.returncode == 1
@@ -72,7 +67,7 @@ def test_a_bucket_in_the_cloud_without_credentials_exits_with_1(world: World) ->
     assert world.server.calls == []
 
 
-def test_an_unusable_bucket_exits_with_1(world: World, tmp_path: Path) -> None:
+def test_process_unusable_bucket_exits_with_1(world: World, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     process = world.start_process(BUCKET_URL=f"file://{tmp_path}/file")
     said = finish(process)
@@ -81,9 +76,9 @@ def test_an_unusable_bucket_exits_with_1(world: World, tmp_path: Path) -> None:
     assert world.server.calls == []
 
 
-def test_sigterm_ends_what_can_end_and_hands_back_the_rest(world: World) -> None:
+def test_process_sigterm_finishes_or_returns_images(world: World) -> None:
     photos = world.add_photos(6)
-    # Two images hang past the time that a stop leaves; the others are done by then or never begun.
+    # Two images hang longer than a stop waits; the others are complete by then or not started.
     for photo in photos[:2]:
         world.server.fault(f"{photo.id}/start", Fault(stall_seconds=30))
     process = world.start_process()
@@ -95,10 +90,10 @@ def test_sigterm_ends_what_can_end_and_hands_back_the_rest(world: World) -> None
     assert time.monotonic() - began < 10
     assert "processing" not in world.server.states()
     assert {photo.state for photo in photos[:2]} == {"pending"}
-    assert "Handed back" in said
+    assert "returned" in said
 
 
-def test_ctrl_c_is_an_orderly_end_as_well(world: World) -> None:
+def test_process_sigint_finishes_or_returns_images(world: World) -> None:
     photos = world.add_photos(6)
     world.server.fault("/start", Fault(stall_seconds=0.5))
     process = world.start_process()
@@ -106,16 +101,16 @@ def test_ctrl_c_is_an_orderly_end_as_well(world: World) -> None:
     process.send_signal(signal.SIGINT)
     said = finish(process, 15)
     assert process.returncode == 0, said
-    assert "Told to stop" in said
+    assert "stop requested" in said
     assert "processing" not in world.server.states()
     assert all(photo.reports == (photo.state == "complete") for photo in photos)
 
 
-def test_a_stop_while_it_still_starts_is_an_orderly_end(world: World) -> None:
+def test_process_sigterm_during_start_exits_with_0(world: World) -> None:
     world.add_photos(2)
     process = world.start_process()
     assert process.stderr is not None
-    assert "Task 0 of 1" in process.stderr.readline()
+    assert "task 0 of 1" in process.stderr.readline()
     time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     said = finish(process)
@@ -123,7 +118,7 @@ def test_a_stop_while_it_still_starts_is_an_orderly_end(world: World) -> None:
     assert "processing" not in world.server.states()
 
 
-def test_a_stuck_thread_does_not_hold_up_the_exit() -> None:
+def test_leave_with_stuck_thread_ends_the_process() -> None:
     ended: list[int] = []
     assert leave(0, False, ended.append) == 0
     assert ended == []
@@ -131,8 +126,8 @@ def test_a_stuck_thread_does_not_hold_up_the_exit() -> None:
     assert ended == [1]
 
 
-def test_an_orphan_ends_at_once(world: World) -> None:
-    """A go-between starts the task, names itself as the parent, and dies."""
+def test_process_orphaned_ends_at_once(world: World) -> None:
+    """An intermediate process starts the task, passes its own id as the parent, and dies."""
     (photo,) = world.add_photos(1)
     world.server.fault("/start", Fault(stall_seconds=30))
     between = (
@@ -169,20 +164,20 @@ def test_an_orphan_ends_at_once(world: World) -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether the process exists and is no zombie that nobody has reaped."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
 
-def test_the_watchdog_ends_a_process_with_another_parent() -> None:
+def test_watch_parent_other_parent_ends_the_process() -> None:
     ended: list[int] = []
     watch_parent(os.getppid() + 1, check_seconds=0.01, end=ended.append).join(5)
     assert ended == [EXIT_CODE]
 
 
-def test_the_watchdog_leaves_a_child_of_its_parent_alone() -> None:
+def test_watch_parent_same_parent_keeps_running() -> None:
     ended = threading.Event()
     thread = watch_parent(os.getppid(), check_seconds=0.01, end=lambda code: ended.set())
     assert not ended.wait(0.1)
@@ -190,7 +185,7 @@ def test_the_watchdog_leaves_a_child_of_its_parent_alone() -> None:
     assert thread.is_alive()
 
 
-def test_two_tasks_share_the_work_without_doing_any_twice(world: World) -> None:
+def test_two_processes_render_each_photo_once(world: World) -> None:
     photos = world.add_photos(16)
     processes = [world.start_process(CLOUD_RUN_TASK_INDEX=str(index), CLOUD_RUN_TASK_COUNT="2") for index in range(2)]
     said = [finish(process) for process in processes]
@@ -198,7 +193,7 @@ def test_two_tasks_share_the_work_without_doing_any_twice(world: World) -> None:
     assert [(photo.state, photo.attempts, photo.reports) for photo in photos] == [("complete", 1, 1)] * 16
 
 
-def test_a_killed_task_leaves_leases_that_end_and_the_rest_is_done_by_another(world: World) -> None:
+def test_process_killed_leaves_its_photos_to_the_next(world: World) -> None:
     photos = world.add_photos(6)
     world.server.lease_seconds = 1.0
     world.server.fault("/start", *[Fault(stall_seconds=5)] * 2)

@@ -1,11 +1,12 @@
-"""A bucket that refuses one object: its photo fails, the others do not, and the task goes on."""
+"""A bucket that rejects one object fails its photo only, and the task continues."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from task_world import DEVICES, World, jpeg
 
 from contract import object_names
 from contract.bucket.port import BucketDenied, BucketError, ObjectNotFound, ObjectTooLarge
@@ -15,13 +16,7 @@ from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import DEVICES, World, jpeg
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
-
-
-def test_an_object_that_cannot_be_written_is_its_own_photo_s_failure(world: World, tmp_path: Path) -> None:
+def test_job_unwritable_object_fails_only_its_photo(world: World, tmp_path: Path) -> None:
     photos = world.add_photos(3)
     wide = DEVICES[0]
     taken = object_names.variant("wide one", photos[1].id, recipe(wide.width, wide.height))
@@ -31,25 +26,25 @@ def test_an_object_that_cannot_be_written_is_its_own_photo_s_failure(world: Worl
     assert task.counts == {Outcome.COMPLETE: 2, Outcome.FAILED: 1}
     assert photos[1].state == "failed"
     assert photos[1].strikes == 0
-    assert photos[1].error.startswith("photo 1.jpg cannot be worked on: ")
+    assert photos[1].error.startswith("photo 1.jpg cannot be processed: ")
     assert taken in photos[1].error
 
 
-def test_a_bucket_that_refuses_one_read_fails_that_photo_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_unreadable_original_fails_only_its_photo(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = world.add_photos(3)
-    refusals: tuple[Callable[[str], BucketError], ...] = (
+    errors: tuple[Callable[[str], BucketError], ...] = (
         ObjectNotFound,
         lambda name: ObjectTooLarge(name, 7),
         lambda name: BucketDenied(name, "a permission is missing"),
     )
     world.add(jpeg(50), "good.jpg")
 
-    def refusing(name: str) -> None:
-        for photo, refusal in zip(photos, refusals, strict=True):
+    def rejecting(name: str) -> None:
+        for photo, error in zip(photos, errors, strict=True):
             if photo.id in name:
-                raise refusal(name)
+                raise error(name)
 
-    world.before_reads(monkeypatch, refusing)
+    world.before_reads(monkeypatch, rejecting)
     code, task = world.run()
     assert code == 0
     assert task.counts == {Outcome.COMPLETE: 1, Outcome.FAILED: 3}

@@ -1,17 +1,16 @@
-"""The whole task in this process: a real claims server, a real bucket folder, real pictures."""
+"""The whole task in this process, with a claims server, a bucket folder and real photos."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
-import stamina.instrumentation
+from claims_server import Fault
 from PIL import Image
 
 from contract import object_names
@@ -26,18 +25,7 @@ from tests.support.claims_server import ClaimsServer, Fault
 from tests.support.task_world import DEVICES, World, jpeg
 
 
-@pytest.fixture(autouse=True)
-def quiet_retries() -> None:
-    stamina.instrumentation.set_on_retry_hooks(())
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer() as server:
-        yield World(server, tmp_path / "bucket")
-
-
-def test_every_photo_is_rendered_stored_and_reported_once(world: World) -> None:
+def test_task_renders_stores_and_reports_each_photo_once(world: World) -> None:
     photos = world.add_photos(12)
     code, task = world.run()
     assert code == 0
@@ -64,7 +52,7 @@ def test_every_photo_is_rendered_stored_and_reported_once(world: World) -> None:
             assert picture.size == (200, 200)
 
 
-def test_the_sidecar_says_the_same_as_the_report(world: World) -> None:
+def test_sidecar_equals_the_report(world: World) -> None:
     (photo,) = world.add_photos(1)
     assert world.run()[0] == 0
     raw = world.bucket.read(object_names.sidecar(photo.id))
@@ -82,7 +70,7 @@ def test_the_sidecar_says_the_same_as_the_report(world: World) -> None:
     assert sidecar.owner == "run-1/0"
 
 
-def test_results_travel_in_batches_and_claims_stay_small(world: World) -> None:
+def test_task_reports_in_batches_and_claims_few(world: World) -> None:
     world.add_photos(20)
     assert world.run()[0] == 0
     assert max(world.server.claim_limits) <= 4
@@ -92,14 +80,14 @@ def test_results_travel_in_batches_and_claims_stay_small(world: World) -> None:
     assert max(sizes) <= 8
 
 
-def test_nothing_to_do_ends_at_once(world: World) -> None:
+def test_task_without_images_ends_after_two_claims(world: World) -> None:
     code, task = world.run(limit=5)
     assert code == 0
     assert task.counts.total() == 0
     assert len(world.server.claim_limits) == 2
 
 
-def test_bad_photos_fail_with_a_sentence_and_the_task_goes_on(world: World) -> None:
+def test_task_bad_photos_fail_with_a_message_and_others_complete(world: World) -> None:
     world.add_photos(3)
     text = world.add(b"this is no picture at all, only text", "notes.jpg")
     cut = world.add(jpeg(99, 900, 700)[:4000], "cut.jpg")
@@ -117,7 +105,7 @@ def test_bad_photos_fail_with_a_sentence_and_the_task_goes_on(world: World) -> N
     assert [record.strikes for record in (text, cut, lost, foreign)] == [0, 0, 0, 0]
 
 
-def test_a_picture_beyond_the_memory_fails_and_the_others_do_not(world: World) -> None:
+def test_task_photo_beyond_memory_fails_and_others_complete(world: World) -> None:
     world.add_photos(2)
     data = jpeg(7, 3000, 3000)
     large = world.add(data, "large.jpg")
@@ -129,7 +117,7 @@ def test_a_picture_beyond_the_memory_fails_and_the_others_do_not(world: World) -
     assert re.match(r"large\.jpg would need about [\d,]+ MiB of memory", large.error)
 
 
-def test_an_original_over_the_limit_is_not_read(world: World, tmp_path: Path) -> None:
+def test_task_original_over_the_limit_fails(world: World, tmp_path: Path) -> None:
     huge = world.add(b"\xff\xd8 huge", "huge.jpg")
     with (tmp_path / "bucket" / "images" / "originals" / f"{huge.id}.jpg").open("r+b") as file:
         file.truncate(65 * MEBIBYTE)  # sparse
@@ -137,7 +125,7 @@ def test_an_original_over_the_limit_is_not_read(world: World, tmp_path: Path) ->
     assert "larger than" in huge.error
 
 
-def test_lost_answers_are_repeated_without_harm(world: World) -> None:
+def test_task_lost_responses_are_repeated_without_harm(world: World) -> None:
     photos = world.add_photos(5)
     broken = world.add(b"no picture", "broken.jpg")
     for part in ("/claims", "/start", "/processed-images", "/failed"):
@@ -149,7 +137,7 @@ def test_lost_answers_are_repeated_without_harm(world: World) -> None:
     assert [(photo.attempts, photo.claims) for photo in photos] == [(1, 1)] * 5
 
 
-def test_a_name_that_is_taken_gets_the_checksum_behind_it(world: World) -> None:
+def test_store_variants_taken_name_gets_a_checksum(world: World) -> None:
     import google_crc32c
 
     (photo,) = world.add_photos(1)
@@ -165,7 +153,7 @@ def test_a_name_that_is_taken_gets_the_checksum_behind_it(world: World) -> None:
         assert picture.size == (160, 96)
 
 
-def test_a_second_run_of_the_same_image_writes_the_same_names(world: World) -> None:
+def test_task_second_run_writes_the_same_names(world: World) -> None:
     (photo,) = world.add_photos(1)
     assert world.run()[0] == 0
     first = {key: row.file_path for key, row in photo.rows.items()}
@@ -175,27 +163,27 @@ def test_a_second_run_of_the_same_image_writes_the_same_names(world: World) -> N
     assert photo.reports == 2
 
 
-def test_one_result_that_is_not_understood_does_not_spoil_the_others(world: World) -> None:
+def test_reporter_rejected_result_does_not_affect_its_batch(world: World) -> None:
     photos = world.add_photos(3)
     bad = photos[1].id
 
     original = world.server._report
 
-    def picky(report: object) -> object:
-        from tests.support.claims_server import Refused
+    def rejecting(report: object) -> object:
+        from claims_server import Rejected
 
         if any(outcome.image_id == bad for outcome in report.outcomes):  # type: ignore[attr-defined]
-            raise Refused(422, "histogram: too odd")
+            raise Rejected(422, "histogram: too odd")
         return original(report)  # type: ignore[arg-type]
 
-    world.server._report = picky  # type: ignore[method-assign,assignment]
+    world.server._report = rejecting  # type: ignore[method-assign,assignment]
     code, task = world.run()
     assert code == 0
     assert task.counts == {Outcome.COMPLETE: 2, Outcome.FAILED: 1}
     assert "histogram: too odd" in photos[1].error
 
 
-def test_a_fault_of_our_own_is_one_image_s_failure_with_a_traceback_in_the_log(
+def test_job_internal_error_fails_one_photo_with_a_traceback(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     photos = world.add_photos(3)
@@ -211,7 +199,7 @@ def test_a_fault_of_our_own_is_one_image_s_failure_with_a_traceback_in_the_log(
     assert "Traceback" in caplog.text
 
 
-def test_a_backend_that_fails_inside_for_a_while_costs_no_photo(world: World) -> None:
+def test_task_transient_backend_error_fails_no_photo(world: World) -> None:
     world.add_photos(2)
     world.server.fault("/processed-images", Fault(status=500), Fault(status=500))
     code, task = world.run()

@@ -1,4 +1,4 @@
-"""Settings of a task: every fault at once, none of them showing a secret."""
+"""Settings of a task: all problems at once, and no secret in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOOD = {
 }
 
 
-def test_a_run_by_hand_needs_three_variables() -> None:
+def test_settings_by_hand_need_three_variables() -> None:
     settings = from_environment(GOOD)
     assert settings.token == "a-long-token"
     assert settings.backend_url == "http://127.0.0.1:8080"
@@ -30,7 +30,7 @@ def test_a_run_by_hand_needs_three_variables() -> None:
     assert settings.parent_pid is None
 
 
-def test_everything_can_be_set() -> None:
+def test_settings_all_variables_are_read() -> None:
     settings = from_environment(
         {
             "GCS_BUCKET_NAME": "my-photos",
@@ -58,11 +58,11 @@ def test_everything_can_be_set() -> None:
     assert (settings.timeout_seconds, settings.retry_seconds) == (60.5, 5.0)
 
 
-def test_bucket_url_takes_precedence() -> None:
+def test_settings_bucket_url_takes_precedence() -> None:
     assert from_environment({**GOOD, "GCS_BUCKET_NAME": "other"}).bucket_url == "file:///tmp/bucket"
 
 
-def test_all_faults_are_reported_at_once() -> None:
+def test_settings_all_problems_are_reported_at_once() -> None:
     bad = {
         "BUCKET_URL": "ftp://x",
         "BACKEND_API_URL": "backend:8080",
@@ -80,9 +80,9 @@ def test_all_faults_are_reported_at_once() -> None:
     }
     with pytest.raises(SettingsError) as caught:
         from_environment(bad)
-    assert len(caught.value.faults) == len(bad)
-    for name, fault in zip(sorted(bad), sorted(caught.value.faults), strict=True):
-        assert fault.startswith(name)
+    assert len(caught.value.problems) == len(bad)
+    for name, problem in zip(sorted(bad), sorted(caught.value.problems), strict=True):
+        assert problem.startswith(name)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_all_faults_are_reported_at_once() -> None:
         ("CLOUD_RUN_TASK_INDEX", "1"),
     ],
 )
-def test_single_faults_name_their_variable(name: str, value: str) -> None:
+def test_settings_single_problem_names_its_variable(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         from_environment({**GOOD, name: value})
-    assert [fault.split()[0] for fault in caught.value.faults] == [name]
+    assert [problem.split()[0] for problem in caught.value.problems] == [name]
 
 
-def test_missing_bucket_and_bad_bucket_name() -> None:
+def test_settings_missing_or_bad_bucket_is_reported() -> None:
     without = {key: value for key, value in GOOD.items() if key != "BUCKET_URL"}
     with pytest.raises(SettingsError, match=r"BUCKET_URL .* or GCS_BUCKET_NAME"):
         from_environment(without)
@@ -112,23 +112,23 @@ def test_missing_bucket_and_bad_bucket_name() -> None:
         from_environment({**without, "GCS_BUCKET_NAME": "UPPER"})
 
 
-def test_a_malformed_token_is_not_shown() -> None:
+def test_settings_malformed_token_is_not_shown() -> None:
     with pytest.raises(SettingsError) as caught:
         from_environment({**GOOD, "BACKEND_AUTH_TOKEN": "hidden words"})
     assert "hidden" not in str(caught.value)
     assert "a-long-token" not in repr(from_environment(GOOD))
 
 
-def test_wrong_settings_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_invalid_settings_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert entry.main({"BACKEND_API_URL": "nowhere"}) == 2
-    said = capsys.readouterr().err
-    assert "BACKEND_API_URL" in said
-    assert "BACKEND_AUTH_TOKEN" in said
-    assert "BUCKET_URL" in said
+    log = capsys.readouterr().err
+    assert "BACKEND_API_URL" in log
+    assert "BACKEND_AUTH_TOKEN" in log
+    assert "BUCKET_URL" in log
     logs.set_up()
 
 
-def test_container_memory_reads_the_first_limit_there_is(tmp_path: Path) -> None:
+def test_container_memory_returns_the_first_limit(tmp_path: Path) -> None:
     missing, unlimited, real = tmp_path / "missing", tmp_path / "unlimited", tmp_path / "real"
     unlimited.write_text("max\n")
     real.write_text(f"{300 * MEBIBYTE}\n")
@@ -138,7 +138,7 @@ def test_container_memory_reads_the_first_limit_there_is(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("mebibytes", [384, 512, 1024, 4096])
-def test_shares_stay_within_the_limit_and_hold_an_original(mebibytes: int) -> None:
+def test_shares_of_stay_within_the_limit(mebibytes: int) -> None:
     shares = shares_of(mebibytes * MEBIBYTE)
     assert shares.originals >= ORIGINAL_LIMIT_BYTES
     assert sum(shares) + PROCESS_BASE_BYTES <= mebibytes * MEBIBYTE

@@ -1,33 +1,24 @@
-"""Where a photo's time goes: every moment of a task in one stage, and none in two."""
+"""Stage timings of a photo: each moment counts for exactly one stage."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
+from task_world import World, jpeg
 
 from contract import object_names
 from contract.bucket.port import ByteWriter
 from contract.messages.processing import StageSeconds
 from contract.messages.sidecars import Sidecar
-from processor.task.timings import Stopwatch
-from tests.support.claims_server import ClaimsServer
-from tests.support.task_world import World, jpeg
+from processor.timings import Stopwatch
 
 SLOW = 0.3
-"""Seconds that a download takes here, far longer than all the rest."""
+"""Seconds of a download here, far longer than all other stages."""
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer(lease_seconds=20.0) as server:
-        yield World(server, tmp_path / "bucket")
-
-
-def test_a_stopwatch_counts_each_moment_once() -> None:
+def test_stopwatch_counts_each_moment_once() -> None:
     moments = iter((10.0, 11.0, 13.0, 16.0, 20.0))
     watch = Stopwatch(lambda: next(moments))
     for stage in ("fetching", "decoding", "pictures", "decoding"):
@@ -40,8 +31,8 @@ def test_a_stopwatch_counts_each_moment_once() -> None:
 
 
 @pytest.mark.parametrize("streams", [True, False])
-def test_the_stages_of_a_photo_make_up_its_time(world: World, monkeypatch: pytest.MonkeyPatch, streams: bool) -> None:
-    """A slow download is told as fetching, also where the photo is decoded while it arrives."""
+def test_task_stages_add_up_to_the_total(world: World, monkeypatch: pytest.MonkeyPatch, streams: bool) -> None:
+    """A slow download counts as fetching, also if the photo is decoded during the download."""
     record = world.add(jpeg(1, width=1600, height=1200), "one.jpg")
     read, download_to = world.bucket.read, world.bucket.download_to
 
@@ -67,16 +58,16 @@ def test_the_stages_of_a_photo_make_up_its_time(world: World, monkeypatch: pytes
     assert record.outcome is not None
     stages, seconds = record.outcome.stages, record.outcome.seconds
     assert stages is not None
-    told: dict[str, float] = msgspec.to_builtins(stages)
-    assert set(told) == {"waiting", "fetching", "announcing", "decoding", "colours", "pictures", "storing"}
-    assert sum(told.values()) == pytest.approx(seconds, abs=0.001)
+    by_stage: dict[str, float] = msgspec.to_builtins(stages)
+    assert set(by_stage) == {"waiting", "fetching", "announcing", "decoding", "colours", "pictures", "storing"}
+    assert sum(by_stage.values()) == pytest.approx(seconds, abs=0.001)
     assert stages.fetching > 0.9 * SLOW
     assert stages.decoding < SLOW
-    kept = msgspec.json.decode(world.bucket.read(object_names.sidecar(record.id)), type=Sidecar)
-    assert (kept.stages, kept.seconds) == (stages, seconds)
+    sidecar = msgspec.json.decode(world.bucket.read(object_names.sidecar(record.id)), type=Sidecar)
+    assert (sidecar.stages, sidecar.seconds) == (stages, seconds)
 
 
-def test_a_suspect_tells_no_stages(world: World) -> None:
+def test_task_quarantined_image_reports_no_stages(world: World) -> None:
     record = world.add(jpeg(1), "suspect.jpg", suspect=True)
     assert world.run()[0] == 0
     assert record.outcome is not None

@@ -1,4 +1,4 @@
-"""Photos that are rendered while they arrive: the same pictures, and none of what arrived damaged."""
+"""Photos that are rendered during their download: the same variants, and none from a damaged download."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import io
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from PIL import Image
@@ -16,7 +15,7 @@ from contract import object_names
 from contract.bucket.open import open_bucket
 from contract.bucket.port import BucketUnavailable, ByteWriter
 from contract.messages.processing import Device
-from contract.recipes import DEFAULT_FRAMING, recipe
+from contract.recipes import recipe
 from emulators.cloud_storage.faults import Fault
 from emulators.cloud_storage.server import GcsServer
 from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed, fill
@@ -28,12 +27,6 @@ from tests.support.task_world import DEVICES, World, jpeg
 
 PIECE = 3000
 SCREENS = (*DEVICES, Device(name="large", width=900, height=700))
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ClaimsServer(lease_seconds=20.0) as server:
-        yield World(server, tmp_path / "bucket")
 
 
 def photo(kind: str, size: tuple[int, int] = (1600, 1200), mode: str = "RGB", **how: object) -> bytes:
@@ -63,46 +56,46 @@ PHOTOS: dict[str, Callable[[], bytes]] = {
 }
 
 
-def made_of(data: bytes | DownloadBuffer) -> RenderedImage | str:
+def outcome_of(data: bytes | DownloadBuffer) -> RenderedImage | str:
     try:
-        return render_image(data, SCREENS, framing=DEFAULT_FRAMING)
+        return render_image(data, SCREENS)
     except RenderError as error:
         return f"{type(error).__name__}: {error}"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", PHOTOS)
-def test_pictures_are_the_same_whether_a_photo_is_here_or_still_arrives(kind: str) -> None:
+def test_render_image_during_download_equals_complete_file(kind: str) -> None:
     data = PHOTOS[kind]()
-    arriving = DownloadBuffer(len(data))
+    buffer = DownloadBuffer(len(data))
 
     def feed() -> None:
         for start in range(0, len(data), PIECE):
-            arriving.write(data[start : start + PIECE])
+            buffer.write(data[start : start + PIECE])
             time.sleep(0.0002)
-        time.sleep(0.05)  # the end is known later than the last byte, as it is where a checksum is proven
-        arriving.end(whole=True)
+        time.sleep(0.05)  # the end comes later than the last byte, as it does when a checksum is verified
+        buffer.end(complete=True)
 
     feeding = threading.Thread(target=feed)
     feeding.start()
     try:
-        assert made_of(arriving) == made_of(data)
+        assert outcome_of(buffer) == outcome_of(data)
     finally:
         feeding.join(10)
 
 
-def test_a_download_that_nobody_wants_any_more_ends(world: World) -> None:
+def test_download_buffer_abandoned_ends_the_download(world: World) -> None:
     world.bucket.create("x", os.urandom(2_000_000), "image/jpeg")
-    arriving = DownloadBuffer(2_000_000)
-    arriving.give_up()
-    fill(arriving, world.bucket, "x", 10**9)
-    assert arriving.count == 0
-    assert not arriving.arrived
+    buffer = DownloadBuffer(2_000_000)
+    buffer.abandon()
+    fill(buffer, world.bucket, "x", 10**9)
+    assert buffer.count == 0
+    assert not buffer.complete
     with pytest.raises(DownloadFailed):
-        arriving.whole()
+        buffer.content()
 
 
-def test_the_attempt_begins_while_the_photo_still_arrives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_announces_the_attempt_during_the_download(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     record = world.add(photo("JPEG"), "slow.jpg")
     download_to, seen = world.bucket.download_to, []
 
@@ -132,10 +125,10 @@ def pictures_of(world: World, image_id: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("streams", [True, False])
-def test_what_arrived_damaged_never_becomes_a_result(
+def test_job_damaged_download_is_repeated_and_its_result_discarded(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, streams: bool
 ) -> None:
-    """Corrupted, broken off, corrupted again, by the real client over HTTP; never so often that a photo is given up."""
+    """Downloads by the real client over HTTP: corrupted, broken off, corrupted again."""
     with GcsServer("photos") as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
         world.bucket = open_bucket("gs://photos")  # type: ignore[assignment]
@@ -149,15 +142,15 @@ def test_what_arrived_damaged_never_becomes_a_result(
         code, task = world.run(streams=streams)
         assert (code, task.counts) == (0, {Outcome.COMPLETE: 3})
         assert server.faults.met == {"corrupt": 2, "broken": 1}
-        assert server.requests["stat"] <= 1, "the claim told the size; of what broke off the checksum is asked for"
+        assert server.requests["stat"] <= 1, "the claim has the size; only a download that broke off needs the checksum"
         for record, data in zip(records, photos, strict=True):
-            wanted = render_image(data, DEVICES, framing=DEFAULT_FRAMING)
-            assert pictures_of(world, record.id) == [variant.data for variant in wanted.variants]
-            assert record.attempts == 1, "a download that is repeated is no further attempt"
-        assert ("thrown away" in caplog.text) == streams
+            expected = render_image(data, DEVICES)
+            assert pictures_of(world, record.id) == [variant.data for variant in expected.variants]
+            assert record.attempts == 1, "a repeated download is not another attempt"
+        assert ("discarded" in caplog.text) == streams
 
 
-def test_what_never_arrives_whole_is_handed_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_download_that_never_completes_returns_the_image(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     record = world.add(jpeg(1), "photo.jpg")
 
     def broken(name: str, writer: ByteWriter, limit: int | None = None) -> None:

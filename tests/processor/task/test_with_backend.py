@@ -18,7 +18,7 @@ from tests.support.task_world import jpeg
 
 DEVICES = {"wide one": (160, 96), "tall": (60, 100)}
 HALF = ("tall/half", (60, 49))
-"""Of the tall screen: landscapes stand one above the other in it, with two pixels between them."""
+"""Split-screen variant of the tall device: two landscapes above each other, with a gutter of two pixels."""
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def settle(backend: Any, quiet_seconds: float = 1.0) -> None:
-    """Wait until the requests that a killed task had on their way are answered: nothing changes for a while."""
+    """Wait until the last requests of a killed task are answered, so that nothing changes for a while."""
     deadline = time.monotonic() + 20
     before, since = None, time.monotonic()
     while time.monotonic() - since < quiet_seconds:
@@ -70,7 +70,7 @@ def settle(backend: Any, quiet_seconds: float = 1.0) -> None:
         time.sleep(0.05)
 
 
-def test_two_tasks_complete_everything_once_and_say_why_one_photo_failed(backend: Any) -> None:
+def test_two_tasks_complete_each_photo_once_and_name_the_failure(backend: Any) -> None:
     backend.add_device("tall", 60, 100, pairing=True, gap=2)
     ids = [backend.upload(jpeg(number), f"photo {number}.jpg")["id"] for number in range(8)]
     whole = jpeg(50, 900, 600)
@@ -94,7 +94,7 @@ def test_two_tasks_complete_everything_once_and_say_why_one_photo_failed(backend
     assert len(backend.objects("images/thumbnails/")) == 8
 
 
-def test_a_stopped_task_hands_its_images_back_and_another_does_them(backend: Any) -> None:
+def test_stopped_task_returns_its_images_to_the_next(backend: Any) -> None:
     for number in range(10):
         backend.upload(jpeg(number, 2400, 1600), f"photo {number}.jpg")
     first = start(backend)
@@ -112,8 +112,8 @@ def test_a_stopped_task_hands_its_images_back_and_another_does_them(backend: Any
     assert backend.sql("SELECT DISTINCT processing_status, attempts, strikes FROM images") == [("complete", 1, 0)]
 
 
-def test_what_a_killed_task_was_rendering_is_done_in_a_child_process_by_its_next_attempt(backend: Any) -> None:
-    """The death of a task is no strike, but makes suspects; a suspect that behaves is complete."""
+def test_killed_task_images_are_rendered_in_the_sandbox(backend: Any) -> None:
+    """The death of a task counts as no crash, but quarantines its images, which then complete."""
     for number in range(3):
         backend.upload(jpeg(number, 4000, 3000), f"photo {number}.jpg")
     first = start(backend)

@@ -1,4 +1,4 @@
-"""Where the time of one photo goes: each moment belongs to one stage."""
+"""Measure how long each stage of the work on one photo takes."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ from typing import Literal
 
 from contract.messages.processing import StageSeconds
 
-RenderStage = Literal["decoding", "colours", "pictures"]
-Stage = RenderStage | Literal["waiting", "fetching", "announcing", "storing"]
+Stage = Literal["waiting", "fetching", "announcing", "decoding", "colours", "pictures", "storing"]
 
 
 class Stopwatch:
-    """Runs from its making. A photo is in one place at a time, so whoever has it tells which stage has just ended."""
+    """Assigns each moment to one stage, from its creation on.
+
+    A photo is in one place at a time. The code that works on it names the stage that has just ended.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        """`clock` gives seconds from any beginning, and never goes back."""
+        """`clock` returns seconds from any origin, and never runs backwards."""
         self._clock = clock
         self._start = self._last = clock()
         self._seconds: defaultdict[Stage, float] = defaultdict(float)
 
     def passed(self, stage: Stage) -> None:
-        """All time since the last call was this stage's."""
+        """Count the time since the last call for `stage`."""
         now = self._clock()
         self._seconds[stage] += now - self._last
         self._last = now
 
     def move(self, seconds: float, source: Stage, target: Stage) -> None:
-        """So much of what was counted for `source`, and no more than that, was `target`'s."""
+        """Move up to `seconds` from `source` to `target`; never more than `source` has."""
         moved = min(seconds, self._seconds[source])
         self._seconds[source] -= moved
         self._seconds[target] += moved
 
     @property
     def total(self) -> float:
-        """Seconds from the beginning to the last stage's end."""
+        """Seconds from the start to the end of the last stage."""
         return self._last - self._start
 
     def stages(self) -> StageSeconds:
-        """What was told so far, to the tenth of a millisecond."""
+        """Return the seconds of each stage so far, rounded to a tenth of a millisecond."""
         return StageSeconds(**{stage: round(max(0.0, seconds), 4) for stage, seconds in self._seconds.items()})

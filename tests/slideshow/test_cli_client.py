@@ -33,7 +33,7 @@ IMAGE = json.dumps(
 
 @contextmanager
 def serving(answer: Callable[[int, str, bytes], Answer]) -> Iterator[str]:
-    """A server that answers the nth request (from 0) as told; its address."""
+    """Run a server that answers the nth request (from 0) with `answer`, and yield its address."""
     seen = iter(range(10_000))
 
     class Handler(BaseHTTPRequestHandler):
@@ -84,7 +84,7 @@ def test_a_refusal_without_a_sentence_still_says_what_happened() -> None:
         client.flush()
 
 
-def test_busy_is_tried_again_and_in_the_end_told() -> None:
+def test_client_retries_503_and_then_raises() -> None:
     counted: list[int] = []
 
     def answer(number: int, *_: object) -> Answer:
@@ -117,7 +117,7 @@ def test_another_kind_of_server_is_recognised() -> None:
     with (
         serving(lambda *_: (200, {}, b"<html>welcome")) as url,
         Client(url) as client,
-        pytest.raises(Unreachable, match="not answer as a slideshow backend"),
+        pytest.raises(Unreachable, match="is not a slideshow backend"),
     ):
         client.status()
 
@@ -130,7 +130,7 @@ def test_a_silent_server_does_not_hold_us() -> None:
         return (200, {}, b"{}")
 
     with serving(answer) as url, Client(url, answer_seconds=0.2, tries=1) as client:
-        with pytest.raises(Unreachable, match="took too long"):
+        with pytest.raises(Unreachable, match="timed out"):
             client.status()
         release.set()
 
@@ -157,34 +157,34 @@ def test_what_becomes_of_a_file_that_could_not_be_sent(tmp_path: Path) -> None:
     def outcome(status: int, content: bytes = PROBLEM) -> tuple[str | None, str | None, bool]:
         with serving(lambda *_: (status, {}, content)) as url, Client(url, tries=1) as client:
             sent = send_one(client, path)
-            return sent.image_id, sent.refused, sent.fault
+            return sent.image_id, sent.rejected, sent.system_error
 
     assert outcome(201, IMAGE) == ("0" * 32, None, False)
     assert outcome(415) == (None, "x.jpg: no picture", False)
     assert outcome(500) == (None, "x.jpg: no picture", True)
-    _, refused, fault = outcome(0)
-    assert refused is not None
-    assert refused.startswith("x.jpg: could not be sent: ")
-    assert fault
+    _, rejected, system_error = outcome(0)
+    assert rejected is not None
+    assert rejected.startswith("x.jpg: could not be sent: ")
+    assert system_error
     with pytest.raises(RequestRejected, match="no picture"):
         outcome(401)
     with serving(lambda *_: (201, {}, IMAGE)) as url, Client(url) as client:
         gone = send_one(client, tmp_path / "gone.jpg")
-    assert gone.refused == "gone.jpg: cannot be read: No such file or directory"
-    assert not gone.fault
+    assert gone.rejected == "gone.jpg: cannot be read: No such file or directory"
+    assert not gone.system_error
 
 
 def test_outcomes_keep_the_order_of_the_files(tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.jpg" for number in range(9)]
     for file in files[::2]:
         file.write_bytes(b"x")
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     with serving(lambda *_: (201, {}, IMAGE)) as url, Client(url) as client:
-        sent = send_all(client, files, lambda number, refused: told.append((number, refused)))
+        sent = send_all(client, files, lambda number, rejected: calls.append((number, rejected)))
     assert [photo.path for photo in sent] == files
-    assert [photo.refused is None for photo in sent] == [number % 2 == 0 for number in range(9)]
-    assert [number for number, _ in told] == list(range(1, 10))
-    assert told[-1] == (9, 4)
+    assert [photo.rejected is None for photo in sent] == [number % 2 == 0 for number in range(9)]
+    assert [number for number, _ in calls] == list(range(1, 10))
+    assert calls[-1] == (9, 4)
 
 
 def test_giving_up_ends_the_sending(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_numbers_where_there_is_no_colour(photos: Path) -> None:
     assert ran.exit_code == 0, ran.output
     assert "broken.jpg" in ran.stderr
     assert f"{photos / 'a.jpg'}: 480x360\n" in ran.stdout
-    assert "grey <b>.jpg: 300x200, without colour: its own tones" in ran.stdout
+    assert "grey <b>.jpg: 300x200, no colours found: palette of its own tones" in ran.stdout
     assert len(re.findall(r"^  palette ( #[0-9A-F]{6}){8}$", ran.stdout, re.MULTILINE)) == 3
     for name in ("light", "dark"):
         lines = re.findall(rf"^  {name} .*primary #[0-9A-F]{{6}} .*surface #[0-9A-F]{{6}}", ran.stdout, re.MULTILINE)
@@ -125,13 +125,13 @@ def test_the_page_holds_everything_itself(photos: Path, tmp_path: Path) -> None:
     page = tmp_path / "made" / "colours.html"
     ran = colours(photos, "--html", page)
     assert ran.exit_code == 0, ran.output
-    assert f"3 of 4 photos shown in {page}" in ran.stdout
+    assert f"wrote 3 of 4 photos to {page}" in ran.stdout
     seen = Seen(page.read_text(encoding="utf-8"))
     assert seen.tags.count("section") == seen.tags.count("img") == len(seen.addresses) == 3
     assert "script" not in seen.tags
     assert "b" not in seen.tags  # the name's angle brackets are text
     assert "grey <b>.jpg" in seen.words
-    assert "without colour: its own tones" in seen.words
+    assert "no colours found: palette of its own tones" in seen.words
     assert "broken.jpg" not in seen.words
     sizes = []
     for address in seen.addresses:
@@ -179,16 +179,16 @@ def test_wrong_use_is_explained(photos: Path, tmp_path: Path) -> None:
     ran = colours(empty)
     assert ran.exit_code == 2
     assert "no photos in" in ran.stderr
-    assert "1 file is no picture and is skipped" in ran.stderr
+    assert "skipped 1 file: not an image" in ran.stderr
 
 
-def test_files_that_are_too_large_or_gone_are_told(tmp_path: Path) -> None:
+def test_colours_of_a_file_too_large_or_missing_reports_an_error(tmp_path: Path) -> None:
     large = tmp_path / "large.tif"
     with large.open("wb") as file:
         file.truncate(257 * 2**20)  # a hole: nothing is written to the disk
     found, preview = colours_of_file(large, None, 0.0, preview=True)
     assert found.error is not None
-    assert "has 257 MiB; a photo may have 256 MiB" in found.error
+    assert "is too large (257 MiB); the limit is 256 MiB" in found.error
     gone, _ = colours_of_file(tmp_path / "gone.jpg", None, 0.0, preview=True)
     assert gone.error is not None
     assert "cannot be read: No such file" in gone.error

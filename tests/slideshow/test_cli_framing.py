@@ -23,11 +23,11 @@ def test_the_page_shows_every_screen_by_middle_and_by_focus(tmp_path: Path) -> N
     assert ran.exit_code == 0, ran.output
     text = page.read_text()
     sections = text.count("<section>")
-    assert f"{sections} of " in ran.stdout
+    assert f"wrote {sections} of " in ran.stdout
     assert sections >= 2
     assert "<b>" not in text
     assert "http" not in text.replace("http-equiv", "")
-    for name, tag in (("middle", "img"), ("focus", "img")):
+    for name, tag in (("centred crop", "img"), ("crop around the focal point", "img")):
         found = re.findall(f'<{tag} alt="{name}" src="data:image/jpeg;base64,([^"]+)"', text)
         assert len(found) == sections * len(DEFAULT_SCREENS)
         sizes = {Image.open(io.BytesIO(base64.b64decode(data))).size for data in found}

@@ -1,4 +1,4 @@
-"""Which files are found, whatever a folder looks like."""
+"""The search for photos, in folders of every kind."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_pictures_are_known_by_name_or_by_first_bytes(tmp_path: Path) -> None:
     found = find_photos([tmp_path])
     assert names(found.files, tmp_path) == ["a.PNG", "b.jpg", "drawing.svg", "empty.jpg", "nameless", "photo.unknown"]
     assert (found.skipped, found.unreadable) == (3, ())
-    assert found.skipped_sentence == "3 files are no pictures and are skipped"
+    assert list(found.messages()) == ["skipped 3 files: not an image"]
 
 
 def test_hidden_files_and_folders_are_left_out_unless_named(tmp_path: Path) -> None:

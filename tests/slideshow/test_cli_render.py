@@ -41,9 +41,9 @@ def test_pictures_thumbnails_and_colours_are_written(photos: Path, tmp_path: Pat
     out = tmp_path / "out"
     result = render(photos, "--out", out, "--device", "kitchen=120x80", "--device", "hall=80x120")
     assert result.exit_code == 0, result.output
-    assert "2 of 3 photos rendered for 2 screens" in result.stdout
+    assert "rendered 2 of 3 photos for 2 frames" in result.stdout
     assert "broken.jpg" in result.stderr
-    assert "1 file is no picture and is skipped" in result.stderr
+    assert "skipped 1 file: not an image" in result.stderr
     written = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert written == sorted(
         f"{folder}/{name}{ending}"
@@ -104,9 +104,9 @@ def test_a_target_that_cannot_be_written_is_named(photos: Path, tmp_path: Path) 
     [
         ("kitchen", "should be NAME=WxH"),
         ("kitchen=wide", "is not a size"),
-        ("a/b=10x10", "no slash"),
-        ("..=10x10", "cannot be a device's name"),
-        ("thumbnails=10x10", "used otherwise"),
+        ("a/b=10x10", "without slash"),
+        ("..=10x10", "is not a device name"),
+        ("thumbnails=10x10", "reserved for an output folder"),
     ],
 )
 def test_a_wrong_device_is_explained(photos: Path, tmp_path: Path, device: str, sentence: str) -> None:

@@ -14,7 +14,7 @@ from contract.messages.processing import ImageState, Palette
 from slideshow.client.uploads import SentPhoto
 from slideshow.commands.status import status_lines
 from slideshow.demo.progress import PlainDisplay, display
-from slideshow.demo.report import figures_of, line_of, print_table, sentence_of
+from slideshow.demo.report import figures_of, line_of, print_table, summary
 
 EIGHT = ("#AA0000", "#00AA00", "#0000AA", "#111111", "#222222", "#333333", "#444444", "#555555")
 
@@ -58,7 +58,7 @@ def test_every_file_counts_once() -> None:
         sent(5),
         sent(6),
         sent(7, duplicate=True),
-        SentPhoto(Path("8.jpg"), refused="8.jpg: no picture"),
+        SentPhoto(Path("8.jpg"), rejected="8.jpg: no picture"),
     ]
     lines = [line_of(photo, known) for photo in photos]
     assert [line.outcome for line in lines] == [
@@ -69,7 +69,7 @@ def test_every_file_counts_once() -> None:
         "failed",
         "failed",
         "duplicate",
-        "refused",
+        "rejected",
     ]
     assert lines[0].colours == EIGHT
     assert (lines[0].size, lines[0].reason) == ("40x30", "")
@@ -96,25 +96,25 @@ def test_every_file_counts_once() -> None:
 
 def test_the_sentence_compares_with_the_goal() -> None:
     lines = [line_of(sent(number), {f"{number:032x}": image(number, "complete")}) for number in range(10)]
-    one = sentence_of(figures_of(lines, variants=50, wall_s=6.0, cpu_s=9.0, peak_rss_mb=200, data="", url=""), lines)
-    assert "10 images: 10 complete · 50 variants · 6.0 s wall · 9.0 s CPU · 1.7 images/s" in one
-    assert one.endswith("largest task 200 MB · 10 times as fast as the goal of 50 images in 5 minutes")
-    slow = sentence_of(figures_of(lines, variants=1, wall_s=150.0, cpu_s=9.0, peak_rss_mb=200, data="", url=""), lines)
-    assert slow.endswith("0.4 times as fast as the goal of 50 images in 5 minutes")
+    one = summary(figures_of(lines, variants=50, wall_s=6.0, cpu_s=9.0, peak_rss_mb=200, data="", url=""), lines)
+    assert "10 photos: 10 complete · 50 variants · 6.0 s wall · 9.0 s CPU · 1.7 photos/s" in one
+    assert one.endswith("largest task 200 MB · 10 times as fast as the goal of 50 photos in 5 minutes")
+    slow = summary(figures_of(lines, variants=1, wall_s=150.0, cpu_s=9.0, peak_rss_mb=200, data="", url=""), lines)
+    assert slow.endswith("0.4 times as fast as the goal of 50 photos in 5 minutes")
 
 
 @pytest.mark.parametrize(
     ("known", "words"),
     [
-        ([], "1 image: 1 there before (1 removed) · 0 variants"),
-        (["complete"], "1 image: 1 there before (1 complete) · 0 variants"),
-        (["complete", "failed", "complete"], "3 images: 3 there before (2 complete, 1 failed) · 0 variants"),
+        ([], "1 photo: 1 already uploaded (1 removed) · 0 variants"),
+        (["complete"], "1 photo: 1 already uploaded (1 complete) · 0 variants"),
+        (["complete", "failed", "complete"], "3 photos: 3 already uploaded (2 complete, 1 failed) · 0 variants"),
     ],
 )
-def test_photos_that_were_there_are_told_with_their_state(known: list[ImageState], words: str) -> None:
+def test_summary_counts_duplicates_by_state(known: list[ImageState], words: str) -> None:
     images = {f"{number:032x}": image(number, state) for number, state in enumerate(known)}
     lines = [line_of(sent(number, duplicate=True), images) for number in range(max(1, len(known)))]
-    nothing = sentence_of(figures_of(lines, variants=0, wall_s=1.0, cpu_s=0.5, peak_rss_mb=0, data="", url=""), lines)
+    nothing = summary(figures_of(lines, variants=0, wall_s=1.0, cpu_s=0.5, peak_rss_mb=0, data="", url=""), lines)
     assert nothing == f"{words} · 1.0 s wall · 0.5 s CPU · nothing to render"
 
 
@@ -135,7 +135,7 @@ def test_colours_are_swatches_on_a_terminal_and_numbers_elsewhere() -> None:
 
 
 def test_a_files_name_is_never_read_as_markup() -> None:
-    photo = SentPhoto(Path("[red]x[/red].jpg"), refused="[bold]no[/bold]")
+    photo = SentPhoto(Path("[red]x[/red].jpg"), rejected="[bold]no[/bold]")
     text = shown([photo], {})
     assert "[red]x[/red].jpg" in text
     assert "[bold]no[/bold]" in text
@@ -165,9 +165,9 @@ def test_progress_counts_this_run_only() -> None:
         plain.rendering(status(pending=0, processing=0, complete=10, failed=1))
         now[0] += 5.0
     assert out.getvalue().splitlines() == [
-        "sent 4 of 4, refused 1",
-        "rendered 1 of 3: of all photos pending 1, processing 1, complete 8, failed 1",
-        "rendered 3 of 3: of all photos pending 0, processing 0, complete 10, failed 1",
+        "sent 4 of 4, 1 rejected",
+        "rendered 1 of 3; in all 1 pending, 1 processing, 8 complete, 1 failed",
+        "rendered 3 of 3; in all 0 pending, 0 processing, 10 complete, 1 failed",
     ]
 
 
@@ -179,7 +179,7 @@ def test_a_terminal_gets_bars() -> None:
         bars.rendering(status(complete=3, processing=1))
         bars.rendering(status(complete=4))
     text = out.getvalue()
-    for words in ("sent", "2/2", "refused 1", "rendered", "1/1", "complete 4"):
+    for words in ("sent", "2/2", "1 rejected", "rendered", "1/1", "4 complete"):
         assert words in text
 
 
@@ -192,10 +192,10 @@ def test_a_status_in_words() -> None:
     )
     text = "\n".join(status_lines(now, "http://here"))
     assert "3 pending, 0 processing, 0 complete, 0 failed" in text
-    assert "run-1: failed, 2 tasks, started for 9 photos, 2.5 s; broken" in text
+    assert "run-1: failed, 2 tasks for 9 photos, 2.5 s; broken" in text
     assert "DEVICE_AUTH=open" in text
     assert "disk full" in text
     alone = msgspec.structs.replace(now, devices=1, executions=(msgspec.structs.replace(run, tasks=1, images=1),))
     text = "\n".join(status_lines(alone, "http://here"))
-    assert "for 1 device\n" in text
-    assert "1 task, started for 1 photo, 2.5 s" in text
+    assert "for 1 frame\n" in text
+    assert "1 task for 1 photo, 2.5 s" in text

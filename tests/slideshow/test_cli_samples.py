@@ -58,18 +58,18 @@ def test_turned_samples_are_upright_where_they_are_shown() -> None:
 
 
 def test_files_are_made_once_and_completed_when_some_are_gone(tmp_path: Path) -> None:
-    told: list[str] = []
-    files = make_samples(tmp_path, told.append, megapixels=0.02)
+    printed: list[str] = []
+    files = make_samples(tmp_path, printed.append, megapixels=0.02)
     assert [file.name for file in files] == [f"{sample.name}.jpg" for sample in SAMPLES]
     first = {file: file.read_bytes() for file in files}
     assert len(set(first.values())) == len(SAMPLES)
-    assert len(told) == 1
-    assert make_samples(tmp_path, told.append, megapixels=0.02) == files
-    assert len(told) == 1
+    assert len(printed) == 1
+    assert make_samples(tmp_path, printed.append, megapixels=0.02) == files
+    assert len(printed) == 1
     files[3].unlink()
     stamp = files[0].stat().st_mtime_ns
-    make_samples(tmp_path, told.append, megapixels=0.02)
-    assert told[1].startswith("making 1 sample")
+    make_samples(tmp_path, printed.append, megapixels=0.02)
+    assert printed[1].startswith("generating 1 sample photo")
     assert {file: file.read_bytes() for file in files} == first
     assert files[0].stat().st_mtime_ns == stamp
     assert sorted(tmp_path.iterdir()) == sorted(files)

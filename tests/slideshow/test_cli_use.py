@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from slideshow.__main__ import COMMANDS, main
-from slideshow.commands.serve import where_the_password_is
+from slideshow.commands.serve import password_hint
 
 
 def run(*arguments: str, **options: object) -> tuple[int, str, str]:
@@ -31,7 +31,7 @@ def test_help_lists_every_command_and_imports_none_of_them() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True).stdout
     assert "HEAVY [] CODE 0" in shown
-    for name, (_, _, line) in COMMANDS.items():
+    for name, line in COMMANDS.items():
         assert f"  {name} " in shown
         assert line in " ".join(shown.split())
 
@@ -60,8 +60,8 @@ def test_the_module_is_the_same_program() -> None:
         (["upload"], "Missing argument"),
         (["render", "."], "Missing option '--out'"),
         (["devices", "add", "kitchen", "large"], "'large' is not a size; write width and height in pixels"),
-        (["devices", "add", "kitchen", "0x100"], "1 to 8192 pixels"),
-        (["devices", "add", "a/b", "10x100"], "no slash"),
+        (["devices", "add", "kitchen", "0x100"], "must be 1 to 8192 pixels"),
+        (["devices", "add", "a/b", "10x100"], "without slash"),
         (["status", "--password-file", "/there/is/no/such/file"], "does not exist"),
         (["serve", "--port", "70000"], "70000 is not in the range"),
     ],
@@ -90,7 +90,7 @@ def test_a_folder_without_photos_says_what_was_left_out(tmp_path: Path) -> None:
     (tmp_path / "out/made.jpg").write_bytes(b"")
     code, _, err = run("render", str(tmp_path), "--out", str(tmp_path / "out"))
     assert code == 2
-    assert f"left out: 1 picture in the output folder {tmp_path / 'out'} and 1 hidden file or folder." in err
+    assert f"left out: 1 image in the output folder {tmp_path / 'out'} and 1 hidden file or folder." in err
     (tmp_path / "out/made.jpg").unlink()
     (tmp_path / ".trash").mkdir()
     for command in (["upload"], ["demo", "--data", str(tmp_path / "data")]):
@@ -114,7 +114,7 @@ def test_a_folder_is_named_whole_where_no_backend_runs(tmp_path: Path, monkeypat
     assert f"no backend runs in {tmp_path / '.slideshow'};" in err
 
 
-def test_an_address_where_nobody_answers(tmp_path: Path) -> None:
+def test_status_of_a_dead_or_invalid_address_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("secret\n")
     command = ["status", "--password-file", str(tmp_path / "password"), "--url"]
     code, _, err = run(*command, "http://127.0.0.1:9")
@@ -126,7 +126,7 @@ def test_an_address_where_nobody_answers(tmp_path: Path) -> None:
         assert "is not an address" in err
 
 
-def test_nobody_is_asked_for_a_password_where_nobody_listens(tmp_path: Path) -> None:
+def test_upload_to_a_dead_address_fails_before_the_password_prompt(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
     terminal, theirs = os.openpty()
     try:
@@ -149,25 +149,25 @@ def test_nobody_is_asked_for_a_password_where_nobody_listens(tmp_path: Path) -> 
 def test_a_password_is_never_taken_from_nowhere(tmp_path: Path) -> None:
     code, _, err = run("status", "--url", "http://127.0.0.1:9")
     assert code == 1
-    assert "give it with --password-file" in err
+    assert "pass it with --password-file" in err
     (tmp_path / "password").write_text("\n")
     code, _, err = run("status", "--url", "http://127.0.0.1:9", "--password-file", str(tmp_path / "password"))
     assert code == 1
-    assert "holds no password" in err
+    assert "contains no password" in err
 
 
-def test_serve_tells_what_is_wrong_with_the_settings(tmp_path: Path) -> None:
+def test_serve_with_invalid_settings_exits_with_2(tmp_path: Path) -> None:
     code, out, _ = run("serve", "--data", str(tmp_path / "data"), env={"BATCH_SIZE": "many", "LEASE_SECONDS": "-1"})
     assert (code, out) == (2, "")
 
 
 def test_serve_says_where_the_password_is_in_embedded_mode_only(tmp_path: Path) -> None:
     embedded = {"SLIDESHOW_DATA": str(tmp_path)}
-    assert where_the_password_is(embedded) == f"the password is kept in {tmp_path / 'secrets.json'}"
-    assert where_the_password_is({**embedded, "ADMIN_PASSWORD": "a-password-of-their-own"}) is None
+    assert password_hint(embedded) == f"the password is in {tmp_path / 'secrets.json'}"
+    assert password_hint({**embedded, "ADMIN_PASSWORD": "a-password-of-their-own"}) is None
     secrets = {"ADMIN_PASSWORD": "a-password-of-their-own", "PROCESSOR_AUTH_TOKEN": "t" * 43}
-    assert where_the_password_is({**secrets, "BUCKET_URL": "gs://my-photos"}) is None
-    assert where_the_password_is({**embedded, "BATCH_SIZE": "many"}) is None
+    assert password_hint({**secrets, "BUCKET_URL": "gs://my-photos"}) is None
+    assert password_hint({**embedded, "BATCH_SIZE": "many"}) is None
 
 
 def test_serve_says_it_before_it_serves(tmp_path: Path) -> None:
@@ -185,5 +185,5 @@ def test_serve_says_it_before_it_serves(tmp_path: Path) -> None:
             env={name: value for name, value in os.environ.items() if name != "ADMIN_PASSWORD"},
         )
     assert shown.returncode == 1
-    assert f"the password is kept in {tmp_path / 'd/secrets.json'}" in shown.stderr
+    assert f"the password is in {tmp_path / 'd/secrets.json'}" in shown.stderr
     assert (tmp_path / "d/secrets.json").exists()

@@ -118,11 +118,11 @@ def test_photos_pictures_and_devices_are_taken_over_once(model: ModelSystem, tmp
 
     tried = take_over(model, data, "--dry-run")
     assert tried.exit_code == 0, tried.output
-    assert "2 devices and 4 photos with 3 pictures would be taken over; 0 known already" in tried.output
+    assert "would import 2 devices and 4 photos with 3 variants; 0 already known" in tried.output
     assert not (model.bucket / "images/records").exists()
     done = take_over(model, data)
     assert done.exit_code == 0, done.output
-    assert "2 devices and 4 photos with 3 pictures were taken over; 0 known already, 0 left out" in done.output
+    assert "imported 2 devices and 4 photos with 3 variants; 0 already known, 0 left out" in done.output
     assert model.everything() == before  # the model system can go on with it
 
     states = dict(asked(data, "SELECT id, processing_status FROM images"))
@@ -139,10 +139,10 @@ def test_photos_pictures_and_devices_are_taken_over_once(model: ModelSystem, tmp
 
     again = take_over(model, data)
     assert again.exit_code == 0, again.output
-    assert "0 devices and 0 photos with 0 pictures were taken over; 6 known already" in again.output
+    assert "imported 0 devices and 0 photos with 0 variants; 6 already known" in again.output
     later = model.image(photo(4))
     third = take_over(model, data)
-    assert "0 devices and 1 photo with 0 pictures were taken over; 6 known already" in third.output
+    assert "imported 0 devices and 1 photo with 0 variants; 6 already known" in third.output
     assert asked(data, f"SELECT processing_status FROM images WHERE id='{later}'") == [("pending",)]
 
 
@@ -153,14 +153,14 @@ def test_ids_of_another_kind_get_a_copy_under_our_own(model: ModelSystem, tmp_pa
     model.picture(old, "kitchen", 80, 48)
     done = take_over(model, tmp_path / "data")
     assert done.exit_code == 0, done.output
-    assert "1 original got a copy" in done.output
+    assert "1 original copied" in done.output
     new = sha256(data).hexdigest()[:32]
     ((path,),) = asked(tmp_path / "data", f"SELECT file_path FROM images WHERE id='{new}'")
     assert Path(str(path).removeprefix("file://")).read_bytes() == data
     assert (model.bucket / f"images/originals/{old}.jpg").read_bytes() == data
     assert asked(tmp_path / "data", "SELECT processing_status FROM images") == [("complete",)]
-    assert "1 known already" not in done.output
-    assert "2 known already" in take_over(model, tmp_path / "data").output
+    assert "1 already known" not in done.output
+    assert "2 already known" in take_over(model, tmp_path / "data").output
 
 
 def test_what_cannot_be_taken_over_is_named_and_the_rest_is(model: ModelSystem, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_what_is_no_model_database_is_refused(model: ModelSystem, tmp_path: Path
     model.execute("ALTER TABLE images DROP COLUMN file_hash")
     refused = take_over(model, tmp_path / "data")
     assert refused.exit_code == 1
-    assert "the table images lacks the columns file_hash" in refused.output
+    assert "the table images has no column file_hash" in refused.output
     model.file.write_bytes(b"no database")
     assert "cannot be read as a SQLite database" in take_over(model, tmp_path / "data").output
 

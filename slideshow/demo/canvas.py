@@ -29,7 +29,7 @@ class Canvas:
         """Horizontal distance from the middle, in fractions of the height."""
 
     def noise(self, down: float, across: float, octaves: int = 6, gain: float = 0.5) -> Floats:
-        """Return fractal noise from 0 to 1. The first octave has `down` x `across` cells; each next one twice as many."""
+        """Return fractal noise, 0 to 1. The first octave has `down` x `across` cells, each next one twice as many."""
         total: Floats = np.zeros((self.height, self.width), np.float32)
         for octave in range(octaves):
             rows, columns = (max(2, round(cells * 2**octave)) for cells in (down, across))

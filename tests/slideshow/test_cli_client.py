@@ -68,14 +68,14 @@ def serving(answer: Callable[[int, str, bytes], Answer]) -> Iterator[str]:
         thread.join(5)
 
 
-def test_a_refusal_carries_the_servers_sentence_and_status() -> None:
+def test_client_error_response_raises_its_sentence_and_status() -> None:
     with serving(lambda *_: (415, {}, PROBLEM)) as url, Client(url) as client:
         with pytest.raises(RequestRejected, match=r"x\.jpg: no picture") as refused:
             client.flush()
         assert refused.value.status == 415
 
 
-def test_a_refusal_without_a_sentence_still_says_what_happened() -> None:
+def test_client_error_without_a_sentence_names_the_request() -> None:
     with (
         serving(lambda *_: (500, {}, b"<html>oops")) as url,
         Client(url) as client,
@@ -100,7 +100,7 @@ def test_client_retries_503_and_then_raises() -> None:
         assert refused.value.status == 503
 
 
-def test_a_broken_connection_is_tried_again_where_that_is_safe() -> None:
+def test_client_retries_broken_connections_except_for_new_devices() -> None:
     def answer(number: int, *_: object) -> Answer:
         return (0, {}, b"") if number == 0 else (200, {}, b'{"devices":[]}')
 
@@ -113,7 +113,7 @@ def test_a_broken_connection_is_tried_again_where_that_is_safe() -> None:
         client.save_device(DeviceBody(name="k", width=1, height=1))
 
 
-def test_another_kind_of_server_is_recognised() -> None:
+def test_client_rejects_a_server_of_another_kind() -> None:
     with (
         serving(lambda *_: (200, {}, b"<html>welcome")) as url,
         Client(url) as client,
@@ -122,7 +122,7 @@ def test_another_kind_of_server_is_recognised() -> None:
         client.status()
 
 
-def test_a_silent_server_does_not_hold_us() -> None:
+def test_client_times_out_on_a_silent_server() -> None:
     release = threading.Event()
 
     def answer(*_: object) -> Answer:
@@ -135,7 +135,7 @@ def test_a_silent_server_does_not_hold_us() -> None:
         release.set()
 
 
-def test_an_upload_is_a_form_with_the_bytes_and_the_name(tmp_path: Path) -> None:
+def test_client_upload_sends_a_form_with_bytes_and_name(tmp_path: Path) -> None:
     bodies: list[bytes] = []
 
     def answer(number: int, path: str, body: bytes) -> Answer:
@@ -150,7 +150,7 @@ def test_an_upload_is_a_form_with_the_bytes_and_the_name(tmp_path: Path) -> None
     assert 'name="file"; filename="süß.jpg"'.encode() in bodies[0]
 
 
-def test_what_becomes_of_a_file_that_could_not_be_sent(tmp_path: Path) -> None:
+def test_send_one_returns_the_outcome_of_each_error(tmp_path: Path) -> None:
     path = tmp_path / "x.jpg"
     path.write_bytes(b"x")
 
@@ -174,7 +174,7 @@ def test_what_becomes_of_a_file_that_could_not_be_sent(tmp_path: Path) -> None:
     assert not gone.system_error
 
 
-def test_outcomes_keep_the_order_of_the_files(tmp_path: Path) -> None:
+def test_send_all_keeps_the_order_of_the_files(tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.jpg" for number in range(9)]
     for file in files[::2]:
         file.write_bytes(b"x")
@@ -187,7 +187,7 @@ def test_outcomes_keep_the_order_of_the_files(tmp_path: Path) -> None:
     assert calls[-1] == (9, 4)
 
 
-def test_giving_up_ends_the_sending(tmp_path: Path) -> None:
+def test_send_all_stops_when_the_backend_check_raises(tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.jpg" for number in range(5)]
     for file in files:
         file.write_bytes(b"x")

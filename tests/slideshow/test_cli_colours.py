@@ -46,7 +46,7 @@ def results(*arguments: object) -> dict[str, dict[str, object]]:
     return {Path(row["file"]).name: row for row in json.loads(ran.stdout)["results"]}
 
 
-def test_numbers_where_there_is_no_colour(photos: Path) -> None:
+def test_colours_without_a_terminal_prints_numbers(photos: Path) -> None:
     ran = colours(photos)
     assert ran.exit_code == 0, ran.output
     assert "broken.jpg" in ran.stderr
@@ -59,7 +59,7 @@ def test_numbers_where_there_is_no_colour(photos: Path) -> None:
     assert "\x1b" not in ran.stdout
 
 
-def test_swatches_where_there_is_colour(photos: Path) -> None:
+def test_colours_on_a_colour_terminal_prints_swatches(photos: Path) -> None:
     photo, _ = colours_of_file(photos / "a.jpg", None, 0.0, preview=False)
     assert photo.color_palette is not None
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=300)
@@ -71,7 +71,7 @@ def test_swatches_where_there_is_colour(photos: Path) -> None:
         assert f"48;2;{red};{green};{blue}m" in printed
 
 
-def test_json_has_palette_schemes_and_histogram(photos: Path) -> None:
+def test_colours_json_has_palette_schemes_and_histogram(photos: Path) -> None:
     rows = results(photos)
     assert set(rows) == {"a.jpg", "b.jpg", "broken.jpg", "grey <b>.jpg"}
     assert rows["broken.jpg"].keys() == {"file", "error"}
@@ -94,7 +94,7 @@ def test_json_has_palette_schemes_and_histogram(photos: Path) -> None:
     assert grey["schemes"]["variant"] == "fidelity"
 
 
-def test_variant_and_contrast_are_chosen(photos: Path) -> None:
+def test_colours_with_variant_and_contrast_changes_the_schemes(photos: Path) -> None:
     plain = results(photos / "a.jpg")["a.jpg"]["schemes"]
     chosen = results(photos / "a.jpg", "--variant", "vibrant", "--contrast", "1")["a.jpg"]["schemes"]
     assert isinstance(plain, dict)
@@ -121,7 +121,7 @@ class Seen(HTMLParser):
         self.words += data
 
 
-def test_the_page_holds_everything_itself(photos: Path, tmp_path: Path) -> None:
+def test_colours_page_is_self_contained(photos: Path, tmp_path: Path) -> None:
     page = tmp_path / "made" / "colours.html"
     ran = colours(photos, "--html", page)
     assert ran.exit_code == 0, ran.output
@@ -145,13 +145,13 @@ def test_the_page_holds_everything_itself(photos: Path, tmp_path: Path) -> None:
     assert list(page.parent.iterdir()) == [page]
 
 
-def test_a_page_can_be_written_beside_json(photos: Path, tmp_path: Path) -> None:
+def test_colours_with_html_and_json_writes_both(photos: Path, tmp_path: Path) -> None:
     page = tmp_path / "colours.html"
     assert len(results(photos, "--html", page)) == 4
     assert page.read_text().endswith("</html>\n")
 
 
-def test_when_no_photo_can_be_read_it_fails_and_leaves_the_page_as_it_was(photos: Path, tmp_path: Path) -> None:
+def test_colours_without_readable_photo_fails_and_keeps_the_old_page(photos: Path, tmp_path: Path) -> None:
     page = tmp_path / "colours.html"
     page.write_text("before")
     ran = colours(photos / "broken.jpg", "--html", page)
@@ -161,14 +161,14 @@ def test_when_no_photo_can_be_read_it_fails_and_leaves_the_page_as_it_was(photos
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_a_page_that_cannot_be_written_is_named(photos: Path, tmp_path: Path) -> None:
+def test_colours_to_an_unwritable_page_names_it(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     ran = colours(photos / "a.jpg", "--html", tmp_path / "file" / "colours.html")
     assert ran.exit_code == 1
     assert "colours.html cannot be written" in ran.stderr
 
 
-def test_wrong_use_is_explained(photos: Path, tmp_path: Path) -> None:
+def test_colours_with_wrong_options_exits_with_2(photos: Path, tmp_path: Path) -> None:
     for wrong in (["--variant", "loud"], ["--contrast", "1.5"], ["--contrast", "nan"]):
         ran = colours(photos, *wrong)
         assert ran.exit_code == 2
@@ -195,6 +195,6 @@ def test_colours_of_a_file_too_large_or_missing_reports_an_error(tmp_path: Path)
     assert preview == b""
 
 
-def test_text_can_be_read_on_every_swatch() -> None:
+def test_text_on_returns_the_colour_with_contrast() -> None:
     assert text_on("#FFFFFF") == text_on("#FFFF00") == "#000000"
     assert text_on("#000000") == text_on("#0000FF") == "#FFFFFF"

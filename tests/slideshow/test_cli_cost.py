@@ -36,7 +36,7 @@ def test_cost_document_has_the_monthly_bills() -> None:
     assert f"| ${found.always_on_service_month:.2f} |" in DOCUMENT
 
 
-def test_it_needs_no_backend_where_nothing_is_asked() -> None:
+def test_cost_with_assumed_needs_no_backend() -> None:
     shown = CliRunner().invoke(main, ["cost", "--assumed"])
     assert shown.exit_code == 0, shown.output
     for part in (

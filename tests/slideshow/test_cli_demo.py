@@ -83,7 +83,7 @@ def photos(tmp_path: Path) -> Path:
     return cli_pictures.four_files(tmp_path / "photos")
 
 
-def test_twice_over_the_same_files(photos: Path, tmp_path: Path) -> None:
+def test_demo_repeated_skips_known_files(photos: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     first = figures(photos, "--data", data)
     assert set(first) == KEYS
@@ -136,9 +136,7 @@ def test_demo_with_stay_keeps_the_backend_until_a_signal(photos: Path, tmp_path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_demo_ends_what_it_started_and_goes_on_next_time(
-    number: signal.Signals, photos: Path, tmp_path: Path
-) -> None:
+def test_demo_after_a_signal_continues_with_the_next_run(number: signal.Signals, photos: Path, tmp_path: Path) -> None:
     data, log = tmp_path / "data", tmp_path / "log"
     with started([photos, "--data", data], log) as demo:
         until(lambda: announcement(data) is not None, "the backend starts")
@@ -155,7 +153,7 @@ def test_a_stopped_demo_ends_what_it_started_and_goes_on_next_time(
         assert database.execute("SELECT processing_status FROM images").fetchall() == [("complete",)] * 2
 
 
-def test_a_backend_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
+def test_demo_with_a_killed_backend_reports_its_log(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(30):

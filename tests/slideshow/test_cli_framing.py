@@ -15,7 +15,7 @@ from slideshow.__main__ import main
 from slideshow.photos.screens import DEFAULT_SCREENS
 
 
-def test_the_page_shows_every_screen_by_middle_and_by_focus(tmp_path: Path) -> None:
+def test_framing_page_has_both_crops_for_every_screen(tmp_path: Path) -> None:
     folder = cli_pictures.four_files(tmp_path / "photos")
     (folder / "broken <b>.jpg").write_bytes(b"no photo")
     page = tmp_path / "page.html"
@@ -34,7 +34,7 @@ def test_the_page_shows_every_screen_by_middle_and_by_focus(tmp_path: Path) -> N
         assert sizes == {(round(screen.width * 150 / screen.height), 150) for screen in DEFAULT_SCREENS}
 
 
-def test_nothing_to_show_is_a_failure(tmp_path: Path) -> None:
+def test_framing_without_readable_photo_fails(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_bytes(b"no photo")
     ran = CliRunner().invoke(main, ["framing", str(tmp_path / "text.jpg"), "--html", str(tmp_path / "page.html")])
     assert ran.exit_code == 1

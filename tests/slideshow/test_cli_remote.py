@@ -47,7 +47,7 @@ def call(backend: BackendProcess) -> object:
     return invoke
 
 
-def test_cost_goes_by_what_was_measured(call: object, backend: BackendProcess) -> None:
+def test_cost_uses_the_measured_work_rate(call: object, backend: BackendProcess) -> None:
     assert callable(call)
     assert "assumed, because no backend has measured at least 20 photos" in call("cost").stdout
     columns = "id, file_path, file_hash, width, height, orientation, processing_status, ingested_at, queued_at, shard"
@@ -70,7 +70,7 @@ def test_cost_goes_by_what_was_measured(call: object, backend: BackendProcess) -
     assert first["dollars"] == pytest.approx(60 * (2 * 0.000018 + 2 * 0.000002))
 
 
-def test_devices_come_change_and_go(call: object) -> None:
+def test_devices_add_list_resize_and_remove(call: object) -> None:
     assert callable(call)
     assert "There are no frames yet" in call("devices", "list").stdout
     added = call("devices", "add", "kitchen", "640x400").stdout.splitlines()
@@ -107,7 +107,7 @@ def test_upload_counts_new_duplicate_and_rejected_files(call: object, tmp_path: 
     assert "no photo was accepted" in only_bad.stderr
 
 
-def test_status_and_retry(call: object, backend: BackendProcess) -> None:
+def test_status_and_retry_print_text_and_json(call: object, backend: BackendProcess) -> None:
     assert callable(call)
     text = call("status").stdout
     assert backend.url in text
@@ -117,7 +117,7 @@ def test_status_and_retry(call: object, backend: BackendProcess) -> None:
     assert json.loads(call("retry", "--failed", "--json").stdout) == {"retried": 0}
 
 
-def test_by_address_with_a_password_file(backend: BackendProcess, tmp_path: Path) -> None:
+def test_status_by_url_with_a_password_file(backend: BackendProcess, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text(kept_password(backend.data) + "\n")
     arguments = ["status", "--url", backend.url, "--password-file", str(password)]
@@ -128,7 +128,7 @@ def test_by_address_with_a_password_file(backend: BackendProcess, tmp_path: Path
     assert "the password is wrong" in wrong.stderr
 
 
-def test_pages_of_images_are_put_together(
+def test_client_images_joins_all_pages(
     backend: BackendProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [tmp_path / f"{number}.jpg" for number in range(10, 15)]
@@ -147,7 +147,9 @@ def test_pages_of_images_are_put_together(
         assert client.image(listed[0]).id == listed[0]
 
 
-def test_standing_still_is_noticed(backend: BackendProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_wait_until_rendered_without_progress_fails(
+    backend: BackendProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Photos wait, and flushing is kept from happening: the sentence names the log."""
     file = tmp_path / "x.jpg"
     file.write_bytes(cli_pictures.photo(77))
@@ -166,7 +168,7 @@ def test_standing_still_is_noticed(backend: BackendProcess, monkeypatch: pytest.
     assert shown[-1].images["pending"] > 0
 
 
-def test_a_data_folder_holds_one_backend_and_one_demo(backend: BackendProcess, tmp_path: Path) -> None:
+def test_only_demo_in_a_used_folder_fails(backend: BackendProcess, tmp_path: Path) -> None:
     announced = announcement(backend.data)
     assert announced is not None
     assert (announced.pid, announced.url) == (backend.pid, backend.url)
@@ -185,7 +187,7 @@ def test_a_data_folder_holds_one_backend_and_one_demo(backend: BackendProcess, t
         pass
 
 
-def test_secrets_that_cannot_be_read(tmp_path: Path) -> None:
+def test_kept_password_of_unreadable_secrets_fails(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="cannot be read"):
         kept_password(tmp_path)
     (tmp_path / "secrets.json").write_text("{")
@@ -193,13 +195,13 @@ def test_secrets_that_cannot_be_read(tmp_path: Path) -> None:
         kept_password(tmp_path)
 
 
-def test_a_backend_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_backend_process_with_invalid_settings_raises_with_the_log(tmp_path: Path) -> None:
     with pytest.raises(BackendEnded, match="ended with exit code 2") as ended:
         BackendProcess(tmp_path, {**os.environ, "BATCH_SIZE": "many"})
     assert "BATCH_SIZE" in ended.value.message
 
 
-def test_a_long_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backend_process_renames_a_long_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slideshow.client.local_backend.LOG_LIMIT_BYTES", 10)
     (tmp_path / "backend.log").write_text("from an earlier time\n")
     with pytest.raises(BackendEnded) as ended:

@@ -1,4 +1,4 @@
-"""What the demo shows: lines, figures, progress. Pure functions over messages."""
+"""Output of the demo: lines, figures, progress. Pure functions over messages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sent(number: int, *, duplicate: bool = False) -> SentPhoto:
     return SentPhoto(Path(f"{number}.jpg"), image_id=f"{number:032x}", duplicate=duplicate)
 
 
-def test_every_file_counts_once() -> None:
+def test_figures_count_every_file_once() -> None:
     known = {
         f"{number:032x}": found
         for number, found in {
@@ -94,7 +94,7 @@ def test_every_file_counts_once() -> None:
     }
 
 
-def test_the_sentence_compares_with_the_goal() -> None:
+def test_summary_compares_with_the_goal() -> None:
     lines = [line_of(sent(number), {f"{number:032x}": image(number, "complete")}) for number in range(10)]
     one = summary(figures_of(lines, variants=50, wall_s=6.0, cpu_s=9.0, peak_rss_mb=200, data="", url=""), lines)
     assert "10 photos: 10 complete · 50 variants · 6.0 s wall · 9.0 s CPU · 1.7 photos/s" in one
@@ -124,7 +124,7 @@ def shown(lines: list[SentPhoto], known: dict[str, ImageInfo], **options: object
     return out.getvalue()
 
 
-def test_colours_are_swatches_on_a_terminal_and_numbers_elsewhere() -> None:
+def test_print_table_shows_swatches_only_on_a_terminal() -> None:
     known = {f"{1:032x}": image(1, "complete")}
     plain = shown([sent(1)], known)
     assert "#AA0000 #00AA00 #0000AA" in plain
@@ -134,7 +134,7 @@ def test_colours_are_swatches_on_a_terminal_and_numbers_elsewhere() -> None:
         assert f"\x1b[48;2;{colour}m   " in coloured
 
 
-def test_a_files_name_is_never_read_as_markup() -> None:
+def test_print_table_does_not_interpret_markup_in_names() -> None:
     photo = SentPhoto(Path("[red]x[/red].jpg"), rejected="[bold]no[/bold]")
     text = shown([photo], {})
     assert "[red]x[/red].jpg" in text
@@ -151,7 +151,7 @@ def status(**images: int) -> Status:
     )
 
 
-def test_progress_counts_this_run_only() -> None:
+def test_plain_display_counts_this_run_only() -> None:
     out, now = io.StringIO(), [0.0]
     plain = PlainDisplay(Console(file=out, width=120), status(complete=7, failed=1), lambda: now[0])
     plain.sent(1, 4, 0)
@@ -171,7 +171,7 @@ def test_progress_counts_this_run_only() -> None:
     ]
 
 
-def test_a_terminal_gets_bars() -> None:
+def test_display_on_a_terminal_draws_bars() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=120, legacy_windows=False)
     with display(console, 2, status(complete=3)) as bars:
@@ -183,7 +183,7 @@ def test_a_terminal_gets_bars() -> None:
         assert words in text
 
 
-def test_a_status_in_words() -> None:
+def test_status_lines_contain_counts_executions_and_errors() -> None:
     run = ExecutionInfo(
         name="run-1", state="failed", tasks=2, images=9, started_at=1.0, finished_at=3.5, error="broken"
     )

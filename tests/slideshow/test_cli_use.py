@@ -1,4 +1,4 @@
-"""What the command line says to someone who asks for help or uses it wrongly."""
+"""Help, and the messages for wrong usage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(*arguments: str, **options: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_help_lists_every_command_and_imports_none_of_them() -> None:
+def test_help_lists_every_command_without_importing_it() -> None:
     code = (
         "import sys; sys.argv = ['slideshow', '--help']\n"
         "from slideshow.__main__ import main\n"
@@ -37,14 +37,14 @@ def test_help_lists_every_command_and_imports_none_of_them() -> None:
 
 
 @pytest.mark.parametrize("command", [*([name] for name in COMMANDS), ["devices", "add"], ["devices", "list"]])
-def test_each_command_explains_itself(command: list[str]) -> None:
+def test_help_of_each_command_prints_its_usage(command: list[str]) -> None:
     code, out, err = run(*command, "--help")
     assert (code, err) == (0, "")
     assert out.startswith("Usage: ")
     assert len(out.splitlines()) > 6
 
 
-def test_the_module_is_the_same_program() -> None:
+def test_module_prints_the_version() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "slideshow", "--version"], capture_output=True, text=True, timeout=30, check=True
     )
@@ -66,13 +66,13 @@ def test_the_module_is_the_same_program() -> None:
         (["serve", "--port", "70000"], "70000 is not in the range"),
     ],
 )
-def test_wrong_use_exits_with_2_and_a_sentence(arguments: list[str], sentence: str) -> None:
+def test_wrong_usage_exits_with_2_and_a_sentence(arguments: list[str], sentence: str) -> None:
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert sentence in err
 
 
-def test_a_folder_without_photos_is_wrong_use(tmp_path: Path) -> None:
+def test_folder_without_photos_exits_with_2(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing to see")
     for command in (
         ["demo", "--data", str(tmp_path / "data")],
@@ -84,7 +84,7 @@ def test_a_folder_without_photos_is_wrong_use(tmp_path: Path) -> None:
         assert "no photos in" in err
 
 
-def test_a_folder_without_photos_says_what_was_left_out(tmp_path: Path) -> None:
+def test_folder_without_photos_lists_what_was_left_out(tmp_path: Path) -> None:
     (tmp_path / ".hidden.jpg").write_bytes(b"")
     (tmp_path / "out").mkdir()
     (tmp_path / "out/made.jpg").write_bytes(b"")
@@ -99,14 +99,14 @@ def test_a_folder_without_photos_says_what_was_left_out(tmp_path: Path) -> None:
         assert "left out: 2 hidden files or folders." in err
 
 
-def test_no_backend_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_commands_without_a_backend_fail_with_a_sentence(tmp_path: Path) -> None:
     for command in (["status"], ["retry"], ["devices", "list"], ["devices", "remove", "kitchen"]):
         code, out, err = run(*command, "--data", str(tmp_path))
         assert (code, out) == (1, "")
         assert f"no backend runs in {tmp_path}" in err
 
 
-def test_a_folder_is_named_whole_where_no_backend_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_without_a_backend_prints_the_absolute_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SLIDESHOW_DATA", raising=False)
     code, _, err = run("status")
@@ -146,7 +146,7 @@ def test_upload_to_a_dead_address_fails_before_the_password_prompt(tmp_path: Pat
     assert "Password" not in shown.stderr
 
 
-def test_a_password_is_never_taken_from_nowhere(tmp_path: Path) -> None:
+def test_status_without_a_password_fails(tmp_path: Path) -> None:
     code, _, err = run("status", "--url", "http://127.0.0.1:9")
     assert code == 1
     assert "pass it with --password-file" in err
@@ -161,7 +161,7 @@ def test_serve_with_invalid_settings_exits_with_2(tmp_path: Path) -> None:
     assert (code, out) == (2, "")
 
 
-def test_serve_says_where_the_password_is_in_embedded_mode_only(tmp_path: Path) -> None:
+def test_password_hint_is_for_generated_passwords_only(tmp_path: Path) -> None:
     embedded = {"SLIDESHOW_DATA": str(tmp_path)}
     assert password_hint(embedded) == f"the password is in {tmp_path / 'secrets.json'}"
     assert password_hint({**embedded, "ADMIN_PASSWORD": "a-password-of-their-own"}) is None
@@ -170,7 +170,7 @@ def test_serve_says_where_the_password_is_in_embedded_mode_only(tmp_path: Path) 
     assert password_hint({**embedded, "BATCH_SIZE": "many"}) is None
 
 
-def test_serve_says_it_before_it_serves(tmp_path: Path) -> None:
+def test_serve_prints_the_password_hint_before_it_listens(tmp_path: Path) -> None:
     """A port that is taken ends the backend at once."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

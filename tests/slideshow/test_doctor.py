@@ -43,7 +43,7 @@ def doctor(environ: dict[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *arguments], env={**nothing, **environ})
 
 
-def test_a_deployment_that_is_well(tmp_path: Path) -> None:
+def test_doctor_of_a_deployment_finds_each_error(tmp_path: Path) -> None:
     """A real backend with emulators of Cloud Storage and Cloud Run; then missing permissions and a wrong token."""
     data = tmp_path / "data"
     with GcsServer("our-photos") as bucket:
@@ -100,7 +100,7 @@ def test_doctor_with_missing_secrets_reports_each() -> None:
     assert found.output.splitlines()[-1] == "2 checks: 2 wrong, 0 odd"
 
 
-def test_a_bucket_that_refuses_and_a_backend_that_is_not_there() -> None:
+def test_doctor_without_bucket_and_backend_reports_both() -> None:
     with GcsServer("another") as bucket:
         found = doctor(
             {
@@ -115,7 +115,7 @@ def test_a_bucket_that_refuses_and_a_backend_that_is_not_there() -> None:
     assert "http://127.0.0.1:9 does not answer" in found.output
 
 
-def test_an_embedded_backend(tmp_path: Path) -> None:
+def test_doctor_of_an_embedded_backend_finds_no_error(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with server.running(data) as backend:
         found = doctor({}, "--data", str(backend.data))
@@ -159,7 +159,9 @@ def a_job(**changes: Any) -> run_v2.Job:
         ({"parallelism": 10}, "rejects each start of fewer than 10 tasks", "--parallelism 0"),
     ],
 )
-def test_a_job_that_does_not_fit(changes: dict[str, Any], sentence: str, fix: str) -> None:
+def test_configuration_of_a_different_job_reports_the_difference(
+    changes: dict[str, Any], sentence: str, fix: str
+) -> None:
     (finding,) = configuration(a_job(**changes), CLOUD, "gcloud run jobs update slideshow-processor")
     assert finding.level == "wrong"
     assert sentence in finding.sentence
@@ -167,18 +169,18 @@ def test_a_job_that_does_not_fit(changes: dict[str, Any], sentence: str, fix: st
     assert "in-the-open" not in finding.sentence + finding.fix
 
 
-def test_a_job_that_fits() -> None:
+def test_configuration_of_an_equal_job_is_ok() -> None:
     assert [finding.level for finding in configuration(a_job(), CLOUD, "")] == ["ok"]
 
 
-def test_a_job_with_parallelism_1_is_reported_as_slow() -> None:
+def test_configuration_with_parallelism_1_is_odd() -> None:
     slow, fits = configuration(a_job(parallelism=1), CLOUD, "gcloud run jobs update slideshow-processor")
     assert (slow.level, fits.level) == ("odd", "ok")
     assert "one at a time" in slow.sentence
     assert slow.fix == "gcloud run jobs update slideshow-processor --parallelism 0"
 
 
-def test_each_missing_role_is_named_once() -> None:
+def test_permissions_name_each_missing_role_once() -> None:
     assert [finding.level for finding in permissions(list(NEEDED), CLOUD)] == ["ok"]
     roles = [finding.fix.split()[-1] for finding in permissions([], CLOUD)]
     assert roles == ["roles/run.jobsExecutorWithOverrides", "roles/run.viewer"]
@@ -204,13 +206,13 @@ def an_execution(age: float, **fields: Any) -> run_v2.Execution:
     ],
     ids=["never", "running", "stuck", "succeeded", "failed"],
 )
-def test_the_last_execution(execution: run_v2.Execution | None, level: str, words: str) -> None:
+def test_latest_execution_reports_each_state(execution: run_v2.Execution | None, level: str, words: str) -> None:
     finding = latest_execution(execution, NOW, CLOUD)
     assert finding.level == level
     assert words in " ".join(finding.lines())
 
 
 @pytest.mark.parametrize(("ahead", "level"), [(0.9, "ok"), (-3.0, "ok"), (-12.0, "odd"), (60.0, "wrong")])
-def test_the_clock(ahead: float, level: str) -> None:
+def test_clock_skew_has_two_limits(ahead: float, level: str) -> None:
     finding: Finding = clock_skew(ahead)
     assert finding.level == level

@@ -1,1 +1,1 @@
-"""What the pipeline costs, beside its rivals: `python -m bench list`. Nothing else imports this room."""
+"""Benchmarks of the pipeline and of the whole system, compared with competitors: `python -m bench list`."""

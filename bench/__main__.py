@@ -1,4 +1,4 @@
-"""`python -m bench`: list, run, compare, report. The modules behind a command are imported when it is asked for."""
+"""`python -m bench`: list, run, tune, compare, report. A command imports its modules when it runs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def say(line: str) -> None:
-    """Progress goes to the terminal's error stream, so that `--json` can be piped."""
+    """Print progress to stderr, so that the output of `--json` can be piped."""
     click.echo(line, err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
-    """Measure the pipeline, beside its rivals, over photos of your own or pictures made here."""
+    """Measure the pipeline and its competitors, with your own photos or generated ones."""
 
 
 @main.command("list")
 def list_() -> None:
-    """Show the cases and the contenders, and what is not installed."""
+    """List the cases and the contenders, and what is not installed."""
     from bench.cases import load_case
     from bench.contenders import CONTENDERS
 
-    click.echo("Cases (run by default unless marked *)")
+    click.echo("Cases (those marked * run only when they are named)")
     for name in (*ALL, *APART):
         click.echo(f"  {name + ('*' if name in APART else ''):<12} {load_case(name).SUMMARY}")
     click.echo("Contenders")
@@ -39,81 +39,97 @@ def list_() -> None:
 
 @main.command()
 @click.argument("cases", nargs=-1, type=click.Choice((*ALL, *APART)), metavar="[CASE...]")
-@click.option("--samples", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of photos.")
-@click.option("--contender", "contenders", multiple=True, metavar="NAME", help="Only these; may be repeated.")
-@click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--samples",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder with photos. Default: generated photos.",
+)
+@click.option(
+    "--contender", "contenders", multiple=True, metavar="NAME", help="Measure only this contender. May be repeated."
+)
+@click.option(
+    "--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Measurements of each photo."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of generated small photos.")
 @click.option(
     "--slow-down",
-    "planted",
+    "slowdown",
     type=click.FloatRange(0, 1),
     default=0.0,
-    help="Make ours slower on purpose by this share, such as 0.1, in the case image: does compare notice?",
+    help="Add an artificial slowdown (0.1 = 10 %) to our contender in the case image, to check that `compare` "
+    "detects it.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the whole run as JSON.")
-@click.option("--out", type=FILE, help="Where the run is kept; default: bench/results, by date and commit.")
-@click.option("--report", "reported", is_flag=True, help="End with the page that `report` makes of the run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole run as one JSON object.")
+@click.option("--out", type=FILE, help="File for the run. Default: bench/results, named by date and commit.")
+@click.option("--report", "with_report", is_flag=True, help="Also write the HTML page of `report`.")
 def run(
     cases: tuple[str, ...],
     samples: Path | None,
     contenders: tuple[str, ...],
     rounds: int,
     seed: int,
-    planted: float,
+    slowdown: float,
     as_json: bool,
     out: Path | None,
-    reported: bool,
+    with_report: bool,
 ) -> None:
-    """Run the cases, or all of them, and keep what they found."""
+    """Run the named cases, or all, and save the results. Exit code 1 if a case failed."""
     import msgspec
 
+    from bench.cases import load_case
     from bench.contenders import CONTENDERS
     from bench.core.results import save
     from bench.core.runner import place_for, run_cases
-    from bench.core.samples import NoSamples, from_folder, made
+    from bench.core.samples import NoSamples, from_folder, generated
     from bench.core.summary import lines
 
     unknown = set(contenders) - {contender.name for contender in CONTENDERS}
     if unknown:
         raise click.UsageError(
-            f"there is no contender {', '.join(sorted(unknown))}; there are {', '.join(c.name for c in CONTENDERS)}"
+            f"there is no contender {', '.join(sorted(unknown))}; use {', '.join(c.name for c in CONTENDERS)}"
         )
     try:
-        photos = made(say) if samples is None else from_folder(samples, say)
+        photos = generated(say) if samples is None else from_folder(samples, say)
     except NoSamples as error:
-        raise click.UsageError(f"{error}; name a folder with photos, or none for pictures made here") from error
-    found = run_cases(
-        cases or ALL,
+        raise click.UsageError(f"{error}; pass a folder with photos, or omit --samples for generated ones") from error
+    result = run_cases(
+        tuple(map(load_case, cases or ALL)),
         photos,
         kind="made" if samples is None else "folder",
         rounds=rounds,
         contenders=frozenset(contenders) or None,
         seed=seed,
-        planted=planted,
+        slowdown=slowdown,
         say=say,
     )
-    path = out or place_for(found)
-    save(found, path)
+    path = out or place_for(result)
+    save(result, path)
     if as_json:
-        click.echo(msgspec.json.encode(found).decode())
+        click.echo(msgspec.json.encode(result).decode())
     else:
-        click.echo("\n".join(lines(found)))
-    say(f"kept in {path}")
-    if reported:
+        click.echo("\n".join(lines(result)))
+    say(f"saved: {path}")
+    if with_report:
         from bench.report import page_for, write_page
 
-        write_page(found, page_for(path))
+        write_page(result, page_for(path))
         say(f"report: {page_for(path)}")
-    sys.exit(1 if any(case.failed for case in found.cases) else 0)
+    sys.exit(1 if any(case.failed for case in result.cases) else 0)
 
 
 @main.command()
 @click.option("--cpus", type=click.IntRange(1, 64), required=True, help="CPUs of a task.")
 @click.option("--memory", type=click.IntRange(128), required=True, metavar="MB", help="Memory of a task in MB.")
-@click.option("--samples", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of photos.")
-@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True)
+@click.option(
+    "--samples",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder with photos. Default: generated photos.",
+)
+@click.option(
+    "--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Measurements of each setting."
+)
 def tune(cpus: int, memory: int, samples: Path | None, rounds: int) -> None:
-    """Choose the settings of a task for so many CPUs and so much memory, by measuring them in turn."""
+    """Choose the settings of a task for the given CPUs and memory, by measurement."""
     from bench.tune import tune_here
 
     click.echo("\n".join(tune_here(cpus, memory, samples, rounds, say)))
@@ -123,7 +139,7 @@ def tune(cpus: int, memory: int, samples: Path | None, rounds: int) -> None:
 @click.argument("before", type=FILE)
 @click.argument("after", type=FILE)
 def compare(before: Path, after: Path) -> None:
-    """Say of two kept runs, per case and contender: faster, slower or within noise."""
+    """Compare two saved runs: per case and contender faster, slower or within noise."""
     from bench.core.compare import compare as compared
     from bench.core.compare import not_comparable, sentence
     from bench.core.results import UnreadableRun, load
@@ -133,19 +149,19 @@ def compare(before: Path, after: Path) -> None:
     except UnreadableRun as error:
         raise click.ClickException(str(error)) from error
     for warning in not_comparable(first, second):
-        say(f"careful: {warning}")
-    found = list(compared(first, second))
-    if not found:
-        raise click.ClickException("the two runs have no case with times in common")
-    click.echo("\n".join(map(sentence, found)))
+        say(f"warning: {warning}")
+    rows = list(compared(first, second))
+    if not rows:
+        raise click.ClickException("the two runs have no timed case in common")
+    click.echo("\n".join(map(sentence, rows)))
 
 
 @main.command()
 @click.argument("run_file", type=FILE, required=False, metavar="[RUN.json]")
-@click.option("--out", type=FILE, help="Where the page is written; default: build/bench-report, by the run's name.")
-@click.option("--picture", type=FILE, metavar="FILE.png", help="Draw the summary of the case image instead of a page.")
+@click.option("--out", type=FILE, help="File for the page. Default: build/bench-report, named like the run.")
+@click.option("--picture", type=FILE, metavar="FILE.png", help="Write the chart of the case image instead of the page.")
 def report(run_file: Path | None, out: Path | None, picture: Path | None) -> None:
-    """Make one HTML page of a kept run; without a name, of the latest in bench/results."""
+    """Write an HTML page about a saved run, or about the latest one in bench/results."""
     from bench.core.results import UnreadableRun, load
     from bench.core.runner import RESULTS
     from bench.report import newest, page_for, write_page

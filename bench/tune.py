@@ -1,9 +1,8 @@
-"""`python -m bench tune`: which settings of a task are best for so many CPUs and so much memory.
+"""`python -m bench tune`: find the best settings of a task for a number of CPUs and an amount of memory.
 
-Real backends with real local tasks render the same photos under each setting, one setting after the other and then
-all over again, so that a busy moment of the machine hits all of them. One knob is turned at a time, from the
-settings that tasks have today; what is chosen is, of the settings that keep within the memory, the simplest that is
-not slower than the fastest by more than the noise.
+Real backends with real local tasks render the same photos with each setting. The settings alternate in every round, so
+that a disturbance of the machine affects all of them. One setting is changed at a time, starting from the current ones.
+Of the values within the memory limit that are as fast as the fastest one, that with the least memory is chosen.
 """
 
 from __future__ import annotations
@@ -20,10 +19,9 @@ import msgspec
 from msgspec import Struct
 
 from bench.core import machine
-from bench.core.context import Context
 from bench.core.results import Machine
-from bench.core.runner import RESULTS
-from bench.core.samples import NoSamples, from_folder, made
+from bench.core.runner import RESULTS, Context
+from bench.core.samples import NoSamples, from_folder, generated
 from bench.system import processes
 from bench.system.instruments import Instruments
 from bench.system.photos import LARGE_MEGAPIXELS, copies, nearest
@@ -34,14 +32,19 @@ from slideshow.photos.screens import DEFAULT_SCREENS
 
 PHOTOS = 32
 NOISE = 0.03
-"""Settings that differ by less are taken as equal."""
+"""Settings that differ by less count as equal."""
 TODAY = "as today"
 
 
 class Setting(Struct, frozen=True, kw_only=True):
-    """One setting of a task: the knob that is turned, what it is turned to, and how.
+    """A value of one setting.
 
-    `threads` are images rendered at once, `read_ahead` images claimed beyond these; 0: as the processor chooses.
+    Attributes:
+        knob: The setting.
+        value: Its value.
+        environment: Variables of the task.
+        threads: Images rendered at a time (0: as the processor chooses).
+        read_ahead: Images claimed in addition to these (0: as the processor chooses).
     """
 
     knob: str
@@ -52,7 +55,7 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """A setting's rounds: wall and CPU seconds for all photos, peak memory of the task in MB."""
+    """The rounds of a setting: wall and CPU seconds for all photos, peak memory of the task in MB."""
 
     setting: Setting
     wall_s: tuple[float, ...]
@@ -74,7 +77,7 @@ class Measured(Struct, frozen=True, kw_only=True):
 
 
 class Tuning(Struct, frozen=True, kw_only=True):
-    """What is kept of a tuning: where it ran, all that was measured, and the value that was chosen for each knob."""
+    """The saved result of a tuning: machine, versions, measurements, and the chosen value of each setting."""
 
     started: str
     commit: str
@@ -89,15 +92,19 @@ class Tuning(Struct, frozen=True, kw_only=True):
 
 
 def settings(cpus: int) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
-    """The settings to compare, of each knob the simplest first, and what is missing on this machine."""
-    found = [Setting(knob=TODAY, value="")]
-    found += [Setting(knob="images in flight", value=str(n), threads=n) for n in sorted({1, cpus, cpus + 1, 2 * cpus})]
-    found += [Setting(knob="read-ahead", value=str(n), read_ahead=n) for n in sorted({1, 2, cpus + 2, 2 * cpus + 4})]
-    found += [
+    """Return the settings to compare, the simplest value of each first, and what is not installed."""
+    candidates = [Setting(knob=TODAY, value="")]
+    candidates += [
+        Setting(knob="images in flight", value=str(n), threads=n) for n in sorted({1, cpus, cpus + 1, 2 * cpus})
+    ]
+    candidates += [
+        Setting(knob="read-ahead", value=str(n), read_ahead=n) for n in sorted({1, 2, cpus + 2, 2 * cpus + 4})
+    ]
+    candidates += [
         Setting(knob="VIPS_CONCURRENCY", value=str(n), environment={"VIPS_CONCURRENCY": str(n)})
         for n in sorted({1, 2, cpus})
     ]
-    found += [
+    candidates += [
         Setting(knob="allocator", value="glibc", environment={"MALLOC_ARENA_MAX": ""}),
         *(
             Setting(knob="allocator", value=f"glibc, {n} arenas", environment={"MALLOC_ARENA_MAX": str(n)})
@@ -111,33 +118,33 @@ def settings(cpus: int) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
     ]
     library = ctypes.util.find_library("jemalloc")
     if library is None:
-        return tuple(found), ("jemalloc: install it (on Debian: apt-get install libjemalloc2)",)
-    found.append(Setting(knob="allocator", value="jemalloc", environment={"LD_PRELOAD": library}))
-    return tuple(found), ()
+        return tuple(candidates), ("jemalloc: install it (on Debian: apt-get install libjemalloc2)",)
+    candidates.append(Setting(knob="allocator", value="jemalloc", environment={"LD_PRELOAD": library}))
+    return tuple(candidates), ()
 
 
 def choose(measured: Sequence[Measured], memory_mb: int) -> dict[str, str]:
-    """For each knob its value: within the memory, the least memory among those as fast as the fastest (`NOISE`)."""
+    """Return the chosen value of each setting: within the memory, the least memory of those as fast as the fastest."""
     chosen = {}
-    for knob in dict.fromkeys(one.setting.knob for one in measured):
-        fitting = [one for one in measured if one.setting.knob == knob and one.peak <= memory_mb]
+    for knob in dict.fromkeys(each.setting.knob for each in measured):
+        fitting = [each for each in measured if each.setting.knob == knob and each.peak <= memory_mb]
         if knob == TODAY or not fitting:
             continue
-        fastest = min(one.wall for one in fitting)
-        equal = [one for one in fitting if one.wall <= fastest * (1 + NOISE)]
-        chosen[knob] = min(equal, key=lambda one: round(one.peak / 10)).setting.value
+        fastest = min(each.wall for each in fitting)
+        equal = [each for each in fitting if each.wall <= fastest * (1 + NOISE)]
+        chosen[knob] = min(equal, key=lambda each: round(each.peak / 10)).setting.value
     return chosen
 
 
 def measure(context: Context, cpus: int) -> tuple[tuple[Measured, ...], tuple[str, ...]]:
-    """Every setting in every round, in turn; what was measured, and what is missing here."""
+    """Measure every setting in every round. Return the measurements and what is not installed."""
     warm_up()
     photos = copies(nearest(context.photos, LARGE_MEGAPIXELS), PHOTOS, context.scratch / "photos")
     candidates, missing = settings(cpus)
-    found: list[list[Round]] = [[] for _ in candidates]
+    rounds_by_setting: list[list[Round]] = [[] for _ in candidates]
     for number in range(context.rounds):
-        for place, candidate in enumerate(candidates):
-            made = run_round(
+        for index, candidate in enumerate(candidates):
+            result = run_round(
                 context.scratch / "round",
                 photos,
                 DEFAULT_SCREENS,
@@ -145,21 +152,21 @@ def measure(context: Context, cpus: int) -> tuple[tuple[Measured, ...], tuple[st
                 instruments=_instruments(candidate, cpus),
                 held_back=True,
             )
-            found[place].append(made)
+            rounds_by_setting[index].append(result)
             label = f"{candidate.knob} {candidate.value}".strip()
             context.say(
-                f"round {number + 1} of {context.rounds}, {label}: {made.work_s:.2f} s, "
-                f"{made.tasks_cpu_s:.2f} CPU s, {made.task_peak_mb:.0f} MB"
+                f"round {number + 1} of {context.rounds}, {label}: {result.work_s:.2f} s, "
+                f"{result.tasks_cpu_s:.2f} CPU s, {result.task_peak_mb:.0f} MB"
             )
     measured = tuple(
         Measured(
             setting=candidate,
-            wall_s=tuple(made.work_s for made in rounds),
-            cpu_s=tuple(made.tasks_cpu_s for made in rounds),
-            peak_mb=tuple(made.task_peak_mb for made in rounds),
+            wall_s=tuple(result.work_s for result in rounds),
+            cpu_s=tuple(result.tasks_cpu_s for result in rounds),
+            peak_mb=tuple(result.task_peak_mb for result in rounds),
             photos=PHOTOS,
         )
-        for candidate, rounds in zip(candidates, found, strict=True)
+        for candidate, rounds in zip(candidates, rounds_by_setting, strict=True)
     )
     return measured, missing
 
@@ -175,7 +182,7 @@ def _instruments(candidate: Setting, cpus: int) -> Callable[[Path], Instruments]
 
 
 def tune(context: Context, cpus: int, memory_mb: int, started: str, folder: Path) -> Tuning:
-    """Measure, choose, and write the choice with its run to `tune-<cpus>cpu.json` in `folder`."""
+    """Measure, choose, and write the result to `tune-<cpus>cpu.json` in `folder`."""
     measured, missing = measure(context, cpus)
     commit, dirty = machine.commit()
     tuning = Tuning(
@@ -197,28 +204,25 @@ def tune(context: Context, cpus: int, memory_mb: int, started: str, folder: Path
 
 
 def table(measured: Sequence[Measured], chosen: Mapping[str, str]) -> list[str]:
-    """Lines of a table of all settings; the chosen ones are marked."""
-    lines = [f"{'':2}{'knob':18} {'value':34} {'wall s':>8} {'CPU ms/image':>13} {'peak MB':>8}"]
-    for one in measured:
-        knob, value = one.setting.knob, one.setting.value
+    """Return a table of all settings as lines of text. The chosen ones are marked."""
+    lines = [f"{'':2}{'setting':18} {'value':34} {'wall s':>8} {'CPU ms/image':>13} {'peak MB':>8}"]
+    for row in measured:
+        knob, value = row.setting.knob, row.setting.value
         mark = "*" if chosen.get(knob) == value else ""
-        lines.append(f"{mark:2}{knob:18} {value:34} {one.wall:8.2f} {one.cpu_ms_per_image:13.1f} {one.peak:8.0f}")
+        lines.append(f"{mark:2}{knob:18} {value:34} {row.wall:8.2f} {row.cpu_ms_per_image:13.1f} {row.peak:8.0f}")
     return lines
 
 
 def tune_here(cpus: int, memory_mb: int, samples: Path | None, rounds: int, say: Callable[[str], None]) -> list[str]:
-    """The whole command: the lines of its table, of what is missing, and of what was chosen.
-
-    Raises click.ClickException with a sentence where it cannot measure.
-    """
+    """Run the whole command, and return the lines of its output. Raises CommandFailed if it cannot measure."""
     if not processes.available():
         raise CommandFailed(f"tuning needs {processes.NEEDS}")
     if cpus > usable_cpus():
-        raise CommandFailed(f"this process may use {usable_cpus()} CPUs, so {cpus} cannot be measured here")
+        raise CommandFailed(f"this process may use {usable_cpus()} CPUs, so {cpus} cannot be measured")
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     scratch = Path(tempfile.mkdtemp(prefix="bench-tune-"))
     try:
-        photos = made(say) if samples is None else from_folder(samples, say)
+        photos = generated(say) if samples is None else from_folder(samples, say)
         context = Context(photos=photos, rounds=rounds, scratch=scratch, say=say)
         tuning = tune(context, cpus, memory_mb, started, RESULTS)
     except NoSamples as error:

@@ -1,1 +1,1 @@
-"""The command line: a demo of the whole system, local rendering, and calls to a backend near or far."""
+"""The command line: a demo of the whole system, local rendering, and commands for a local or remote backend."""

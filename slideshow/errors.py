@@ -1,13 +1,13 @@
-"""What a command says when it cannot go on; click prints the sentence to stderr.
+"""Errors that end a command. click prints the message to stderr.
 
 ::
 
     CommandFailed          exit code 1
-    ├── Unreachable        no backend answers
-    ├── Refused            a backend answered, and refused; `status` is its HTTP status
-    └── BackendEnded       the backend that the demo started has ended by itself
+    ├── Unreachable        no backend answers at the address
+    ├── RequestRejected    a backend answered with an error; `status` is the HTTP status
+    └── BackendEnded       the backend process that the command started ended unexpectedly
 
-Wrong use of a command is `click.UsageError`, exit code 2.
+Wrong usage of a command is `click.UsageError`, exit code 2.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import click
 
 
 class CommandFailed(click.ClickException):
-    """The command could not do its work; the message is a sentence for a person."""
+    """The command could not do its work. The message is a sentence for a person."""
 
     exit_code = 1
 
 
 class Unreachable(CommandFailed):
-    """Nobody answers, or the answer is none of a slideshow backend."""
+    """No server answers, or the server is not a slideshow backend."""
 
 
 class RequestRejected(CommandFailed):
-    """The backend's own sentence, and its HTTP status."""
+    """The backend rejected a request. The message is the backend's own sentence."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -34,4 +34,4 @@ class RequestRejected(CommandFailed):
 
 
 class BackendEnded(CommandFailed):
-    """The backend ended though nobody asked it to."""
+    """The backend process ended unexpectedly. The message includes the end of its log."""

@@ -1,64 +1,70 @@
-"""A page that a command writes piece by piece: one file that needs nothing else."""
+"""Output of commands: JSON, progress, numbers with nouns, and HTML pages that are written piece by piece."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 import click
 
 from slideshow.errors import CommandFailed
 
 
+def counted(number: int, noun: str) -> str:
+    """Return the number with its noun, such as `1 photo` or `2 photos`, for nouns with a plural in s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def print_json(message: object) -> None:
-    """One JSON object, and nothing else, on stdout."""
+    """Print one JSON object to stdout."""
     import msgspec
 
     click.echo(msgspec.json.encode(message).decode())
 
 
-class HtmlFile:
-    """A page that is being written."""
-
-    def __init__(self, file: TextIO, path: Path) -> None:
-        self._file = file
-        self._path = path
-
-    def write(self, text: str) -> None:
-        """Raises CommandFailed if it cannot be written."""
-        with _told(self._path):
-            self._file.write(text)
+def show_progress(sentence: str) -> None:
+    """Replace the progress line on a terminal. An empty sentence removes the line."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{sentence}", nl=False, err=True)
 
 
 @contextmanager
-def writing_html(path: Path, head: str, foot: str) -> Iterator[HtmlFile]:
-    """A page that appears at `path` when all is written, from `head` to `foot`, and not at all otherwise.
+def writing_html(path: Path, head: str, foot: str) -> Iterator[Callable[[str], None]]:
+    """Write an HTML page from `head` to `foot`, and yield the function that appends to it.
 
-    Raises CommandFailed if it cannot be written there.
+    The page appears at `path` when it is complete, and does not appear if the block raises.
+
+    Raises:
+        CommandFailed: The page cannot be written.
     """
-    aside = path.with_name(f".{path.name}-{os.getpid()}.part")
-    with _told(path):
+    unfinished = path.with_name(f".{path.name}-{os.getpid()}.part")
+    with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = aside.open("w", encoding="utf-8")
+        file = unfinished.open("w", encoding="utf-8")
+
+    def write(text: str) -> None:
+        with _naming(path):
+            file.write(text)
+
     try:
         with file:
-            page = HtmlFile(file, path)
-            page.write(head)
-            yield page
-            page.write(foot)
-            with _told(path):
+            write(head)
+            yield write
+            write(foot)
+            with _naming(path):
                 file.close()
-        with _told(path):
-            aside.replace(path)
+        with _naming(path):
+            unfinished.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
+    """Turn an OSError into a CommandFailed that names the page."""
     try:
         yield
     except OSError as error:

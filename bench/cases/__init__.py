@@ -1,36 +1,25 @@
-"""The cases, in the order in which they run. A case is a module of this folder and its line here.
+"""The list of cases. A case is a module of this folder and its name below.
 
-It has `NAME`, `SUMMARY` (one line) and `run(context) -> CaseResult`. Modules are imported when they are asked for,
-so that one case does not carry the imports of all the others.
+It has `NAME`, `SUMMARY` (one line) and `run(context) -> CaseResult`, see `bench.core.runner.Case`. A module is imported
+when its case runs, so that one case does not load the imports of the others.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Protocol, cast
+from typing import cast
 
-from bench.core.context import Context
-from bench.core.results import CaseResult
+from bench.core.runner import Case
 
 ALL: tuple[str, ...] = ("image", "throughput", "quality", "colours", "start", "target", "memory", "growth", "frames")
-"""What `python -m bench run` runs without names."""
+"""The cases that `python -m bench run` runs by default, in this order."""
 
 APART: tuple[str, ...] = ("download",)
-"""Those that run only when they are named, because they take long or change nothing for most readers."""
-
-
-class Case(Protocol):
-    """The shape of a case's module."""
-
-    NAME: str
-    SUMMARY: str
-
-    def run(self, context: Context) -> CaseResult:
-        """Measure, and say what was found."""
+"""Cases that run only when they are named, because they take long or matter to few readers."""
 
 
 def load_case(name: str) -> Case:
-    """The module of a case. Raises KeyError for a name that is in neither list."""
+    """Return the module of a case. Raises KeyError for a name that is in neither list."""
     if name not in (*ALL, *APART):
         raise KeyError(name)
     return cast(Case, import_module(f"bench.cases.{name}"))

@@ -1,4 +1,4 @@
-"""Colours alone: quantizer and score against materialyoucolor and the TypeScript, over the proxies of the photos."""
+"""Colour extraction alone: quantizer and score, compared with materialyoucolor and the TypeScript library."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.contenders.contender import COLOURS
 from bench.contenders.sharp import MODEL, NODE
-from bench.core.context import Context
 from bench.core.results import CaseFailed, CaseResult, Sample, Series
+from bench.core.runner import Context
 from bench.core.samples import Photo
-from bench.quality.outputs import COLOURS
 
 NAME = "colours"
-SUMMARY = "quantizer and score alone, against materialyoucolor and the TypeScript, and equal lists"
+SUMMARY = "quantizer and score alone, compared with materialyoucolor and the TypeScript library; equal lists"
 
 TYPESCRIPT = "material-color-utilities, Node"
 DESIRED = 8
 REPEATS = 5
-"""Calls in one sample of the contenders that need a few milliseconds."""
+"""Calls per sample, for contenders that need a few milliseconds."""
 
 _NODE_SECONDS = 600.0
 Pixels = NDArray[np.uint8]
 
 
 def run(context: Context) -> CaseResult:
-    """All contenders photo by photo in this process, and then the TypeScript over the same proxies."""
+    """Run all contenders photo by photo in this process, then the TypeScript on the same downsampled copies."""
     from materialyoucolor.score.score import Score, ScoreOptions
 
     import native
@@ -40,7 +40,7 @@ def run(context: Context) -> CaseResult:
     proxies = _proxies(context.photos)
     if not proxies:
         raise CaseFailed("none of the samples can be decoded")
-    native.score(native.quantize(next(iter(proxies.values()))))  # the kernels are loaded
+    native.score(native.quantize(next(iter(proxies.values()))))  # loads the kernels
     samples: dict[tuple[str, str], list[Sample]] = {}
     equal = 0
     for number, (name, pixels) in enumerate(proxies.items(), 1):
@@ -68,22 +68,22 @@ def run(context: Context) -> CaseResult:
 
 
 def _proxies(photos: tuple[Photo, ...]) -> dict[str, Pixels]:
-    """The pixels that our palette is made from, (n, 3), by the photo's name."""
+    """Return the pixels of the downsampled copy for the palette, (n, 3), by photo name."""
     from processor.errors import RenderError
     from processor.render.decode import decode
     from processor.render.decode_plan import standard_shrink
     from processor.render.header import read_header
     from processor.render.palette import colour_pixels
 
-    found = {}
+    pixels = {}
     for photo in photos:
         data = photo.read()
         try:
             header = read_header(data, photo.name)
-            found[photo.name] = colour_pixels(decode(data, header, standard_shrink(header), photo.name)).copy()
-        except RenderError:  # a damaged photo has no colours to compare
+            pixels[photo.name] = proxy_pixels(decode(data, header, standard_shrink(header), photo.name)).copy()
+        except RenderError:  # a damaged photo has no colours
             continue
-    return found
+    return pixels
 
 
 def _ways(pixels: Pixels, histogram: dict[int, int]) -> list[tuple[str, tuple[Callable[[], Any], int]]]:
@@ -113,7 +113,7 @@ def _timed(call: Callable[[], Any], repeats: int) -> Sample:
 
 
 def _typescript(pictures: list[Pixels], rounds: int) -> list[list[float]]:
-    """CPU milliseconds of each picture and round. Raises CaseFailed."""
+    """Return CPU milliseconds by photo and round. Raises CaseFailed."""
     packed = [(picture.astype(np.int64) @ [65536, 256, 1] + 0xFF000000).tolist() for picture in pictures]
     try:
         ended = subprocess.run(
@@ -125,17 +125,17 @@ def _typescript(pictures: list[Pixels], rounds: int) -> list[list[float]]:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise CaseFailed(f"the TypeScript's quantizer was not ready within {_NODE_SECONDS:.0f} s") from error
+        raise CaseFailed(f"the TypeScript quantizer did not finish within {_NODE_SECONDS:.0f} s") from error
     if ended.returncode != 0:
-        raise CaseFailed(f"the TypeScript's quantizer ended: {ended.stderr.strip()[-300:]}")
+        raise CaseFailed(f"the TypeScript quantizer failed: {ended.stderr.strip()[-300:]}")
     answer: list[list[float]] = json.loads(ended.stdout)
     return answer
 
 
 def _facts(series: tuple[Series, ...]) -> dict[str, float]:
-    """Mean over photos of each contender's median over rounds, in CPU milliseconds."""
+    """Return, for each contender, the mean over photos of its median over rounds, in CPU milliseconds."""
     means = {}
-    for contender in dict.fromkeys(one.contender for one in series):
-        own = [median(sample.cpu_s for sample in one.samples) for one in series if one.contender == contender]
+    for contender in dict.fromkeys(each.contender for each in series):
+        own = [median(sample.cpu_s for sample in each.samples) for each in series if each.contender == contender]
         means[f"{contender}: CPU ms, mean"] = 1000 * fmean(own)
     return means

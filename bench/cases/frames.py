@@ -1,8 +1,8 @@
-"""Frames that ask `next` over 32 connections, beside a bare Falcon handler with the same bytes in the same round.
+"""`GET next` over 32 connections, compared in each round with a bare Falcon handler that returns the same bytes.
 
-The library is as large as a household's, the photos small: what is measured is the way of a question through the
-backend, from the token to the answer. With an interval every reader is told the same; without one each call moves
-on, and is answered once that is durable.
+The library is as large as a household's and the photos are small: the case measures a request through the backend, from
+the token to the response. With an interval every request returns the same entry. Without one each request advances the
+frame, and the response is sent after the new position is durable.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.core.context import Context
 from bench.core.results import CaseResult, Check, Sample, Series
+from bench.core.runner import Context
 from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend
 from bench.system.many_requests import Load, ask
 from bench.system.photos import small_photos
-from bench.system.preconditions import whole_system
+from bench.system.rounds import whole_system
 from contract.messages.devices import DeviceBody
 from slideshow.errors import CommandFailed
 
 NAME = "frames"
-SUMMARY = "`next` at 32 connections: requests a second and p99, beside a bare Falcon handler"
+SUMMARY = "`GET next` over 32 connections: requests per second and p99, compared with a bare Falcon handler"
 
 CONNECTIONS = 32
 SECONDS = 4.0
 PHOTOS = 300
 MIN_SHARE = 0.4
 INTERVAL_SECONDS = 600
-ASKED = {"next, with an interval": "timed", "next, unchanged (304)": "timed", "next, without an interval": "plain"}
+DEVICES = {"next, with an interval": "timed", "next, unchanged (304)": "timed", "next, without an interval": "plain"}
 BARE = "bare Falcon handler"
 
 
 @whole_system(NAME)
 def run(context: Context) -> CaseResult:
-    """Ask in turn: the bare handler, then each form of `next`, and so round by round."""
+    """Measure the bare handler and each form of `next` in every round."""
     photos = small_photos(PHOTOS, context.scratch / "photos", context.seed)
-    found: dict[str, list[Load]] = {name: [] for name in (BARE, *ASKED)}
+    loads_by_name: dict[str, list[Load]] = {name: [] for name in (BARE, *DEVICES)}
     with MeasuredBackend(context.scratch / "data", settings={**HELD_BACK}) as backend:
         tokens = {}
         for name, interval in (("timed", INTERVAL_SECONDS), ("plain", 0)):
@@ -48,29 +48,31 @@ def run(context: Context) -> CaseResult:
             tokens[name] = backend.client.save_device(body).token
         backend.upload(photos)
         backend.client.flush()
-        backend.wait(PHOTOS, lambda done: context.say(f"{done} of {PHOTOS} photos are ready"))
+        backend.wait(PHOTOS, lambda done: context.say(f"{done} of {PHOTOS} photos rendered"))
         backend.wait_for_archive()
         headers = {name: {"Authorization": f"Bearer {token}"} for name, token in tokens.items()}
-        body_file, etag = context.scratch / "body.json", _kept_answer(backend, headers["timed"], context.scratch)
+        body_file, etag = context.scratch / "body.json", _save_response(backend, headers["timed"], context.scratch)
         with bare_server(body_file) as bare:
-            for name in tokens:  # every entry is made once before anything is measured
+            for name in tokens:  # warm-up
                 ask(f"{backend.url}/api/devices/{name}/next", headers[name], connections=CONNECTIONS, seconds=SECONDS)
             for number in range(context.rounds):
-                for name, loads in found.items():
+                for name, loads in loads_by_name.items():
                     url, sent = bare, {}
                     if name != BARE:
-                        url, sent = f"{backend.url}/api/devices/{ASKED[name]}/next", headers[ASKED[name]]
+                        url, sent = f"{backend.url}/api/devices/{DEVICES[name]}/next", headers[DEVICES[name]]
                     if "304" in name:
                         sent = {**sent, "If-None-Match": etag}
-                    made = ask(url, sent, connections=CONNECTIONS, seconds=SECONDS)
-                    loads.append(made)
-                    told = f"{made.rate:,.0f} a second, p99 {made.percentile(0.99) * 1e3:.1f} ms"
-                    context.say(f"round {number + 1}, {name}: {told}")
-    return _result(found)
+                    load = ask(url, sent, connections=CONNECTIONS, seconds=SECONDS)
+                    loads.append(load)
+                    context.say(
+                        f"round {number + 1}, {name}: {load.rate:,.0f} per second, "
+                        f"p99 {load.percentile(0.99) * 1e3:.1f} ms"
+                    )
+    return _result(loads_by_name)
 
 
-def _kept_answer(backend: MeasuredBackend, headers: dict[str, str], folder: Path) -> str:
-    """Keep the bytes of an answer in `body.json`, for the bare handler; the answer's ETag."""
+def _save_response(backend: MeasuredBackend, headers: dict[str, str], folder: Path) -> str:
+    """Save the body of a response as `body.json` for the bare handler, and return its ETag."""
     import httpx
 
     answer = httpx.get(f"{backend.url}/api/devices/timed/next", headers=headers, trust_env=False)
@@ -81,7 +83,7 @@ def _kept_answer(backend: MeasuredBackend, headers: dict[str, str], folder: Path
 
 @contextlib.contextmanager
 def bare_server(body: Path) -> Iterator[str]:
-    """A bare handler that answers with this file's bytes; its address. Raises CommandFailed if it does not start."""
+    """Run a bare handler that returns the bytes of a file, and yield its address. Raises CommandFailed."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.system.bare_server", str(body)],
         cwd=ROOT,
@@ -95,7 +97,7 @@ def bare_server(body: Path) -> Iterator[str]:
         port = process.stdout.readline().strip()
         if not port:
             raise CommandFailed("the bare server did not start")
-        time.sleep(0.3)  # until it serves what it listens for
+        time.sleep(0.3)  # it listens, but does not serve yet
         yield f"http://127.0.0.1:{port}/"
     finally:
         process.stdin.close()
@@ -106,17 +108,17 @@ def bare_server(body: Path) -> Iterator[str]:
             process.wait()
 
 
-def _result(found: dict[str, list[Load]]) -> CaseResult:
+def _result(measured: dict[str, list[Load]]) -> CaseResult:
     shares = {
-        name: statistics.median(one.rate / bare.rate for one, bare in zip(loads, found[BARE], strict=True))
-        for name, loads in found.items()
+        name: statistics.median(load.rate / bare.rate for load, bare in zip(loads, measured[BARE], strict=True))
+        for name, loads in measured.items()
         if name != BARE
     }
     facts = {}
-    for name, loads in found.items():
-        facts[f"{name}: requests a second"] = statistics.median(one.rate for one in loads)
-        facts[f"{name}: median_ms"] = statistics.median(one.percentile(0.5) for one in loads) * 1e3
-        facts[f"{name}: p99_ms"] = statistics.median(one.percentile(0.99) for one in loads) * 1e3
+    for name, loads in measured.items():
+        facts[f"{name}: requests a second"] = statistics.median(load.rate for load in loads)
+        facts[f"{name}: median_ms"] = statistics.median(load.percentile(0.5) for load in loads) * 1e3
+        facts[f"{name}: p99_ms"] = statistics.median(load.percentile(0.99) for load in loads) * 1e3
     series = tuple(
         Series(
             contender="floor" if name == BARE else "ours",
@@ -124,13 +126,13 @@ def _result(found: dict[str, list[Load]]) -> CaseResult:
             samples=tuple(
                 Sample(
                     cpu_s=0.0,
-                    wall_s=one.seconds / len(one.times),
-                    extra={"p99_s": one.percentile(0.99), "requests_per_second": one.rate, "bytes": one.bytes_each},
+                    wall_s=load.seconds / len(load.times),
+                    extra={"p99_s": load.percentile(0.99), "requests_per_second": load.rate, "bytes": load.bytes_each},
                 )
-                for one in loads
+                for load in loads
             ),
         )
-        for name, loads in found.items()
+        for name, loads in measured.items()
     )
     return CaseResult(
         case=NAME,
@@ -147,7 +149,7 @@ def _result(found: dict[str, list[Load]]) -> CaseResult:
             for name, share in shares.items()
         ),
         remarks=(
-            "Time is that of one answer at full load: all seconds divided by all answers, over 32 connections.",
-            "The load comes from one process on the same machine, which takes its part of the processors.",
+            "Time per response at full load: all seconds divided by all responses, over 32 connections.",
+            "One process on the same machine sends the requests, and uses a part of the CPUs.",
         ),
     )

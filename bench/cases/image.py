@@ -1,4 +1,4 @@
-"""One image through everything: photo by photo, every contender in each round."""
+"""One image through the whole pipeline: photo by photo, all contenders in each round."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from contextlib import ExitStack
 from statistics import median
 
 from bench.contenders import CONTENDERS
-from bench.core.context import Context
+from bench.contenders.race import Race, race, start
 from bench.core.results import CaseResult, Check, Sample
-from bench.core.rounds import Race, race, start
+from bench.core.runner import Context
 from bench.core.samples import Photo
 from bench.core.statistics import paired_ratio
 
 NAME = "image"
-SUMMARY = "one image through everything: CPU, wall and memory, photo by photo, beside all contenders"
+SUMMARY = "one image through the whole pipeline: CPU, wall and memory, photo by photo, for all contenders"
 
 COUNTED_MEGAPIXELS = 8.0
-"""The promises are about JPEG photos of this size and more, as phones and cameras make them."""
+"""The targets apply to JPEG photos of at least this size, as phones and cameras produce them."""
 
 MAX_OF_FLOOR = 1.5
 MIN_OF_MODEL = 5.5
@@ -25,44 +25,44 @@ MIN_OF_TUNED = 3.2
 
 
 def run(context: Context) -> CaseResult:
-    """Race over all photos; the promises look at the JPEG photos of 8 megapixels and more."""
+    """Race over all photos. The targets apply to the JPEG photos of at least 8 megapixels."""
     with ExitStack() as stack:
         runners = start(stack, context)
-        found = race(context, runners, context.photos)
-    facts, checks, remarks = judged(found, context.photos)
-    notes = {contender.name: "" if contender.colours else "makes no palette" for contender in CONTENDERS}
+        result = race(context, runners, context.photos)
+    facts, checks, remarks = judged(result, context.photos)
+    notes = {contender.name: "" if contender.colours else "does not extract a palette" for contender in CONTENDERS}
     return CaseResult(
         case=NAME,
-        series=found.as_series(context.photos, notes),
+        series=result.as_series(context.photos, notes),
         facts=facts,
         checks=checks,
         missing=runners.missing,
         remarks=(
             *remarks,
             *(f"{contender.name}: {contender.summary}" for contender in runners.contenders.values()),
-            *found.refusals,
+            *result.rejections,
         ),
         versions=runners.versions,
     )
 
 
-def counted(photos: Sequence[Photo]) -> list[Photo]:
-    """The photos that the promises are about."""
+def large_jpegs(photos: Sequence[Photo]) -> list[Photo]:
+    """Return the photos that the targets apply to."""
     return [photo for photo in photos if photo.format == "jpeg" and photo.megapixels >= COUNTED_MEGAPIXELS]
 
 
-def judged(found: Race, photos: Sequence[Photo]) -> tuple[dict[str, float], tuple[Check, ...], list[str]]:
-    """Facts, checks and remarks. A ratio is the median over rounds of one photo, and then over photos. Pure."""
-    of = counted(photos)
-    facts: dict[str, float] = {"counted_photos": float(len(of))}
+def judged(result: Race, photos: Sequence[Photo]) -> tuple[dict[str, float], tuple[Check, ...], list[str]]:
+    """Return facts, checks and remarks. A ratio is the median over rounds, then over photos. Pure."""
+    large = large_jpegs(photos)
+    facts: dict[str, float] = {"counted_photos": float(len(large))}
     remarks = []
     checks = []
-    for contender in dict.fromkeys(name for name, _ in found.series):
-        own = _cpu(found.series, contender, of)
+    for contender in dict.fromkeys(name for name, _ in result.series):
+        own = _cpu(result.series, contender, large)
         if own:
             facts[f"{contender}: CPU ms an image, median"] = 1000 * median(median(times) for times in own.values())
-    ours = _cpu(found.series, "ours", of)
-    for rival, name, limit, most in (
+    ours = _cpu(result.series, "ours", large)
+    for competitor, name, limit, is_maximum in (
         ("floor", "multiple of the floor", MAX_OF_FLOOR, True),
         ("floor-turbo", "multiple of the floor on libjpeg-turbo", None, True),
         ("model", "times less CPU than the model's way", MIN_OF_MODEL, False),
@@ -70,21 +70,21 @@ def judged(found: Race, photos: Sequence[Photo]) -> tuple[dict[str, float], tupl
         ("pillow", "times less CPU than Pillow", None, False),
         ("imagemagick", "times less CPU than ImageMagick", None, False),
     ):
-        theirs = _cpu(found.series, rival, of)
+        theirs = _cpu(result.series, competitor, large)
         both = sorted(ours.keys() & theirs.keys())
         if not both:
             continue
-        ratios = {photo: paired_ratio(theirs[photo], ours[photo]) ** (-1 if most else 1) for photo in both}
+        ratios = {photo: paired_ratio(theirs[photo], ours[photo]) ** (-1 if is_maximum else 1) for photo in both}
         value = median(ratios.values())
         facts[name] = value
-        worst = max(both, key=lambda photo, r=ratios, sign=1 if most else -1: sign * r[photo])  # type: ignore[misc]
+        worst = max(both, key=lambda photo, r=ratios, sign=1 if is_maximum else -1: sign * r[photo])  # type: ignore[misc]
         remarks.append(f"{name}: {value:.2f} in the median of {len(both)} photos, worst {ratios[worst]:.2f} ({worst})")
         if limit is not None:
-            holds = value <= limit if most else value >= limit
+            holds = value <= limit if is_maximum else value >= limit
             checks.append(
                 Check(
                     name=name,
-                    limit=f"at {'most' if most else 'least'} {limit}",
+                    limit=f"at {'most' if is_maximum else 'least'} {limit}",
                     value=value,
                     unit="times",
                     holds=holds,

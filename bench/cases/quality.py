@@ -1,4 +1,4 @@
-"""How good the pictures are, before and after JPEG, and whether all contenders did the same work."""
+"""Quality of the variants before and after JPEG encoding, and proof that all contenders do equal work."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from bench.cases.image import counted
-from bench.core.context import Context
-from bench.core.measure import ContenderFailed, Refused, Worker
+from bench.cases.image import large_jpegs
+from bench.contenders.contender import outputs
+from bench.contenders.race import prepare_request, start
+from bench.core.measure import ContenderFailed, Rejected, Worker
 from bench.core.results import CaseFailed, CaseResult, Sample, Series
-from bench.core.rounds import start, wire_outputs
+from bench.core.runner import Context
 from bench.core.samples import Photo
 from bench.quality.jpeg_markers import EncoderSettings, read_settings
 from bench.quality.judge import Picture, judged
-from bench.quality.outputs import outputs
 from bench.quality.reference import SHIFTS, references
 from bench.quality.ssim import psnr, ssim
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME = "quality"
-SUMMARY = "SSIM and PSNR of every contender's pictures against a reference, bytes, and proof of equal work"
+SUMMARY = "SSIM and PSNR of all variants against a reference, file sizes, and proof of equal work"
 
 
 def run(context: Context) -> CaseResult:
-    """Every contender once over the JPEG photos of 8 megapixels and more; nothing is timed."""
-    photos = counted(context.photos)
+    """Run every contender once on the JPEG photos of at least 8 megapixels, without timing."""
+    photos = large_jpegs(context.photos)
     if not photos:
-        raise CaseFailed("there is no JPEG photo of 8 megapixels or more among the samples")
+        raise CaseFailed("the samples contain no JPEG photo of at least 8 megapixels")
     pictures: list[Picture] = []
-    refusals: list[str] = []
+    rejections: list[str] = []
     with ExitStack() as stack:
         runners = start(stack, context)
         shows = {name: contender.shows_pictures for name, contender in runners.contenders.items()}
@@ -45,14 +45,14 @@ def run(context: Context) -> CaseResult:
             wanted = references(photo.read(), outputs(), SHIFTS)
             for name, worker in runners.workers.items():
                 try:
-                    files, before = _made(worker, photo, context.scratch, shows[name])
-                except Refused as refusal:
-                    refusals.append(f"{photo.name} is left out of {refusal}")
+                    files, before = _render(worker, photo, context.scratch, shows[name])
+                except Rejected as rejection:
+                    rejections.append(f"{photo.name} is left out of {rejection}")
                     continue
                 except ContenderFailed as error:
                     raise CaseFailed(str(error)) from error
                 described = pool.map(
-                    lambda place, n=name, p=photo, w=wanted, f=files, b=before: _described(n, p, place, w, f, b),
+                    lambda index, n=name, p=photo, w=wanted, f=files, b=before: _described(n, p, index, w, f, b),
                     range(len(wanted)),
                 )
                 pictures.extend(described)
@@ -64,18 +64,18 @@ def run(context: Context) -> CaseResult:
         facts=facts,
         checks=checks,
         missing=runners.missing,
-        remarks=(*remarks, *refusals),
+        remarks=(*remarks, *rejections),
         versions=runners.versions,
     )
 
 
-def _made(
+def _render(
     worker: Worker, photo: Photo, scratch: Path, shows: bool
 ) -> tuple[list[bytes], list[NDArray[np.uint8]] | None]:
-    """(The JPEG files, the pictures before JPEG or None) in the order of outputs."""
+    """Return the JPEG files, and the variants before JPEG encoding or None, in the order of outputs."""
     folder = scratch / worker.name
     folder.mkdir(exist_ok=True)
-    worker.ask({"do": "prepare", "path": str(photo.path.resolve()), "outputs": wire_outputs()})
+    worker.ask(prepare_request(photo))
     worker.ask({"do": "run"})
     worker.ask({"do": "files", "folder": str(folder)})
     files = [(folder / f"{output.name}.jpg").read_bytes() for output in outputs()]
@@ -92,29 +92,29 @@ def _made(
 def _described(
     contender: str,
     photo: Photo,
-    place: int,
+    index: int,
     wanted: list[list[NDArray[np.uint8]]],
     files: list[bytes],
     before: list[NDArray[np.uint8]] | None,
 ) -> Picture:
-    settings: EncoderSettings = read_settings(files[place])
-    figures = {"file_bytes": float(len(files[place]))}
-    # A contender that shows nothing of its own encoded other pixels: its likeness would say nothing.
+    settings: EncoderSettings = read_settings(files[index])
+    figures = {"file_bytes": float(len(files[index]))}
+    # A contender that shows no variants has encoded prepared pixels, so SSIM would mean nothing.
     if before is not None:
         from processor.codecs.vips import pixels_of, pyvips
 
-        # Ours is held to the exact crop; of the others' pictures half a pixel's shift is no fault.
-        exact, *shifted = wanted[place]
-        held = exact if contender == "ours" else max((exact, *shifted), key=lambda one: psnr(one, before[place]))
-        after = pixels_of(pyvips.Image.jpegload_buffer(files[place]))
+        # We are compared with the exact crop. For the others, a shift of half a pixel is not an error.
+        exact, *shifted = wanted[index]
+        reference = exact if contender == "ours" else max((exact, *shifted), key=lambda crop: psnr(crop, before[index]))
+        after = pixels_of(pyvips.Image.jpegload_buffer(files[index]))
         figures |= {
-            "ssim_before_jpeg": ssim(held, before[place]),
-            "psnr_before_jpeg_db": psnr(held, before[place]),
-            "ssim_after_jpeg": ssim(held, after),
-            "psnr_after_jpeg_db": psnr(held, after),
+            "ssim_before_jpeg": ssim(reference, before[index]),
+            "psnr_before_jpeg_db": psnr(reference, before[index]),
+            "ssim_after_jpeg": ssim(reference, after),
+            "psnr_after_jpeg_db": psnr(reference, after),
         }
     return Picture(
-        contender=contender, photo=photo.name, output=outputs()[place].name, settings=settings, figures=figures
+        contender=contender, photo=photo.name, output=outputs()[index].name, settings=settings, figures=figures
     )
 
 

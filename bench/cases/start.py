@@ -1,8 +1,7 @@
-"""The start of a task: from the start of its process to its first claimed image, by import and by kernel load.
+"""The start of a task: from the start of its process to its first claimed image, with imports and kernel load.
 
-Everything is warm: the files in the page cache, Python's byte code and the compiled kernels in theirs. The first
-claim is taken from the backend's own record of it, so it counts what the process itself cannot see: the start of the
-interpreter before the first line runs.
+All caches are warm: page cache, Python byte code and compiled kernels. The time of the first claim is read from the
+backend's database, so that it includes the start of the interpreter.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.core.context import Context
 from bench.core.results import CaseResult, Check, Sample, Series
+from bench.core.runner import Context
 from bench.system import processes
 from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend
 from bench.system.kernels import KernelLoad
 from bench.system.photos import small_photos
-from bench.system.preconditions import whole_system
+from bench.system.rounds import whole_system
 from slideshow.errors import CommandFailed
 from slideshow.photos.screens import DEFAULT_SCREENS
 
 NAME = "start"
-SUMMARY = "process start to first claimed image, by import and by kernel load; nothing is compiled"
+SUMMARY = "time from process start to first claimed image, imports and kernel load; nothing is compiled"
 
 MAX_S = 0.8
 STARTS_OF_A_ROUND = 5
@@ -40,7 +39,7 @@ _IMPORTS = (
 
 
 class Start(NamedTuple):
-    """One task, in seconds after its process was started: its first claim, its first result, its end; its CPU."""
+    """Times of a task in seconds after the start of its process, and its CPU seconds."""
 
     claimed_s: float
     result_s: float
@@ -50,23 +49,23 @@ class Start(NamedTuple):
 
 @whole_system(NAME)
 def run(context: Context) -> CaseResult:
-    """Start tasks one after the other, each with one small photo to claim."""
+    """Start tasks one after the other, each with one small photo."""
     number = STARTS_OF_A_ROUND * context.rounds
     photos = small_photos(number + 1, context.scratch / "photos", context.seed)
     starts = []
     with MeasuredBackend(context.scratch / "data", settings={**HELD_BACK, "TICK_SECONDS": "0"}) as backend:
         backend.add_devices(DEFAULT_SCREENS)
-        for place, photo in enumerate(photos):
+        for index, photo in enumerate(photos):
             backend.upload([photo])
-            found = start_task(backend, f"start-{place}")
-            if place:  # the first brings everything into the caches
-                context.say(f"start {place} of {number}: claimed after {found.claimed_s:.3f} s")
-                starts.append(found)
+            task = start_task(backend, f"start-{index}")
+            if index:  # the first start fills the caches
+                context.say(f"start {index} of {number}: claimed after {task.claimed_s:.3f} s")
+                starts.append(task)
     kernels = [load_kernels() for _ in range(STARTS_OF_A_ROUND)]
-    load = min(kernels, key=lambda one: one.seconds)
+    load = min(kernels, key=lambda each: each.seconds)
     imports = import_times(_IMPORTS)
     claimed = statistics.median(start.claimed_s for start in starts)
-    compiled = sum(one.compiled for one in kernels)
+    compiled = sum(each.compiled for each in kernels)
     return CaseResult(
         case=NAME,
         series=(
@@ -110,14 +109,14 @@ def run(context: Context) -> CaseResult:
             ),
         ),
         remarks=(
-            "Rendering and kernels are loaded on a thread while the first claim is under way; imports by name are what "
-            "the claim waits for, each with what it imports itself, as `python -X importtime` counts it.",
+            "Rendering and kernels are loaded on a thread during the first claim. The listed imports are those that "
+            "the claim waits for, each with its own imports, as `python -X importtime` counts them.",
         ),
     )
 
 
 def start_task(backend: MeasuredBackend, execution: str) -> Start:
-    """Run one task against the backend until it ends by itself. Raises CommandFailed if it fails or claims nothing."""
+    """Run one task until it ends by itself. Raises CommandFailed if it fails or renders nothing."""
     secrets = msgspec.json.decode((backend.data / "secrets.json").read_bytes())
     environment = task_environment(backend, secrets["processor_token"], execution)
     before = processes.ended_children_cpu()
@@ -126,20 +125,22 @@ def start_task(backend: MeasuredBackend, execution: str) -> Start:
         [sys.executable, "-m", "processor"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
     )
     try:
-        said = task.communicate(timeout=TASK_SECONDS)[1]
+        errors = task.communicate(timeout=TASK_SECONDS)[1]
     finally:
         task.kill()
         task.wait()
     ended = time.time()
     rows = backend.sql("SELECT claimed_at, rendered_at FROM images WHERE lease_owner = ?", f"{execution}/0")
     if task.returncode or len(rows) != 1 or rows[0][1] is None:
-        raise CommandFailed(f"a task that should have rendered one photo ended with {task.returncode}:\n{said}")
+        raise CommandFailed(
+            f"a task that should have rendered one photo ended with exit code {task.returncode}:\n{errors}"
+        )
     ((claimed, rendered),) = rows
     return Start(claimed - began, rendered - began, ended - began, processes.ended_children_cpu() - before)
 
 
 def task_environment(backend: MeasuredBackend, token: str, execution: str) -> Mapping[str, str]:
-    """The variables of a task that is started by hand."""
+    """Return the environment variables of a task."""
     return {
         **backend.inherited(),
         "BUCKET_URL": (backend.data / "bucket").absolute().as_uri(),
@@ -152,7 +153,7 @@ def task_environment(backend: MeasuredBackend, token: str, execution: str) -> Ma
 
 
 def load_kernels() -> KernelLoad:
-    """What a fresh process needs to import rendering and to load its kernels. Raises CommandFailed."""
+    """Measure in a new process how long imports and kernel load take. Raises CommandFailed."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.system.kernels"],
         cwd=ROOT,
@@ -166,7 +167,7 @@ def load_kernels() -> KernelLoad:
 
 
 def import_times(statement: str) -> dict[str, float]:
-    """The slowest top-level packages of a statement's imports, in seconds with all they import themselves."""
+    """Return the slowest top-level packages that a statement imports, in seconds including their own imports."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", statement],
         cwd=ROOT,
@@ -178,16 +179,16 @@ def import_times(statement: str) -> dict[str, float]:
     return slowest_packages(done.stderr.splitlines(), LISTED_IMPORTS)
 
 
-def slowest_packages(lines: Iterable[str], most: int) -> dict[str, float]:
-    """From the lines of `-X importtime`, `self [us] | cumulative | package`: the slowest packages, slowest first.
+def slowest_packages(lines: Iterable[str], limit: int) -> dict[str, float]:
+    """Return the slowest packages first, from the lines `self [us] | cumulative | package` of `-X importtime`.
 
-    Of each package only its outermost import counts: its modules are part of it.
+    Only the outermost import of a package counts, because it includes the modules of the package.
     """
-    found: dict[str, float] = {}
+    packages: dict[str, float] = {}
     for line in lines:
         parts = line.removeprefix("import time:").split("|")
         if len(parts) == 3 and parts[1].strip().isdigit():
             name = parts[2].strip()
             if "." not in name:
-                found[name] = max(found.get(name, 0.0), int(parts[1]) / 1e6)
-    return dict(sorted(found.items(), key=lambda entry: -entry[1])[:most])
+                packages[name] = max(packages.get(name, 0.0), int(parts[1]) / 1e6)
+    return dict(sorted(packages.items(), key=lambda entry: -entry[1])[:limit])

@@ -1,34 +1,34 @@
-"""Images per second with one and with two in flight."""
+"""Images per second with one and with two images in flight."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from statistics import median
 
-from bench.cases.image import counted
-from bench.core.context import Context
-from bench.core.measure import ContenderFailed, Refused
+from bench.cases.image import large_jpegs
+from bench.contenders.race import start, wire_outputs
+from bench.core.measure import ContenderFailed, Rejected
 from bench.core.results import CaseFailed, CaseResult, Check, Sample, Series
-from bench.core.rounds import start, wire_outputs
+from bench.core.runner import Context
 
 NAME = "throughput"
-SUMMARY = "images per second with one and with two in flight: ours, the model's way, sharp tuned"
+SUMMARY = "images per second with one and with two in flight: ours, the legacy system, sharp tuned"
 
 AMONG = ("ours", "model", "sharp-tuned")
 IN_FLIGHT = (1, 2)
 MAX_PHOTOS = 12
 TIMES_OVER = 4
-"""Each photo is done so often in a measurement: the end, where one core waits for the other, must not weigh."""
+"""Each photo is rendered this often, so that the end, where one core waits for the other, does not matter."""
 _SECONDS_A_PHOTO = 20.0
 MIN_RATIO = 1.9
 MIN_OF_MODEL = 5.0
 
 
 def run(context: Context) -> CaseResult:
-    """In each round every contender does all photos, several times over, at one and at two in flight."""
-    photos = counted(context.photos)[:MAX_PHOTOS]
+    """In each round every contender renders all photos several times, with one and with two in flight."""
+    photos = large_jpegs(context.photos)[:MAX_PHOTOS]
     if not photos:
-        raise CaseFailed("there is no JPEG photo of 8 megapixels or more among the samples")
+        raise CaseFailed("the samples contain no JPEG photo of at least 8 megapixels")
     work = photos * TIMES_OVER
     paths = [str(photo.path.resolve()) for photo in work]
     request = {"do": "many", "paths": paths, "outputs": wire_outputs()}
@@ -54,7 +54,7 @@ def run(context: Context) -> CaseResult:
                         )
                         samples.setdefault((name, in_flight), []).append(sample)
                 context.say(f"  round {number + 1} of {context.rounds}: {len(photos)} photos, {', '.join(names)}")
-        except (ContenderFailed, Refused) as error:
+        except (ContenderFailed, Rejected) as error:
             raise CaseFailed(str(error)) from error
     facts, checks = judged(samples)
     return CaseResult(
@@ -64,7 +64,7 @@ def run(context: Context) -> CaseResult:
                 contender=f"{name}, {in_flight} in flight",
                 subject=f"{len(photos)} photos, {TIMES_OVER} times over",
                 samples=tuple(own),
-                notes="times are those of an image",
+                notes="times are per image",
             )
             for (name, in_flight), own in samples.items()
         ),
@@ -72,12 +72,12 @@ def run(context: Context) -> CaseResult:
         checks=checks,
         missing=runners.missing,
         versions=runners.versions,
-        remarks=("Wall time needs all cores to be free: what else runs on the machine lowers the gain from two.",),
+        remarks=("Wall time needs free cores: other programs on the machine lower the gain from two in flight.",),
     )
 
 
 def judged(samples: dict[tuple[str, int], list[Sample]]) -> tuple[dict[str, float], tuple[Check, ...]]:
-    """Medians of images per second, and the two promises about them. Pure."""
+    """Return the medians of images per second, and the checks of both targets. Pure."""
     rates = {key: median(sample.extra["images_per_s"] for sample in own) for key, own in samples.items()}
     facts = {f"{name}: images per second, {count} in flight": rate for (name, count), rate in rates.items()}
     checks = []

@@ -1,7 +1,7 @@
-"""Whether two buckets hold the same after the same photos, each made in its own way.
+"""Comparison of two buckets after runs over the same photos.
 
-Originals, variants and thumbnails: byte for byte. Palettes and histograms, as the photos' records tell them: byte
-for byte. Sidecars: but for what names the run itself, which is time, owner, seconds and the bucket's own address.
+Originals, variants and thumbnails are compared byte by byte, as are the palettes and histograms in the records.
+Sidecars are compared without the fields that differ between runs: time, owner, seconds, and the bucket's address.
 """
 
 from __future__ import annotations
@@ -24,54 +24,54 @@ PICTURES = {
 }
 
 
-class Likeness(Struct, kw_only=True):
-    """`same`: how many of each kind are alike. `differences`: a sentence for each that is not."""
+class Comparison(Struct, kw_only=True):
+    """The number of equal objects by kind (`same`), and a sentence for each difference."""
 
     same: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
 
-    def note(self, kind: str, sentence: str = "") -> None:
-        """Count one of this kind, or say what is different about it."""
+    def add(self, kind: str, sentence: str = "") -> None:
+        """Count an equal object, or add the sentence about a difference."""
         if sentence:
             self.differences.append(sentence)
         else:
             self.same[kind] += 1
 
 
-def likeness(first: Bucket, second: Bucket) -> Likeness:
-    """Compare all of two buckets; differences call them by their URLs."""
-    found = Likeness()
+def compare_buckets(first: Bucket, second: Bucket) -> Comparison:
+    """Compare all objects of two buckets."""
+    result = Comparison()
     for kind, prefix in PICTURES.items():
-        for name in _in_both(first, second, prefix, found):
+        for name in _in_both(first, second, prefix, result):
             equal = first.read(name) == second.read(name)
-            found.note(kind, "" if equal else f"{name}: its bytes are not the same")
-    for name in _in_both(first, second, object_names.RECORDS, found):
+            result.add(kind, "" if equal else f"{name}: the bytes differ")
+    for name in _in_both(first, second, object_names.RECORDS, result):
         ours, theirs = (msgspec.json.decode(bucket.read(name), type=ImageRecord) for bucket in (first, second))
-        for kind, one, other in (
+        for kind, left, right in (
             ("palettes", ours.palette, theirs.palette),
             ("histograms", ours.histogram, theirs.histogram),
         ):
-            if not one and not other:  # a photo that has failed has none
+            if not left and not right:  # a failed photo has none
                 continue
-            equal = msgspec.json.encode(one) == msgspec.json.encode(other)
-            found.note(kind, "" if equal else f"{name}: {kind} are not the same: {one}, {other}")
-    for name in _in_both(first, second, object_names.METADATA, found):
+            equal = msgspec.json.encode(left) == msgspec.json.encode(right)
+            result.add(kind, "" if equal else f"{name}: the {kind} differ: {left}, {right}")
+    for name in _in_both(first, second, object_names.METADATA, result):
         fields = different_fields(*(_comparable(bucket, name) for bucket in (first, second)))
-        found.note("sidecars", f"{name}: other {', '.join(fields)}" if fields else "")
-    return found
+        result.add("sidecars", f"{name}: different {', '.join(fields)}" if fields else "")
+    return result
 
 
-def _in_both(first: Bucket, second: Bucket, prefix: str, found: Likeness) -> Iterator[str]:
-    """The names below `prefix` that both have; a difference is noted for each that one alone has."""
+def _in_both(first: Bucket, second: Bucket, prefix: str, result: Comparison) -> Iterator[str]:
+    """Yield the names below `prefix` that both buckets have. Each other name is a difference."""
     names = [{entry.name for entry in bucket.list(prefix, recursive=True)} for bucket in (first, second)]
     for bucket, own, other in ((first, names[0], names[1]), (second, names[1], names[0])):
         for name in sorted(own - other):
-            found.note("", f"{name}: lies in {bucket.url} alone")
+            result.add("", f"{name}: exists only in {bucket.url}")
     yield from sorted(names[0] & names[1])
 
 
 def _comparable(bucket: Bucket, name: str) -> Sidecar:
-    """The sidecar without what may differ from run to run; its addresses as object names."""
+    """Return the sidecar without fields that differ between runs, and with object names instead of addresses."""
     sidecar = msgspec.json.decode(bucket.read(name), type=Sidecar)
     thumbnail = sidecar.thumbnail
     return msgspec.structs.replace(
@@ -88,9 +88,9 @@ def _comparable(bucket: Bucket, name: str) -> Sidecar:
 
 
 def different_fields(first: Sidecar, second: Sidecar) -> list[str]:
-    """The names, as the sidecar's JSON spells them, of fields whose JSON is not the same to the byte."""
+    """Return the JSON names of the fields whose JSON differs."""
     return [
-        spelt.encode_name
-        for spelt in msgspec.structs.fields(Sidecar)
-        if msgspec.json.encode(getattr(first, spelt.name)) != msgspec.json.encode(getattr(second, spelt.name))
+        each.encode_name
+        for each in msgspec.structs.fields(Sidecar)
+        if msgspec.json.encode(getattr(first, each.name)) != msgspec.json.encode(getattr(second, each.name))
     ]

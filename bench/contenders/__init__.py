@@ -1,4 +1,4 @@
-"""The contenders: a file each, and a place here."""
+"""The list of contenders. Each is a module of this folder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The floor: what no program on this codec can go below. One shrink-on-load decode and the same six encodes.
+"""The baseline `floor`: the minimum work with this codec. One shrink-on-load decode and the same six encodes.
 
-libvips reads the header, decodes once at the factor that the largest picture needs, into memory, and encodes six
-pictures of the right sizes, which were made beforehand. No resize, no turn, no profile, no colours.
+libvips reads the header, decodes once into memory at the scale that the largest output needs, and encodes six prepared
+variants. It does not resize, rotate, convert profiles, or extract colours.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.contenders.contender import CannotDo, Contender
-from bench.quality.outputs import Output
+from bench.contenders.contender import CannotDo, Contender, Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,11 +25,14 @@ CONTENDER = Contender(
     shows_pictures=False,
 )
 FACTORS = (8, 4, 2, 1)
-"""The factors at which JPEG decoders can leave out detail."""
+"""The factors by which JPEG decoders can scale down."""
 
 
 def needed_factor(width: int, height: int, outputs: Sequence[Output]) -> int:
-    """The largest factor that leaves every output, cut from `width` x `height` upright pixels, enough of them."""
+    """Return the largest factor that still leaves enough pixels for each output.
+
+    `width` and `height` are those of the upright photo.
+    """
     scale = max(max(output.width / width, output.height / height) for output in outputs)
     return next((factor for factor in FACTORS if factor * scale <= 1), 1)
 
@@ -47,11 +49,11 @@ class Way:
         self._vips: Any = pyvips
 
     def versions(self) -> dict[str, str]:
-        """Libvips' version; its JPEG codec is the mozjpeg build in the pyvips wheel."""
+        """Return the version of libvips. Its JPEG codec is the mozjpeg build in the pyvips wheel."""
         return {"libvips (floor)": ".".join(str(self._vips.version(part)) for part in range(3))}
 
     def prepare(self, path: str, data: bytes, outputs: Sequence[Output]) -> None:
-        """Make the six pictures that are to be encoded."""
+        """Prepare the six variants that `run` encodes."""
         vips = self._vips
         try:
             header = vips.Image.new_from_buffer(data, "")
@@ -60,13 +62,13 @@ class Way:
             sides = (header.height, header.width) if turned else (header.width, header.height)
             self._factor = needed_factor(*sides, outputs) if self._jpeg else 1
             self._data = data
-            self._made = []
+            self._variants = []
             for output in outputs:
                 picture = vips.Image.thumbnail_buffer(data, output.width, height=output.height, crop="centre")
                 picture = self._rgb(picture)
                 memory = picture.write_to_memory()
-                made = vips.Image.new_from_memory(memory, picture.width, picture.height, picture.bands, "uchar")
-                self._made.append((made.copy(interpretation="srgb"), output.quality))
+                variant = vips.Image.new_from_memory(memory, picture.width, picture.height, picture.bands, "uchar")
+                self._variants.append((variant.copy(interpretation="srgb"), output.quality))
         except vips.Error as error:
             raise CannotDo(f"libvips cannot read the photo: {str(error).strip()}") from error
 
@@ -77,7 +79,7 @@ class Way:
         return picture.cast("uchar")
 
     def run(self) -> list[bytes]:
-        """Header, decode, encode."""
+        """Read the header, decode, and encode."""
         vips = self._vips
         if self._jpeg:
             image = vips.Image.jpegload_buffer(self._data, shrink=self._factor, access="sequential", fail_on="error")
@@ -93,9 +95,9 @@ class Way:
                 trellis_quant=False,
                 keep="none",
             )
-            for picture, quality in self._made
+            for picture, quality in self._variants
         ]
 
     def pictures(self) -> list[NDArray[np.uint8]]:
-        """Raises CannotDo: the floor makes no pictures."""
-        raise CannotDo("the floor resizes nothing, so it has no pictures of its own")
+        """Raise CannotDo: the floor renders nothing."""
+        raise CannotDo("the floor does not resize, so it has no variants to show")

@@ -1,7 +1,7 @@
-"""The floor on the codec that the pipeline uses for plain JPEG: libjpeg-turbo directly, by two wheels.
+"""The baseline `floor-turbo`: the floor with libjpeg-turbo, the codec of the pipeline for plain JPEG.
 
-simplejpeg decodes at a factor, imagecodecs encodes with the exact DCT. The floor of the promises is libvips'. This one
-shows how much of the distance to it is the codec's.
+simplejpeg decodes at a scale, imagecodecs encodes with the exact DCT. The targets refer to `floor` with libvips. The
+difference between the two baselines is that of the codecs.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from bench.contenders.contender import CannotDo, Contender
+from bench.contenders.contender import CannotDo, Contender, Output
 from bench.contenders.floor import needed_factor
-from bench.quality.outputs import Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,11 +34,11 @@ class Way:
     """Decode and encode."""
 
     def versions(self) -> dict[str, str]:
-        """The wheels', each of which holds a libjpeg-turbo."""
+        """Return the versions of the two packages, each of which contains libjpeg-turbo."""
         return {f"{name} (floor-turbo)": version(name) for name in PACKAGES}
 
     def prepare(self, path: str, data: bytes, outputs: Sequence[Output]) -> None:
-        """Make the six pictures that are to be encoded, and read the header for the factor."""
+        """Prepare the six variants that `run` encodes, and choose the scale."""
         import io
 
         import numpy as np
@@ -55,8 +54,8 @@ class Way:
             image.draft("RGB", (width // 2, height // 2))
             upright = ImageOps.exif_transpose(image).convert("RGB")
         factor = needed_factor(*((height, width) if turned else (width, height)), outputs)
-        self._data, self._least = data, (-(-height // factor), -(-width // factor))
-        self._made = [
+        self._data, self._min_size = data, (-(-height // factor), -(-width // factor))
+        self._variants = [
             (np.ascontiguousarray(ImageOps.fit(upright, (output.width, output.height))), output.quality)
             for output in outputs
         ]
@@ -66,13 +65,13 @@ class Way:
         import simplejpeg
         from imagecodecs import jpeg8_encode
 
-        height, width = self._least
+        height, width = self._min_size
         simplejpeg.decode_jpeg(self._data, "RGB", min_height=height, min_width=width)
         return [
             bytes(jpeg8_encode(picture, level=quality, colorspace="RGB", outcolorspace="YCBCR", subsampling="420"))
-            for picture, quality in self._made
+            for picture, quality in self._variants
         ]
 
     def pictures(self) -> list[NDArray[np.uint8]]:
-        """Raises CannotDo: the floor makes no pictures."""
-        raise CannotDo("the floor resizes nothing, so it has no pictures of its own")
+        """Raise CannotDo: the floor renders nothing."""
+        raise CannotDo("the floor does not resize, so it has no variants to show")

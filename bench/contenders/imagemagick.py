@@ -1,4 +1,4 @@
-"""ImageMagick as shell scripts use it: a command for each picture, the decoder told the size that is wanted."""
+"""ImageMagick as shell scripts use it: one command per variant, with the needed size as a hint for the decoder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.contenders.contender import CannotDo, Contender
-from bench.quality.outputs import Output
+from bench.contenders.contender import CannotDo, Contender, Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +23,7 @@ INSTALL = "ImageMagick; apt-get install imagemagick"
 
 @cache
 def program() -> str:
-    """`magick` of version 7, `convert` of version 6, or "" if neither is there and says that it is ImageMagick."""
+    """Return `magick` (version 7), `convert` (version 6), or "" if neither is installed."""
     for name in ("magick", "convert"):
         if shutil.which(name) and "ImageMagick" in _version(name):
             return name
@@ -36,7 +35,7 @@ def _version(name: str) -> str:
         ended = subprocess.run([name, "-version"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    # The first line of the real one: "Version: ImageMagick 6.9.11-60 ..."
+    # Another program may have the same name. The first line of ImageMagick: "Version: ImageMagick 6.9.11-60 ..."
     first = ended.stdout.partition("\n")[0]
     return first if ended.returncode == 0 and first.startswith("Version:") else ""
 
@@ -61,15 +60,15 @@ class Way:
         self._profile.write_bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
 
     def versions(self) -> dict[str, str]:
-        """As the program says it."""
+        """Return the version that the program prints."""
         return {"ImageMagick": _version(program()).removeprefix("Version: ImageMagick ").partition(" ")[0]}
 
     def prepare(self, path: str, data: bytes, outputs: Sequence[Output]) -> None:
-        """It reads the file itself, which lies in the page cache by now."""
+        """Store the path. Each command reads the file, which is in the page cache."""
         self._path, self._outputs = path, tuple(outputs)
 
     def run(self) -> list[bytes]:
-        """The six files."""
+        """Run the six commands."""
         return [
             self._command(
                 output,
@@ -80,7 +79,7 @@ class Way:
         ]
 
     def pictures(self) -> list[NDArray[np.uint8]]:
-        """The same commands with bare pixels as their output."""
+        """Run the same commands with raw pixels as output."""
         import numpy as np
 
         return [
@@ -94,13 +93,13 @@ class Way:
         size = f"{output.width}x{output.height}"
         longest = 2 * max(output.width, output.height)
         command = [
-            # One thread: waiting OpenMP threads would burn CPU that renders nothing.
+            # One thread: waiting OpenMP threads would use CPU time without rendering.
             *(program(), "-limit", "thread", "1", "-define", f"jpeg:size={longest}x{longest}", self._path + "[0]"),
             *("-auto-orient", "-background", "white", "-alpha", "remove", "-profile", str(self._profile)),
             *("-filter", "Lanczos", "-resize", f"{size}^", "-gravity", "center", "-extent", size, "-strip", *end),
         ]
         ended = subprocess.run(command, capture_output=True, timeout=_COMMAND_SECONDS, check=False)
         if ended.returncode != 0 or not ended.stdout:
-            words = ended.stderr.decode(errors="replace").strip()[-200:]
-            raise CannotDo(f"ImageMagick cannot render the photo: {words}")
+            text = ended.stderr.decode(errors="replace").strip()[-200:]
+            raise CannotDo(f"ImageMagick cannot render the photo: {text}")
         return ended.stdout

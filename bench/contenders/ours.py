@@ -1,4 +1,4 @@
-"""The pipeline itself. The one file of the suite that knows how its insides are called."""
+"""Our pipeline. Only this module calls its internal functions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.contenders.contender import CannotDo, Contender
-from bench.quality.outputs import Output
+from bench.contenders.contender import CannotDo, Contender, Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +22,7 @@ CONTENDER = Contender(
 
 
 class Way:
-    """`render_image` on the devices; the thumbnail is part of it."""
+    """Call `render_image` for the devices. It also renders the thumbnail."""
 
     def __init__(self) -> None:
         from processor.render.palette import load_kernels
@@ -31,13 +30,13 @@ class Way:
         load_kernels()
 
     def versions(self) -> dict[str, str]:
-        """Libvips' version; simplejpeg, imagecodecs and the others are among those of the run."""
+        """Return the version of libvips. The Python packages are in the versions of the run."""
         from processor.codecs.vips import pyvips
 
         return {"libvips (ours)": ".".join(str(pyvips.version(part)) for part in range(3))}
 
     def prepare(self, path: str, data: bytes, outputs: Sequence[Output]) -> None:
-        """Name the devices."""
+        """Create the devices."""
         from contract.messages.processing import Device
 
         self._path, self._data, self._outputs = path, data, tuple(outputs)
@@ -48,8 +47,7 @@ class Way:
         ]
 
     def run(self) -> list[bytes]:
-        """The devices' pictures, and the thumbnail."""
-        from contract.recipes import CENTRE
+        """Render the variants and the thumbnail."""
         from processor.errors import RenderError
         from processor.render.pipeline import render_image
 
@@ -60,17 +58,18 @@ class Way:
         return [*(variant.data for variant in rendered.variants), rendered.thumbnail]
 
     def pictures(self) -> list[NDArray[np.uint8]]:
-        """The same pictures, cut and not encoded."""
-        from processor.render.decode import decode
+        """Crop the same variants without encoding them."""
+        from processor.render.crop import cut
+        from processor.render.decode import decode, read_header
         from processor.render.decode_plan import decode_steps
         from processor.render.decoded_image import cut
         from processor.render.header import read_header
 
         header = read_header(self._data, self._path)
         steps = decode_steps(header, self._devices)
-        bases = {step.shrink: decode(self._data, header, step.shrink, self._path) for step in steps}
-        shrinks = {place: step.shrink for step in steps for place in step.indices}
+        decoded = {step.shrink: decode(self._data, header, step.shrink, self._path) for step in steps}
+        shrinks = {index: step.shrink for step in steps for index in step.places}
         return [
-            cut(bases[shrinks.get(place, steps[-1].shrink)], header, output.width, output.height)
-            for place, output in enumerate(self._outputs)
+            cut(decoded[shrinks.get(index, steps[-1].shrink)], header, output.width, output.height)
+            for index, output in enumerate(self._outputs)
         ]

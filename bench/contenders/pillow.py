@@ -1,4 +1,4 @@
-"""Pillow at its best: one decode in draft mode, all pictures resized from it."""
+"""Pillow as fast as possible: one decode in draft mode, all variants resized from it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from bench.contenders.contender import CannotDo, Contender
+from bench.contenders.contender import CannotDo, Contender, Output
 from bench.contenders.floor import needed_factor
-from bench.quality.outputs import Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,23 +25,23 @@ CONTENDER = Contender(
 
 
 class Way:
-    """Open in draft mode, turn, convert, resize with crop, save."""
+    """Open in draft mode, rotate, convert, crop and resize, save."""
 
     def versions(self) -> dict[str, str]:
-        """Pillow's, and the JPEG library in its wheel."""
+        """Return the versions of Pillow and of the JPEG library in its wheel."""
         from PIL import __version__, features
 
         return {"Pillow": __version__, "libjpeg-turbo (Pillow)": str(features.version("libjpeg_turbo"))}
 
     def prepare(self, path: str, data: bytes, outputs: Sequence[Output]) -> None:
-        """Keep the file's bytes."""
+        """Store the file's bytes."""
         from PIL import ImageCms
 
         self._data, self._outputs = data, tuple(outputs)
         self._srgb = ImageCms.createProfile("sRGB")
 
     def run(self) -> list[bytes]:
-        """The six files."""
+        """Render and save the six files."""
         files = []
         for output, picture in zip(self._outputs, self._resized(), strict=True):
             into = io.BytesIO()
@@ -51,7 +50,7 @@ class Way:
         return files
 
     def pictures(self) -> list[NDArray[np.uint8]]:
-        """The same, not saved."""
+        """Render without saving."""
         import numpy as np
 
         return [np.asarray(picture) for picture in self._resized()]
@@ -59,13 +58,12 @@ class Way:
     def _resized(self) -> list[Image.Image]:
         from PIL import Image, ImageOps
 
-        base = self._base()
-        made = []
-        for output in self._outputs:
-            made.append(ImageOps.fit(base, (output.width, output.height), Image.Resampling.LANCZOS))
-        return made
+        decoded = self._decoded()
+        return [
+            ImageOps.fit(decoded, (output.width, output.height), Image.Resampling.LANCZOS) for output in self._outputs
+        ]
 
-    def _base(self) -> Image.Image:
+    def _decoded(self) -> Image.Image:
         from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
         try:

@@ -1,6 +1,6 @@
-"""The two Node contenders, both on sharp: the model's way, and the same library used as well as can be.
+"""Two contenders in Node.js with sharp: the legacy system's code (`model`), and an optimized one (`sharp-tuned`).
 
-Their JavaScript lies in `node/`, with a lock file of its own; `make bench-rivals` installs it.
+Their JavaScript is in `node/`, with its own lock file. `INSTALL` is the command that installs it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from pathlib import Path
 from bench.contenders.contender import Contender
 
 NODE = Path(__file__).resolve().parent / "node"
+INSTALL = "npm ci --prefix bench/contenders/node"
 
 
 def _missing() -> str:
     if shutil.which("node") is None:
-        return "Node.js 20.9 or later, then `make bench-rivals`"
+        return f"Node.js 20.9 or later, then `{INSTALL}`"
     installed = all((NODE / "node_modules" / name).is_dir() for name in ("sharp", "@material/material-color-utilities"))
-    return "" if installed else "sharp and material-color-utilities for Node; `make bench-rivals`"
+    return "" if installed else f"sharp and material-color-utilities for Node.js; `{INSTALL}`"
 
 
 def _command(way: str) -> tuple[str, ...]:
@@ -26,7 +27,7 @@ def _command(way: str) -> tuple[str, ...]:
 
 MODEL = Contender(
     name="model",
-    summary="Node: sharp with a decode for each picture, material-color-utilities 0.3.0",
+    summary="Node: sharp with a decode for each variant, material-color-utilities 0.3.0",
     command=lambda: _command("model"),
     missing=_missing,
     colours=True,

@@ -1,7 +1,7 @@
 """The process of a contender written in Python: `python -m bench.contenders.worker NAME`.
 
-It answers the requests that `bench/core/measure.py` describes, and ends with its input. `NAME` is a module of this
-folder with a class `Way`.
+It answers the requests of `bench/core/measure.py`, and ends when its input ends. `NAME` is a module of this folder with
+a class `Way`.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ from typing import Any
 
 import msgspec
 
-from bench.contenders.contender import CannotDo, Way
-from bench.quality.outputs import Output
+from bench.contenders.contender import CannotDo, Output, Way
 
 
 def cpu_seconds() -> float:
-    """User and system time of this process and of the commands that it has waited for."""
+    """Return the user and system time of this process and of its ended child processes."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
     return own.ru_utime + own.ru_stime + theirs.ru_utime + theirs.ru_stime
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
-    """The work's result, and what it cost."""
+    """Return the result of the work, and its CPU and wall time."""
     cpu, wall = cpu_seconds(), time.perf_counter()
     result = work()
     return result, {"wall_s": time.perf_counter() - wall, "cpu_s": cpu_seconds() - cpu}
 
 
 def delayed(work: Callable[[], Any], share: float) -> Any:
-    """The work, and then so much of its CPU time again: a slowdown on purpose, to see whether it is noticed."""
+    """Do the work, then use `share` of its CPU time again: a synthetic slowdown."""
     begin = cpu_seconds()
     result = work()
     until = begin + (cpu_seconds() - begin) * (1 + share)
@@ -47,8 +46,8 @@ def delayed(work: Callable[[], Any], share: float) -> Any:
     return result
 
 
-class Desk:
-    """Answers requests about one way."""
+class RequestHandler:
+    """Answers the requests of one worker."""
 
     def __init__(self, way: Way) -> None:
         self._way = way
@@ -56,7 +55,7 @@ class Desk:
         self._files: list[bytes] = []
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer as a plain object. Raises CannotDo."""
+        """Return the response as a plain object. Raises CannotDo."""
         match request["do"]:
             case "hello":
                 return {"versions": self._way.versions()}
@@ -82,14 +81,14 @@ class Desk:
                 raise CannotDo(f"there is no request {unknown!r}")
 
     def _many(self, paths: list[str], outputs: tuple[Output, ...], in_flight: int) -> dict[str, Any]:
-        """Each photo prepared beforehand, then all of them run, `in_flight` at a time."""
+        """Prepare all photos, then render them, `in_flight` at a time."""
         ways = []
         for path in paths:
             way = copy.copy(self._way)
             way.prepare(path, Path(path).read_bytes(), outputs)
             ways.append(way)
         with ThreadPoolExecutor(in_flight) as pool:
-            list(pool.map(lambda _: time.sleep(0.01), range(in_flight)))  # its threads exist
+            list(pool.map(lambda _: time.sleep(0.01), range(in_flight)))  # starts the threads
             _, cost = timed(lambda: list(pool.map(lambda way: len(way.run()), ways)))
         return cost
 
@@ -105,11 +104,11 @@ def _outputs(request: dict[str, Any]) -> tuple[Output, ...]:
 
 
 def main() -> None:
-    """The program."""
-    desk = Desk(import_module(f"bench.contenders.{sys.argv[1]}").Way())
+    """Answer requests until the input ends."""
+    handler = RequestHandler(import_module(f"bench.contenders.{sys.argv[1]}").Way())
     for line in sys.stdin:
         try:
-            answer = desk.answer(json.loads(line))
+            answer = handler.answer(json.loads(line))
         except CannotDo as error:
             answer = {"error": str(error)}
         sys.stdout.write(json.dumps(answer) + "\n")

@@ -1,1 +1,1 @@
-"""Running, measuring, comparing and storing benchmark cases."""
+"""Base of the suite: results, samples, processes of contenders, statistics, comparison, running."""

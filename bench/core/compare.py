@@ -1,4 +1,4 @@
-"""Two runs set beside each other: per case and contender, faster, slower or within noise. Pure."""
+"""Comparison of two runs: per case and contender faster, slower or within noise. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from bench.core.results import CaseResult, Run
 from bench.core.statistics import Difference, Times, difference
 
 CONTROLS = ("floor", "model", "sharp-tuned", "pillow")
-"""Contenders whose program is not ours, best first: what they drift is the machine's drift."""
+"""Contenders that do not run our code, best first. A change of their times is drift of the machine."""
 
 
 class Compared(Struct, frozen=True, kw_only=True):
-    """One line: `figure` says which time was compared ("CPU", or "wall" where a case counts no CPU time)."""
+    """One row. `figure` is the compared time: "CPU", or "wall" for a case without CPU times."""
 
     case: str
     contender: str
@@ -24,7 +24,7 @@ class Compared(Struct, frozen=True, kw_only=True):
 
 
 def compare(before: Run, after: Run) -> Iterator[Compared]:
-    """All contenders of all cases that both runs have."""
+    """Yield a row for each contender of each case that both runs contain."""
     later = {case.case: case for case in after.cases}
     for case in before.cases:
         if case.case in later and not case.failed and not later[case.case].failed:
@@ -32,12 +32,14 @@ def compare(before: Run, after: Run) -> Iterator[Compared]:
 
 
 def not_comparable(before: Run, after: Run) -> tuple[str, ...]:
-    """Sentences about what makes two runs unequal; none for one machine, one set of photos and the same versions."""
-    said = []
+    """Return warnings about differences between the runs: machine, photos, versions."""
+    warnings = []
     if before.machine != after.machine:
-        said.append(f"the machines differ: {before.machine.cpu}, {before.machine.cores} cores, and {after.machine.cpu}")
+        warnings.append(
+            f"the machines differ: {before.machine.cpu}, {before.machine.cores} cores, and {after.machine.cpu}"
+        )
     if before.samples.digest != after.samples.digest:
-        said.append("the photos differ; only those of the same name are compared")
+        warnings.append("the photos differ; only photos with the same name are compared")
     both = sorted(before.versions.keys() & after.versions.keys())
     changed = [
         f"{name} {before.versions[name]} and {after.versions[name]}"
@@ -45,19 +47,19 @@ def not_comparable(before: Run, after: Run) -> tuple[str, ...]:
         if before.versions[name] != after.versions[name]
     ]
     if changed:
-        said.append(f"versions differ: {', '.join(changed)}; a control may have become another program")
-    return tuple(said)
+        warnings.append(f"versions differ: {', '.join(changed)}; a change of a control's time may not be drift")
+    return tuple(warnings)
 
 
-def sentence(one: Compared) -> str:
-    """One line for a terminal."""
-    of = one.difference
+def sentence(row: Compared) -> str:
+    """Return a row as a line of text."""
+    of = row.difference
     if of.verdict == "too little measured":
-        return f"{one.case:<12} {one.contender:<28} {one.figure:<4} too little measured: run with more rounds or photos"
-    drift = f", the machine's drift of {of.drift:+.1%} taken off" if of.drift else ""
+        return f"{row.case:<12} {row.contender:<28} {row.figure:<4} too little measured: run with more rounds or photos"
+    drift = f", machine drift of {of.drift:+.1%} subtracted" if of.drift else ""
     return (
-        f"{one.case:<12} {one.contender:<28} {one.figure:<4} {of.verdict:<13} {of.change:+7.1%} "
-        f"(noise: {of.band:.1%}; {one.subjects} subjects{drift})"
+        f"{row.case:<12} {row.contender:<28} {row.figure:<4} {of.verdict:<13} {of.change:+7.1%} "
+        f"(noise: {of.band:.1%}; {row.subjects} subjects{drift})"
     )
 
 
@@ -71,7 +73,7 @@ def _case(before: CaseResult, after: CaseResult) -> Iterator[Compared]:
             figure = "wall"
             first, second = _times(before, contender, figure), _times(after, contender, figure)
         if not first or not second:
-            continue  # a case without times, such as one that looks at quality
+            continue  # a case without times, such as quality
         steady = None
         if control is not None:
             steady = (_times(before, control, figure), _times(after, control, figure))
@@ -85,7 +87,7 @@ def _case(before: CaseResult, after: CaseResult) -> Iterator[Compared]:
 
 
 def _control_of(contender: str, contenders: Sequence[str]) -> str | None:
-    """The best other contender that is not ours, in the same form ("2 in flight"), or None."""
+    """Return the best control in the same form, such as "2 in flight", or None."""
     form = contender.partition(", ")[2]
     same_form = [f"{name}, {form}" if form else name for name in CONTROLS]
     return next((name for name in same_form if name in contenders and name != contender), None)
@@ -96,10 +98,10 @@ def _names(case: CaseResult) -> list[str]:
 
 
 def _times(case: CaseResult, contender: str, figure: str) -> Times:
-    found = {}
+    result = {}
     for series in case.series:
         if series.contender == contender:
             times = [sample.cpu_s if figure == "CPU" else sample.wall_s for sample in series.samples]
             if times and min(times) > 0:
-                found[series.subject] = times
-    return found
+                result[series.subject] = times
+    return result

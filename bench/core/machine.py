@@ -1,4 +1,4 @@
-"""What a run ran on, and of what versions it was made."""
+"""The machine, the package versions and the commit of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES = (
 
 
 def machine() -> Machine:
-    """This machine, as /proc and Python describe it."""
+    """Return the machine, as described by /proc and Python."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return Machine(
         system=platform.platform(),
@@ -46,18 +46,18 @@ def _cpu() -> str:
 
 
 def versions() -> dict[str, str]:
-    """The Python packages that decide speed, by name; a package that is not installed is left out."""
-    found = {}
+    """Return the versions of the installed packages that matter for speed."""
+    installed = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def commit() -> tuple[str, bool]:
-    """(The commit of this checkout, shortened, and whether its files differ from it); ("unknown", True) without git."""
+    """Return (short hash of the commit, True if tracked files are changed), or ("unknown", True) without git."""
     hash_ = _git("rev-parse", "--short=10", "HEAD")
     if hash_ is None:
         return "unknown", True

@@ -1,17 +1,17 @@
-"""One contender in a process of its own, kept alive from photo to photo, and asked over pipes.
+"""The process of a contender. It stays alive between photos and receives requests over a pipe.
 
-A request and its answer are one line of JSON each:
+A request and its response are one line of JSON each:
 
-    {"do": "hello"}                               versions of what the contender is made of
-    {"do": "prepare", "path", "outputs"}          read the photo into memory, and whatever is not to be timed
-    {"do": "run"}                                 make everything once: cpu_s, wall_s, file_bytes; with "slower": 0.1
-                                                  a Python one then burns a tenth more CPU time
-    {"do": "many", "paths", "outputs", "in_flight"}   all photos, so many at a time: cpu_s, wall_s
-    {"do": "files", "folder"}                     write the pictures of the last run, NAME.jpg
-    {"do": "pictures", "folder"}                  write them as they were before JPEG, NAME.png, if it can
+    {"do": "hello"}                               versions of the contender and its libraries
+    {"do": "prepare", "path", "outputs"}          read the photo into memory, and do all other untimed work
+    {"do": "run"}                                 render everything once: cpu_s, wall_s, file_bytes. With "slower": 0.1
+                                                  a Python contender uses 10 % more CPU time
+    {"do": "many", "paths", "outputs", "in_flight"}   render all photos, `in_flight` at a time: cpu_s, wall_s
+    {"do": "files", "folder"}                     write the files of the last run, NAME.jpg
+    {"do": "pictures", "folder"}                  write the variants before JPEG encoding, NAME.png
 
-CPU time is the worker's own account (getrusage, or Node's cpuUsage: user and system, with the commands that it
-ran), taken directly before and after the work. The largest memory is read here, from /proc, reset before each request.
+The worker reads its own CPU time (getrusage, or Node's cpuUsage: user and system, with the commands that it ran)
+directly before and after the work. The peak memory is read here from /proc, and is reset before each request.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ _MAX_REASON = 160
 
 
 class ContenderFailed(Exception):
-    """The worker died, kept silent or answered with nonsense; the message holds its last words."""
+    """The worker died, did not answer, or sent an invalid response. The message includes the end of its stderr."""
 
 
-class Refused(Exception):
-    """The contender cannot do this one request (a format that it does not read); it lives on."""
+class Rejected(Exception):
+    """The contender does not support this request, e.g. a format. Its process continues."""
 
 
 class Worker:
-    """A contender's process. Use as a context manager; nothing of it is left behind."""
+    """The process of a contender. A context manager: at its end, the process and its children are gone."""
 
     def __init__(self, name: str, command: Sequence[str], scratch: Path) -> None:
         self.name = name
-        self._words = scratch / f"{name}.stderr"
-        with self._words.open("wb") as errors:
+        self._stderr = scratch / f"{name}.stderr"
+        with self._stderr.open("wb") as errors:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -78,7 +78,12 @@ class Worker:
         self.close()
 
     def ask(self, request: dict[str, Any], seconds: float = RUN_SECONDS) -> dict[str, Any]:
-        """The answer to one request. Raises Refused, or ContenderFailed if none comes within `seconds`."""
+        """Send a request and return the response.
+
+        Raises:
+            Rejected: The contender does not support the request.
+            ContenderFailed: No valid response arrived within `seconds`.
+        """
         assert self._process.stdin is not None
         self._reset_peak()
         try:
@@ -93,12 +98,12 @@ class Worker:
         if not isinstance(answer, dict):
             raise self._failed(f"answered with {line[:80]!r}")
         if "error" in answer:
-            raise Refused(f"{self.name}: {' '.join(str(answer['error']).split())[-_MAX_REASON:]}")
+            raise Rejected(f"{self.name}: {' '.join(str(answer['error']).split())[-_MAX_REASON:]}")
         answer["peak_rss_mb"] = max(self._peak(), float(answer.pop("children_peak_mb", 0.0)))
         return answer
 
     def close(self) -> None:
-        """End the process and whatever it started."""
+        """End the process and its children."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
@@ -118,22 +123,22 @@ class Worker:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._rest:
                 if not selector.select(max(0.0, until - time.monotonic())):
-                    raise self._failed(f"gave no answer for {seconds:.0f} s")
+                    raise self._failed(f"did not answer within {seconds:.0f} s")
                 piece = os.read(self._process.stdout.fileno(), 65536)
                 if not piece:
                     raise self._failed("has ended")
                 self._rest += piece
                 if len(self._rest) > _MAX_ANSWER:
-                    raise self._failed("gave an answer without end")
+                    raise self._failed("sent a response that is too long")
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
     def _failed(self, what: str) -> ContenderFailed:
-        words = self._words.read_bytes()[-600:].decode(errors="replace").strip()
-        return ContenderFailed(f"the contender {self.name} {what}{f': {words}' if words else ''}")
+        text = self._stderr.read_bytes()[-600:].decode(errors="replace").strip()
+        return ContenderFailed(f"the contender {self.name} {what}{f': {text}' if text else ''}")
 
     def _reset_peak(self) -> None:
-        # Documented in proc(5): 5 sets the peak resident size back to what is resident now.
+        # proc(5): writing 5 resets the peak resident size to the current one.
         with contextlib.suppress(OSError):
             Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
 

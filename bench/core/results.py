@@ -1,7 +1,8 @@
-"""The form in which every case tells what it measured, and how a run is kept: one JSON file.
+"""The result of a case, and the JSON file that stores a run.
 
-Times are in seconds, memory in megabytes (10^6 bytes); a figure of any other kind carries its unit in its name.
-A new field always has a default, so that old runs can still be read and compared.
+Times are in seconds, memory in megabytes (10^6 bytes); all other figures have their unit in their name. The names of
+contenders, facts and checks are part of the format: `compare` and the report find figures by them. A new field always
+has a default, so that old runs can be read and compared.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ SCHEMA = 1
 class Sample(Struct, frozen=True, kw_only=True):
     """One round of one contender on one subject.
 
-    `cpu_s`: user and system time of all processes that took part; it and `wall_s` are 0 where a case times nothing,
-    or nothing of that kind. `extra`: what this case measures besides, each figure with its unit in its name
-    ("upload_s", "file_bytes", "ssim_before_jpeg").
+    Attributes:
+        cpu_s: User and system time of all processes that took part. 0 if the case does not measure it.
+        wall_s: Wall time. 0 if the case does not measure it.
+        peak_rss_mb: Peak memory.
+        extra: Further figures, with the unit in the name ("upload_s", "file_bytes", "ssim_before_jpeg").
     """
 
     cpu_s: float
@@ -31,10 +34,14 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 class Series(Struct, frozen=True, kw_only=True):
-    """One bar or one point of a plot: a contender on a subject, its samples in the order of rounds.
+    """The samples of a contender on a subject, in the order of rounds. The report draws it as a bar or a point.
 
-    `contender`: "ours", "floor", "model", ... or a form of one, such as "ours, 2 in flight". `subject`: a photo's
-    name, or a setting such as "5000 images, 2 tasks". `group`: what subjects have in common ("JPEG, 12 MP").
+    Attributes:
+        contender: "ours", "floor", "model", ... or a form of one, such as "ours, 2 in flight".
+        subject: The name of a photo, or a setting such as "5000 images, 2 tasks".
+        samples: One per round.
+        group: A common property of subjects ("JPEG, 12 MP").
+        notes: A remark about the contender.
     """
 
     contender: str
@@ -45,7 +52,7 @@ class Series(Struct, frozen=True, kw_only=True):
 
 
 class Check(Struct, frozen=True, kw_only=True):
-    """A promise and the figure that keeps or breaks it: `limit` in words ("at most 1.5"), `value` in `unit`."""
+    """A target and the measured figure: `limit` as text ("at most 1.5"), `value` in `unit`."""
 
     name: str
     limit: str
@@ -55,21 +62,21 @@ class Check(Struct, frozen=True, kw_only=True):
 
 
 class Point(Struct, frozen=True, array_like=True):
-    """Memory of all processes of a program at a moment, seconds after the case began."""
+    """Memory of a program at a time, in seconds after the start of the case."""
 
     seconds: float
     rss_mb: float
 
 
 class MemoryLine(Struct, frozen=True, kw_only=True):
-    """Memory over time of one program: a line of a plot."""
+    """Memory over time of one program."""
 
     label: str
     points: tuple[Point, ...]
 
 
 class Span(Struct, frozen=True, kw_only=True):
-    """One bar of a waterfall: a stage of one subject, from `begins_s` to `ends_s` after the waterfall's zero."""
+    """A stage of a subject in a timeline, in seconds after the start of the timeline."""
 
     subject: str
     stage: str
@@ -78,12 +85,20 @@ class Span(Struct, frozen=True, kw_only=True):
 
 
 class CaseResult(Struct, frozen=True, kw_only=True):
-    """All that one case found.
+    """The result of one case.
 
-    `facts`: derived figures that the report prints, by name with unit. `missing`: contenders that are not
-    installed, each with what to install. `remarks`: sentences that a reader needs beside the figures (the worst
-    photo's name, what a figure leaves out). `versions`: of the programs that took part. `failed`: why a case found
-    nothing, in a sentence; empty for one that ended well. `seconds`: how long the case took.
+    Attributes:
+        case: The name of the case.
+        series: All samples.
+        facts: Derived figures, by name with unit.
+        checks: Targets.
+        missing: Contenders that are not installed, each with what to install.
+        remarks: Sentences that explain the figures, e.g. the name of the worst photo.
+        memory: Memory over time.
+        spans: A timeline.
+        versions: Versions of the programs that took part.
+        failed: Why the case failed; empty if it did not.
+        seconds: Duration of the case.
     """
 
     case: str
@@ -100,7 +115,7 @@ class CaseResult(Struct, frozen=True, kw_only=True):
 
 
 class Machine(Struct, frozen=True, kw_only=True):
-    """What a run ran on. `cores`: those that this process may use."""
+    """The machine of a run. `cores` counts the CPUs that the process may use."""
 
     system: str
     cpu: str
@@ -110,7 +125,7 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 
 class SampleSet(Struct, frozen=True, kw_only=True):
-    """The photos of a run. `digest`: SHA-256 over their contents in the order of names, shortened."""
+    """The photos of a run. `digest` is the shortened SHA-256 of their contents, in the order of names."""
 
     kind: Literal["folder", "made"]
     count: int
@@ -119,7 +134,7 @@ class SampleSet(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One run of the suite. `started`: UTC, ISO 8601. `dirty`: the checkout differed from `commit`."""
+    """One run of the suite. `started` is UTC in ISO 8601; `dirty` means that tracked files differed from `commit`."""
 
     schema: int = SCHEMA
     started: str
@@ -133,15 +148,15 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class CaseFailed(Exception):
-    """A case could not measure; the message is a sentence for a person. The other cases go on."""
+    """A case could not measure. The message is a sentence for a person. The other cases continue."""
 
 
 class UnreadableRun(Exception):
-    """A file is no run of this suite, or of a later form of it. The message names it."""
+    """A file is not a run of this suite, or was written by a later version. The message names it."""
 
 
 def save(run: Run, path: Path) -> None:
-    """Write the run as indented JSON; a reader never sees half of it."""
+    """Write the run as indented JSON to a temporary file, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.part")
     unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
@@ -149,13 +164,15 @@ def save(run: Run, path: Path) -> None:
 
 
 def load(path: Path) -> Run:
-    """Read a run. Raises UnreadableRun."""
+    """Read a saved run. Raises UnreadableRun."""
     try:
         run = msgspec.json.decode(path.read_bytes(), type=Run)
     except OSError as error:
         raise UnreadableRun(f"{path} cannot be read: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise UnreadableRun(f"{path} is no run of this suite: {error}") from error
+        raise UnreadableRun(f"{path} is not a run of this suite: {error}") from error
     if run.schema > SCHEMA:
-        raise UnreadableRun(f"{path} was written by a later suite (form {run.schema}; this one reads {SCHEMA})")
+        raise UnreadableRun(
+            f"{path} was written by a later version of the suite (schema {run.schema}; this one reads {SCHEMA})"
+        )
     return run

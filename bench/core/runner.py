@@ -1,4 +1,4 @@
-"""Running cases one after the other, and keeping what they found."""
+"""Runs cases one after the other, and collects their results. `Case` and `Context` are the interface of a case."""
 
 from __future__ import annotations
 
@@ -6,42 +6,91 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from bench.cases import load_case
 from bench.core import machine
-from bench.core.context import Context
 from bench.core.results import CaseFailed, CaseResult, Run
 from bench.core.samples import Photo, sample_set
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-"""Where runs are kept."""
+"""The folder of saved runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The input of a case.
+
+    Attributes:
+        photos: The samples by name, in any format.
+        rounds: How often each contender is measured.
+        scratch: An empty folder for this case.
+        say: Shows a line of progress.
+        contenders: The selected contenders, or None for all.
+        seed: Seed of generated photos.
+        slowdown: A synthetic slowdown of the contender "ours" (0.1 = 10 %), to check that `compare` detects it.
+    """
+
+    photos: tuple[Photo, ...]
+    rounds: int
+    scratch: Path
+    say: Callable[[str], None]
+    contenders: frozenset[str] | None = None
+    seed: int = 0
+    slowdown: float = 0.0
+
+    def selects(self, contender: str) -> bool:
+        """Return True if the contender takes part."""
+        return self.contenders is None or contender in self.contenders
+
+
+class Case(Protocol):
+    """The content of a case's module."""
+
+    NAME: str
+    SUMMARY: str
+
+    def run(self, context: Context) -> CaseResult:
+        """Measure. Raises CaseFailed if nothing can be measured."""
 
 
 def run_cases(
-    names: Sequence[str],
+    cases: Sequence[Case],
     photos: tuple[Photo, ...],
     *,
     kind: str,
     rounds: int,
     contenders: frozenset[str] | None,
     seed: int,
-    planted: float,
+    slowdown: float,
     say: Callable[[str], None],
 ) -> Run:
-    """Run the named cases over `photos`; a case that fails says so in its result, and the next one begins."""
+    """Run all cases over `photos`. The result of a case that fails contains the reason, and the next case runs."""
     started = datetime.now(UTC)
     commit, dirty = machine.commit()
-    results = []
-    for number, name in enumerate(names, 1):
-        say(f"case {number} of {len(names)}: {name}")
-        results.append(_run_case(name, photos, rounds, contenders, seed, planted, say))
     versions = machine.versions()
-    for result in results:
-        versions |= result.versions
+    results = []
+    for number, case in enumerate(cases, 1):
+        say(f"case {number} of {len(cases)}: {case.NAME}")
+        scratch = Path(tempfile.mkdtemp(prefix=f"bench-{case.NAME}-"))
+        context = Context(
+            photos=photos,
+            rounds=rounds,
+            scratch=scratch,
+            say=say,
+            contenders=contenders,
+            seed=seed,
+            slowdown=slowdown,
+        )
+        try:
+            results.append(_run_case(case, context))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        versions |= results[-1].versions
     return Run(
         started=started.isoformat(timespec="seconds"),
         commit=commit,
@@ -51,7 +100,7 @@ def run_cases(
         settings={
             "rounds": str(rounds),
             "seed": str(seed),
-            **({"planted slowdown of ours": f"{planted:.0%}"} if planted else {}),
+            **({"synthetic slowdown of ours": f"{slowdown:.0%}"} if slowdown else {}),
             "contenders": "all" if contenders is None else ", ".join(sorted(contenders)),
         },
         samples=sample_set(photos, kind),
@@ -59,38 +108,18 @@ def run_cases(
     )
 
 
-def _run_case(
-    name: str,
-    photos: tuple[Photo, ...],
-    rounds: int,
-    contenders: frozenset[str] | None,
-    seed: int,
-    planted: float,
-    say: Callable[[str], None],
-) -> CaseResult:
-    scratch = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
-    context = Context(
-        photos=photos,
-        rounds=rounds,
-        scratch=scratch,
-        say=say,
-        contenders=contenders,
-        seed=seed,
-        planted=planted,
-    )
+def _run_case(case: Case, context: Context) -> CaseResult:
     begin = time.monotonic()
     try:
-        result = load_case(name).run(context)
+        result = case.run(context)
     except CaseFailed as error:
-        say(f"{name} failed: {error}")
-        result = CaseResult(case=name, failed=str(error))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        context.say(f"{case.NAME} failed: {error}")
+        result = CaseResult(case=case.NAME, failed=str(error))
     return msgspec.structs.replace(result, seconds=round(time.monotonic() - begin, 1))
 
 
 def place_for(run: Run, folder: Path = RESULTS) -> Path:
-    """Where a run is kept unless told otherwise: by date and commit, and by a number where that is taken."""
+    """Return an unused path for a run: its date and commit, with a number if that name is taken."""
     name = f"{run.started[:10]}-{run.commit}{'-changed' if run.dirty else ''}"
     path, number = folder / f"{name}.json", 1
     while path.exists():

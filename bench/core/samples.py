@@ -1,4 +1,4 @@
-"""The photos that a run measures with: a folder of one's own, or pictures that are made here."""
+"""The photos of a run: a folder, or generated photos."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.core.results import SampleSet
 
 CACHE = Path(__file__).resolve().parents[2] / "build" / "bench-samples"
-"""Where made pictures are kept from one run to the next."""
+"""Folder of generated photos, which are reused by later runs."""
 
 QUALITY = 90
 MEGAPIXELS = 12.0
@@ -19,7 +19,7 @@ _LARGE = ("leaves", "portrait", "lake")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One sample. Sizes in pixels as stored; `turn` is EXIF's orientation, 1 to 8; `format` is libvips' loader."""
+    """One sample. Width and height are as stored, `turn` is the EXIF orientation, `format` is libvips' loader."""
 
     path: Path
     format: str
@@ -31,7 +31,7 @@ class Photo:
 
     @property
     def name(self) -> str:
-        """The file's name, which is what results call it."""
+        """The file name, which results use."""
         return self.path.name
 
     @property
@@ -41,26 +41,29 @@ class Photo:
 
     @property
     def group(self) -> str:
-        """Format and size in words, such as "JPEG, 12 MP"."""
+        """Format and size, such as "JPEG, 12 MP"."""
         kind = "progressive JPEG" if self.progressive and self.format == "jpeg" else self.format.upper()
         return f"{kind}, {self.megapixels:.0f} MP"
 
     def read(self) -> bytes:
-        """The file."""
+        """Return the content of the file."""
         return self.path.read_bytes()
 
 
 class NoSamples(Exception):
-    """There is nothing to measure with; the message says where it was looked for."""
+    """There is no photo to measure with. The message names the searched folder."""
 
 
 def from_folder(folder: Path, say: Callable[[str], None]) -> tuple[Photo, ...]:
-    """The photos of `folder`, in the order of names; not of folders below.
+    """Return the photos of `folder` by name, without subfolders.
 
-    A file that the renderer would refuse is named and left out. Raises NoSamples.
+    A file that the renderer rejects is reported and left out.
+
+    Raises:
+        NoSamples: There is no photo.
     """
     if not folder.is_dir():
-        raise NoSamples(f"{folder} is no folder")
+        raise NoSamples(f"{folder} is not a folder")
     photos = []
     for path in sorted(folder.iterdir()):
         if path.is_file() and not path.name.startswith("."):
@@ -72,10 +75,10 @@ def from_folder(folder: Path, say: Callable[[str], None]) -> tuple[Photo, ...]:
     return tuple(photos)
 
 
-def made(say: Callable[[str], None], folder: Path = CACHE, *, megapixels: float = MEGAPIXELS) -> tuple[Photo, ...]:
-    """Seeded pictures that compress like photos: 12 megapixels and twice that, landscape, portrait, turned.
+def generated(say: Callable[[str], None], folder: Path = CACHE, *, megapixels: float = MEGAPIXELS) -> tuple[Photo, ...]:
+    """Return generated photos of 12 and 24 megapixels, landscape, portrait and rotated. They compress like photos.
 
-    They are kept in `folder` and made only when they are not there.
+    They are stored in `folder`, and generated only if they are missing there.
     """
     from slideshow.demo.samples import SAMPLES, sample_picture
 
@@ -86,9 +89,9 @@ def made(say: Callable[[str], None], folder: Path = CACHE, *, megapixels: float 
     for sample, size in wanted:
         path = folder / f"{sample.name}-{size:g}mp.jpg"
         if not path.exists():
-            say(f"painting {path.name}, once")
+            say(f"generating {path.name}, only once")
             unfinished = path.with_suffix(".part")
-            # A phone's camera encodes like this: chroma at half the size, and about three bits a pixel.
+            # As a phone's camera encodes: chroma at half the size, about three bits per pixel.
             picture = sample_picture(sample, size)
             unfinished.write_bytes(picture.jpegsave_buffer(Q=QUALITY, subsample_mode="on"))
             unfinished.replace(path)
@@ -99,7 +102,7 @@ def made(say: Callable[[str], None], folder: Path = CACHE, *, megapixels: float 
 
 
 def sample_set(photos: Sequence[Photo], kind: str) -> SampleSet:
-    """What a run says about its photos."""
+    """Return the summary of the photos for the run."""
     digest = hashlib.sha256()
     for photo in photos:
         digest.update(hashlib.sha256(photo.read()).digest())

@@ -1,4 +1,4 @@
-"""A run in lines of text, for a terminal."""
+"""A run as lines of text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from bench.core.results import CaseResult, Run
 
 
 def lines(run: Run) -> Iterator[str]:
-    """What a person reads after a run: the machine, and of each case its contenders, facts and checks."""
-    place = run.machine
+    """Yield the machine, and for each case its contenders, facts, checks and remarks."""
+    machine = run.machine
     yield f"{run.started}, commit {run.commit}{' (changed)' if run.dirty else ''}"
-    yield f"{place.cpu}, {place.cores} cores, {place.memory_mb / 1000:.1f} GB, Python {place.python}"
+    yield f"{machine.cpu}, {machine.cores} cores, {machine.memory_mb / 1000:.1f} GB, Python {machine.python}"
     yield f"{run.samples.count} photos ({run.samples.kind}), {run.samples.bytes / 1e6:.1f} MB"
     for case in run.cases:
         yield ""
@@ -26,7 +26,7 @@ def _case(case: CaseResult) -> Iterator[str]:
     contenders = dict.fromkeys(series.contender for series in case.series)
     for contender in contenders:
         own = [series for series in case.series if series.contender == contender and series.samples]
-        # A case that times nothing says 0.
+        # A case without times has zeros.
         if any(sample.cpu_s > 0 or sample.wall_s > 0 for series in own for sample in series.samples):
             cpu = median(median(sample.cpu_s for sample in series.samples) for series in own)
             wall = median(median(sample.wall_s for sample in series.samples) for series in own)
@@ -34,7 +34,7 @@ def _case(case: CaseResult) -> Iterator[str]:
     for name, value in case.facts.items():
         yield f"  {name:<56} {value:.6g}"
     for check in case.checks:
-        yield f"  {'holds ' if check.holds else 'BROKEN'} {check.name}: {check.value:.4g} {check.unit} ({check.limit})"
+        yield f"  {'met   ' if check.holds else 'MISSED'} {check.name}: {check.value:.4g} {check.unit} ({check.limit})"
     for remark in case.remarks:
         yield f"  {remark}"
     for missing in case.missing:

@@ -1,4 +1,4 @@
-"""What the micro cases share: one photo, small where nothing is timed, and what is made of it."""
+"""Fixtures of the micro cases: one photo, and its stages. The photo is small when nothing is timed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from processor.render.pipeline import RenderedImage
 
 Benchmark = Callable[..., Any]
-"""pytest-benchmark's fixture: calls a function, many times where it measures, and returns what it returned."""
+"""pytest-benchmark's fixture: calls a function, many times when it measures, and returns its result."""
 
 MEASURED_MEGAPIXELS = 12.0
-TRIED_MEGAPIXELS = 0.5
+TEST_MEGAPIXELS = 0.5
 
 
 @pytest.fixture(scope="session")
 def photo(request: pytest.FixtureRequest) -> bytes:
-    """A JPEG file as a phone writes it: 12 megapixels, or half a one where the bodies run as plain tests."""
-    tried = request.config.getoption("benchmark_disable")
-    picture = sample_picture(SAMPLES[0], TRIED_MEGAPIXELS if tried else MEASURED_MEGAPIXELS)
+    """A JPEG file as a phone writes it: 12 megapixels, or half a megapixel when nothing is timed."""
+    untimed = request.config.getoption("benchmark_disable")
+    picture = sample_picture(SAMPLES[0], TEST_MEGAPIXELS if untimed else MEASURED_MEGAPIXELS)
     data: bytes = picture.jpegsave_buffer(Q=90, subsample_mode="on")
     return data
 
@@ -41,8 +41,8 @@ def header(photo: bytes) -> Header:
 
 
 @pytest.fixture
-def base(photo: bytes, header: Header) -> DecodedImage:
-    """The photo at half its size, with no halves made yet."""
+def decoded(photo: bytes, header: Header) -> DecodedImage:
+    """The photo decoded at half its size, without further levels."""
     from processor.render.decode import decode
 
     return decode(photo, header, 2, "sky.jpg")
@@ -50,7 +50,7 @@ def base(photo: bytes, header: Header) -> DecodedImage:
 
 @pytest.fixture(scope="session")
 def proxy(photo: bytes, header: Header) -> NDArray[np.uint8]:
-    """The pixels that the palette is made from."""
+    """The pixels that the palette is extracted from."""
     from processor.render.decode import decode
     from processor.render.palette import colour_pixels
 
@@ -59,8 +59,7 @@ def proxy(photo: bytes, header: Header) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def rendered(photo: bytes) -> RenderedImage:
-    """Everything that is made of the photo for the demo's screens."""
-    from contract.recipes import CENTRE
+    """The photo rendered for the default screens."""
     from processor.render.pipeline import render_image
     from slideshow.photos.screens import DEFAULT_SCREENS
 

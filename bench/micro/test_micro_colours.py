@@ -1,4 +1,4 @@
-"""The quantizer stage by stage, all of it, and the score."""
+"""The stages of the quantizer, the whole quantizer, and the score."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-MOST = 128
+MAX_COLOURS = 128
 
 
 def test_stage_distinct_colours(benchmark: Benchmark, proxy: Pixels) -> None:
@@ -29,8 +29,8 @@ def test_stage_distinct_colours(benchmark: Benchmark, proxy: Pixels) -> None:
 
 
 def test_stage_wu(benchmark: Benchmark, proxy: Pixels) -> None:
-    centres = benchmark(wu_centres, *distinct_colours(proxy), MOST)
-    assert 1 <= len(centres) <= MOST
+    centres = benchmark(wu_centres, *distinct_colours(proxy), MAX_COLOURS)
+    assert 1 <= len(centres) <= MAX_COLOURS
 
 
 def test_stage_lab(benchmark: Benchmark, proxy: Pixels) -> None:
@@ -41,15 +41,15 @@ def test_stage_lab(benchmark: Benchmark, proxy: Pixels) -> None:
 def test_stage_first_assignment(benchmark: Benchmark, proxy: Pixels) -> None:
     keys, _ = distinct_colours(proxy)
     lab = lab_of_keys(keys)
-    centres = np.ascontiguousarray(lab[:, :: -(-len(keys) // MOST)])
+    centres = np.ascontiguousarray(lab[:, :: -(-len(keys) // MAX_COLOURS)])
     chosen = benchmark(assign_nearest, keys, lab, centres)
     assert int(chosen.max()) < centres.shape[1]
 
 
 def test_stage_cluster(benchmark: Benchmark, proxy: Pixels) -> None:
-    """Lab, first assignment and all rounds."""
+    """Conversion to Lab, first assignment and all iterations."""
     keys, counts = distinct_colours(proxy)
-    _, populations = benchmark(cluster, keys, counts, wu_centres(keys, counts, MOST))
+    _, populations = benchmark(cluster, keys, counts, wu_centres(keys, counts, MAX_COLOURS))
     assert populations.sum() == len(proxy)
 
 

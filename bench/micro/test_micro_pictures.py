@@ -1,4 +1,4 @@
-"""Header check, decode by shrink, each way to resize, each encoder profile."""
+"""Header check, decode by shrink, the resize methods, the encoder profiles."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 SCREEN = (800, 480)
 
 
-def test_the_header_is_checked(benchmark: Benchmark, photo: bytes) -> None:
+def test_read_header(benchmark: Benchmark, photo: bytes) -> None:
     assert benchmark(read_header, photo, "sky.jpg").loader == "jpeg"
 
 
 @pytest.mark.parametrize("shrink", [1, 2, 4, 8])
 def test_decode_by_shrink(benchmark: Benchmark, photo: bytes, header: Header, shrink: int) -> None:
-    found = benchmark(decode, photo, header, shrink, "sky.jpg")
-    assert found.pixels.shape[0] == -(-header.height // shrink)
+    decoded = benchmark(decode, photo, header, shrink, "sky.jpg")
+    assert decoded.pixels.shape[0] == -(-header.height // shrink)
 
 
 def native_whole(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -58,27 +58,27 @@ def pillow_resize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("way", [native_whole, native_from_half, vips_resize, vips_thumbnail, pillow_resize])
-def test_resize_strategies(benchmark: Benchmark, base: DecodedImage, way: Callable[..., Any]) -> None:
-    small = benchmark(way, base.pixels)
+def test_resize_strategies(benchmark: Benchmark, decoded: DecodedImage, way: Callable[..., Any]) -> None:
+    small = benchmark(way, decoded.pixels)
     assert small.shape == (SCREEN[1], SCREEN[0], 3)
-    # All ways make the same picture, as far as the eye can tell.
-    assert np.abs(small.astype(float) - native_whole(base.pixels)).mean() < 3
+    # All methods produce visually equal images.
+    assert np.abs(small.astype(float) - native_whole(decoded.pixels)).mean() < 3
 
 
-def test_cut_a_screen_from_the_base(benchmark: Benchmark, photo: bytes, header: Header) -> None:
-    """With its halves, which the first picture of a photo pays for."""
+def test_cut_one_screen(benchmark: Benchmark, photo: bytes, header: Header) -> None:
+    """Include the smaller levels, which the first variant of a photo computes."""
     pixels = decode(photo, header, 2, "sky.jpg").pixels
 
-    def cut_afresh() -> NDArray[np.uint8]:
+    def cut_with_levels() -> NDArray[np.uint8]:
         return cut(DecodedImage(pixels, None, 1 / 2, 1 / 2), header, *SCREEN)
 
-    assert benchmark(cut_afresh).shape == (SCREEN[1], SCREEN[0], 3)
+    assert benchmark(cut_with_levels).shape == (SCREEN[1], SCREEN[0], 3)
 
 
-@pytest.mark.parametrize("profile", [jpeg.DEVICE, jpeg.THUMBNAIL], ids=lambda profile: profile.name)
-def test_encode_profiles(benchmark: Benchmark, base: DecodedImage, profile: jpeg.JpegProfile) -> None:
-    size = (1920, 1080) if profile is jpeg.DEVICE else (200, 200)
-    picture = native.resize(base.pixels, *size)
+@pytest.mark.parametrize("profile", [jpeg_profiles.DEVICE, jpeg_profiles.THUMBNAIL], ids=lambda profile: profile.name)
+def test_encode_profiles(benchmark: Benchmark, decoded: DecodedImage, profile: jpeg_profiles.JpegProfile) -> None:
+    size = (1920, 1080) if profile is jpeg_profiles.DEVICE else (200, 200)
+    picture = native.resize(decoded.pixels, *size)
     file = benchmark(profile.encode, picture)
     assert file.startswith(b"\xff\xd8")
     assert len(file) > 1000

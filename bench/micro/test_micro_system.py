@@ -1,4 +1,4 @@
-"""Sidecar and messages as bytes, a claim in a real SQLite, an object into a bucket on disk."""
+"""Encoding of sidecars and messages, a claim in SQLite, writing an object to a bucket on disk."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_sidecar_encoding(benchmark: Benchmark, rendered: RenderedImage) -> None
 
 
 def test_message_encoding(benchmark: Benchmark, rendered: RenderedImage) -> None:
-    """One image's results, and back, as task and backend do it."""
+    """Encode and decode the results of one image, as task and backend do."""
     claimed = ClaimedImage(
         id=IMAGE,
         file_path=f"gs://bucket/images/originals/{IMAGE}.jpg",
@@ -59,14 +59,14 @@ def test_message_encoding(benchmark: Benchmark, rendered: RenderedImage) -> None
     rows = result_of(claimed, rendered, stored(rendered), processed_at=NOW, timings=TIMINGS).rows
     message = ProcessedImages(images=rows)
 
-    def there_and_back() -> ProcessedImages:
+    def round_trip() -> ProcessedImages:
         return msgspec.json.decode(msgspec.json.encode(message), type=ProcessedImages)
 
-    assert benchmark(there_and_back) == message
+    assert benchmark(round_trip) == message
 
 
 def test_claim_in_sqlite(benchmark: Benchmark, tmp_path: Path) -> None:
-    """One image claimed and released again, each committed to the file."""
+    """Claim and release an image, each committed to the file."""
     database = Database(f"sqlite:///{tmp_path / 'library.db'}")
     loop = asyncio.new_event_loop()
     numbers = itertools.count()

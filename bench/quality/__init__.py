@@ -1,1 +1,1 @@
-"""Quality of pictures: SSIM, JPEG markers, references."""
+"""Image quality: SSIM, JPEG markers, references."""

@@ -1,4 +1,4 @@
-"""What a JPEG file says about how it was encoded, so that equal work can be proven. ITU-T T.81, annex B."""
+"""Encoder settings of a JPEG file, read from its markers (ITU-T T.81, annex B), to prove equal work."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ _SOS = 0xDA
 
 
 class NotJpeg(ValueError):
-    """The bytes are no JPEG file, or end before its pixels begin."""
+    """The bytes are not a JPEG file, or end before its image data."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    """`size`: (width, height). `sampling`: (horizontal, vertical) factors of each component. `quantization`: the
-    table that each component uses, 64 numbers in zigzag order. `huffman`: (class and slot, the table's bytes), by slot.
+    """The settings of one file.
+
+    Attributes:
+        size: Width and height in pixels.
+        process: Baseline, extended or progressive.
+        sampling: (horizontal, vertical) factors of each component.
+        quantization: The table of each component: 64 numbers in zigzag order.
+        huffman: (class and slot, bytes) of each table, by slot.
     """
 
     size: tuple[int, int]
@@ -28,7 +34,7 @@ class EncoderSettings:
 
 
 def read_settings(jpeg: bytes) -> EncoderSettings:
-    """The settings of a file. Raises NotJpeg."""
+    """Return the settings of a file. Raises NotJpeg."""
     tables: dict[int, tuple[int, ...]] = {}
     codes: dict[int, bytes] = {}
     frame: bytes | None = None
@@ -41,8 +47,8 @@ def read_settings(jpeg: bytes) -> EncoderSettings:
         elif marker in _SOF:
             frame, process = body, _SOF[marker]
     if frame is None or len(frame) < 6 or len(frame) < 6 + 3 * frame[5]:
-        raise NotJpeg("there is no whole frame header before the pixels")
-    components = [frame[6 + 3 * place : 9 + 3 * place] for place in range(frame[5])]
+        raise NotJpeg("there is no complete frame header before the image data")
+    components = [frame[6 + 3 * index : 9 + 3 * index] for index in range(frame[5])]
     return EncoderSettings(
         size=(int.from_bytes(frame[3:5]), int.from_bytes(frame[1:3])),
         process=process,
@@ -53,14 +59,14 @@ def read_settings(jpeg: bytes) -> EncoderSettings:
 
 
 def differing(first: EncoderSettings, second: EncoderSettings) -> tuple[str, ...]:
-    """The names of the settings in which two files differ."""
+    """Return the names of the settings that differ between two files."""
     return tuple(field.name for field in fields(first) if getattr(first, field.name) != getattr(second, field.name))
 
 
 def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
-    """(marker, body) of each segment before the first scan's."""
+    """Yield (marker, body) of each segment up to the first scan."""
     if jpeg[:2] != b"\xff\xd8":
-        raise NotJpeg("the bytes do not begin like a JPEG file")
+        raise NotJpeg("the bytes do not begin with a JPEG start marker")
     at = 2
     while at + 4 <= len(jpeg):
         if jpeg[at] != 0xFF:
@@ -76,7 +82,7 @@ def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
         if marker == _SOS:
             return
         at += 2 + length
-    raise NotJpeg("the bytes end before the pixels begin")
+    raise NotJpeg("the bytes end before the image data")
 
 
 def _quantization(body: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -87,7 +93,7 @@ def _quantization(body: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
         entries = body[at + 1 : at + 1 + 64 * step]
         if len(entries) < 64 * step:
             raise NotJpeg("a quantization table is cut off")
-        yield slot, tuple(int.from_bytes(entries[place : place + step]) for place in range(0, 64 * step, step))
+        yield slot, tuple(int.from_bytes(entries[start : start + step]) for start in range(0, 64 * step, step))
         at += 1 + 64 * step
 
 

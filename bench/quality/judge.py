@@ -1,4 +1,4 @@
-"""What follows from the figures of all pictures: medians, the worst by name, bytes, equal work. Pure."""
+"""Verdicts about all variants: medians, the worst ones, file sizes, equal work. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ MIN_MEDIAN = 0.996
 MIN_WORST = 0.985
 MAX_LOSS = 0.002
 MAX_BYTES = 0.04
-RIVALS = ("model", "sharp-tuned")
-"""Both are sharp; the promises about "sharp's" files are held against each of them."""
+COMPETITORS = ("model", "sharp-tuned")
+"""Both use sharp. The targets about files of sharp apply to each of them."""
 
-EQUAL = ("floor", *RIVALS)
-"""Contenders whose encoder settings have to be ours exactly, or their times mean nothing beside ours."""
+EQUAL = ("floor", *COMPETITORS)
+"""Contenders that must have exactly our encoder settings, so that their times can be compared with ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One output of one photo by one contender; `figures` as in `Sample.extra`."""
+    """One variant by one contender. `figures` as in `Sample.extra`."""
 
     contender: str
     photo: str
@@ -32,12 +32,12 @@ class Picture:
 
 
 def judged(pictures: Sequence[Picture]) -> tuple[dict[str, float], tuple[Check, ...], list[str]]:
-    """Facts by contender, checks of what ours promises, and remarks that name the worst picture."""
+    """Return facts by contender, the checks of our targets, and remarks that name the worst variants."""
     facts: dict[str, float] = {}
     remarks = [
         "SSIM: Wang et al. 2004 on luma, Gaussian window. Reference: full decode, profile to sRGB (relative "
-        "colorimetric, black point compensation), one Lanczos 3 resize of the exact crop; for the others than ours "
-        "of that crop or of one shifted by half a pixel, whichever is nearer, since they crop whole pixels."
+        "colorimetric, black point compensation), one Lanczos 3 resize of the exact crop. The others crop whole "
+        "pixels, so they are compared with that crop or with one shifted by half a pixel, the one that is nearer."
     ]
     for contender in dict.fromkeys(picture.contender for picture in pictures):
         own = [picture for picture in pictures if picture.contender == contender]
@@ -56,7 +56,7 @@ def judged(pictures: Sequence[Picture]) -> tuple[dict[str, float], tuple[Check, 
 
 
 def _before(pictures: Sequence[Picture]) -> list[Check]:
-    """Every output's median and worst, before JPEG, each promise held by the output that does worst."""
+    """Check the median and the worst SSIM before JPEG; the output with the lowest value decides."""
     by_output: dict[str, list[float]] = {}
     for picture in pictures:
         if picture.contender == "ours" and "ssim_before_jpeg" in picture.figures:
@@ -73,41 +73,41 @@ def _before(pictures: Sequence[Picture]) -> list[Check]:
 
 def _after(pictures: Sequence[Picture], facts: dict[str, float]) -> list[Check]:
     checks = []
-    for rival in RIVALS:
+    for competitor in COMPETITORS:
         losses, ratios = [], []
         for output in dict.fromkeys(picture.output for picture in pictures):
-            ours, theirs = _paired(pictures, rival, output)
+            ours, theirs = _paired(pictures, competitor, output)
             if not ours:
                 continue
             means = [fmean(picture.figures["ssim_after_jpeg"] for picture in side) for side in (theirs, ours)]
             losses.append(means[0] - means[1])
             sums = [sum(picture.figures["file_bytes"] for picture in side) for side in (ours, theirs)]
             ratios.append(sums[0] / sums[1] - 1)
-            facts[f"{output}: bytes beside {rival}'s, percent"] = 100 * ratios[-1]
-            facts[f"{output}: mean ssim_after_jpeg less {rival}'s"] = -losses[-1]
+            facts[f"{output}: bytes beside {competitor}'s, percent"] = 100 * ratios[-1]
+            facts[f"{output}: mean ssim_after_jpeg less {competitor}'s"] = -losses[-1]
         if losses:
             loss, apart = max(losses), max(map(abs, ratios))
-            name = f"SSIM after JPEG, most that an output's mean is below {rival}'s"
+            name = f"SSIM after JPEG, most that an output's mean is below {competitor}'s"
             limit = f"at most {MAX_LOSS}"
             checks.append(Check(name=name, limit=limit, value=loss, unit="", holds=loss <= MAX_LOSS))
-            name = f"bytes of an output summed, farthest from {rival}'s"
+            name = f"bytes of an output summed, farthest from {competitor}'s"
             limit = f"within {MAX_BYTES:.0%}"
             checks.append(Check(name=name, limit=limit, value=100 * apart, unit="%", holds=apart <= MAX_BYTES))
     return checks
 
 
-def _paired(pictures: Sequence[Picture], rival: str, output: str) -> tuple[list[Picture], list[Picture]]:
-    """(ours, theirs) of one output, the same photos in the same order."""
+def _paired(pictures: Sequence[Picture], competitor: str, output: str) -> tuple[list[Picture], list[Picture]]:
+    """Return (ours, theirs) of one output: the same photos in the same order."""
     sides = [
         {picture.photo: picture for picture in pictures if picture.contender == name and picture.output == output}
-        for name in ("ours", rival)
+        for name in ("ours", competitor)
     ]
     both = [photo for photo in sides[0] if photo in sides[1]]
     return [sides[0][photo] for photo in both], [sides[1][photo] for photo in both]
 
 
 def _equal(pictures: Sequence[Picture], remarks: list[str]) -> list[Check]:
-    """Same size, quantization, subsampling and Huffman tables as ours, for every picture."""
+    """Check that every variant has our size, quantization, subsampling and Huffman tables."""
     ours = {(picture.photo, picture.output): picture.settings for picture in pictures if picture.contender == "ours"}
     checks = []
     for contender in dict.fromkeys(picture.contender for picture in pictures if picture.contender != "ours"):
@@ -122,7 +122,9 @@ def _equal(pictures: Sequence[Picture], remarks: list[str]) -> list[Check]:
         if compared == 0:
             continue
         if unequal:
-            remarks.append(f"{contender}: {len(unequal)} of {compared} pictures are encoded otherwise ({unequal[0]})")
+            remarks.append(
+                f"{contender}: {len(unequal)} of {compared} pictures have other encoder settings ({unequal[0]})"
+            )
         else:
             remarks.append(f"{contender}: all {compared} pictures have our size, quality, subsampling, Huffman tables")
         if contender in EQUAL:
@@ -131,5 +133,5 @@ def _equal(pictures: Sequence[Picture], remarks: list[str]) -> list[Check]:
     return checks
 
 
-def _check(name: str, limit: str, value: float, unit: str, least: float) -> Check:
-    return Check(name=name, limit=limit, value=value, unit=unit, holds=value >= least)
+def _check(name: str, limit: str, value: float, unit: str, minimum: float) -> Check:
+    return Check(name=name, limit=limit, value=value, unit=unit, holds=value >= minimum)

@@ -1,7 +1,7 @@
-"""What a contender's pictures are held against: full decode, to sRGB, upright, one Lanczos 3 resize of the crop.
+"""The reference for quality: full decode, conversion to sRGB, rotation, one Lanczos 3 resize of the crop.
 
-libvips decodes and converts, Pillow resizes: of our own pipeline nothing takes part. The crop touches two opposite
-sides and may lie between pixels, as no rounding is part of what is meant.
+libvips decodes and converts, Pillow resizes; our pipeline takes no part. The crop touches two opposite sides. It is not
+rounded to whole pixels.
 """
 
 from __future__ import annotations
@@ -12,24 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from bench.quality.outputs import Output
+from bench.contenders.contender import Output
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 SHIFTS = (0.0, -0.5, 0.5)
-"""In pixels of the output, along the side that is cropped: where the middle lies between two pixels, a contender that
-crops whole pixels has to decide for one. That is no loss of quality, but cost a photo of fur a fifth of its SSIM."""
+"""Shifts of the crop in output pixels. If the middle is between two pixels, a contender that crops whole pixels must
+choose one of them. That is no loss of quality, but it cost a photo of fur a fifth of its SSIM."""
 
 
 def references(
     data: bytes, outputs: Sequence[Output], shifts: Sequence[float] = (0.0,)
 ) -> list[list[NDArray[np.uint8]]]:
-    """Of each output the reference at each shift, (height, width, 3), sRGB.
-
-    Raises pyvips.Error for what is no readable picture.
-    """
+    """Return, for each output, its reference at each shift: (height, width, 3), sRGB. Raises pyvips.Error."""
     whole = Image.fromarray(_upright_srgb(data))
     return [
         [
@@ -49,7 +46,7 @@ def _upright_srgb(data: bytes) -> NDArray[np.uint8]:
 
     image: Any = pyvips.Image.new_from_buffer(data, "")
     if image.get_typeof("icc-profile-data") != 0:
-        # What photo programs do by default; a contender with another intent differs in colours, by little.
+        # The default of photo programs. A contender with another intent has slightly different colours.
         image = image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True, depth=8)
     image = image.colourspace("srgb")
     if image.hasalpha():
@@ -60,12 +57,12 @@ def _upright_srgb(data: bytes) -> NDArray[np.uint8]:
 
 
 def _crop(size: tuple[int, int], output: Output, shift: float) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) of the centre with the output's aspect ratio, shifted as far as there is room."""
+    """Return (left, top, right, bottom) of the centred crop, shifted as far as the photo allows."""
     width, height = size
     scale = max(output.width / width, output.height / height)
     across, down = min(float(width), output.width / scale), min(float(height), output.height / scale)
-    room_across, room_down = (width - across) / 2, (height - down) / 2
+    margin_across, margin_down = (width - across) / 2, (height - down) / 2
     by = shift / scale
-    left = room_across + max(-room_across, min(room_across, by))
-    top = room_down + max(-room_down, min(room_down, by))
+    left = margin_across + max(-margin_across, min(margin_across, by))
+    top = margin_down + max(-margin_down, min(margin_down, by))
     return left, top, min(float(width), left + across), min(float(height), top + down)

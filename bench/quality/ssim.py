@@ -1,4 +1,4 @@
-"""How alike two pictures are: SSIM and PSNR, in plain numpy."""
+"""Similarity of two images: SSIM and PSNR, with numpy."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-T T.871, as in JPEG
 
 
 def ssim(first: Pixels, second: Pixels) -> float:
-    """Mean structural similarity of the luma of two pictures (height, width, 3) of at least 11 x 11 pixels.
+    """Return the mean structural similarity of the luma of two images (height, width, 3) of at least 11 x 11 pixels.
 
     Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", IEEE Trans. Image Processing 13 (2004): windows of 11 x 11 pixels weighted by a Gaussian
-    of sigma 1.5, K1 = 0.01, K2 = 0.03, where the whole window lies in the picture. 1 for equal pictures.
-    Raises ValueError for different or smaller sizes.
+    of sigma 1.5, K1 = 0.01, K2 = 0.03, only windows completely inside the image. Equal images give 1.
+
+    Raises:
+        ValueError: The sizes differ or are too small.
     """
     _same_size(first, second)
     if min(first.shape[:2]) < _TAPS:
-        raise ValueError(f"SSIM needs pictures of {_TAPS} x {_TAPS} pixels or more, not {first.shape[:2]}")
+        raise ValueError(f"SSIM needs images of at least {_TAPS} x {_TAPS} pixels, not {first.shape[:2]}")
     a, b = first @ _LUMA, second @ _LUMA
     mean_a, mean_b = _weighted(a), _weighted(b)
     both = mean_a * mean_b
@@ -37,7 +39,7 @@ def ssim(first: Pixels, second: Pixels) -> float:
 
 
 def psnr(first: Pixels, second: Pixels) -> float:
-    """Peak signal to noise over all three bands, in dB; 99 for equal pictures. Raises ValueError for other sizes."""
+    """Return the peak signal-to-noise ratio over all bands in dB; 99 for equal images. Raises ValueError."""
     _same_size(first, second)
     error = np.subtract(first, second, dtype=np.float32)
     mean = float(np.square(error).mean(dtype=np.float64))
@@ -46,13 +48,13 @@ def psnr(first: Pixels, second: Pixels) -> float:
 
 def _same_size(first: Pixels, second: Pixels) -> None:
     if first.shape != second.shape:
-        raise ValueError(f"pictures of {first.shape} and {second.shape} cannot be compared")
+        raise ValueError(f"images of {first.shape} and {second.shape} cannot be compared")
 
 
 def _weighted(values: Floats) -> Floats:
-    """The Gaussian mean of every window that lies wholly inside, columns first and then rows."""
-    places = np.arange(_TAPS, dtype=np.float32) - _TAPS // 2
-    weights = np.exp(-(places**2) / np.float32(2 * _SIGMA**2))
+    """Return the Gaussian mean of every window inside the image, along columns and then along rows."""
+    offsets = np.arange(_TAPS, dtype=np.float32) - _TAPS // 2
+    weights = np.exp(-(offsets**2) / np.float32(2 * _SIGMA**2))
     weights /= weights.sum()
     height, width = values.shape
     down = weights[0] * values[: height - _TAPS + 1]

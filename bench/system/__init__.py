@@ -1,1 +1,1 @@
-"""The whole system under measurement: a real backend with real tasks, what they use, and a slow network if wanted."""
+"""Measurements of the whole system: a real backend with real tasks, their resources, and an emulated network."""

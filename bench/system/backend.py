@@ -1,7 +1,7 @@
-"""A real backend under measurement: started on a fresh data folder, filled over HTTP, followed to the end, read out.
+"""A real backend under measurement: started in a new data folder, filled over HTTP, observed until it is done.
 
-Its states and figures are read from its SQLite file, as a person would, so that following costs the backend
-nothing. Raises CommandFailed (a sentence for people) where the backend does not start, stalls or fails photos.
+Its states and figures are read from its SQLite file, so that observing costs the backend nothing. All functions raise
+CommandFailed if the backend does not start, stalls or fails photos.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from contract.machine import free_port
 from contract.messages.devices import DeviceBody
 from contract.messages.processing import Device
 from slideshow.client.http import Client
-from slideshow.client.local_backend import START_SECONDS, STOP_SECONDS, announcement, kept_password
+from slideshow.client.local_backend import BackendProcess, kept_password
+from slideshow.client.uploads import UPLOAD_CONCURRENCY
 from slideshow.errors import CommandFailed
 
 ROOT = Path(__file__).resolve().parents[2]
-UPLOAD_CONCURRENCY = 4
 POLL_SECONDS = 0.1
 STALL_SECONDS = 120.0
-# What a measured backend inherits; anything else of the machine could change what is measured.
+# Prefixes of the variables that a measured process inherits. Others could change the measurement.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_", "LD_LIBRARY_PATH", "NUMBA", "PYTHON", "VIRTUAL_ENV")
 HELD_BACK = {"BATCH_SIZE": "1000000", "FLUSH_DELAY_SECONDS": "1000000"}
-"""Settings of a backend that starts no task before it is asked to."""
+"""Settings of a backend that starts tasks only when requested."""
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """Uploads: begin and end in seconds since the epoch, the CPU seconds of the uploading threads, bytes sent."""
+    """Uploads: start and end in seconds since the epoch, CPU seconds of the uploading threads, bytes sent."""
 
     began: float
     ended: float
@@ -51,7 +51,7 @@ class Sent(Struct, frozen=True, kw_only=True):
 
 
 class MeasuredBackend:
-    """Use as a context manager; `client` is logged in."""
+    """A backend with optional instruments. Use it as a context manager; `client` is logged in."""
 
     client: Client
     url: str
@@ -63,7 +63,7 @@ class MeasuredBackend:
         self._settings = dict(settings or {})
         self._instruments = instruments
         self._endings = contextlib.ExitStack()
-        self._process: subprocess.Popen[bytes]
+        self._process: BackendProcess
 
     def __enter__(self) -> Self:
         try:
@@ -84,62 +84,27 @@ class MeasuredBackend:
 
     @staticmethod
     def inherited() -> dict[str, str]:
-        """The variables of this process that measured ones get."""
+        """Return the variables of this process that measured processes inherit."""
         return {name: value for name, value in os.environ.items() if name.startswith(_INHERITED)}
 
     def _start(self) -> None:
         self.data.mkdir(parents=True)
-        environment = {**self.inherited(), "SLIDESHOW_DATA": str(self.data.absolute()), **self._settings}
-        given, module, port = self._instruments, "backend", 0
-        if given is not None:
-            environment |= given.environment()
-            module = "bench.system.serve"
-            if given.network is not None:
+        settings, instruments, module = self._settings, self._instruments, "backend"
+        proxy = ""
+        if instruments is not None:
+            settings, module = settings | instruments.environment(), "bench.system.serve"
+            if instruments.network is not None:
                 port = free_port()
-                behind = self._endings.enter_context(proxied(port, given.network))
-                environment |= {"PORT": str(port), "BACKEND_API_URL": behind}
-        self.log = self.data / "backend.log"
-        log = self._endings.enter_context(self.log.open("ab"))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-        self._endings.callback(self._stop)
-        self.url = self._wait_until_it_answers()
-        if port:
-            self.url = environment["BACKEND_API_URL"]
+                proxy = self._endings.enter_context(proxied(port, instruments.network))
+                settings |= {"PORT": str(port), "BACKEND_API_URL": proxy}
+        self._process = BackendProcess(self.data, self.inherited(), settings, module=module)
+        self._endings.callback(self._process.stop)
+        self.url = proxy or self._process.url
         self.client = self._endings.enter_context(Client(self.url))
         self.client.log_in(kept_password(self.data))
 
-    def _wait_until_it_answers(self) -> str:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            self._check()
-            told = announcement(self.data)
-            if told is not None and told.pid == self.pid:
-                with Client(told.url) as client:
-                    if client.is_healthy():
-                        return told.url
-            time.sleep(0.02)
-        raise CommandFailed(f"the measured backend did not answer within {START_SECONDS:.0f} s:\n{self.log_end()}")
-
-    def _check(self) -> None:
-        if self._process.poll() is not None:
-            raise CommandFailed(f"the measured backend ended with {self._process.returncode}:\n{self.log_end()}")
-
-    def log_end(self) -> str:
-        """The last lines of its log."""
-        return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-15:])
-
-    def _stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(STOP_SECONDS)
-
     def stop(self) -> None:
-        """End it now, so that its instruments have written what they found."""
+        """Stop the backend now, so that its instruments write their results."""
         self._endings.close()
 
     def add_devices(self, devices: Sequence[Device]) -> None:
@@ -147,8 +112,8 @@ class MeasuredBackend:
             body = DeviceBody(name=device.name, width=device.width, height=device.height, pairing=False)
             self.client.save_device(body)
 
-    def upload(self, photos: Sequence[Path], told: Callable[[int], None] = lambda _: None) -> Sent:
-        """Send every photo, four at a time as the command line does; `told` hears how many are there."""
+    def upload(self, photos: Sequence[Path], progress: Callable[[int], None] = lambda _: None) -> Sent:
+        """Upload all photos, with the concurrency of the command line. Call `progress` with the number of photos."""
         cpu, done = 0.0, 0
 
         def send(path: Path) -> float:
@@ -160,7 +125,7 @@ class MeasuredBackend:
         with ThreadPoolExecutor(UPLOAD_CONCURRENCY, "upload") as pool:
             for used in pool.map(send, photos):
                 cpu, done = cpu + used, done + 1
-                told(done)
+                progress(done)
         return Sent(began=began, ended=time.time(), cpu_s=cpu, size=sum(path.stat().st_size for path in photos))
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -168,68 +133,73 @@ class MeasuredBackend:
             return connection.execute(statement, parameters).fetchall()
 
     def complete(self) -> int:
-        """How many images are complete."""
+        """Return the number of complete images."""
         return int(self.sql("SELECT count(*) FROM images WHERE processing_status = 'complete'")[0][0])
 
     def wait_for_archive(self, seconds: float = 150.0) -> None:
-        """Until the sidecars of all photos are put away, so that it has nothing to do. Raises CommandFailed."""
+        """Wait until the backend has archived all sidecars and is idle. Raises CommandFailed."""
         deadline = time.monotonic() + seconds
         while any((self.data / "bucket/images/metadata").glob("*.json")):
             if time.monotonic() > deadline:
-                raise CommandFailed(f"the sidecars were not put away within {seconds:g} s; see {self.log}")
+                raise CommandFailed(f"the sidecars were not archived within {seconds:g} s; see {self._process.log}")
             time.sleep(0.1)
 
-    def wait(self, photos: int, told: Callable[[int], None] = lambda _: None) -> None:
-        """Until `photos` images are complete and every execution has ended; `told` hears how many are.
+    def wait(self, photos: int, progress: Callable[[int], None] = lambda _: None) -> None:
+        """Wait until `photos` images are complete and all executions have ended.
 
-        Raises CommandFailed if a photo fails or nothing moves for two minutes.
+        Args:
+            photos: The number of images.
+            progress: Called with the number of complete images when it changes.
+
+        Raises:
+            CommandFailed: A photo failed, or nothing changed for two minutes.
         """
-        moved, before = time.monotonic(), -1
+        changed_at, before = time.monotonic(), -1
         while True:
-            self._check()
+            self._process.check()
             states = dict(self.sql("SELECT processing_status, count(*) FROM images GROUP BY 1"))
             complete = states.get("complete", 0)
             if states.get("failed"):
                 ((error,),) = self.sql("SELECT processing_error FROM images WHERE processing_status='failed' LIMIT 1")
-                raise CommandFailed(f"{states['failed']} photos failed in the measurement; the first: {error}")
+                raise CommandFailed(f"{states['failed']} photos failed during the measurement; the first: {error}")
             running = self.sql("SELECT count(*) FROM executions WHERE finished_at IS NULL")[0][0]
             if complete >= photos and not running:
                 return
             if complete != before:
-                moved, before = time.monotonic(), complete
-                told(complete)
-            if time.monotonic() - moved > STALL_SECONDS:
-                raise CommandFailed(f"nothing moved for {STALL_SECONDS:.0f} s at {states}:\n{self.log_end()}")
+                changed_at, before = time.monotonic(), complete
+                progress(complete)
+            if time.monotonic() - changed_at > STALL_SECONDS:
+                raise CommandFailed(f"no progress for {STALL_SECONDS:.0f} s at {states}:\n{self._process.last_lines()}")
             time.sleep(POLL_SECONDS)
 
     def last_result(self) -> float:
-        """When the last result was recorded, in seconds since the epoch."""
+        """Return the time of the last recorded result, in seconds since the epoch."""
         return float(self.sql("SELECT max(rendered_at) FROM images")[0][0])
 
     def tasks_used(self) -> tuple[float, float, int]:
-        """Of all tasks so far: (CPU seconds, largest memory of one in MB, tasks)."""
+        """Return (CPU seconds, peak memory of the largest in MB, number) of all tasks so far."""
         ((cpu, peak, tasks),) = self.sql("SELECT sum(cpu_seconds), max(peak_rss_mb), sum(tasks) FROM executions")
         return float(cpu or 0.0), float(peak or 0.0), int(tasks or 0)
 
     def cpu_seconds(self) -> float:
-        """CPU seconds of the backend's own process so far."""
+        """Return the CPU seconds of the backend's own process so far."""
         return processes.cpu_seconds(self.pid)
 
     def stored_bytes(self) -> int:
-        """The size of all objects in its bucket."""
+        """Return the size of all objects in the bucket."""
         return sum(path.stat().st_size for path in (self.data / "bucket").rglob("*") if path.is_file())
 
 
 @contextlib.contextmanager
 def proxied(port: int, network: Network) -> Iterator[str]:
-    """The address of a proxy that imitates the network in front of `port`."""
+    """Run a proxy that emulates the network in front of `port`, and yield its address."""
     command = [sys.executable, "-m", "bench.system.network", str(port), str(network.latency_s)]
     process = subprocess.Popen([*command, str(network.bytes_per_s)], cwd=ROOT, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            raise CommandFailed("the proxy that imitates a network did not start; see the lines above")
+            raise CommandFailed("the proxy of the emulated network did not start; see the lines above")
         yield f"http://127.0.0.1:{json.loads(line)['port']}"
     finally:
         process.terminate()

@@ -1,7 +1,7 @@
-"""`python -m bench.system.bare_server FILE`: a Falcon handler that answers with the bytes of FILE, and nothing else.
+"""`python -m bench.system.bare_server FILE`: a Falcon handler that only returns the bytes of FILE.
 
-Falcon, uvicorn with httptools, and uvloop as they come, in one process: the backend's own stack, without its way of
-writing an answer in one piece. It says its port on its first line and ends with its standard input.
+It runs Falcon, uvicorn with httptools, and uvloop with their defaults, in one process. This is the stack of the backend
+without its write coalescing. It prints its port, and ends when its standard input ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Bare:
         self._body = body
 
     async def on_get(self, req: Request, resp: Response) -> None:
-        """Answer with the body."""
+        """Return the body."""
         resp.content_type = "application/json"
         resp.data = self._body
 
@@ -40,11 +40,11 @@ def main() -> int:
     )
     server = uvicorn.Server(config)
 
-    def end_with_input() -> None:
+    def wait_for_end_of_input() -> None:
         sys.stdin.read()
         server.should_exit = True
 
-    threading.Thread(target=end_with_input, daemon=True).start()
+    threading.Thread(target=wait_for_end_of_input, daemon=True).start()
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

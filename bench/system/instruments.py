@@ -1,9 +1,8 @@
-"""What a measured system is given beside its settings; it travels to its processes in one variable."""
+"""Instruments of a measured system, passed to its processes in one environment variable."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -14,13 +13,18 @@ VARIABLE = "BENCH_INSTRUMENTS"
 
 
 class Instruments(Struct, frozen=True, kw_only=True):
-    """`folder` takes what the processes find out. Every other field at its default changes nothing.
+    """The instruments. The defaults change nothing.
 
-    `stages`: time the stages of each task. `queries`: time those of the backend's database. `network`: imitate
-    one between tasks, backend and bucket. `cpus`: CPUs for backend and tasks together (0: all). `every_task`: start
-    as many tasks as there may be, however little the work.
-    `task_environment`: variables that only tasks get. `render_threads`, `read_ahead`: images rendered at once, and
-    claimed beyond these (0: as the processor chooses).
+    Attributes:
+        folder: Where the processes write their results.
+        stages: Measure the stages of each task.
+        queries: Measure the queries of the backend's database.
+        network: Emulate a network between tasks, backend and bucket.
+        cpus: CPUs for backend and tasks together (0: all).
+        every_task: Start the maximum number of tasks, also for little work.
+        task_environment: Variables that only tasks receive.
+        render_threads: Images rendered at a time (0: as the processor chooses).
+        read_ahead: Images claimed in addition to these (0: as the processor chooses).
     """
 
     folder: str
@@ -33,15 +37,11 @@ class Instruments(Struct, frozen=True, kw_only=True):
     render_threads: int = 0
     read_ahead: int = 0
 
-    @property
-    def place(self) -> Path:
-        return Path(self.folder)
-
     def environment(self) -> dict[str, str]:
-        """The variable that carries them."""
+        """Return the environment variable that contains the instruments."""
         return {VARIABLE: msgspec.json.encode(self).decode()}
 
 
 def from_environment() -> Instruments:
-    """The instruments of this process. Raises KeyError or msgspec.ValidationError if it was given none."""
+    """Return the instruments of this process. Raises KeyError or msgspec.ValidationError if there are none."""
     return msgspec.json.decode(os.environ[VARIABLE], type=Instruments)

@@ -1,4 +1,4 @@
-"""`python -m bench.system.kernels`: import rendering and load its kernels in this fresh process; times as JSON."""
+"""`python -m bench.system.kernels`: import rendering and load its kernels, and print the times as JSON."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from msgspec import Struct
 
 
 class KernelLoad(Struct, frozen=True, kw_only=True):
-    """Seconds: to import rendering, to load the kernels (numba itself included), and of each kernel by its name.
+    """The measured times.
 
-    `compiled`: how many had to be compiled, as numba's own count of cache misses says.
+    Attributes:
+        import_s: Seconds to import rendering.
+        seconds: Seconds to load the kernels, including numba itself.
+        compiled: Kernels that were compiled, by numba's count of cache misses.
+        kernels: Seconds by kernel name.
     """
 
     import_s: float
@@ -22,7 +26,7 @@ class KernelLoad(Struct, frozen=True, kw_only=True):
 
 
 def measure() -> KernelLoad:
-    """Load everything, as a task does beside its first claim."""
+    """Load everything, as a task does during its first claim."""
     begin = time.perf_counter()
     import processor.render.pipeline  # noqa: F401
 

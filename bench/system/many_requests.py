@@ -1,17 +1,15 @@
-"""Asks one address again and again over connections that stay open, at little cost of its own.
+"""A load generator: repeated requests to one address over keep-alive connections, with little CPU time of its own.
 
-A client library would take longer to ask than the server to answer. The replies are not looked into beyond their
-status and their length.
+A client library would take longer for a request than the server. Only status and length of a response are read.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections import Counter
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
@@ -19,7 +17,7 @@ from slideshow.errors import CommandFailed
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """What a run of requests found: answers by status, seconds in all, the time of each answer in seconds, sorted."""
+    """The result: responses by status, total seconds, the sorted time of each response, mean bytes per response."""
 
     statuses: dict[int, int]
     seconds: float
@@ -28,16 +26,16 @@ class Load(Struct, frozen=True, kw_only=True):
 
     @property
     def rate(self) -> float:
-        """Answers in a second."""
+        """Responses per second."""
         return len(self.times) / self.seconds
 
     def percentile(self, share: float) -> float:
-        """The time in seconds that this share of the answers, 0 to 1, stayed within."""
+        """Return the time in seconds within which `share` (0 to 1) of the responses arrived."""
         return self.times[min(len(self.times) - 1, int(share * len(self.times)))]
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: a request, its whole answer, the next request."""
+    """A connection that sends the next request after each complete response."""
 
     def __init__(self, request: bytes, until: float, ended: asyncio.Future[None]) -> None:
         self._request = request
@@ -51,10 +49,10 @@ class _Connection(asyncio.Protocol):
         self.size = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own are no subclass of it
-        self._ask()
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are not a subclass
+        self._send()
 
-    def _ask(self) -> None:
+    def _send(self) -> None:
         self._began = time.perf_counter()
         self._transport.write(self._request)
 
@@ -64,8 +62,8 @@ class _Connection(asyncio.Protocol):
         if end < 0:
             return
         head = self._buffer[:end].lower()
-        place = head.find(b"content-length:")
-        length = int(head[place + 15 :].split(b"\r\n", 1)[0]) if place >= 0 else 0
+        start = head.find(b"content-length:")
+        length = int(head[start + 15 :].split(b"\r\n", 1)[0]) if start >= 0 else 0
         if len(self._buffer) < end + 4 + length:
             return
         now = time.perf_counter()
@@ -74,7 +72,7 @@ class _Connection(asyncio.Protocol):
         self.size += end + 4 + length
         self._buffer = b""
         if now < self._until:
-            self._ask()
+            self._send()
         else:
             self._transport.close()
 
@@ -83,40 +81,37 @@ class _Connection(asyncio.Protocol):
             self._ended.set_result(None)
 
 
-def _same(connection: _Connection) -> _Connection:
-    return connection
+async def _open(url: SplitResult, request: bytes, until: float) -> tuple[_Connection, asyncio.Future[None]]:
+    """Return a connection, and the future of its end."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    connection = _Connection(request, until, ended)
+    await loop.create_connection(lambda: connection, url.hostname or "127.0.0.1", url.port or 80)
+    return connection, ended
 
 
 async def _ask(url: str, headers: dict[str, str], connections: int, seconds: float) -> Load:
     parts = urlsplit(url)
-    told = "".join(f"{name}: {value}\r\n" for name, value in {"Host": parts.netloc, **headers}.items())
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {"Host": parts.netloc, **headers}.items())
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    request = f"GET {target} HTTP/1.1\r\n{told}\r\n".encode()
-    loop = asyncio.get_running_loop()
+    request = f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode()
     began = time.perf_counter()
-    made = []
-    for _ in range(connections):
-        ended: asyncio.Future[None] = loop.create_future()
-        connection = _Connection(request, began + seconds, ended)
-        await loop.create_connection(
-            functools.partial(_same, connection), parts.hostname or "127.0.0.1", parts.port or 80
-        )
-        made.append((connection, ended))
+    opened = [await _open(parts, request, began + seconds) for _ in range(connections)]
     async with asyncio.timeout(seconds + 30):
-        await asyncio.gather(*(ended for _, ended in made))
+        await asyncio.gather(*(ended for _, ended in opened))
     took = time.perf_counter() - began
-    times = sorted(moment for connection, _ in made for moment in connection.times)
-    statuses: Counter[int] = sum((connection.statuses for connection, _ in made), Counter())
-    size = sum(connection.size for connection, _ in made)
+    times = sorted(moment for connection, _ in opened for moment in connection.times)
+    statuses: Counter[int] = sum((connection.statuses for connection, _ in opened), Counter())
+    size = sum(connection.size for connection, _ in opened)
     return Load(statuses=dict(statuses), seconds=took, times=tuple(times), bytes_each=size / max(1, len(times)))
 
 
 def ask(url: str, headers: dict[str, str], *, connections: int, seconds: float) -> Load:
-    """Keep `connections` busy for `seconds`. Raises CommandFailed if an answer is not 200 or 304, or none comes."""
+    """Send requests over `connections` for `seconds`. Raises CommandFailed unless all responses are 200 or 304."""
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(_ask(url, headers, connections, seconds))
-    if not found.times or set(found.statuses) - {200, 304}:
-        raise CommandFailed(f"{url} was answered with {found.statuses or 'nothing'}")
-    return found
+        load = runner.run(_ask(url, headers, connections, seconds))
+    if not load.times or set(load.statuses) - {200, 304}:
+        raise CommandFailed(f"{url} answered {load.statuses or 'nothing'}")
+    return load

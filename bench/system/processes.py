@@ -1,6 +1,6 @@
-"""What processes use, read from /proc (proc(5)): CPU seconds, resident memory, and a sampler over time.
+"""Resources of processes, read from /proc (proc(5)): CPU seconds, resident memory, and a sampler over time.
 
-Only Linux has /proc; elsewhere `NEEDS` says so, and the cases that need it are named as missing.
+Only Linux has /proc. On other systems the cases that need it are listed as missing, with the text of `NEEDS`.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def available() -> bool:
-    """Whether this system tells what its processes use."""
+    """Return True if this system has /proc."""
     return Path("/proc/self/stat").exists()
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system CPU seconds of a process itself, without its children; 0.0 if it has ended."""
+    """Return the user and system CPU seconds of a process without its children; 0.0 if it has ended."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
 
 
 def ended_children_cpu() -> float:
-    """User and system CPU seconds of the children of this process that have ended, and theirs."""
+    """Return the user and system CPU seconds of ended descendants of this process."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory in MB (10^6 bytes); 0.0 if the process has ended."""
+    """Return the resident memory in MB (10^6 bytes); 0.0 if the process has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
     except (OSError, IndexError):
@@ -45,7 +45,7 @@ def rss_mb(pid: int) -> float:
 
 
 def peak_rss_mb(pid: int) -> float:
-    """The largest resident memory so far in MB (10^6 bytes); 0.0 if the process has ended."""
+    """Return the peak resident memory in MB (10^6 bytes); 0.0 if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -54,18 +54,18 @@ def peak_rss_mb(pid: int) -> float:
 
 
 def children(pid: int) -> list[int]:
-    """The living children of a process."""
-    found: list[int] = []
+    """Return the running children of a process."""
+    pids: list[int] = []
     for listed in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            found += [int(child) for child in listed.read_text().split()]
-        except OSError:  # the thread has ended since it was listed
+            pids += [int(child) for child in listed.read_text().split()]
+        except OSError:  # the thread has ended meanwhile
             continue
-    return found
+    return pids
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on; the second may hold spaces and brackets."""
+    """Return the fields of /proc/PID/stat from the third on. The second may contain spaces and brackets."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -74,7 +74,7 @@ def _stat(pid: int) -> list[str]:
 
 
 class Point(NamedTuple):
-    """At `seconds` after the sampler's start: the memory of the watched tasks, and how much was done."""
+    """A sample: seconds since the start, memory of the largest child, number of complete images."""
 
     seconds: float
     rss_mb: float
@@ -82,9 +82,9 @@ class Point(NamedTuple):
 
 
 class Sampler:
-    """Samples the largest resident memory among the children of a process, until the block ends.
+    """Sample the largest resident memory among the children of a process, until the block ends.
 
-    `done()` is asked at each sample how many images are complete, so that memory can be laid over progress.
+    `done()` is called for each sample and returns the number of complete images.
     """
 
     def __init__(self, parent: int, done: Callable[[], int], *, pause_s: float = 0.05) -> None:

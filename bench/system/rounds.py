@@ -1,7 +1,8 @@
-"""One measured run of the whole system: upload, queue, tasks, results; and what came of it as figures."""
+"""One measured round of the whole system: upload, queue, tasks, results."""
 
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from bench.core.results import CaseFailed, CaseResult
+from bench.core.runner import Context
+from bench.core.samples import NoSamples
 from bench.system import processes
 from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend, Sent
 from bench.system.instruments import Instruments
@@ -18,18 +22,22 @@ from bench.system.serve import QueryTime, read_queries
 from bench.system.stages import Span, read_spans
 from contract.messages.processing import Device
 from slideshow.errors import CommandFailed
-from slideshow.formatting import counted
+from slideshow.output import counted
 
 WARM_UP_SECONDS = 120.0
-TELL_SECONDS = 5.0
+PROGRESS_SECONDS = 5.0
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds, memory in MB (10^6 bytes); CPU of the backend and its tasks from the first upload on.
+    """The figures of a round. Times in seconds, memory in MB (10^6 bytes), CPU time since the first upload.
 
-    `upload_s`: first upload to last one; `work_s`: to the last result, from the first upload, or where the
-    backend was held back until all were there, from the flush. `spans` by task and `queries` are empty without
-    instruments.
+    Attributes:
+        upload_s: From the first upload to the last one.
+        work_s: To the last result, from the first upload, or from the last one if the tasks were held back.
+        began: Time of the first upload, in seconds since the epoch.
+        points: Memory samples.
+        spans: Spans of stages by task; empty without instruments.
+        queries: Costs by query; empty without instruments.
     """
 
     upload_s: float
@@ -50,35 +58,35 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cpu_s(self) -> float:
-        """Of everything that took part: backend, tasks and uploader."""
+        """CPU seconds of backend, tasks and uploader."""
         return self.backend_cpu_s + self.tasks_cpu_s + self.uploader_cpu_s
 
 
 def silent(_: str) -> None:
-    """Tell nobody how far a round is."""
+    """Ignore progress."""
 
 
 def paced(
     tell: Callable[[str], None], total: int, what: str, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[int], None]:
-    """Tells how many of `total` photos are `what`, every few seconds and at the end."""
-    told_at = clock()
+    """Return a function that reports how many of `total` photos are `what`, every few seconds and at the end."""
+    reported_at = clock()
 
-    def told(done: int) -> None:
-        nonlocal told_at
-        if done >= total or clock() - told_at >= TELL_SECONDS:
-            told_at = clock()
+    def report(done: int) -> None:
+        nonlocal reported_at
+        if done >= total or clock() - reported_at >= PROGRESS_SECONDS:
+            reported_at = clock()
             tell(f"{done} of {counted(total, 'photo')} {what}")
 
-    return told
+    return report
 
 
 def warm_up() -> None:
-    """Compile whatever kernel is not there yet, so that no measured task has to. Raises CommandFailed."""
+    """Compile missing kernels, so that no measured task has to. Raises CommandFailed."""
     command = [sys.executable, "-m", "native.warm_up", "--quiet"]
     done = subprocess.run(command, cwd=ROOT, timeout=WARM_UP_SECONDS, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise CommandFailed(f"the kernels cannot be compiled here:\n{done.stderr}")
+        raise CommandFailed(f"the kernels cannot be compiled:\n{done.stderr}")
 
 
 def run_round(
@@ -92,16 +100,26 @@ def run_round(
     sample: bool = False,
     tell: Callable[[str], None] = silent,
 ) -> Round:
-    """Run it in `folder`, which is removed afterwards; `instruments` are made for the folder that they write into.
+    """Run one round.
 
-    `held_back`: tasks start when all photos are there, and not on the way. `sample`: memory over time.
-    Raises CommandFailed where the system does not do its work.
+    Args:
+        folder: A folder for the round, which is removed afterwards.
+        photos: The photos to upload.
+        devices: The devices to render for.
+        settings: Settings of the backend.
+        instruments: Returns the instruments that write into the folder.
+        held_back: Start tasks only after all uploads.
+        sample: Sample the memory over time.
+        tell: Receives lines of progress.
+
+    Raises:
+        CommandFailed: The system failed.
     """
-    given = instruments(folder) if instruments else None
+    active = instruments(folder) if instruments else None
     total = len(photos)
     try:
         backend = MeasuredBackend(
-            folder / "data", settings={**(HELD_BACK if held_back else {}), **(settings or {})}, instruments=given
+            folder / "data", settings={**(HELD_BACK if held_back else {}), **(settings or {})}, instruments=active
         )
         with backend:
             backend.add_devices(devices)
@@ -117,11 +135,10 @@ def run_round(
                     backend.wait(total, paced(tell, total, "done"))
             else:
                 backend.wait(total, paced(tell, total, "done"))
-            found = _figures(backend, sent, begin, before, uploaded)
-            found = msgspec.structs.replace(found, points=tuple(sampler.points))
-        spans = read_spans(folder) if given and given.stages else {}
-        queries = read_queries(folder) if given and given.queries else {}
-        return msgspec.structs.replace(found, spans=spans, queries=queries)
+            result = _figures(backend, sent, begin, before, uploaded)
+        spans = read_spans(folder) if active and active.stages else {}
+        queries = read_queries(folder) if active and active.queries else {}
+        return msgspec.structs.replace(result, points=tuple(sampler.points), spans=spans, queries=queries)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -142,3 +159,29 @@ def _figures(backend: MeasuredBackend, sent: Sent, begin: float, before: float, 
         stored_bytes=backend.stored_bytes(),
         sent_bytes=sent.size,
     )
+
+
+Run = Callable[[Context], CaseResult]
+
+
+def whole_system(name: str) -> Callable[[Run], Run]:
+    """Decorate the `run` of a case that measures the whole system.
+
+    Without /proc, the result lists the case as missing. Otherwise kernels are compiled first, and errors are raised as
+    CaseFailed.
+    """
+
+    def decorate(run: Run) -> Run:
+        @functools.wraps(run)
+        def wrapper(context: Context) -> CaseResult:
+            if not processes.available():
+                return CaseResult(case=name, missing=(f"{name}: {processes.NEEDS}",))
+            try:
+                warm_up()
+                return run(context)
+            except (CommandFailed, NoSamples) as error:
+                raise CaseFailed(str(error)) from error
+
+        return wrapper
+
+    return decorate

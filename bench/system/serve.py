@@ -1,4 +1,4 @@
-"""`python -m bench.system.serve`: the backend, instrumented; its tasks are those of `bench.system.task`."""
+"""`python -m bench.system.serve`: the backend with instruments. Its tasks run `bench.system.task`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUERIES_FILE = "queries.json"
 
 
 class QueryTimes:
-    """For each query function: calls, wall seconds and CPU seconds of the thread that ran it."""
+    """Calls, wall seconds and thread CPU seconds of each query function."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,7 +41,7 @@ class QueryTimes:
 
 
 class QueryTime(Struct, frozen=True, array_like=True):
-    """What one query function cost in all."""
+    """The total cost of a query function."""
 
     calls: float
     wall_s: float
@@ -49,39 +49,39 @@ class QueryTime(Struct, frozen=True, array_like=True):
 
 
 def read_queries(folder: Path) -> dict[str, QueryTime]:
-    """For each query function, `file.name`, what a backend that has ended left in `folder`."""
+    """Return the costs by query function (`module.name`) that an ended backend wrote to `folder`."""
     return msgspec.json.decode((folder / QUERIES_FILE).read_bytes(), type=dict[str, QueryTime])
 
 
 def main() -> int:
-    """Put the instruments in place and serve; the backend's exit code."""
-    given = from_environment()
-    if given.cpus and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cpus])
+    """Install the instruments, serve, and return the backend's exit code."""
+    instruments = from_environment()
+    if instruments.cpus and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: instruments.cpus])
     from backend.__main__ import main as serve
 
     runners: Any = importlib.import_module("backend.jobs.open_runner")
     services: Any = importlib.import_module("backend.services")
     times = QueryTimes()
-    if given.queries:
+    if instruments.queries:
         services.Database = _timed_database(services.Database, times)
-    _change_bucket(services, given)
+    _change_bucket(services, instruments)
     local = runners.LocalRunner
 
     def local_runner(*args: Any, **kwargs: Any) -> Any:
-        made = local(*args, **kwargs, command=(sys.executable, "-m", "bench.system.task"))
-        if given.every_task:
-            made.profile = msgspec.structs.replace(made.profile, worthwhile_seconds=1e-9)
-        return made
+        runner = local(*args, **kwargs, command=(sys.executable, "-m", "bench.system.task"))
+        if instruments.every_task:
+            runner.profile = msgspec.structs.replace(runner.profile, worthwhile_seconds=1e-9)
+        return runner
 
     runners.LocalRunner = local_runner
     known = services.Services._task_environment
-    services.Services._task_environment = lambda self: {**known(self), **given.task_environment}
+    services.Services._task_environment = lambda self: {**known(self), **instruments.task_environment}
     try:
         return serve()
     finally:
-        if given.queries:
-            (given.place / QUERIES_FILE).write_bytes(msgspec.json.encode(dict(times.found)))
+        if instruments.queries:
+            Path(instruments.folder, QUERIES_FILE).write_bytes(msgspec.json.encode(dict(times.found)))
 
 
 def _timed_database(kind: Any, times: QueryTimes) -> Any:
@@ -95,7 +95,7 @@ def _timed_database(kind: Any, times: QueryTimes) -> Any:
 
 
 class _TimedThreads:
-    """A pool of threads each of whose calls is timed under its query's name, its transaction included."""
+    """A thread pool that measures each call, including its transaction, under the name of its query."""
 
     def __init__(self, threads: Any, times: QueryTimes) -> None:
         self._threads = threads
@@ -111,15 +111,15 @@ class _TimedThreads:
 
 
 def _query_of(values: Iterable[Any]) -> Any:
-    """The query function that a call was bound to: the first argument of the innermost `partial`."""
+    """Return the query function of a call: the first argument of the innermost `partial`."""
     for value in values:
         if isinstance(value, functools.partial):
             return _query_of(value.args) or value.args[0]
     return None
 
 
-def _change_bucket(services: Any, given: Instruments) -> None:
-    network = given.network
+def _change_bucket(services: Any, instruments: Instruments) -> None:
+    network = instruments.network
     if network is None:
         return
     opening = services.open_bucket

@@ -1,8 +1,7 @@
-"""Where the time of a task goes: spans of each stage, taken by wrapping the functions that do it.
+"""Time of the stages of a task, measured by wrapping the functions that implement them.
 
-Nothing in the processor knows of this: a task that is started by `bench.system.task` wraps them in its own
-process. `STAGES` names every function; one that is not there any more ends the task, so that a renamed step
-cannot silently count for nothing.
+The processor contains no code for this: `bench.system.task` wraps the functions in the process of the task. `STAGES`
+lists all functions. A missing one ends the task with an error, so that a renamed function is not silently ignored.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from msgspec import Struct
 
 
 class Span(Struct, frozen=True, array_like=True):
-    """One call: its stage, the thread, begin and end in seconds since the epoch, CPU seconds of its thread.
+    """One call: stage, thread, begin and end in seconds since the epoch, CPU seconds of the thread.
 
-    Of a call that waits in the event loop no CPU is known: it is 0.
+    The CPU time of a coroutine is not known, and is 0.
     """
 
     stage: str
@@ -42,7 +41,7 @@ STAGES: tuple[tuple[str, str, str], ...] = (
     ("render", "processor.pool.render_pool", "_render"),
     ("load", "processor.__main__", "_load_rendering"),
 )
-"""(stage, module, function) of what is there when a task begins."""
+"""(stage, module, function) of functions that exist when a task starts."""
 
 RENDER_STAGES: tuple[tuple[str, str, str], ...] = (
     ("decode", "processor.render.pipeline", "decode"),
@@ -51,39 +50,39 @@ RENDER_STAGES: tuple[tuple[str, str, str], ...] = (
     ("proxy", "processor.render.pipeline", "colour_pixels"),
     ("colours", "processor.render.pipeline", "find_colours"),
 )
-"""The steps inside of `render`, wrapped once rendering is loaded, which is while the first claim is under way."""
+"""The steps of `render`. They are wrapped after rendering is loaded, which happens during the first claim."""
 
 BUCKET_STAGES = {"read": "fetch", "download_to": "fetch", "stat": "fetch", "create": "store", "replace": "store"}
 WAITING = ("claim", "attempt", "report", "fetch", "store")
-"""Stages that wait for a disk, a bucket or the backend; what they take beside CPU is waiting."""
+"""Stages that wait for a disk, a bucket or the backend."""
 
 
-def found(stage: str, module: str, path: str) -> tuple[Any, str]:
-    """What holds a stage's function, and its name there. Raises LookupError for one that is not there."""
+def locate(stage: str, module: str, path: str) -> tuple[Any, str]:
+    """Return the owner of a stage's function, and its attribute name. Raises LookupError if it does not exist."""
     owner: Any = importlib.import_module(module)
     *holders, name = path.split(".")
     for holder in holders:
         owner = getattr(owner, holder, None)
     if not hasattr(owner, name):
-        raise LookupError(f"{module} has no {path} any more: bench/system/stages.py has to name {stage} anew")
+        raise LookupError(f"{module} has no {path}; update the stage {stage} in bench/system/stages.py")
     return owner, name
 
 
 class Recorder:
-    """Gathers spans of one process; safe to use from several threads."""
+    """Collects the spans of a process. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self._lock = threading.Lock()
 
     def add(self, stage: str, begin: float, cpu_s: float) -> None:
-        """A call that began at `begin` (seconds since the epoch) ends now."""
+        """Add a call that began at `begin` (seconds since the epoch) and ends now."""
         span = Span(stage, threading.current_thread().name, begin, time.time(), cpu_s)
         with self._lock:
             self.spans.append(span)
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function`, each call of which leaves a span."""
+        """Return `function` wrapped so that each call adds a span."""
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -107,18 +106,18 @@ class Recorder:
         return working
 
     def wrap(self, stages: Iterable[tuple[str, str, str]]) -> None:
-        """Put each named function's timed form into its place. Raises LookupError for one that is not there."""
+        """Wrap each listed function. Raises LookupError if one does not exist."""
         for stage, module, path in stages:
-            owner, name = found(stage, module, path)
+            owner, name = locate(stage, module, path)
             setattr(owner, name, self.timed(stage, getattr(owner, name)))
 
     def write(self, folder: Path) -> None:
-        """Keep the spans as `stages-PID.json` in `folder`."""
+        """Write the spans to `stages-PID.json` in `folder`."""
         (folder / f"stages-{os.getpid()}.json").write_bytes(msgspec.json.encode(self.spans))
 
 
 class TimedBucket:
-    """A bucket whose calls leave spans; everything else it passes on."""
+    """A bucket whose calls add spans. All other attributes are forwarded."""
 
     def __init__(self, bucket: Any, recorder: Recorder) -> None:
         self._bucket = bucket
@@ -130,7 +129,7 @@ class TimedBucket:
 
 
 def read_spans(folder: Path) -> dict[str, list[Span]]:
-    """The spans that tasks left in `folder`, by file, each in the order of their ends."""
+    """Return the spans that tasks wrote to `folder`, by file, in the order of their ends."""
     return {
         path.stem: msgspec.json.decode(path.read_bytes(), type=list[Span])
         for path in sorted(folder.glob("stages-*.json"))
@@ -138,9 +137,9 @@ def read_spans(folder: Path) -> dict[str, list[Span]]:
 
 
 def sums(spans: Iterable[Span]) -> dict[str, tuple[float, float]]:
-    """For each stage (wall seconds, CPU seconds), summed over its calls."""
-    found: dict[str, tuple[float, float]] = {}
+    """Return (wall seconds, CPU seconds) by stage, summed over its calls."""
+    total: dict[str, tuple[float, float]] = {}
     for span in spans:
-        wall, cpu = found.get(span.stage, (0.0, 0.0))
-        found[span.stage] = (wall + span.end - span.begin, cpu + span.cpu_s)
-    return found
+        wall, cpu = total.get(span.stage, (0.0, 0.0))
+        total[span.stage] = (wall + span.end - span.begin, cpu + span.cpu_s)
+    return total

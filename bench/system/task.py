@@ -1,4 +1,4 @@
-"""`python -m bench.system.task`: a task of the processor, instrumented. Started by the measured backend."""
+"""`python -m bench.system.task`: a task of the processor with instruments, started by the measured backend."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from bench.system.instruments import Instruments, from_environment
@@ -14,30 +15,30 @@ from bench.system.stages import RENDER_STAGES, STAGES, Recorder, TimedBucket
 
 
 def main() -> int:
-    """Put the instruments in place, run the task, and leave what they found; the task's exit code."""
-    given = from_environment()
-    if "VIPS_CONCURRENCY" in given.task_environment:
-        import pyvips  # noqa: F401  (libvips reads the variable only now; the processor sets its own later)
-    if given.render_threads:
-        os.environ["RENDER_THREADS"] = str(given.render_threads)
+    """Install the instruments, run the task, write the results, and return the task's exit code."""
+    instruments = from_environment()
+    if "VIPS_CONCURRENCY" in instruments.task_environment:
+        import pyvips  # noqa: F401  (libvips reads the variable when it loads; the processor sets its own value later)
+    if instruments.render_threads:
+        os.environ["RENDER_THREADS"] = str(instruments.render_threads)
     program: Any = importlib.import_module("processor.__main__")
     recorder = Recorder()
-    _change_bucket(given, recorder)
-    if given.read_ahead:
-        _change_read_ahead(given.read_ahead)
-    if given.stages:
+    _change_bucket(instruments, recorder)
+    if instruments.read_ahead:
+        _change_read_ahead(instruments.read_ahead)
+    if instruments.stages:
         recorder.wrap(STAGES)
-        _wrap_rendering_when_it_is_there(recorder)
+        _wrap_rendering_when_loaded(recorder)
     try:
         code: int = program.main()
         return code
     finally:
-        if given.stages:
-            recorder.write(given.place)
+        if instruments.stages:
+            recorder.write(Path(instruments.folder))
 
 
-def _wrap_rendering_when_it_is_there(recorder: Recorder) -> None:
-    """Importing it any earlier would be what a task takes care not to do before its first claim."""
+def _wrap_rendering_when_loaded(recorder: Recorder) -> None:
+    """Wrap the steps of rendering at its first call, because a task does not import them before its first claim."""
     renderer: Any = importlib.import_module("processor.pool.render_pool")
     rendering, lock = renderer._render, threading.Lock()
     wrapped = False
@@ -53,15 +54,15 @@ def _wrap_rendering_when_it_is_there(recorder: Recorder) -> None:
     renderer._render = render
 
 
-def _change_bucket(given: Instruments, recorder: Recorder) -> None:
+def _change_bucket(instruments: Instruments, recorder: Recorder) -> None:
     buckets: Any = importlib.import_module("contract.bucket.open")
     opening = buckets.open_bucket
 
     def open_bucket(url: str, **more: Any) -> Any:
         bucket = opening(url, **more)
-        if given.network is not None:
-            bucket = SlowBucket(bucket, given.network)
-        return TimedBucket(bucket, recorder) if given.stages else bucket
+        if instruments.network is not None:
+            bucket = SlowBucket(bucket, instruments.network)
+        return TimedBucket(bucket, recorder) if instruments.stages else bucket
 
     buckets.open_bucket = open_bucket
 

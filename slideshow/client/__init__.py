@@ -1,1 +1,1 @@
-"""HTTP client of the backend, and local backend processes."""
+"""Access to backends: the HTTP client, local backend processes, and their data folders."""

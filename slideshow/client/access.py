@@ -1,4 +1,4 @@
-"""How a command reaches a backend: which one, with which password."""
+"""Options that select the backend of a command, and the login."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORBIDDEN = 403
 
 
 class Access:
-    """The options of `with_access`, put together."""
+    """The values of the options that `with_access` adds."""
 
     def __init__(self, url: str | None, password_file: Path | None, data: Path) -> None:
         self.url = url
@@ -31,32 +31,36 @@ class Access:
 
     @contextmanager
     def client(self) -> Iterator[Client]:
-        """A client that is logged in. Raises CommandFailed where there is no backend or the password is wrong."""
+        """Yield a logged-in client.
+
+        Raises:
+            CommandFailed: No backend runs there, or the password is wrong.
+        """
         from slideshow.client.http import Client
         from slideshow.client.local_backend import announcement
 
         url = self.url
         if url is None:
-            told = announcement(self.data)
-            if told is None:
+            announced = announcement(self.data)
+            if announced is None:
                 raise CommandFailed(
                     f'no backend runs in {self.data.absolute()}; start one with "slideshow serve", '
-                    "name its data folder with --data, or a far one with --url"
+                    "or select another one with --data (on this machine) or --url (remote)"
                 )
-            url = told.url
+            url = announced.url
         with Client(url) as client:
             try:
                 client.log_in(self._password(client))
-            except RequestRejected as refusal:
-                if refusal.status != _FORBIDDEN:
+            except RequestRejected as rejection:
+                if rejection.status != _FORBIDDEN:
                     raise
                 raise RequestRejected(
-                    f"{url}: {refusal.message}; give the right one with --password-file", 403
-                ) from refusal
+                    f"{url}: {rejection.message}; pass the right one with --password-file", 403
+                ) from rejection
             yield client
 
     def _password(self, client: Client) -> str:
-        """From the file named, or the local data folder, or the person at the terminal."""
+        """Return the password from the named file, the local data folder, or the terminal."""
         from slideshow.client.local_backend import kept_password
 
         if self.password_file is not None:
@@ -65,24 +69,24 @@ class Access:
             except (OSError, UnicodeDecodeError) as error:
                 raise CommandFailed(f"{self.password_file}: the password cannot be read: {error}") from error
             if not password:
-                raise CommandFailed(f"{self.password_file} holds no password")
+                raise CommandFailed(f"{self.password_file} contains no password")
             return password
         if self.url is None:
             return kept_password(self.data)
         if not sys.stdin.isatty():
-            raise CommandFailed("there is no terminal to ask for the password; give it with --password-file")
+            raise CommandFailed("the password cannot be requested without a terminal; pass it with --password-file")
         import getpass
 
-        client.reach()  # nobody should type a password for an address where nobody listens
+        client.reach()  # fail before the person types a password for an address without a backend
         return getpass.getpass(f"Password for {self.url}: ", stream=sys.stderr)
 
 
 def with_access(command: Command) -> Command:
-    """Give a command the options that say which backend is meant; it gets them as `access: Access`."""
+    """Add the options that select a backend. The command receives them as `access: Access`."""
     from functools import wraps
 
     @wraps(command)
-    def called(*args: object, url: str | None, password_file: Path | None, data: Path, **kwargs: object) -> object:
+    def wrapper(*args: object, url: str | None, password_file: Path | None, data: Path, **kwargs: object) -> object:
         return command(*args, access=Access(url, password_file, data), **kwargs)
 
     for option in (
@@ -93,15 +97,16 @@ def with_access(command: Command) -> Command:
             envvar="SLIDESHOW_DATA",
             show_default=True,
             type=click.Path(path_type=Path),
-            help="Data folder of the backend on this machine; used unless --url is given.",
+            help="Data folder of a backend on this machine. Ignored with --url.",
         ),
         click.option(
             "--password-file",
             metavar="FILE",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="File with the admin password. Without it: from the data folder, or asked for.",
+            help="File that contains the admin password. Without it, the password is read from the data folder "
+            "or requested on the terminal.",
         ),
-        click.option("--url", metavar="URL", help="Address of a backend, such as https://photos.example.org."),
+        click.option("--url", metavar="URL", help="Address of a backend, e.g. https://photos.example.org."),
     ):
-        called = option(called)
-    return called  # type: ignore[return-value]
+        wrapper = option(wrapper)
+    return wrapper  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""One client for everything that the command line asks of a backend."""
+"""HTTP client of the backend, for all commands."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
-"""The longest silence: of the network while a file is sent, and of the backend until it answers."""
+"""Timeout for each network operation, including the wait for the backend's response."""
 TRIES = 4
 MAX_PAUSE_SECONDS = 10.0
 PAGE = 200
@@ -40,27 +40,36 @@ OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class Client:
-    """Calls a backend over HTTP. Safe to use from several threads.
+    """Call a backend over HTTP. Safe to use from several threads.
 
-    Every method raises Unreachable when nobody answers in time, and Refused with the backend's own
-    sentence when it says no. What is safe to repeat (all but `retry` and a new device) is tried again
-    a few times when the connection breaks or the backend answers 503.
+    Requests that are safe to repeat (all but `retry` and `save_device`) are retried a few times when the
+    connection breaks or the backend answers 503.
+
+    Every method raises:
+        Unreachable: No backend answers in time.
+        RequestRejected: The backend answered with an error.
     """
 
     def __init__(self, url: str, *, answer_seconds: float = ANSWER_SECONDS, tries: int = TRIES) -> None:
-        """Raises click.UsageError for an address that is none."""
+        """Check the address.
+
+        Raises:
+            click.UsageError: The address is not an HTTP URL.
+        """
         try:
             parsed = httpx.URL(url)
         except httpx.InvalidURL as error:
-            raise click.UsageError(f"{url!r} is not an address: {error}.") from error
+            raise click.UsageError(
+                f"{url!r} is not an address: {error}. Use e.g. https://photos.example.org."
+            ) from error
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise click.UsageError(f"{url!r} is not an address such as https://photos.example.org.")
+            raise click.UsageError(f"{url!r} is not an address. Use e.g. https://photos.example.org.")
         self.url = str(parsed).rstrip("/")
         self._tries = tries
         self._http = httpx.Client(
             base_url=self.url,
             timeout=httpx.Timeout(answer_seconds, connect=CONNECT_SECONDS),
-            trust_env=parsed.host not in OWN_HOSTS,  # a proxy cannot reach our own host
+            trust_env=parsed.host not in OWN_HOSTS,  # a proxy cannot reach this machine's own servers
         )
 
     def close(self) -> None:
@@ -73,35 +82,43 @@ class Client:
         self.close()
 
     def log_in(self, password: str) -> None:
-        """Open a session; the password travels in the body. Raises Refused (403) for a wrong one."""
+        """Open a session. A wrong password raises RequestRejected with status 403."""
         self._call("POST", "/login", json=Login(password=password))
 
     def reach(self) -> None:
-        """Raises Unreachable if nobody answers, Refused if it is no backend of ours; needs no login."""
+        """Check without a login that a backend answers."""
         self._call("GET", "/_health")
 
     def is_healthy(self) -> bool:
-        """Whether the backend answers right now; never raises and never waits long."""
+        """Return True if the backend answers within two seconds. Never raises."""
         try:
             return self._http.get("/_health", timeout=2.0).status_code == 200
         except httpx.HTTPError:
             return False
 
     def upload(self, path: Path) -> UploadedImage:
-        """Send one file, read from disk piece by piece. Raises OSError if it cannot be read."""
+        """Upload one file, streamed from the disk.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
 
         def send() -> httpx.Response:
             with path.open("rb") as file:
                 return self._http.post("/api/admin/upload", files={"file": (sendable_name(path), file)})
 
-        return _decoded(self._answered("POST", "/api/admin/upload", send), UploadedImage)
+        return _decode(self._request("POST", "/api/admin/upload", send), UploadedImage)
 
     def status(self, since: float = 0.0) -> Status:
-        """`since`, seconds since the epoch, is from when rendered variants and ended executions are shown."""
+        """Return the status.
+
+        Args:
+            since: Count variants rendered, and list executions ended, since this time (seconds since the epoch).
+        """
         return self._call("GET", "/api/admin/status", Status, params={"since": repr(since)})
 
     def images(self) -> Iterator[ImageInfo]:
-        """All photos, page by page, oldest first; without their variants."""
+        """Yield all photos, oldest first, without their variants."""
         after: dict[str, str] = {}
         while True:
             page = self._call("GET", "/api/images", ImageList, params={"limit": str(PAGE), **after})
@@ -126,7 +143,7 @@ class Client:
         return self._call("GET", "/api/devices", DeviceList)
 
     def save_device(self, device: DeviceBody) -> DeviceSaved:
-        """Not repeated: only the first answer holds the new device's token."""
+        """Add or change a device. Not retried, because only the first response contains a new device's token."""
         return self._call("POST", "/api/devices", DeviceSaved, json=device, repeat=False)
 
     def remove_device(self, device_id: str) -> None:
@@ -149,46 +166,48 @@ class Client:
         def send() -> httpx.Response:
             return self._http.request(method, path, params=params, **body)
 
-        return _decoded(self._answered(method, path, send, repeat=repeat), kind)
+        return _decode(self._request(method, path, send, repeat=repeat), kind)
 
-    def _answered(self, method: str, path: str, send: Any, *, repeat: bool = True) -> httpx.Response:
-        """The answer to `send()`, which is called again when that can help."""
+    def _request(self, method: str, path: str, send: Any, *, repeat: bool = True) -> httpx.Response:
+        """Return the response of `send()`, which is called again after transient errors."""
         tries = self._tries if repeat else 1
         for attempt in range(1, tries + 1):
             try:
                 response: httpx.Response = send()
             except httpx.TransportError as error:
                 if attempt == tries or isinstance(error, httpx.UnsupportedProtocol):
-                    raise Unreachable(f"{self.url} does not answer ({_reason(error)}); does it run there?") from error
+                    raise Unreachable(
+                        f"{self.url} does not answer ({_reason(error)}); is the backend running?"
+                    ) from error
                 pause = 0.25 * 2**attempt
             else:
                 if response.status_code != 503 or attempt == tries:
-                    return _accepted(response, method, path, self.url)
-                pause = _seconds_asked(response)
+                    return _check(response, method, path, self.url)
+                pause = _retry_after(response)
             time.sleep(min(pause, MAX_PAUSE_SECONDS))
         raise AssertionError("unreachable: the last try returns or raises")
 
 
 def sendable_name(path: Path) -> str:
-    """The file's own name as text that can be sent: bytes that are no UTF-8 become question marks."""
+    """Return the file's name as valid UTF-8 text; other bytes become replacement characters."""
     return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _seconds_asked(response: httpx.Response) -> float:
+def _retry_after(response: httpx.Response) -> float:
     try:
         return max(0.1, float(response.headers.get("Retry-After", "1")))
-    except ValueError:  # a date: the backend sends none, a proxy between may
+    except ValueError:  # a date: the backend sends none, but a proxy may
         return 1.0
 
 
 def _reason(error: httpx.TransportError) -> str:
     if isinstance(error, httpx.TimeoutException):
-        return "it took too long"
+        return "timed out"
     return str(error) or type(error).__name__
 
 
-def _accepted(response: httpx.Response, method: str, path: str, url: str) -> httpx.Response:
-    """The response if it is a success. Raises Refused with the sentence that came with it."""
+def _check(response: httpx.Response, method: str, path: str, url: str) -> httpx.Response:
+    """Return a successful response. Raises RequestRejected with the sentence of any other."""
     if response.is_success:
         return response
     try:
@@ -198,8 +217,8 @@ def _accepted(response: httpx.Response, method: str, path: str, url: str) -> htt
     raise RequestRejected(sentence, response.status_code)
 
 
-def _decoded(response: httpx.Response, kind: type[T]) -> T:
+def _decode(response: httpx.Response, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(response.content, type=kind)
     except DECODE_ERRORS as error:
-        raise Unreachable(f"{response.url} does not answer as a slideshow backend does: {error}") from error
+        raise Unreachable(f"{response.url} is not a slideshow backend: {error}") from error

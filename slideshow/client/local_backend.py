@@ -1,4 +1,4 @@
-"""The backend of a data folder: whether one runs, and one that the demo starts and ends itself."""
+"""Backend processes on this machine: the one that runs in a data folder, and ones that a command starts and stops."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from slideshow.errors import BackendEnded, CommandFailed
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
-"""How long the backend may take to end its tasks and itself before it is killed."""
+"""The time that a backend has to end its tasks and itself before it is killed."""
 LOG_LIMIT_BYTES = 10_000_000
 _LAST_BYTES = 4_000
 _LAST_LINES = 12
 
-# What would send the demo's backend to somebody's real bucket, database or job.
+# Variables that would connect the started backend to a real bucket, database or job.
 _NOT_INHERITED = frozenset(
     {
         "BUCKET_URL",
@@ -47,7 +47,7 @@ _NOT_INHERITED = frozenset(
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """What a backend writes into backend.json of its data folder while it listens."""
+    """Content of backend.json, which an embedded backend writes into its data folder while it listens."""
 
     pid: int
     url: str
@@ -59,15 +59,19 @@ class _Secrets(msgspec.Struct, frozen=True):
 
 
 def announcement(data: Path) -> Announcement | None:
-    """What the last backend of this folder announced, or None; it may have died since."""
+    """Return the announcement of the folder's backend, or None. The process may have died since."""
     try:
         return msgspec.json.decode((data / "backend.json").read_bytes(), type=Announcement)
-    except (FileNotFoundError, *DECODE_ERRORS):  # being written just now, or a backend that ended
+    except (FileNotFoundError, *DECODE_ERRORS):  # the backend ended, or is writing the file right now
         return None
 
 
 def kept_password(data: Path) -> str:
-    """The admin password of an embedded backend. Raises CommandFailed if it cannot be read."""
+    """Return the generated admin password of an embedded backend.
+
+    Raises:
+        CommandFailed: The password cannot be read.
+    """
     path = data / "secrets.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Secrets).admin_password
@@ -79,24 +83,27 @@ def kept_password(data: Path) -> str:
 
 @contextmanager
 def only_demo(data: Path) -> Iterator[None]:
-    """Hold the data folder for one demo. Raises CommandFailed if a demo or a backend works in it.
+    """Lock the data folder for one demo. The operating system releases both locks when their process ends.
 
-    Both locks are the operating system's and end with their process, however that ends.
+    Raises:
+        CommandFailed: A demo or a backend already runs in the folder.
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
-        held = (data / "demo.lock").open("w")
+        demo_lock = (data / "demo.lock").open("w")
     except OSError as error:
         raise CommandFailed(f"{data} cannot be used as data folder: {error.strerror}") from error
-    with held:
-        if not _lock(held.fileno()):
-            raise CommandFailed(f"another demo runs in {data}; wait for it, or give another folder with --data")
+    with demo_lock:
+        if not _lock(demo_lock.fileno()):
+            raise CommandFailed(f"another demo runs in {data}; wait for it, or select another folder with --data")
         with (data / "backend.lock").open("a") as backend_lock:
             free = _lock(backend_lock.fileno())
         if not free:
-            told = announcement(data)
-            which = f" (process {told.pid}, {told.url})" if told else ""
-            raise CommandFailed(f"a backend already runs in {data}{which}; end it, or give another folder with --data")
+            announced = announcement(data)
+            which = f" (process {announced.pid}, {announced.url})" if announced else ""
+            raise CommandFailed(
+                f"a backend already runs in {data}{which}; stop it, or select another folder with --data"
+            )
         yield
 
 
@@ -109,30 +116,46 @@ def _lock(descriptor: int) -> bool:
 
 
 class BackendProcess:
-    """`python -m backend` on a data folder, with its log in `backend.log` there."""
+    """A backend in a process of its own, on a data folder. It logs to `backend.log` in that folder."""
 
-    def __init__(self, data: Path, environ: Mapping[str, str], settings: Mapping[str, str] | None = None) -> None:
-        """Start it and wait until it answers. Raises BackendEnded or CommandFailed; then nothing is left running.
+    def __init__(
+        self,
+        data: Path,
+        environ: Mapping[str, str],
+        settings: Mapping[str, str] | None = None,
+        *,
+        module: str = "backend",
+    ) -> None:
+        """Start the backend and wait until it answers. No process is left running after an error.
 
-        `settings` are given to it as they are. One that is not embedded announces itself nowhere: they name its PORT.
+        Args:
+            data: The data folder, which exists.
+            environ: Variables to inherit, except those that name a real bucket, database or job.
+            settings: More variables, passed unchanged. They must include PORT for a backend that is not
+                embedded, because only an embedded backend announces its address.
+            module: The Python module to run.
+
+        Raises:
+            BackendEnded: The backend ended during its start.
+            CommandFailed: The backend did not answer in time.
         """
         self.data = data
         self._port = (settings or {}).get("PORT")
         self.log = data / "backend.log"
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(data / "backend.log.1")
-        kept = {name: value for name, value in environ.items() if name not in _NOT_INHERITED}
+        inherited = {name: value for name, value in environ.items() if name not in _NOT_INHERITED}
         with self.log.open("ab") as log:
             self._log_begin = log.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "backend"],
-                # The folder that holds our packages: whatever lies where we were called is not the backend.
+                [sys.executable, "-m", module],
+                # The folder that contains our packages, so that a `backend` in the current folder is not imported.
                 cwd=Path(__file__).resolve().parents[2],
-                env={"LEASE_SECONDS": "3", **kept, "SLIDESHOW_DATA": str(data.absolute()), **(settings or {})},
+                env={**inherited, "SLIDESHOW_DATA": str(data.absolute()), **(settings or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Its own group: Ctrl-C in the terminal comes to us alone, and we end it in order.
+                # A separate group: Ctrl-C reaches only the command, which stops the backend in order.
                 process_group=0,
             )
         try:
@@ -157,29 +180,29 @@ class BackendProcess:
         raise CommandFailed(f"the backend did not answer within {START_SECONDS:.0f} s; see {self.log}")
 
     def _address(self) -> str | None:
-        """Where it listens, or will; None while it has not said."""
+        """Return the address of the backend, or None until it is announced."""
         if self._port:
             return f"http://127.0.0.1:{self._port}"
-        told = announcement(self.data)
-        return told.url if told is not None and told.pid == self.pid else None
+        announced = announcement(self.data)
+        return announced.url if announced is not None and announced.pid == self.pid else None
 
     def check(self) -> None:
-        """Raises BackendEnded, with the end of its log, if it runs no more."""
+        """Raise BackendEnded, with the end of the log, if the process has ended."""
         code = self._process.poll()
         if code is not None:
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise BackendEnded(f"the backend {how}. The end of its log ({self.log}):\n{self.last_lines()}")
 
     def last_lines(self) -> str:
-        """The last lines that this process logged."""
+        """Return the last lines that this process logged."""
         with self.log.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
             log.seek(max(self._log_begin, end - _LAST_BYTES))
             lines = log.read().decode("utf-8", "replace").splitlines()
-        return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:]) or "  (it said nothing)"
+        return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:]) or "  (no log lines)"
 
     def wait(self, seconds: float) -> bool:
-        """Whether it ends within `seconds`."""
+        """Wait up to `seconds` for the process to end, and return True if it did."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -187,7 +210,7 @@ class BackendProcess:
         return True
 
     def stop(self) -> int:
-        """Ask it to end, and after 15 s, or when interrupted again, make it; its exit code."""
+        """Terminate the process, and return its exit code. It is killed after 15 s, or on a second Ctrl-C."""
         try:
             self._process.terminate()
             if not self.wait(STOP_SECONDS):
@@ -197,7 +220,10 @@ class BackendProcess:
         return self._process.wait(STOP_SECONDS)
 
     def cpu_seconds(self) -> float:
-        """CPU that it and its ended tasks used; 0.0 where /proc does not say (proc(5), stat, fields 14 to 17)."""
+        """Return the CPU time of the process and its ended tasks (proc(5), stat, fields 14 to 17).
+
+        Without /proc, return 0.0.
+        """
         try:
             stat = Path(f"/proc/{self.pid}/stat").read_text()
         except OSError:

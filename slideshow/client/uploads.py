@@ -1,4 +1,4 @@
-"""Uploading files to a backend, a few at a time."""
+"""Concurrent upload of files to a backend."""
 
 from __future__ import annotations
 
@@ -11,59 +11,72 @@ from slideshow.client.http import Client
 from slideshow.errors import RequestRejected, Unreachable
 
 UPLOAD_CONCURRENCY = 4
-_LOGIN_IS_OVER = (401, 403)
+_SESSION_ENDED = (401, 403)
 
 
 @dataclass(frozen=True, slots=True)
 class SentPhoto:
-    """A file after its upload: the image it is, or why there is none.
+    """The outcome of an upload.
 
-    `fault` says that the refusal is the system's fault and not the file's.
+    Attributes:
+        path: The file.
+        image_id: The id of its image, or None for a rejected file.
+        duplicate: The backend already had the photo.
+        rejected: Why the file was rejected, or None.
+        system_error: The system failed, so the file itself may be fine.
     """
 
     path: Path
     image_id: str | None = None
     duplicate: bool = False
-    refused: str | None = None
-    fault: bool = False
+    rejected: str | None = None
+    system_error: bool = False
 
 
 def send_all(
     client: Client,
     files: Sequence[Path],
-    done: Callable[[int, int], None],
-    still_alive: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None],
+    check_backend: Callable[[], None] = lambda: None,
 ) -> list[SentPhoto]:
-    """Send every file, a few at a time, each in a request of its own; the outcomes in the files' order.
+    """Upload all files, each in its own request, and return the outcomes in the order of `files`.
 
-    `done(sent, refused)` and `still_alive()` are called after each; the latter may raise to give up.
+    Args:
+        client: A logged-in client.
+        files: The files to upload.
+        progress: Called after each file with the numbers of sent and rejected files.
+        check_backend: Called after a system error; it may raise to cancel the remaining uploads.
     """
     outcomes: dict[int, SentPhoto] = {}
-    refused = 0
+    rejected = 0
     pool = ThreadPoolExecutor(UPLOAD_CONCURRENCY, "upload")
     try:
-        waiting = {pool.submit(send_one, client, path): place for place, path in enumerate(files)}
+        waiting = {pool.submit(send_one, client, path): index for index, path in enumerate(files)}
         for future in as_completed(waiting):
             outcome = outcomes[waiting[future]] = future.result()
-            refused += outcome.refused is not None
-            if outcome.fault:
-                still_alive()
-            done(len(outcomes), refused)
+            rejected += outcome.rejected is not None
+            if outcome.system_error:
+                check_backend()
+            progress(len(outcomes), rejected)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    return [outcomes[place] for place in range(len(files))]
+    return [outcomes[index] for index in range(len(files))]
 
 
 def send_one(client: Client, path: Path) -> SentPhoto:
-    """Send one file. Raises Refused only where the login has ended: that would befall every file."""
+    """Upload one file.
+
+    Raises:
+        RequestRejected: The session has ended, so that every further upload would fail too.
+    """
     try:
         image = client.upload(path)
     except OSError as error:
-        return SentPhoto(path, refused=f"{path.name}: cannot be read: {error.strerror or error}")
-    except RequestRejected as refusal:
-        if refusal.status in _LOGIN_IS_OVER:
+        return SentPhoto(path, rejected=f"{path.name}: cannot be read: {error.strerror or error}")
+    except RequestRejected as rejection:
+        if rejection.status in _SESSION_ENDED:
             raise
-        return SentPhoto(path, refused=refusal.message, fault=refusal.status >= 500)
+        return SentPhoto(path, rejected=rejection.message, system_error=rejection.status >= 500)
     except Unreachable as error:
-        return SentPhoto(path, refused=f"{path.name}: could not be sent: {error.message}", fault=True)
+        return SentPhoto(path, rejected=f"{path.name}: could not be sent: {error.message}", system_error=True)
     return SentPhoto(path, image_id=image.id, duplicate=image.duplicate)

@@ -1,1 +1,1 @@
-"""One module per command of `slideshow`."""
+"""One module per command."""

@@ -1,4 +1,4 @@
-"""`slideshow cost`: what the work costs on Google Cloud, by what this installation has measured."""
+"""`slideshow cost`: estimate the cost on Google Cloud from the measured work rate of a backend."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 from msgspec import Struct
 
 from slideshow.client.access import Access, with_access
+from slideshow.output import print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,20 +17,21 @@ if TYPE_CHECKING:
     from contract.messages.admin import WorkRate
 
 MONTHS = (1_000, 100_000)
+"""Photos a month of the monthly table."""
 UPLOAD = 50
-EVENLY_SECONDS = 4 * 3600.0
-"""So much of an even month is looked at; the rest of it is the same."""
+STEADY_SECONDS = 4 * 3600.0
+"""The simulated part of a month in which photos arrive one by one. The rest of the month repeats it."""
 
 
 class Line(Struct, frozen=True):
-    """One case of the forecast: what happens, and what the plan makes of it."""
+    """One row of the first table: the case and its forecast."""
 
     case: str
     forecast: Forecast
 
 
 class Month(Struct, frozen=True, kw_only=True):
-    """US dollars for so many photos a month, without the standing costs of the service."""
+    """US dollars for a number of photos a month, without the fixed cost of the service."""
 
     photos: int
     arriving: str
@@ -38,8 +40,10 @@ class Month(Struct, frozen=True, kw_only=True):
 
 
 class Cost(Struct, frozen=True, kw_only=True):
-    """All of it. Standing costs in US dollars a month: for ticks by Cloud Scheduler, and for CPU that is always
-    there, of the service alone and of one that renders by itself.
+    """All figures. The last three are US dollars a month for a service.
+
+    They are for a service that Cloud Scheduler calls, for one with CPU always allocated, and for one with CPU always
+    allocated that also renders.
     """
 
     region: str
@@ -63,25 +67,33 @@ def cost_of(
     latency: bool = False,
     flush_delay: float = 30.0,
 ) -> Cost:
-    """The forecast for a rate of work, a size of the tasks, and how long a photo may wait for company (seconds)."""
+    """Return the forecast.
+
+    Args:
+        work_rate: The measured or assumed speed of a task.
+        cpus: vCPUs of a task.
+        memory_gib: Memory of a task in GiB.
+        latency: Plan as with TASKS_PREFER=latency.
+        flush_delay: FLUSH_DELAY_SECONDS.
+    """
     from backend.jobs import bill
     from backend.jobs.cloud_run.runner import cloud_profile
     from backend.jobs.forecast import Assumptions, forecast, pending_at_once, scaled, spread
 
-    around = Assumptions(task=bill.Size(cpus, memory_gib), flush_delay=flush_delay)
+    assumptions = Assumptions(task=bill.Size(cpus, memory_gib), flush_delay=flush_delay)
     profile = cloud_profile(prefers_latency=latency)
     cases = [
         *((f"{number:,}", pending_at_once(number)) for number in (1, 50, 500, 5_000)),
         ("5,000 in 10 min", spread(5_000, 600.0)),
     ]
-    upload = forecast(pending_at_once(UPLOAD), work_rate, profile, around)
+    upload = forecast(pending_at_once(UPLOAD), work_rate, profile, assumptions)
     months = []
     for photos in MONTHS:
-        of_them = max(1, round(photos * EVENLY_SECONDS / bill.MONTH_SECONDS))
-        evenly = forecast(spread(of_them, EVENLY_SECONDS), work_rate, profile, around)
+        simulated = max(1, round(photos * STEADY_SECONDS / bill.MONTH_SECONDS))
+        steady = forecast(spread(simulated, STEADY_SECONDS), work_rate, profile, assumptions)
         for arriving, month in (
             (f"{UPLOAD} at a time", scaled(upload, photos / UPLOAD)),
-            ("one by one", scaled(evenly, photos / evenly.photos)),
+            ("one by one", scaled(steady, photos / steady.photos)),
         ):
             months.append(
                 Month(photos=photos, arriving=arriving, dollars=month.dollars, model_dollars=month.model_dollars)
@@ -93,7 +105,7 @@ def cost_of(
         cpus=cpus,
         memory_gib=memory_gib,
         prefers_latency=latency,
-        cases=tuple(Line(name, forecast(arrivals, work_rate, profile, around)) for name, arrivals in cases),
+        cases=tuple(Line(name, forecast(arrivals, work_rate, profile, assumptions)) for name, arrivals in cases),
         months=tuple(months),
         ticked_service_month=bill.ticked_month(bill.SERVICE),
         always_on_service_month=bill.always_on_month(bill.SERVICE),
@@ -104,117 +116,117 @@ def cost_of(
 @click.command()
 @click.option("--cpus", default=2.0, show_default=True, type=click.FloatRange(1, 8), help="vCPUs of a task.")
 @click.option("--memory", default=1.0, show_default=True, type=click.FloatRange(0.5, 32), help="GiB of a task.")
-@click.option("--latency", is_flag=True, help="With TASKS_PREFER=latency: more tasks at once, sooner done.")
+@click.option("--latency", is_flag=True, help="Plan as with TASKS_PREFER=latency: start more tasks, finish sooner.")
 @click.option(
     "--flush-delay",
     default=30.0,
     show_default=True,
     type=click.FloatRange(0, 86_400, min_open=True),
-    help="With this FLUSH_DELAY_SECONDS: how long a photo waits for others.",
+    help="Plan with this FLUSH_DELAY_SECONDS: how long a photo waits for others.",
 )
-@click.option("--assumed", is_flag=True, help="Ask no backend; calculate with a usual time for a photo.")
+@click.option("--assumed", is_flag=True, help="Use an assumed work rate, without a backend.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
 @with_access
 def cost(
     cpus: float, memory: float, latency: bool, flush_delay: float, assumed: bool, as_json: bool, access: Access
 ) -> None:
-    """Show what rendering costs on Google Cloud, in US dollars.
+    """Estimate what rendering costs on Google Cloud, in US dollars.
 
-    How long a photo takes is measured, from those that the backend's tasks rendered last. How many tasks are started
-    when, and what they are billed, is then worked out for several cases, by the same code that starts them.
+    The time per photo is measured by the backend, from the photos that its tasks rendered last. The
+    number of tasks and their bill are then simulated for several cases, with the code that plans real tasks.
     """
-    from slideshow.output import print_json
-
-    rate = _rate(access, assumed=assumed)
-    found = cost_of(rate, cpus=cpus, memory_gib=memory, latency=latency, flush_delay=flush_delay)
+    rate = _work_rate(access, assumed=assumed)
+    figures = cost_of(rate, cpus=cpus, memory_gib=memory, latency=latency, flush_delay=flush_delay)
     if as_json:
-        print_json(found)
+        print_json(figures)
         return
     from rich.console import Console
 
     console = Console()
-    console.print(heading(found), highlight=False, soft_wrap=True)
-    for table in (case_table(found), month_table(found)):
+    console.print(heading(figures), highlight=False, soft_wrap=True)
+    for table in (case_table(figures), month_table(figures)):
         console.print(table)
-    console.print(standing_costs(found), highlight=False, soft_wrap=True)
+    console.print(service_cost(figures), highlight=False, soft_wrap=True)
 
 
-def _rate(access: Access, *, assumed: bool) -> WorkRate:
+def _work_rate(access: Access, *, assumed: bool) -> WorkRate:
     if not assumed:
         with access.client() as client:
-            known = client.status().work_rate
-        if known is not None:
-            return known
+            measured = client.status().work_rate
+        if measured is not None:
+            return measured
     from backend.database.throughput import ASSUMED
 
     return ASSUMED
 
 
-def heading(found: Cost) -> str:
-    """What the figures rest on."""
-    rate = found.work_rate
+def heading(figures: Cost) -> str:
+    """Return the assumptions behind the figures."""
+    rate = figures.work_rate
     basis = (
-        f"measured on the latest {rate.photos} photos"
+        f"measured with the latest {rate.photos} photos"
         if rate.photos
-        else "assumed: fewer than 20 photos were measured yet, or nobody was asked"
+        else "assumed, because no backend has measured at least 20 photos"
     )
     return (
-        f"A task of {found.cpus:g} vCPU and {found.memory_gib:g} GiB takes {rate.seconds_per_megapixel * 1000:.1f} ms "
-        f"for a megapixel ({basis}), {rate.seconds_per_megapixel * rate.megapixels_per_photo:.2f} s for a photo of "
+        f"A task with {figures.cpus:g} vCPU and {figures.memory_gib:g} GiB takes "
+        f"{rate.seconds_per_megapixel * 1000:.1f} ms per megapixel ({basis}), "
+        f"{rate.seconds_per_megapixel * rate.megapixels_per_photo:.2f} s for a photo of "
         f"{rate.megapixels_per_photo:.1f} MP.\n"
-        f"List prices of {found.region}, {found.prices_of}, without the free allowance; a task is billed for a minute "
-        "at least."
+        f"List prices of {figures.region}, {figures.prices_of}, without the free allowance. A task is billed for at "
+        "least a minute."
     )
 
 
-def case_table(found: Cost) -> Table:
-    """The plan's course in each case, beside ten tasks a batch."""
+def _table(title: str, *columns: str) -> Table:
+    """Return an empty table with right-aligned columns; the first two are never wrapped."""
     from rich.table import Table
 
-    table = Table(title="What is started and billed; 'model': the former system, ten tasks of 2 GiB a batch")
-    table.add_column("photos wait", justify="right", no_wrap=True)
-    for name in ("starts", "tasks", "done after", "billed", "bill", "model"):
-        table.add_column(name, justify="right")
-    for line in found.cases:
+    table = Table(title=title)
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="right", no_wrap=index < 2)
+    return table
+
+
+def case_table(figures: Cost) -> Table:
+    """Return the table of cases."""
+    title = "Started and billed tasks. legacy: the legacy system, ten tasks of 2 GiB per batch"
+    table = _table(title, "queued photos", "starts", "tasks", "done after", "billed", "bill", "legacy")
+    for line in figures.cases:
         table.add_row(line.case, *case_figures(line))
     return table
 
 
 def case_figures(line: Line) -> tuple[str, ...]:
-    """The figures of a case as text: executions, tasks, seconds, billed task seconds, dollars of both ways."""
-    one = line.forecast
+    """Return the figures of a case as text: executions, tasks, seconds, billed task seconds, both bills."""
+    row = line.forecast
     return (
-        str(one.executions),
-        str(one.tasks),
-        f"{one.seconds:.0f} s",
-        f"{one.billed_seconds:,.0f} s",
-        f"${one.dollars:.4f}",
-        f"${one.model_dollars:.3f}",
+        str(row.executions),
+        str(row.tasks),
+        f"{row.seconds:.0f} s",
+        f"{row.billed_seconds:,.0f} s",
+        f"${row.dollars:.4f}",
+        f"${row.model_dollars:.3f}",
     )
 
 
-def month_table(found: Cost) -> Table:
-    """The bill for a month of rendering."""
-    from rich.table import Table
-
-    table = Table(title="A month of rendering; last: workers that always run, in a service")
-    table.add_column("photos a month", justify="right")
-    table.add_column("arriving", no_wrap=True)
-    for name in ("bill", "model", "service with workers"):
-        table.add_column(name, justify="right")
-    for month in found.months:
-        table.add_row(*month_figures(month), f"${found.service_with_workers_month:.2f}")
+def month_table(figures: Cost) -> Table:
+    """Return the table of monthly bills."""
+    title = "A month of rendering. service with workers: a service with CPU always allocated that also renders"
+    table = _table(title, "photos a month", "arrival", "bill", "legacy", "service with workers")
+    for month in figures.months:
+        table.add_row(*month_figures(month), f"${figures.service_with_workers_month:.2f}")
     return table
 
 
 def month_figures(month: Month) -> tuple[str, ...]:
-    """A month as text: photos, how they arrive, dollars of both ways."""
+    """Return the figures of a month as text: photos, how they arrive, both bills."""
     return f"{month.photos:,}", month.arriving, f"${month.dollars:,.2f}", f"${month.model_dollars:,.2f}"
 
 
-def standing_costs(found: Cost) -> str:
-    """What the service costs that waits for uploads, in a sentence."""
+def service_cost(figures: Cost) -> str:
+    """Return a sentence about the fixed cost of the service."""
     return (
-        f"The service itself: ${found.ticked_service_month:.2f} a month where Cloud Scheduler ticks each minute, "
-        f"${found.always_on_service_month:.2f} with CPU that is always there."
+        f"The service itself costs ${figures.ticked_service_month:.2f} a month if Cloud Scheduler calls "
+        f"it each minute, or ${figures.always_on_service_month:.2f} with CPU always allocated."
     )

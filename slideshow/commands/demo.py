@@ -1,4 +1,4 @@
-"""`slideshow demo`: the whole system on one machine, from a folder of photos to pictures and colours."""
+"""`slideshow demo`: run the whole system on one machine, from a folder of photos to variants and colours."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from slideshow.client.access import DATA
 from slideshow.errors import CommandFailed
-from slideshow.formatting import counted
+from slideshow.output import counted, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,15 +26,15 @@ if TYPE_CHECKING:
     from slideshow.client.local_backend import BackendProcess
     from slideshow.client.uploads import SentPhoto
     from slideshow.demo.report import Figures, PhotoLine
-    from slideshow.photos.files import FoundPhotos
 
-DATA = ".slideshow"
+LEASE = {"LEASE_SECONDS": "3"}
+"""A short lease: after a crash, the next run of the demo continues within seconds. The environment overrides it."""
 PIPED_WIDTH = 140
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked us to end."""
+    """The command received a stop signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -49,29 +50,29 @@ class Stopped(KeyboardInterrupt):
     envvar="SLIDESHOW_DATA",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where database, bucket, password and log are kept. Run again on it, and known photos are skipped.",
+    help="Data folder for database, bucket, password and log. A second run skips photos that are already in it.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object, and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object and nothing else.")
 @click.option("--stay", is_flag=True, help="Keep the backend running afterwards, until Ctrl-C.")
-@click.option("--recurse/--no-recurse", default=True, help="Search folders inside of folders, too (the default).")
+@click.option("--recurse/--no-recurse", default=True, help="Search folders inside folders. On by default.")
 def demo(paths: tuple[Path, ...], data: Path, as_json: bool, stay: bool, recurse: bool) -> None:
-    """Run the whole system on photos: upload, queue, parallel tasks, pictures for five screens, colours.
+    """Run the whole system on photos: upload, queue, parallel tasks, variants for five screen sizes, colours.
 
-    PATH is a folder, which is searched through, or a photo. Without any, twelve sample pictures are made.
-    Everything happens on this machine, in the data folder; your photos are only read.
+    PATH is a folder or a photo. Without a PATH, twelve sample photos are generated. Everything runs on
+    this machine and is stored in the data folder. Your photos are only read.
     """
-    with ending_on_signals():
+    with handling_signals():
         try:
             code = _demo(paths, data, as_json=as_json, stay=stay, recurse=recurse)
         except Stopped as stopped:
-            click.echo("stopped; what was done is kept, and the same command goes on from there", err=True)
+            click.echo("stopped; finished work is saved, and the same command continues from there", err=True)
             code = 128 + stopped.number
     sys.exit(code)
 
 
 @contextmanager
-def ending_on_signals() -> Iterator[None]:
-    """Within, a signal that asks us to end raises Stopped, so that whatever was started is ended in order."""
+def handling_signals() -> Iterator[None]:
+    """Raise Stopped for stop signals within the block, so that started processes are stopped in order."""
 
     def stop(number: int, _: FrameType | None) -> None:
         raise Stopped(number)
@@ -89,60 +90,56 @@ def _demo(paths: tuple[Path, ...], data: Path, *, as_json: bool, stay: bool, rec
 
     from slideshow.client.local_backend import BackendProcess, kept_password, only_demo
 
-    told = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False)
     with only_demo(data):
-        found = photos_meant(paths, data, recurse, told)
-        began, used_before = time.monotonic(), _cpu_used()
-        told.print(f"{counted(len(found.files), 'photo')}; the backend starts in {data}", markup=False)
-        backend = BackendProcess(data, os.environ)
+        files = demo_photos(paths, data / "samples", recurse)
+        began, cpu_before = time.monotonic(), _cpu_used()
+        console.print(f"starting the backend in {data} for {counted(len(files), 'photo')}", markup=False)
+        backend = BackendProcess(data, {**LEASE, **os.environ})
         try:
-            sent, lines, status = main_job(backend, kept_password(data), found.files, told)
+            sent, lines, status = upload_and_render(backend, kept_password(data), files, console)
             wall = time.monotonic() - began
             if stay:
                 running = backend.cpu_seconds() or sum(run.cpu_seconds for run in status.executions)
-                cpu = _cpu_used() - used_before + running
+                cpu = _cpu_used() - cpu_before + running
             else:
                 backend.stop()
-                cpu = _cpu_used() - used_before
+                cpu = _cpu_used() - cpu_before
             figures = _figures(lines, status, wall, cpu, data, backend.url)
-            _report(figures, lines, as_json=as_json)
+            if as_json:
+                print_json(figures)
+            else:
+                _print_report(figures, lines)
             if stay:
-                _stay(backend, told)
+                _stay(backend, console)
         finally:
             backend.stop()
-    faults = sum(photo.fault for photo in sent)
-    if faults:
+    errors = sum(photo.system_error for photo in sent)
+    if errors:
         raise CommandFailed(
-            f"{counted(faults, 'photo')} could not be sent, though the files may be in order; see {backend.log}"
+            f"{counted(errors, 'photo')} could not be sent because of a system error; see {backend.log}"
         )
     return 0
 
 
-def photos_meant(paths: tuple[Path, ...], data: Path, recurse: bool, told: Console) -> FoundPhotos:
-    """The files meant by `paths`, or the samples. Raises click.UsageError if there are none."""
-    from slideshow.photos.files import FoundPhotos, find_photos, no_photos_sentence
+def demo_photos(paths: tuple[Path, ...], samples: Path, recurse: bool) -> Sequence[Path]:
+    """Return the photos that `paths` name, or the generated ones in `samples`. Raises click.UsageError."""
+    from slideshow.demo.samples import make_samples
+    from slideshow.photos.files import chosen_photos
 
-    if not paths:
-        from slideshow.demo.samples import make_samples
-
-        return FoundPhotos(tuple(make_samples(data / "samples", lambda line: told.print(line, markup=False))))
-    try:
-        found = find_photos(paths, recurse=recurse)
-    except (FileNotFoundError, ValueError) as error:
-        raise click.UsageError(f"{error}.") from error
-    for sentence in found.unreadable:
-        told.print(sentence, markup=False, style="yellow")
-    if found.skipped:
-        told.print(found.skipped_sentence, markup=False)
-    if not found.files:
-        raise click.UsageError(no_photos_sentence(paths, found))
-    return found
+    if paths:
+        return chosen_photos(paths, recurse=recurse)
+    return make_samples(samples, lambda line: click.echo(line, err=True))
 
 
-def main_job(
-    backend: BackendProcess, password: str, files: Sequence[Path], told: Console
+def upload_and_render(
+    backend: BackendProcess, password: str, files: Sequence[Path], console: Console
 ) -> tuple[list[SentPhoto], list[PhotoLine], Status]:
-    """Upload, render, sync: what was sent, what became of each photo, and the backend's last status."""
+    """Upload the files, wait until they are rendered, and import the sidecars.
+
+    Returns:
+        The outcome of each upload, the outcome for each photo, and the backend's last status.
+    """
     from slideshow.client.http import Client
     from slideshow.client.uploads import send_all
     from slideshow.demo import run as demo_run
@@ -154,13 +151,13 @@ def main_job(
         client.log_in(password)
         demo_run.register_screens(client)
         total = len(files)
-        with display(told, total, client.status(since)) as shown:
-            sent = send_all(client, files, lambda number, refused: shown.sent(number, total, refused), backend.check)
+        with display(console, total, client.status(since)) as shown:
+            sent = send_all(client, files, lambda number, rejected: shown.sent(number, total, rejected), backend.check)
             client.flush()
             status = demo_run.wait_until_rendered(client, backend, since, shown.rendering)
         demo_run.sync(client)
-        known = demo_run.images_of(client, sent)
-    return sent, [line_of(photo, known) for photo in sent], status
+        images = demo_run.images_of(client, sent)
+    return sent, [line_of(photo, images) for photo in sent], status
 
 
 def _figures(lines: list[PhotoLine], status: Status, wall: float, cpu: float, data: Path, url: str) -> Figures:
@@ -177,43 +174,38 @@ def _figures(lines: list[PhotoLine], status: Status, wall: float, cpu: float, da
     )
 
 
-def _report(figures: Figures, lines: list[PhotoLine], *, as_json: bool) -> None:
-    if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.encode(figures).decode())
-        return
+def _print_report(figures: Figures, lines: list[PhotoLine]) -> None:
     from rich.console import Console
 
-    from slideshow.demo.report import print_table, sentence_of
+    from slideshow.demo.report import print_table, summary
 
     console = Console(highlight=False)
-    if not console.is_terminal:  # a file or a pipe has no width of its own
+    if not console.is_terminal:  # a file or a pipe has no width
         console = Console(highlight=False, width=PIPED_WIDTH)
     print_table(console, lines)
     click.echo()
-    click.echo(sentence_of(figures, lines))
+    click.echo(summary(figures, lines))
 
 
-def _stay(backend: BackendProcess, told: Console) -> None:
-    """Wait for Ctrl-C, then end the backend in order. Raises BackendEnded if the backend ends first."""
+def _stay(backend: BackendProcess, console: Console) -> None:
+    """Wait for Ctrl-C, then stop the backend. Raises BackendEnded if the backend ends first."""
     from slideshow.client.local_backend import kept_password
 
-    told.print(f"The backend stays at {backend.url} until Ctrl-C.", markup=False)
-    told.print(
-        f"Its password is {kept_password(backend.data)} (kept in {backend.data / 'secrets.json'}).", markup=False
+    console.print(f"The backend runs at {backend.url} until Ctrl-C.", markup=False)
+    console.print(
+        f"The password is {kept_password(backend.data)} (stored in {backend.data / 'secrets.json'}).", markup=False
     )
     try:
         while not backend.wait(0.5):
             pass
     except Stopped:
         backend.stop()
-        told.print("stopped")
+        console.print("stopped")
         return
     backend.check()
 
 
 def _cpu_used() -> float:
-    """CPU seconds of this process and of those children, and theirs, that have ended."""
+    """Return the CPU seconds of this process and of its ended descendants."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + ended.ru_utime + ended.ru_stime

@@ -1,4 +1,4 @@
-"""`slideshow doctor`: is this deployment well, seen from inside? Each line says what is, and what mends what is not."""
+"""`slideshow doctor`: check a deployment from inside. Each line reports a state, and the fix if it is wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slideshow.doctor.finding import Finding, fine, wrong
+from slideshow.doctor.finding import Finding, odd, ok, wrong
+from slideshow.output import print_json
 
 if TYPE_CHECKING:
     from backend.settings import Settings
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     metavar="DIR",
-    help="Data folder, in place of SLIDESHOW_DATA or of .slideshow; only without a cloud bucket.",
+    help="Data folder. Overrides SLIDESHOW_DATA (default: .slideshow). Not used with a cloud bucket.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 def doctor(data: str | None, as_json: bool) -> None:
-    """Check what a backend needs, from its own place: settings, bucket, token, job, last execution, clock.
+    """Check what a backend needs: settings, bucket, token, clock, job, and the latest execution.
 
-    Set up by the same environment variables as the backend that it speaks of, and as its user. In a deployment it
-    is a job of its own: "gcloud run jobs execute slideshow-doctor --wait". Exit code 1 if anything is wrong.
+    Run it with the environment variables and the user of the backend. In a deployment it is a separate
+    job: "gcloud run jobs execute slideshow-doctor --wait". Exit code 1 if anything is wrong.
     """
     environ = dict(os.environ)
     if data is not None:
@@ -38,82 +39,79 @@ def doctor(data: str | None, as_json: bool) -> None:
         findings.append(finding)
         if not as_json:
             click.echo("\n".join(finding.lines()))
-    bad = sum(finding.level == "wrong" for finding in findings)
+    errors = sum(finding.level == "wrong" for finding in findings)
     if as_json:
-        from slideshow.output import print_json
-
-        print_json({"findings": findings})
+        print_json({"findings": [finding.fields() for finding in findings]})
     else:
-        odd = sum(finding.level == "odd" for finding in findings)
-        click.echo(f"{len(findings)} checks: {bad} wrong, {odd} odd")
-    if bad:
+        oddities = sum(finding.level == "odd" for finding in findings)
+        click.echo(f"{len(findings)} checks: {errors} wrong, {oddities} odd")
+    if errors:
         sys.exit(1)
 
 
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """All checks, in an order in which the first fault explains the later ones."""
+    """Run all checks, in an order in which the first error explains the later ones."""
     from backend.settings import SettingsError, read_settings
 
     try:
         settings = read_settings(environ)
     except SettingsError as error:
-        yield from (setting_fault(fault, environ) for fault in error.faults)
+        yield from (invalid_setting(sentence, environ) for sentence in error.faults)
         return
-    yield from _of_settings(settings)
+    yield from _settings(settings)
     from slideshow.doctor import bucket, job, service
 
     yield from bucket.examine(settings)
-    place = _place_of(settings)
-    if isinstance(place, Finding):
-        yield place
+    access = _backend_access(settings)
+    if isinstance(access, Finding):
+        yield access
     else:
-        url, token = place
+        url, token = access
         yield from service.examine(settings, url, token, time.time)
     if settings.gcp_project_id:
         yield from job.examine(settings, time.time())
     else:
-        yield fine("job", "none: no GCP_PROJECT_ID is set, and tasks are processes beside the backend")
+        yield ok("job", "none: GCP_PROJECT_ID is not set, so tasks run as processes of the backend")
 
 
-def setting_fault(fault: str, environ: Mapping[str, str]) -> Finding:
-    """A fault of the settings, with the command that puts it right where they are."""
-    name = fault.partition(":")[0]
+def invalid_setting(sentence: str, environ: Mapping[str, str]) -> Finding:
+    """Return an error of the settings, with the command that sets the variable where it comes from."""
+    name = sentence.partition(":")[0]
     if "K_SERVICE" not in environ and "CLOUD_RUN_JOB" not in environ:
-        return wrong("settings", fault, f"export {name}=...")
-    if name in ("PROCESSOR_AUTH_TOKEN", "ADMIN_PASSWORD"):
-        secret = "slideshow-processor-token" if name.startswith("PROC") else "slideshow-admin-password"
-        return wrong(
-            "settings", fault, f"gcloud run services update slideshow-backend --update-secrets {name}={secret}:latest"
-        )
-    return wrong("settings", fault, f"gcloud run services update slideshow-backend --update-env-vars {name}=...")
+        return wrong("settings", sentence, f"export {name}=...")
+    update = "gcloud run services update slideshow-backend"
+    secrets = {"PROCESSOR_AUTH_TOKEN": "slideshow-processor-token", "ADMIN_PASSWORD": "slideshow-admin-password"}
+    if name in secrets:
+        return wrong("settings", sentence, f"{update} --update-secrets {name}={secrets[name]}:latest")
+    return wrong("settings", sentence, f"{update} --update-env-vars {name}=...")
 
 
-def _of_settings(settings: Settings) -> Iterator[Finding]:
+def _settings(settings: Settings) -> Iterator[Finding]:
     where = "embedded" if settings.embedded else "in the cloud" if settings.gcp_project_id else "without a project"
-    yield fine("settings", f"complete; {where}, bucket {settings.bucket}")
+    yield ok("settings", f"complete; {where}, bucket {settings.bucket}")
     if settings.device_auth == "open":
-        yield Finding(
-            "odd",
+        yield odd(
             "settings",
-            "DEVICE_AUTH=open: whoever reaches the backend may see every device's pictures",
+            "DEVICE_AUTH=open: anyone who reaches the backend can see the photos of every frame",
             "gcloud run services update slideshow-backend --update-env-vars DEVICE_AUTH=required",
         )
 
 
-def _place_of(settings: Settings) -> tuple[str, str] | Finding:
-    """Where the backend answers and the token that it should take; or why that is not known."""
+def _backend_access(settings: Settings) -> tuple[str, str] | Finding:
+    """Return the address of the backend and the token that it should accept, or a finding if they are not known."""
     if not settings.embedded:
         if settings.backend_api_url:
             return settings.backend_api_url.rstrip("/"), settings.processor_auth_token
         return wrong(
             "backend",
-            "BACKEND_API_URL is not set, so it cannot be asked",
+            "BACKEND_API_URL is not set, so the backend cannot be checked",
             "gcloud run services update slideshow-backend --update-env-vars BACKEND_API_URL=https://...",
         )
     from backend.embedded import kept_secrets
 
     try:
-        told = json.loads((settings.data_folder / "backend.json").read_bytes())
+        announced = json.loads((settings.data_folder / "backend.json").read_bytes())
     except (OSError, ValueError):
-        return wrong("backend", f"none runs in {settings.data_folder}", "slideshow serve")
-    return str(told["url"]), settings.processor_auth_token or kept_secrets(settings.data_folder).processor_token
+        return wrong("backend", f"no backend runs in {settings.data_folder}", "slideshow serve")
+    token = settings.processor_auth_token or kept_secrets(settings.data_folder).processor_token
+    return str(announced["url"]), token

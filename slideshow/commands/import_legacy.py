@@ -1,4 +1,4 @@
-"""`slideshow import-model FILE`: the model system's database becomes permanent records in the bucket, and rows."""
+"""`slideshow import-model FILE`: import the database of the legacy system into the bucket and the database."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from slideshow.client.local_data import locked_data_folder, read_settings_of, with_data_folder
 from slideshow.errors import CommandFailed
-from slideshow.formatting import counted
+from slideshow.output import counted, show_progress
 
 if TYPE_CHECKING:
     from backend.settings import Settings
@@ -21,66 +22,65 @@ if TYPE_CHECKING:
 
 @click.command("import-model")
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--data", metavar="DIR", help="Data folder, in place of SLIDESHOW_DATA or of .slideshow.")
-@click.option("--dry-run", is_flag=True, help="Read and check everything, and write nothing.")
-def import_model(file: Path, data: str | None, dry_run: bool) -> None:
-    """Take over the model system's SQLite database FILE: devices, photos, and the pictures made of them.
+@with_data_folder
+@click.option("--dry-run", is_flag=True, help="Read and check everything, but write nothing.")
+def import_legacy(file: Path, data: str | None, dry_run: bool) -> None:
+    """Import the SQLite database FILE of the legacy slideshow system: devices, photos and their variants.
 
-    Set up by the same environment variables as "slideshow serve", whose backend should not be running. The bucket is
-    the model system's own: nothing in it is changed or removed, only records are added, so the model system can go
-    on at any time. May be repeated: what is known already stays as it is. Exit code 1 if something was left out.
+    It uses the same environment variables as "slideshow serve". The backend should be stopped. The bucket
+    is the one of the legacy system. Records are added to it, and nothing in it is changed or removed, so
+    the legacy system can be started again at any time. The import can be repeated: photos and devices that
+    are already there stay as they are. Exit code 1 if something was left out.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
     from backend.durability.record_reader import UnreadableRecord
     from contract.bucket.port import BucketError
-    from slideshow.commands.rebuild import folder_held, settings_of
-    from slideshow.import_legacy.reader import ModelDatabaseError
+    from slideshow.import_legacy.reader import LegacyDatabaseError
 
     if data is not None:
         Path(data).mkdir(parents=True, exist_ok=True)
-    settings = settings_of(data)
-    with folder_held(settings, "it does not read records while it runs") if not dry_run else contextlib.nullcontext():
+    settings = read_settings_of(data)
+    lock = locked_data_folder(settings, "a running backend does not read new records")
+    with contextlib.nullcontext() if dry_run else lock:
         try:
-            report = asyncio.run(_take_over(file, settings, dry_run=dry_run))
-        except (BucketError, SQLAlchemyError, UnreadableRecord, ModelDatabaseError, OSError) as error:
-            raise CommandFailed(f"{file} could not be taken over: {error}") from error
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)
+            report = asyncio.run(_import(file, settings, dry_run=dry_run))
+        except (BucketError, SQLAlchemyError, UnreadableRecord, LegacyDatabaseError, OSError) as error:
+            raise CommandFailed(f"{file} could not be imported: {error}") from error
+    show_progress("")
     for sentence in report.left_out:
         click.echo(f"left out: {sentence}")
     click.echo(
-        f"{counted(report.devices, 'device')} and {counted(report.images, 'photo')} with "
-        f"{counted(report.pictures, 'picture')} {'would be' if dry_run else 'were'} taken over; "
-        f"{report.known} known already, {len(report.left_out)} left out"
+        f"{'would import' if dry_run else 'imported'} {counted(report.devices, 'device')} and "
+        f"{counted(report.images, 'photo')} with {counted(report.pictures, 'variant')}; "
+        f"{report.known} already known, {len(report.left_out)} left out"
     )
     if report.copied:
-        click.echo(f"{counted(report.copied, 'original')} got a copy under the name that its content gives it")
+        click.echo(f"{counted(report.copied, 'original')} copied, because the legacy name differs from ours")
     if report.left_out:
         sys.exit(1)
 
 
-async def _take_over(file: Path, settings: Settings, *, dry_run: bool) -> ImportReport:
-    """Records first; then the database, if it is one that outlives the process and so will not read them by itself."""
+async def _import(file: Path, settings: Settings, *, dry_run: bool) -> ImportReport:
+    """Write the records, then restore the database from them if it outlives the process."""
     from backend.durability.rebuild import restore
     from backend.durability.record_reader import THREADS
     from contract.bucket.open import open_bucket
-    from slideshow.commands.rebuild import tell
-    from slideshow.import_legacy.reader import read_model
+    from slideshow.import_legacy.reader import read_legacy
     from slideshow.import_legacy.records import write_records
 
-    model = read_model(file)
+    legacy = read_legacy(file)
     bucket = open_bucket(settings.bucket, connections=THREADS)
     now = time.time()
-    report = await asyncio.to_thread(write_records, bucket, model, now, tell, dry_run=dry_run)
+    report = await asyncio.to_thread(write_records, bucket, legacy, now, show_progress, dry_run=dry_run)
     if dry_run or (not settings.embedded and not settings.database_url):
-        return report  # on Cloud Run the starting service reads the records
+        return report  # on Cloud Run the service reads the records when it starts
     from backend.database import Database
 
     database = Database(settings.database)
     try:
         database.migrate()
-        await restore(database, bucket, now, tell=tell)
+        await restore(database, bucket, now, tell=show_progress)
     finally:
         database.close()
     return report

@@ -5,23 +5,18 @@ from __future__ import annotations
 import click
 
 from slideshow.client.access import Access, with_access
-from slideshow.formatting import counted
-from slideshow.output import print_json
+from slideshow.output import counted, print_json
 
 
 @click.command()
+@click.option("--failed", "which", flag_value="failed", default=True, help="Retry failed photos. This is the default.")
 @click.option(
-    "--failed",
-    "which",
-    flag_value="failed",
-    default=True,
-    help="Photos that failed. This is what happens without an option, too.",
+    "--stuck", "which", flag_value="stuck", help="Retry photos that a task started to render but never reported."
 )
-@click.option("--stuck", "which", flag_value="stuck", help="Instead, photos that a task has begun and never reported.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the response as one JSON object.")
 @with_access
 def retry(which: str, as_json: bool, access: Access) -> None:
-    """Put photos back into the queue."""
+    """Put failed or stuck photos back into the queue."""
     from contract.messages.admin import RetryRequest
 
     with access.client() as client:

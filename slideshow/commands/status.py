@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slideshow.client.access import Access, with_access
-from slideshow.formatting import counted
-from slideshow.output import print_json
+from slideshow.output import counted, print_json
 
 if TYPE_CHECKING:
     from contract.messages.admin import Status
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the status as one JSON object.")
 @with_access
 def status(as_json: bool, access: Access) -> None:
-    """Show how many photos wait, are in work and are done, and the latest executions (runs of the tasks)."""
+    """Show how many photos are pending, processing, complete and failed, and the latest executions."""
     with access.client() as client:
         now = client.status()
         address = client.url
@@ -29,7 +28,7 @@ def status(as_json: bool, access: Access) -> None:
 
 
 def status_lines(now: Status, address: str) -> list[str]:
-    """A status in words."""
+    """Return the status as lines of text."""
     counts = ", ".join(
         f"{now.images.get(state, 0)} {state}" for state in ("pending", "processing", "complete", "failed")
     )
@@ -37,12 +36,12 @@ def status_lines(now: Status, address: str) -> list[str]:
         f"Backend     {address}",
         f"Bucket      {now.bucket}",
         f"Photos      {counts}",
-        f"Pictures    {now.variants} for {counted(now.devices, 'device')}",
+        f"Variants    {now.variants} for {counted(now.devices, 'frame')}",
     ]
     if now.device_auth == "open":
-        lines.append("Frames      need no token (DEVICE_AUTH=open): whoever reaches the backend may see the pictures")
+        lines.append("Frames      need no token (DEVICE_AUTH=open): anyone who reaches the backend can see the photos")
     for run in now.executions[:5]:
-        figures = f"{counted(run.tasks, 'task')}, started for {counted(run.images, 'photo')}"
+        figures = f"{counted(run.tasks, 'task')} for {counted(run.images, 'photo')}"
         if run.finished_at is not None:
             figures += f", {run.finished_at - run.started_at:.1f} s"
         name = f"{run.name} ({run.cloud_execution.rpartition('/')[2]})" if run.cloud_execution else run.name

@@ -1,4 +1,4 @@
-"""`slideshow verify`: whether bucket and database say the same, asked on the machine where the database lies."""
+"""`slideshow verify`: compare bucket and database, on the machine that has the database."""
 
 from __future__ import annotations
 
@@ -12,68 +12,76 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slideshow.commands.rebuild import backend_works, file_of, folder_held, settings_of, tell
+from slideshow.client.local_data import (
+    backend_may_run,
+    database_file,
+    locked_data_folder,
+    read_settings_of,
+    with_data_folder,
+)
 from slideshow.errors import CommandFailed
-from slideshow.formatting import counted
-from slideshow.output import print_json
+from slideshow.output import counted, print_json, show_progress
 
 if TYPE_CHECKING:
     from backend.durability.verify.compare import Difference
     from backend.settings import Settings
     from contract.bucket.port import Bucket, ObjectInfo
 
-SETTLED_SECONDS = 2.0
-"""So much later a difference must be there still."""
+SETTLE_SECONDS = 2.0
+"""While a backend runs, a difference counts only if it is still there after this time."""
 
 
 @click.command()
-@click.option("--data", metavar="DIR", help="Data folder, in place of SLIDESHOW_DATA or of .slideshow.")
-@click.option("--repair", is_flag=True, help="Mend what can be mended; the backend must be stopped.")
-@click.option("--deep", is_flag=True, help="Also read every original and picture whole, and check its content.")
+@with_data_folder
+@click.option("--repair", is_flag=True, help="Fix the differences. The backend must be stopped.")
+@click.option("--deep", is_flag=True, help="Also read every original and variant completely, and check its content.")
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as one JSON object.")
 def verify(data: str | None, repair: bool, deep: bool, as_json: bool) -> None:
-    """Compare the database with the files in the bucket, both ways, and name each difference. Exit code 1 if there
-    is any.
+    """Compare the database with the bucket in both directions, and list the differences.
 
-    Set up by the same environment variables as "slideshow serve"; a database that ends with its backend is read from
-    its latest snapshot and what was recorded since. The backend may run meanwhile: a difference counts then only if
-    it is still there two seconds later. With --repair it must be stopped. Then the newer of a row and its record in
-    the bucket wins, lost pictures are made again, and files that belong to nothing are removed.
+    It uses the same environment variables as "slideshow serve". A database that exists only while its
+    backend runs is read from its latest snapshot and the records after it. The backend may run: a
+    difference then counts only if it is still there two seconds later.
+
+    With --repair, the backend must be stopped. If a row and its record in the bucket differ, the newer
+    one wins. Lost variants are rendered again, and files without a photo are removed.
+
+    Exit code 1 if there are differences, or with --repair if some could not be fixed.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
     from backend.durability.record_reader import UnreadableRecord
     from contract.bucket.port import BucketError
 
-    settings = settings_of(data)
-    file = file_of(settings)
+    settings = read_settings_of(data)
+    file = database_file(settings)
     if not settings.durable and repair:
         raise CommandFailed(
-            "this database lives and ends with its backend (DATABASE_DURABLE=no): only that can mend it"
+            "this database exists only while its backend runs (DATABASE_DURABLE=no); it cannot be repaired from here"
         )
     if settings.durable and file is not None and not file.exists():
-        raise CommandFailed(f'there is no database {file}; "slideshow rebuild" makes it out of the bucket')
-    with folder_held(settings, "--repair changes the database") if repair else contextlib.nullcontext():
+        raise CommandFailed(f'there is no database {file}; "slideshow rebuild" creates it from the bucket')
+    with locked_data_folder(settings, "--repair changes the database") if repair else contextlib.nullcontext():
         try:
-            found, left = asyncio.run(_verify(settings, repair=repair, deep=deep))
+            differences, left = asyncio.run(_verify(settings, repair=repair, deep=deep))
         except (BucketError, SQLAlchemyError, UnreadableRecord, OSError, ValueError) as error:
             raise CommandFailed(f"bucket and database could not be compared: {error}") from error
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)
+    show_progress("")
     if as_json:
-        print_json({"differences": found, "left": left} if repair else {"differences": found})
+        print_json({"differences": differences, "left": left} if repair else {"differences": differences})
     else:
-        for difference in found:
-            mended = "" if not repair else " (left to you)" if difference in left else " (mended)"
+        for difference in differences:
+            outcome = "" if not repair else " (not fixed)" if difference in left else " (fixed)"
             detail = f": {difference.detail}" if difference.detail else ""
-            click.echo(f"{difference.kind}: {difference.subject}{detail}{mended}")
-        click.echo(f"{counted(len(found), 'difference')}" + (f", {len(found) - len(left)} mended" if repair else ""))
-    if left if repair else found:
+            click.echo(f"{difference.kind}: {difference.subject}{detail}{outcome}")
+        fixed = f", {len(differences) - len(left)} fixed" if repair else ""
+        click.echo(counted(len(differences), "difference") + fixed)
+    if left if repair else differences:
         sys.exit(1)
 
 
 async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list[Difference], list[Difference]]:
-    """What was found, and what of it could not be mended."""
+    """Return the differences, and those that are not repaired."""
     from sqlalchemy.engine import URL
 
     from backend.database import Database
@@ -97,22 +105,23 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
         since = 0.0
         if not settings.durable:
             since = await load(database, bucket, settings, await asyncio.to_thread(_snapshot, bucket), time.time())
-        found = await look(database, bucket)
-        if found and not repair and backend_works(settings):  # it may have been in the middle of something
-            await asyncio.sleep(SETTLED_SECONDS)
+        differences = await look(database, bucket)
+        if differences and not repair and backend_may_run(settings):  # a change may have been in progress
+            await asyncio.sleep(SETTLE_SECONDS)
             if not settings.durable:
                 await restore(database, bucket, time.time(), since=since)
-            again = set(await look(database, bucket))
-            found = [difference for difference in found if difference in again]
+            remaining = set(await look(database, bucket))
+            differences = [difference for difference in differences if difference in remaining]
         if deep:
-            found += await look_inside(database, bucket, tell)
+            differences += await look_inside(database, bucket, show_progress)
         if not repair:
-            return found, found
-        left = await Repair(database, bucket, settings, time.time()).mend(found)
-        return found, left
+            return differences, differences
+        left = await Repair(database, bucket, settings, time.time()).mend(differences)
+        return differences, left
 
 
 def _snapshot(bucket: Bucket) -> tuple[bytes, ObjectInfo] | None:
+    """Return the latest snapshot of the database, or None if there is none."""
     from contract import object_names
     from contract.bucket.port import ObjectNotFound
 

@@ -1,1 +1,1 @@
-"""The demo: sample photos, progress and report."""
+"""The demo: sample photos, the run against a backend, progress, and the report."""

@@ -1,4 +1,4 @@
-"""How far the demo is: a live bar on a terminal, a line every few seconds elsewhere. Always on stderr."""
+"""Progress of the demo on stderr: a live bar on a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -16,73 +16,68 @@ PLAIN_SECONDS = 3.0
 
 
 class _Counter:
-    """This run's part of the backend's counts: what was there before it is subtracted."""
+    """Counts the photos of this run: those that were finished before are subtracted."""
 
-    def __init__(self) -> None:
-        self._before = 0
+    def __init__(self, before: Status) -> None:
+        self._before = before.images.get("complete", 0) + before.images.get("failed", 0)
 
-    def begin(self, status: Status) -> None:
-        self._before = status.images.get("complete", 0) + status.images.get("failed", 0)
-
-    def of(self, status: Status) -> tuple[int, int, str]:
-        """(done, all, in words)."""
+    def counts(self, status: Status) -> tuple[int, int, str]:
+        """Return (finished photos, all photos of this run, the counts as text)."""
         pending, processing = status.images.get("pending", 0), status.images.get("processing", 0)
         complete, failed = status.images.get("complete", 0), status.images.get("failed", 0)
         done = max(0, complete + failed - self._before)
-        words = f"of all photos pending {pending}, processing {processing}, complete {complete}, failed {failed}"
-        return done, done + pending + processing, words
+        text = f"in all {pending} pending, {processing} processing, {complete} complete, {failed} failed"
+        return done, done + pending + processing, text
 
 
 class LiveDisplay:
-    """Two bars that move."""
+    """Two progress bars."""
 
     def __init__(self, progress: Progress, files: int, before: Status) -> None:
-        self._counter = _Counter()
-        self._counter.begin(before)
+        self._counter = _Counter(before)
         self._progress = progress
-        self._uploads = progress.add_task("sent", total=files, words="")
+        self._uploads = progress.add_task("sent", total=files, text="")
         self._rendered: TaskID | None = None
 
-    def sent(self, number: int, total: int, refused: int) -> None:
-        words = f"refused {refused}" if refused else ""
-        self._progress.update(self._uploads, completed=number, total=total, words=words)
+    def sent(self, number: int, total: int, rejected: int) -> None:
+        text = f"{rejected} rejected" if rejected else ""
+        self._progress.update(self._uploads, completed=number, total=total, text=text)
 
     def rendering(self, status: Status) -> None:
-        done, everything, words = self._counter.of(status)
+        done, total, text = self._counter.counts(status)
         if self._rendered is None:
-            self._rendered = self._progress.add_task("rendered", total=None, words="")
-        self._progress.update(self._rendered, completed=done, total=everything, words=words)
+            self._rendered = self._progress.add_task("rendered", total=None, text="")
+        self._progress.update(self._rendered, completed=done, total=total, text=text)
 
 
 class PlainDisplay:
-    """Lines, not more often than every few seconds, and one at the end of each part; never the same one twice."""
+    """Lines of text: at most one every few seconds, one at the end of each step, and no line twice."""
 
     def __init__(self, console: Console, before: Status, clock: Callable[[], float] = time.monotonic) -> None:
-        self._counter = _Counter()
-        self._counter.begin(before)
+        self._counter = _Counter(before)
         self._console = console
         self._clock = clock
         self._next = clock() + PLAIN_SECONDS
-        self._said = ""
+        self._printed = ""
 
-    def sent(self, number: int, total: int, refused: int) -> None:
-        self._say(f"sent {number} of {total}, refused {refused}", last=number == total)
+    def sent(self, number: int, total: int, rejected: int) -> None:
+        self._print(f"sent {number} of {total}, {rejected} rejected", last=number == total)
 
     def rendering(self, status: Status) -> None:
-        done, everything, words = self._counter.of(status)
-        if everything:  # else every photo was there before, or refused
-            self._say(f"rendered {done} of {everything}: {words}", last=done == everything)
+        done, total, text = self._counter.counts(status)
+        if total:  # otherwise every photo was a duplicate or rejected
+            self._print(f"rendered {done} of {total}; {text}", last=done == total)
 
-    def _say(self, line: str, *, last: bool) -> None:
-        if line != self._said and (last or self._clock() >= self._next):
+    def _print(self, line: str, *, last: bool) -> None:
+        if line != self._printed and (last or self._clock() >= self._next):
             self._console.print(line, highlight=False, markup=False)
             self._next = self._clock() + PLAIN_SECONDS
-            self._said = line
+            self._printed = line
 
 
 @contextmanager
 def display(console: Console, files: int, before: Status) -> Iterator[Display]:
-    """The form that fits the console; `before` is the backend's status before the first upload."""
+    """Yield the display that fits the console. `before` is the backend's status before the first upload."""
     if not console.is_terminal:
         yield PlainDisplay(console, before)
         return
@@ -91,7 +86,7 @@ def display(console: Console, files: int, before: Status) -> Iterator[Display]:
         BarColumn(),
         TextColumn("{task.completed}/{task.total}"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[words]}", style="dim"),
+        TextColumn("{task.fields[text]}", style="dim"),
     )
     with Progress(*columns, console=console) as progress:
         yield LiveDisplay(progress, files, before)

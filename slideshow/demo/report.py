@@ -1,4 +1,4 @@
-"""What came of a demo: one line a photo, one line of figures, or one JSON object."""
+"""The report of a demo: one line per photo and one line of figures, or one JSON object."""
 
 from __future__ import annotations
 
@@ -13,25 +13,33 @@ from rich.text import Text
 
 from contract.messages.admin import ImageInfo
 from slideshow.client.uploads import SentPhoto
-from slideshow.formatting import counted
-from slideshow.photos.reading import printable
+from slideshow.output import counted
+from slideshow.photos.files import printable
 
 GOAL_IMAGES_PER_SECOND = 50 / 300
-"""The pace that the system is built for: 50 images in 5 minutes."""
+"""The design goal: 50 images in 5 minutes."""
 
-Outcome = Literal["complete", "failed", "refused", "duplicate"]
-_STYLES: dict[Outcome, str] = {"complete": "green", "failed": "red", "refused": "yellow", "duplicate": "cyan"}
+Outcome = Literal["complete", "failed", "rejected", "duplicate"]
+_STYLES: dict[Outcome, str] = {"complete": "green", "failed": "red", "rejected": "yellow", "duplicate": "cyan"}
 
 
 class FileError(Struct, frozen=True):
+    """A file that failed or was rejected, and why."""
+
     file: str
     error: str
 
 
 class PhotoLine(Struct, frozen=True, kw_only=True):
-    """A file of this run. `colours` are `#RRGGBB`, best first; `size` that of the upright photo.
+    """The outcome for one file.
 
-    `state` is the image's own in the backend, `removed` if it is there no more, and empty for what was refused.
+    Attributes:
+        file: The path.
+        outcome: The outcome of this run.
+        size: Width and height of the upright photo.
+        reason: Why it failed or was rejected, or a remark.
+        state: The image's state in the backend; "removed" if it no longer exists, empty for a rejected file.
+        colours: `#RRGGBB`, best first.
     """
 
     file: str
@@ -43,9 +51,11 @@ class PhotoLine(Struct, frozen=True, kw_only=True):
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """The JSON object of `--json`. Counts are of this run's files: `images` = complete + failed + refused +
-    duplicates. `variants` were rendered in this run, thumbnails not counted; times in seconds, memory in MB (10^6
-    bytes), of the largest task.
+    """The JSON object of `--json`, about the files of this run.
+
+    `images` is the sum of complete, failed, refused (rejected) files and duplicates. `variants` counts those rendered
+    in this run, without thumbnails. Times are in seconds; `peak_rss_mb` is the memory of the largest task in MB
+    (10^6 bytes).
     """
 
     images: int
@@ -61,43 +71,30 @@ class Figures(Struct, frozen=True, kw_only=True):
     url: str
 
 
-def line_of(photo: SentPhoto, known: Mapping[str, ImageInfo]) -> PhotoLine:
-    """What became of one file, from its upload and from what the backend knows about its image now."""
+def line_of(photo: SentPhoto, images: Mapping[str, ImageInfo]) -> PhotoLine:
+    """Return the outcome for one file, from its upload and the backend's images by id."""
     file = printable(photo.path)
     if photo.image_id is None:
-        return PhotoLine(file=file, outcome="refused", reason=photo.refused or "refused without a reason")
-    image = known.get(photo.image_id)
+        return PhotoLine(file=file, outcome="rejected", reason=photo.rejected or "rejected without a reason")
+    image = images.get(photo.image_id)
     if image is None:
-        reason = "the backend does not know it any more; it was removed while the demo ran"
-        return PhotoLine(
-            file=file, outcome="duplicate" if photo.duplicate else "failed", reason=reason, state="removed"
-        )
-    state = image.processing_status
-    reason = image.processing_error or ""
+        outcome: Outcome = "duplicate" if photo.duplicate else "failed"
+        return PhotoLine(file=file, outcome=outcome, reason="it was removed while the demo ran", state="removed")
+    state, error = image.processing_status, image.processing_error or ""
     if photo.duplicate:
-        return PhotoLine(
-            file=file,
-            outcome="duplicate",
-            size=f"{image.width}x{image.height}",
-            reason=f"its bytes were there before, {state}" + (f": {reason}" if reason and state == "failed" else ""),
-            state=state,
-            colours=image.color_palette.all_colors if image.color_palette else (),
-        )
-    if state == "complete" and image.color_palette is not None:
-        return PhotoLine(
-            file=file,
-            outcome="complete",
-            size=f"{image.width}x{image.height}",
-            reason=reason,  # complete with a remark, such as pixels that were cut off
-            state=state,
-            colours=image.color_palette.all_colors,
-        )
+        outcome = "duplicate"
+        reason = f"already uploaded before, {state}" + (f": {error}" if error and state == "failed" else "")
+    elif state == "complete" and image.color_palette is not None:
+        outcome, reason = "complete", error  # a complete photo may have a remark, e.g. that it was cut off
+    else:
+        outcome, reason = "failed", error or f"it is still {state}, without a reason"
     return PhotoLine(
         file=file,
-        outcome="failed",
+        outcome=outcome,
         size=f"{image.width}x{image.height}",
-        reason=reason or f"it is still {state}, without a reason given",
+        reason=reason,
         state=state,
+        colours=image.color_palette.all_colors if image.color_palette and outcome != "failed" else (),
     )
 
 
@@ -111,7 +108,7 @@ def figures_of(
     data: str,
     url: str,
 ) -> Figures:
-    """Count the lines."""
+    """Count the outcomes."""
 
     def errors(outcome: Outcome) -> tuple[FileError, ...]:
         return tuple(FileError(line.file, line.reason) for line in lines if line.outcome == outcome)
@@ -120,7 +117,7 @@ def figures_of(
         images=len(lines),
         complete=sum(line.outcome == "complete" for line in lines),
         failed=errors("failed"),
-        refused=errors("refused"),
+        refused=errors("rejected"),
         duplicates=sum(line.outcome == "duplicate" for line in lines),
         variants=variants,
         wall_s=round(wall_s, 3),
@@ -132,7 +129,7 @@ def figures_of(
 
 
 def print_table(console: Console, lines: Sequence[PhotoLine]) -> None:
-    """A row a photo; where the terminal has no colours, the first three are written as numbers."""
+    """Print a row per photo. Without colours on the terminal, the first three are printed as numbers."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("Photo", overflow="fold")
     table.add_column("Size", justify="right", no_wrap=True)
@@ -152,22 +149,22 @@ def _swatches(colours: Sequence[str], in_colour: bool) -> Text:
     return Text.assemble(*(("   ", f"on {colour}") for colour in colours))
 
 
-def sentence_of(figures: Figures, lines: Sequence[PhotoLine]) -> str:
-    """The figures as one line; `lines` are those that were counted."""
-    before = Counter(line.state for line in lines if line.outcome == "duplicate")
-    states = ", ".join(f"{number} {state}" for state, number in before.most_common())
+def summary(figures: Figures, lines: Sequence[PhotoLine]) -> str:
+    """Return the figures as one line of text. `lines` are the counted ones."""
+    states = Counter(line.state for line in lines if line.outcome == "duplicate")
+    duplicates = ", ".join(f"{number} {state}" for state, number in states.most_common())
     outcomes = [
-        f"{number} {words}"
-        for number, words in (
+        f"{number} {label}"
+        for number, label in (
             (figures.complete, "complete"),
             (len(figures.failed), "failed"),
-            (len(figures.refused), "refused"),
-            (figures.duplicates, f"there before ({states})"),
+            (len(figures.refused), "rejected"),
+            (figures.duplicates, f"already uploaded ({duplicates})"),
         )
         if number
     ]
     parts = [
-        f"{counted(figures.images, 'image')}: {outcomes[0] if outcomes else 'nothing done'}",
+        f"{counted(figures.images, 'photo')}: {outcomes[0] if outcomes else 'nothing done'}",
         *outcomes[1:],
         counted(figures.variants, "variant"),
         f"{figures.wall_s:.1f} s wall",
@@ -176,9 +173,9 @@ def sentence_of(figures: Figures, lines: Sequence[PhotoLine]) -> str:
     if figures.variants and figures.complete:
         pace = figures.complete / figures.wall_s
         parts += [
-            f"{pace:.1f} images/s",
+            f"{pace:.1f} photos/s",
             f"largest task {figures.peak_rss_mb:.0f} MB",
-            f"{_times(pace / GOAL_IMAGES_PER_SECOND)} as fast as the goal of 50 images in 5 minutes",
+            f"{_times(pace / GOAL_IMAGES_PER_SECOND)} as fast as the goal of 50 photos in 5 minutes",
         ]
     elif not figures.variants:
         parts.append("nothing to render")
@@ -186,5 +183,5 @@ def sentence_of(figures: Figures, lines: Sequence[PhotoLine]) -> str:
 
 
 def _times(factor: float) -> str:
-    """A slow machine's 0.4 must not become 0."""
+    """Return the factor with a decimal if it is small, so that 0.4 does not become 0."""
     return f"{factor:.0f} times" if factor >= 9.95 else f"{factor:.1f} times"

@@ -1,4 +1,4 @@
-"""What the demo asks of the backend, step by step. What is shown of it is the display's business."""
+"""The steps of the demo: upload, dispatch, wait, import. Progress is reported to a `Display`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from slideshow.client.http import Client
 from slideshow.client.local_backend import BackendProcess
 from slideshow.client.uploads import SentPhoto
 from slideshow.errors import CommandFailed, RequestRejected, Unreachable
-from slideshow.formatting import counted
+from slideshow.output import counted
 from slideshow.photos.screens import DEFAULT_SCREENS
 
 POLL_SECONDS = 0.25
 FLUSH_AGAIN_SECONDS = 2.0
 STALL_SECONDS = 120.0
-"""Longer than any single picture takes, and than the backend's pauses between executions that failed."""
+"""Longer than the rendering of any photo, and than the backend's pauses between failed executions."""
 TIME_LIMIT_SECONDS = 900.0
 TIME_LIMIT_SECONDS_PER_IMAGE = 20.0
 SYNC_SECONDS = 60.0
@@ -27,16 +27,18 @@ _DEATH_SECONDS = 2.0
 
 
 class Display(Protocol):
-    """Where the demo shows how far it is."""
+    """Shows the progress of a demo."""
 
-    def sent(self, number: int, total: int, refused: int) -> None: ...
+    def sent(self, number: int, total: int, rejected: int) -> None:
+        """Show how many files were uploaded."""
 
-    def rendering(self, status: Status) -> None: ...
+    def rendering(self, status: Status) -> None:
+        """Show how many photos are rendered."""
 
 
 @contextmanager
 def explained(backend: BackendProcess) -> Iterator[None]:
-    """Turn "does not answer" into what the dead backend said last, if it is dead."""
+    """Replace Unreachable by BackendEnded, with the end of the log, if the backend has died."""
     try:
         yield
     except Unreachable:
@@ -46,7 +48,7 @@ def explained(backend: BackendProcess) -> Iterator[None]:
 
 
 def register_screens(client: Client) -> int:
-    """Register the default screens unless there are devices; how many were new."""
+    """Register the default screens if the backend has no devices, and return the number of new devices."""
     if client.devices().devices:
         return 0
     for device in DEFAULT_SCREENS:
@@ -64,13 +66,14 @@ def wait_until_rendered(
     clock: Callable[[], float] = time.monotonic,
     stall_seconds: float = STALL_SECONDS,
 ) -> Status:
-    """Follow the work until nothing is pending, in work or executing; the last status.
+    """Poll the status until no photo is pending or processing and no execution runs. Return the last status.
 
-    Raises CommandFailed if nothing moves for `stall_seconds` or all of it takes far too long, BackendEnded if the
-    backend dies.
+    Raises:
+        CommandFailed: Nothing changed for `stall_seconds`, or the total time limit was exceeded.
+        BackendEnded: The backend died.
     """
-    began = flushed = moved = clock()
-    before: object = None
+    began = flushed = changed_at = clock()
+    previous: object = None
     limit: float | None = None
     while True:
         backend.check()
@@ -82,11 +85,11 @@ def wait_until_rendered(
             return status
         now = clock()
         limit = limit or TIME_LIMIT_SECONDS + TIME_LIMIT_SECONDS_PER_IMAGE * unfinished
-        mark = (sorted(status.images.items()), status.rendered_since)
-        if mark != before:
-            before, moved = mark, now
-        if now - moved > stall_seconds:
-            raise CommandFailed(_stalled(status, unfinished, f"nothing has moved for {now - moved:.0f} s", backend))
+        current = (sorted(status.images.items()), status.rendered_since)
+        if current != previous:
+            previous, changed_at = current, now
+        if now - changed_at > stall_seconds:
+            raise CommandFailed(_stalled(status, unfinished, f"no progress for {now - changed_at:.0f} s", backend))
         if now - began > limit:
             raise CommandFailed(_stalled(status, unfinished, f"not done after {now - began:.0f} s", backend))
         if unfinished and not running and now - flushed > FLUSH_AGAIN_SECONDS:
@@ -97,34 +100,34 @@ def wait_until_rendered(
 
 def _stalled(status: Status, unfinished: int, what: str, backend: BackendProcess) -> str:
     errors = [execution.error for execution in status.executions if execution.error]
-    because = f" The last task said: {errors[0]}." if errors else ""
+    because = f" The latest task reported: {errors[0]}." if errors else ""
     return (
-        f"{what}, with {counted(unfinished, 'photo')} still to be rendered.{because} Look into {backend.log}; "
-        "what is done is kept, and the same command goes on from there"
+        f"{what}, with {counted(unfinished, 'photo')} still to be rendered.{because} See {backend.log}; "
+        "finished work is saved, and the same command continues from there"
     )
 
 
 def sync(client: Client, *, seconds: float = SYNC_SECONDS) -> SyncReport:
-    """Import and archive the sidecars; waits while another sync is under way, for `seconds` at most."""
+    """Import and archive the sidecars. Wait up to `seconds` for another sync to end."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             return client.sync()
-        except RequestRejected as refusal:
-            if refusal.status != 409 or time.monotonic() > deadline:
+        except RequestRejected as rejection:
+            if rejection.status != 409 or time.monotonic() > deadline:
                 raise
             time.sleep(POLL_SECONDS)
 
 
 def images_of(client: Client, sent: Sequence[SentPhoto]) -> dict[str, ImageInfo]:
-    """What the backend knows about the photos of this run, by image id."""
-    wanted = {photo.image_id for photo in sent if photo.image_id is not None}
-    found: dict[str, ImageInfo] = {}
-    if not wanted:
-        return found
+    """Return the backend's images of the photos of this run, by image id."""
+    ids = {photo.image_id for photo in sent if photo.image_id is not None}
+    images: dict[str, ImageInfo] = {}
+    if not ids:
+        return images
     for image in client.images():
-        if image.id in wanted:
-            found[image.id] = image
-            if len(found) == len(wanted):
+        if image.id in ids:
+            images[image.id] = image
+            if len(images) == len(ids):
                 break
-    return found
+    return images

@@ -1,4 +1,4 @@
-"""Twelve sample pictures for who has no photos at hand: 12 megapixels, JPEG, the same at every making."""
+"""Twelve generated sample photos of 12 megapixels, for a demo without photos. Each run generates the same files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slideshow.formatting import counted
+from slideshow.output import counted
 
 if TYPE_CHECKING:
     from processor.codecs.vips import pyvips
@@ -17,19 +17,28 @@ SEED = 20_110
 MEGAPIXELS = 12.0
 QUALITY = 90
 THREADS = 2
-"""Painting is one picture a thread; more would only need more memory."""
+"""One photo per thread; more threads would only need more memory."""
 
-ENLARGED = 3
-"""Painted at a third of the size: the eye finds no more in a phone's photo, and painting costs a ninth."""
+ENLARGEMENT = 3
+"""Scenes are painted at a third of the size, which takes a ninth of the time. A phone's photo has no finer detail."""
 _GRAIN_TILE = 1024
 
-# Quarter turns to the left that the EXIF orientation undoes (Exif 2.32, tag 0x0112).
-_TURNS = {1: 0, 3: 2, 6: 1, 8: 3}
+# Counterclockwise quarter turns that the EXIF orientation reverses (Exif 2.32, tag 0x0112).
+_QUARTER_TURNS = {1: 0, 3: 2, 6: 1, 8: 3}
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A scene; `ratio` is width to height of the upright picture, `grain` the sensor's noise (sigma of 0 to 255)."""
+    """A scene and its form.
+
+    Attributes:
+        name: The file name without extension.
+        scene: A function of `slideshow.demo.scenes`.
+        ratio: Width to height of the upright photo.
+        grain: The sensor's noise: the standard deviation, in levels of 0 to 255.
+        orientation: The EXIF orientation.
+        grey: Save without colours.
+    """
 
     name: str
     scene: str
@@ -56,54 +65,63 @@ SAMPLES = (
 
 
 def make_samples(folder: Path, tell: Callable[[str], None], *, megapixels: float = MEGAPIXELS) -> list[Path]:
-    """The sample files in `folder`; those that are there are kept. `tell` hears that making them takes a while.
+    """Generate the missing sample files in `folder`, and return all of them.
 
-    Raises OSError if the folder cannot be written.
+    Args:
+        folder: Created if it does not exist.
+        tell: Called with a sentence before files are generated, because that takes some seconds.
+        megapixels: The size of each photo.
+
+    Raises:
+        OSError: A file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {folder / f"{sample.name}.jpg": sample for sample in SAMPLES}
     missing = [path for path in files if not path.exists()]
     if missing:
-        tell(f"making {counted(len(missing), 'sample picture')} in {folder}, once")
+        tell(f"generating {counted(len(missing), 'sample photo')} in {folder}, only once")
         with ThreadPoolExecutor(THREADS, "sample") as pool:
             list(pool.map(lambda path: _write(path, files[path], megapixels), missing))
     return list(files)
 
 
 def _write(path: Path, sample: Sample, megapixels: float) -> None:
-    """Written aside and renamed, so that an interrupted making leaves no half a picture."""
-    aside = path.with_suffix(".part")
-    aside.write_bytes(sample_jpeg(sample, megapixels))
-    aside.replace(path)
+    """Write to a temporary file and rename it, so that an interrupted run leaves no incomplete photo."""
+    unfinished = path.with_suffix(".part")
+    unfinished.write_bytes(sample_jpeg(sample, megapixels))
+    unfinished.replace(path)
 
 
 def sample_jpeg(sample: Sample, megapixels: float = MEGAPIXELS) -> bytes:
-    """The sample as a JPEG file."""
+    """Return the sample as a JPEG file."""
     data: bytes = sample_picture(sample, megapixels).jpegsave_buffer(Q=QUALITY)
     return data
 
 
 def sample_picture(sample: Sample, megapixels: float = MEGAPIXELS) -> pyvips.Image:
-    """The sample with its EXIF orientation. Painted small, enlarged, and given grain at full size."""
+    """Paint the scene, enlarge it, add grain at the full size, and set the EXIF orientation."""
     import numpy as np
 
     from processor.codecs.vips import pyvips
     from slideshow.demo import scenes
+    from slideshow.demo.canvas import Canvas
 
-    height = max(8, round((megapixels * 1e6 / sample.ratio) ** 0.5 / ENLARGED))
+    height = max(8, round((megapixels * 1e6 / sample.ratio) ** 0.5 / ENLARGEMENT))
     width = max(8, round(height * sample.ratio))
     random = np.random.default_rng((SEED, SAMPLES.index(sample)))
-    canvas = getattr(scenes, sample.scene)(random, height, width)
-    stored = np.ascontiguousarray(np.rot90(np.clip(canvas, 0, 255).astype(np.uint8), _TURNS[sample.orientation]))
+    canvas = Canvas(random, height, width)
+    getattr(scenes, sample.scene)(canvas)
+    pixels = np.clip(canvas.pixels, 0, 255).astype(np.uint8)
+    stored = np.ascontiguousarray(np.rot90(pixels, _QUARTER_TURNS[sample.orientation]))
     image = pyvips.Image.new_from_array(stored).copy(interpretation="srgb")
     if sample.grey:
         image = image.extract_band(1).copy(interpretation="b-w")
-    kind = image.interpretation
-    image = image.resize(ENLARGED, kernel="cubic")
+    interpretation = image.interpretation
+    image = image.resize(ENLARGEMENT, kernel="cubic")
     noise = random.normal(0, sample.grain, (_GRAIN_TILE, _GRAIN_TILE)).round().astype(np.int8)
     across, down = -(-image.width // _GRAIN_TILE), -(-image.height // _GRAIN_TILE)
     grain = pyvips.Image.new_from_array(noise).replicate(across, down).crop(0, 0, image.width, image.height)
-    image = (image + grain).cast("uchar").copy(interpretation=kind)
+    image = (image + grain).cast("uchar").copy(interpretation=interpretation)
     if sample.orientation != 1:
         image.set_type(pyvips.GValue.gint_type, "orientation", sample.orientation)
     return image

@@ -1,1 +1,1 @@
-"""Checks of a deployment, one module per checked part."""
+"""Checks of a deployment: one module per checked part."""

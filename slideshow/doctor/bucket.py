@@ -1,4 +1,4 @@
-"""The doctor's look at the bucket: all that the backend does with one, tried with an object of its own."""
+"""Checks of the bucket: every operation that the backend needs, tried on a temporary object."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from slideshow.doctor.finding import Finding, account_of, fine, wrong
+from slideshow.doctor.finding import Finding, odd, ok, service_account, wrong
 
 if TYPE_CHECKING:
     from backend.settings import Settings
@@ -17,7 +17,7 @@ ARCHIVE_DAYS = 30
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Whether it answers, whether we may do all we need, and whether its rule of age is there."""
+    """Check that the bucket answers, that the backend has all permissions, and that the lifecycle rule is set."""
     from contract.bucket.open import open_bucket
     from contract.bucket.port import BucketError
 
@@ -25,22 +25,24 @@ def examine(settings: Settings) -> Iterator[Finding]:
         bucket = open_bucket(settings.bucket, connections=2)
         bucket.probe()
     except BucketError as error:
-        yield wrong("bucket", str(error), _mend(settings))
+        yield wrong("bucket", str(error), _grant_access(settings))
         return
     except ValueError as error:
         yield wrong("bucket", f"BUCKET_URL: {error}", "set BUCKET_URL=gs://name or GCS_BUCKET_NAME=name")
         return
-    yield fine("bucket", f"{bucket.url} answers")
+    yield ok("bucket", f"{bucket.url} answers")
     try:
-        yield from _tried(bucket)
+        yield _operations(bucket)
     except BucketError as error:
-        yield wrong("bucket", f"an object cannot be written, read, listed and removed: {error}", _mend(settings))
+        yield wrong(
+            "bucket", f"an object cannot be written, read, listed and removed: {error}", _grant_access(settings)
+        )
         return
-    yield _rule(bucket, settings)
+    yield _lifecycle_rule(bucket, settings)
 
 
-def _tried(bucket: Bucket) -> Iterator[Finding]:
-    """Raises BucketError at the first thing that we may not do; removes what it wrote."""
+def _operations(bucket: Bucket) -> Finding:
+    """Write, read, list, overwrite and remove an object. Raises BucketError for the first operation that fails."""
     from contract.bucket.port import NO_OBJECT, ObjectChanged
 
     name = f"{TRIAL}{secrets.token_hex(8)}.json"
@@ -51,25 +53,24 @@ def _tried(bucket: Bucket) -> Iterator[Finding]:
         listed = any(entry.name == name for entry in bucket.list(TRIAL))
         try:
             bucket.write_if(name, b"{}", "application/json", NO_OBJECT)
-            guarded = False
+            conditional = False
         except ObjectChanged:
-            guarded = True
+            conditional = True
         bucket.write_if(name, b"{}", "application/json", generation)
     finally:
         bucket.delete(name)
-    for well, fault in (
-        (read == content, "what was written is read back otherwise"),
-        (listed, "a new object is not listed at once"),
-        (guarded, "conditions on generations are not kept: two backends could overwrite each other"),
+    for passed, error in (
+        (read == content, "an object is read with other content than was written"),
+        (listed, "a new object is missing from the listing"),
+        (conditional, "generation preconditions are ignored: two backends could overwrite each other's changes"),
     ):
-        if not well:
-            yield wrong("bucket", fault, "use Google Cloud Storage itself, or a folder on a local disk")
-            return
-    yield fine("bucket", "an object was written, read, listed, written over and removed")
+        if not passed:
+            return wrong("bucket", error, "use Google Cloud Storage itself, or a folder on a local disk")
+    return ok("bucket", "an object was written, read, listed, overwritten and removed")
 
 
-def _rule(bucket: Bucket, settings: Settings) -> Finding:
-    """The rule of age, added if it is missing, as the backend does by itself."""
+def _lifecycle_rule(bucket: Bucket, settings: Settings) -> Finding:
+    """Check the lifecycle rule for archived sidecars, and add it if it is missing, as the backend does at its start."""
     from contract.bucket.port import BucketDenied, BucketError
     from contract.object_names import ARCHIVE
 
@@ -77,22 +78,22 @@ def _rule(bucket: Bucket, settings: Settings) -> Finding:
         added = bucket.expire(ARCHIVE, ARCHIVE_DAYS)
     except BucketDenied as error:
         project = settings.gcp_project_id or "PROJECT"
-        return Finding(
-            "odd",
+        return odd(
             "bucket",
-            f"archived sidecars are never removed, since the rule of age cannot be seen or set: {error}",
-            f"gcloud storage buckets add-iam-policy-binding {bucket.url} --member {account_of(project)} "
+            f"archived sidecars are never removed, because the lifecycle rule cannot be read or set: {error}",
+            f"gcloud storage buckets add-iam-policy-binding {bucket.url} --member {service_account(project)} "
             f"--role projects/{project}/roles/slideshowBucketRules",
         )
     except BucketError as error:
-        return Finding("odd", "bucket", f"the rule of age: {error}", "run the doctor again")
-    return fine("bucket", f"archived sidecars go after {ARCHIVE_DAYS} days" + (" (just added)" if added else ""))
+        return odd("bucket", f"the lifecycle rule could not be checked: {error}", "run the doctor again")
+    return ok("bucket", f"archived sidecars are removed after {ARCHIVE_DAYS} days" + (" (just added)" if added else ""))
 
 
-def _mend(settings: Settings) -> str:
+def _grant_access(settings: Settings) -> str:
+    """Return the command that gives the backend access to the bucket."""
     if not settings.bucket.startswith("gs://"):
-        return f"make {settings.bucket} a folder that this user may write to"
+        return f"make {settings.bucket} a folder that this user can write to"
     return (
         f"gcloud storage buckets add-iam-policy-binding {settings.bucket} "
-        f"--member {account_of(settings.gcp_project_id or 'PROJECT')} --role roles/storage.objectUser"
+        f"--member {service_account(settings.gcp_project_id or 'PROJECT')} --role roles/storage.objectUser"
     )

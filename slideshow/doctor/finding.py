@@ -1,4 +1,4 @@
-"""What the doctor says: one finding a check, in words, with the command that mends what is wrong."""
+"""The result of one check of the doctor."""
 
 from __future__ import annotations
 
@@ -7,33 +7,48 @@ from typing import Literal
 from msgspec import Struct
 
 Level = Literal["ok", "odd", "wrong"]
-"""`odd` works, but somebody should know of it."""
+"""`odd` works, but an operator should check whether it is intended."""
 
 
 class Finding(Struct, frozen=True):
-    """`mend` is a command, empty where nothing is to be done."""
+    """The result of a check. `fix` is a command or an instruction; empty if nothing has to be done."""
 
     level: Level
     subject: str
     sentence: str
-    mend: str = ""
+    fix: str = ""
 
     def lines(self) -> list[str]:
-        """As a person reads it."""
+        """Return the finding as lines of text."""
         first = f"{self.level:<6}{self.subject:<12}{self.sentence}"
-        return [first, f"{'':18}mend: {self.mend}"] if self.mend else [first]
+        return [first, f"{'':18}fix: {self.fix}"] if self.fix else [first]
+
+    def fields(self) -> dict[str, str]:
+        """Return the finding for JSON, with the fix also under its former name."""
+        return {
+            "level": self.level,
+            "subject": self.subject,
+            "sentence": self.sentence,
+            "fix": self.fix,
+            "mend": self.fix,
+        }
 
 
-def fine(subject: str, sentence: str) -> Finding:
-    """Nothing to do."""
+def ok(subject: str, sentence: str) -> Finding:
+    """Return a finding that needs no action."""
     return Finding("ok", subject, sentence)
 
 
-def wrong(subject: str, sentence: str, mend: str) -> Finding:
-    """To be mended."""
-    return Finding("wrong", subject, sentence, mend)
+def odd(subject: str, sentence: str, fix: str) -> Finding:
+    """Return a finding that works but may not be intended."""
+    return Finding("odd", subject, sentence, fix)
 
 
-def account_of(project: str) -> str:
-    """The backend's service account, by the name that deploy.sh gives it."""
+def wrong(subject: str, sentence: str, fix: str) -> Finding:
+    """Return a finding that must be fixed."""
+    return Finding("wrong", subject, sentence, fix)
+
+
+def service_account(project: str) -> str:
+    """Return the backend's service account as an IAM member, under the name that deploy.sh gives it."""
     return f"serviceAccount:slideshow-backend@{project}.iam.gserviceaccount.com"

@@ -1,4 +1,4 @@
-"""The doctor's look at the Cloud Run job: may we start it, does it fit the backend, how did its last execution end?"""
+"""Checks of the Cloud Run job: permissions, configuration, and the latest execution."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from slideshow.doctor.finding import Finding, account_of, fine, wrong
+from slideshow.doctor.finding import Finding, odd, ok, service_account, wrong
 
 if TYPE_CHECKING:
     from google.cloud import run_v2
@@ -20,10 +20,11 @@ NEEDED = {
     "run.executions.get": "roles/run.viewer",
     "run.executions.list": "roles/run.viewer",
 }
+"""The permissions that the backend needs, with the role that contains each."""
 
 
 def examine(settings: Settings, now: float) -> Iterator[Finding]:
-    """Nothing is started; every call only looks."""
+    """Check the job without starting it."""
     from backend.jobs.cloud_run.errors import CLIENT_ERRORS, FOLLOW, explained
     from backend.jobs.cloud_run.inspection import CloudRunInspection
     from backend.jobs.runner import RunnerError
@@ -38,11 +39,11 @@ def examine(settings: Settings, now: float) -> Iterator[Finding]:
         yield wrong("job", str(explained(error, FOLLOW, job)), "gcloud auth application-default login")
         return
     try:
-        yield from of_permissions(api.permissions(tuple(NEEDED)), settings)
-        yield from of_job(api.job_definition(), settings, update)
-        yield of_execution(api.latest(), now, settings)
+        yield from permissions(api.permissions(tuple(NEEDED)), settings)
+        yield from configuration(api.job_definition(), settings, update)
+        yield latest_execution(api.latest(), now, settings)
     except RunnerError as error:
-        yield wrong("job", str(error), f"{_command(settings, 'describe')}; deploy/deploy.sh puts it right")
+        yield wrong("job", str(error), f"{_command(settings, 'describe')}; deploy/deploy.sh configures it again")
     finally:
         api.close()
 
@@ -54,110 +55,118 @@ def _command(settings: Settings, verb: str) -> str:
     )
 
 
-def of_permissions(granted: Sequence[str], settings: Settings) -> Iterator[Finding]:
-    """Whether we may start the job with our own name for the execution, and see it end."""
+def permissions(granted: Sequence[str], settings: Settings) -> Iterator[Finding]:
+    """Check that the backend may start the job with overrides, and follow its executions."""
     missing: dict[str, list[str]] = {}
     for permission, role in NEEDED.items():
         if permission not in granted:
             missing.setdefault(role, []).append(permission)
-    for role, permissions in missing.items():
+    for role, names in missing.items():
         yield wrong(
             "job",
-            f"the backend lacks {', '.join(permissions)} on it",
-            f"{_command(settings, 'add-iam-policy-binding')} --member {account_of(settings.gcp_project_id)} "
+            f"the backend does not have the permissions {', '.join(names)} on the job",
+            f"{_command(settings, 'add-iam-policy-binding')} --member {service_account(settings.gcp_project_id)} "
             f"--role {role}",
         )
     if not missing:
-        yield fine("job", "the backend may start it, and see it end")
+        yield ok("job", "the backend may start it and follow its executions")
 
 
-def of_job(job: run_v2.Job, settings: Settings, update: str) -> Iterator[Finding]:
-    """Whether the job was told the same as the backend, and holds its token as a reference."""
+def configuration(job: run_v2.Job, settings: Settings, update: str) -> Iterator[Finding]:
+    """Check that the job has the same settings as the backend, and its token as a secret reference.
+
+    Args:
+        job: The definition of the job.
+        settings: The backend's settings.
+        update: The command that changes the job, without its options.
+    """
     task = job.template.template
     variables = {variable.name: variable for container in task.containers for variable in container.env}
     plain = {name: variable.value for name, variable in variables.items()}
-    faults = []
+    errors: list[tuple[str, str]] = []
     bucket = plain.get("BUCKET_URL", "").rstrip("/") or f"gs://{plain.get('GCS_BUCKET_NAME', '')}"
     if bucket != settings.bucket:
         name = settings.bucket.removeprefix("gs://")
-        faults.append((f"its bucket is {bucket}, the backend's is {settings.bucket}", _set(f"GCS_BUCKET_NAME={name}")))
+        errors.append(
+            (
+                f"its bucket is {bucket}, but the backend's is {settings.bucket}",
+                f"--update-env-vars GCS_BUCKET_NAME={name}",
+            )
+        )
     url = plain.get("BACKEND_API_URL", "")
     if url.rstrip("/") != settings.backend_api_url.rstrip("/"):
-        faults.append(
+        errors.append(
             (
-                f"its BACKEND_API_URL is {url or 'not set'}, the backend's is {settings.backend_api_url}",
-                _set(f"BACKEND_API_URL={settings.backend_api_url}"),
+                f"its BACKEND_API_URL is {url or 'not set'}, but the backend's is {settings.backend_api_url}",
+                f"--update-env-vars BACKEND_API_URL={settings.backend_api_url}",
             )
         )
     token = variables.get("BACKEND_AUTH_TOKEN")
     by_reference = "--update-secrets BACKEND_AUTH_TOKEN=slideshow-processor-token:latest"
     if token is None:
-        faults.append(("it has no BACKEND_AUTH_TOKEN", by_reference))
+        errors.append(("it has no BACKEND_AUTH_TOKEN", by_reference))
     elif not token.value_source.secret_key_ref.secret:
-        faults.append(
+        errors.append(
             (
-                "its BACKEND_AUTH_TOKEN is plain text, which everybody reads who may look at it; renew the token too",
+                "its BACKEND_AUTH_TOKEN is plain text, which anyone who can view the job can read; "
+                "replace the token as well",
                 f"--remove-env-vars BACKEND_AUTH_TOKEN {by_reference}",
             )
         )
     seconds = task.timeout.total_seconds() if task.timeout else 0.0
     if seconds != settings.task_timeout_seconds:
-        faults.append(
+        errors.append(
             (
-                f"its tasks may take {seconds:.0f} s, the backend reckons with {settings.task_timeout_seconds:.0f} s",
+                f"its task timeout is {seconds:.0f} s, but the backend expects {settings.task_timeout_seconds:.0f} s",
                 f"--task-timeout {settings.task_timeout_seconds:.0f}s",
             )
         )
     if task.max_retries != settings.task_retries:
-        faults.append(
+        errors.append(
             (
-                f"its tasks are tried again {task.max_retries} times, the backend reckons with {settings.task_retries}",
+                f"its tasks are retried {task.max_retries} times, but the backend expects {settings.task_retries}",
                 f"--max-retries {settings.task_retries}",
             )
         )
     parallelism = job.template.parallelism
     if parallelism > 1:
-        faults.append(
+        errors.append(
             (
                 f"its parallelism is {parallelism}: Cloud Run rejects each start of fewer than {parallelism} tasks, "
                 "so most photos are never rendered; set it to 0 (no limit)",
                 "--parallelism 0",
             )
         )
-    yield from (wrong("job", sentence, f"{update} {change}") for sentence, change in faults)
+    yield from (wrong("job", sentence, f"{update} {change}") for sentence, change in errors)
     if parallelism == 1:
         sentence = "its parallelism is 1: tasks run one at a time; set it to 0 (no limit)"
-        yield Finding("odd", "job", sentence, f"{update} --parallelism 0")
-    if not faults:
-        yield fine("job", "it has the backend's bucket, address and times, and its token by reference")
+        yield odd("job", sentence, f"{update} --parallelism 0")
+    if not errors:
+        yield ok("job", "it has the backend's bucket, address and times, and its token by reference")
 
 
-def _set(change: str) -> str:
-    return f"--update-env-vars {change}"
-
-
-def of_execution(execution: run_v2.Execution | None, now: float, settings: Settings) -> Finding:
-    """How the latest execution ended, or that it goes on."""
+def latest_execution(execution: run_v2.Execution | None, now: float, settings: Settings) -> Finding:
+    """Return the state of the latest execution."""
     from backend.jobs.cloud_run.api import outcome_of
 
     if execution is None:
-        return Finding("odd", "execution", "the job was never executed: upload a photo", "slideshow upload photo.jpg")
+        return odd("execution", "the job was never executed: upload a photo", "slideshow upload photo.jpg")
     name = execution.name.rpartition("/")[2]
     started = execution.create_time.timestamp() if execution.create_time else now
     moment = time.strftime("%Y-%m-%d %H:%M", time.gmtime(started))
     outcome = outcome_of(execution)
-    longest = (settings.task_retries + 1) * settings.task_timeout_seconds
-    if outcome is None and now - started > longest:
+    limit = (settings.task_retries + 1) * settings.task_timeout_seconds
+    if outcome is None and now - started > limit:
         return wrong(
             "execution",
-            f"{name} began {moment} UTC and has not ended, though its tasks' time is up",
+            f"{name} started at {moment} UTC and is still running, after the time limit of its tasks",
             f"gcloud run jobs executions cancel {name} --project {settings.gcp_project_id} "
             f"--region {settings.gcp_region}",
         )
     if outcome is None:
-        return fine("execution", f"{name} is running since {moment} UTC")
+        return ok("execution", f"{name} is running since {moment} UTC")
     if outcome.state == "succeeded":
-        return fine("execution", f"{name} of {moment} UTC succeeded, {outcome.retries} tasks tried again")
+        return ok("execution", f"{name} of {moment} UTC succeeded, {outcome.retries} tasks retried")
     return wrong(
         "execution",
         f"{name} of {moment} UTC failed: {outcome.error}",

@@ -1,1 +1,1 @@
-"""Import of the legacy system's database."""
+"""Import of the legacy system's database into the bucket and the database."""

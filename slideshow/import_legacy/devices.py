@@ -1,4 +1,4 @@
-"""The model system's devices become the devices' record; and what both halves of the take-over report with."""
+"""Import of the legacy devices, and the report of the whole import."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ JSON = "application/json"
 
 
 class ImportReport(Struct):
-    """How many were taken over, and a sentence for each row that was left out; `known` are photos and devices."""
+    """The result of an import.
+
+    Attributes:
+        devices: Imported devices.
+        images: Imported photos.
+        pictures: Imported variants of these photos.
+        known: Photos and devices that were already there.
+        copied: Originals that got a copy under another name.
+        left_out: A sentence for each row that was not imported.
+    """
 
     devices: int = 0
     images: int = 0
@@ -29,19 +38,19 @@ class ImportReport(Struct):
 
 
 class LeftOut(Exception):
-    """A row cannot be taken over; the message says which and why."""
+    """A row cannot be imported. The message names the row and the reason."""
 
 
-def take_devices(bucket: Bucket, rows: list[Row], now: float, report: ImportReport, *, dry_run: bool) -> set[str]:
-    """Add the devices that are not known; the keys of all that are then there."""
+def import_devices(bucket: Bucket, rows: list[Row], now: float, report: ImportReport, *, dry_run: bool) -> set[str]:
+    """Add the devices that are missing, and return the keys of all devices."""
     from backend.durability.record_reader import read_devices_record
 
-    there = read_devices_record(bucket)
+    record = read_devices_record(bucket)
     try:
         generation = bucket.stat(object_names.DEVICES).generation
     except ObjectNotFound:
         generation = NO_OBJECT
-    known = there.devices if there else ()
+    known = record.devices if record else ()
     taken = {device.id for device in known} | {device.key for device in known}
     new = []
     for row in rows:
@@ -50,26 +59,27 @@ def take_devices(bucket: Bucket, rows: list[Row], now: float, report: ImportRepo
             continue
         try:
             device = _device(row, now)
-        except LeftOut as fault:
-            report.left_out.append(str(fault))
+        except LeftOut as error:
+            report.left_out.append(str(error))
             continue
         new.append(device)
         taken |= {device.id, device.key}
     if new and not dry_run:
-        record = DevicesRecord(
-            revision=(there.revision if there else 0) + 1,
+        changed = DevicesRecord(
+            revision=(record.revision if record else 0) + 1,
             devices=(*known, *new),
-            picture_key=(there.picture_key if there else "") or secrets.token_hex(32),
+            picture_key=(record.picture_key if record else "") or secrets.token_hex(32),
         )
-        bucket.write_if(object_names.DEVICES, msgspec.json.encode(record), JSON, generation)
+        bucket.write_if(object_names.DEVICES, msgspec.json.encode(changed), JSON, generation)
     report.devices = len(new)
     return {device.key for device in (*known, *new)}
 
 
 def _device(row: Row, now: float) -> RecordedDevice:
+    """Return the device of a row. Raises LeftOut."""
     try:
         width, height = int(row["width"]), int(row["height"])
-        made = RecordedDevice(
+        device = RecordedDevice(
             id=str(row["id"]),
             name=str(row["name"]),
             key=str(row["name"]),
@@ -80,7 +90,7 @@ def _device(row: Row, now: float) -> RecordedDevice:
             created_at=now,
             changed_at=now,
         )
-        object_names.device_folder(made.key)
-        return msgspec.json.decode(msgspec.json.encode(made), type=RecordedDevice)  # checks what was put in
+        object_names.device_folder(device.key)
+        return msgspec.json.decode(msgspec.json.encode(device), type=RecordedDevice)  # validates all fields
     except (TypeError, ValueError, ArithmeticError) as error:
         raise LeftOut(f"device {row['id']!r}: {error}") from error

@@ -1,4 +1,4 @@
-"""Reads the model system's SQLite database: three tables, whose values come in the forms that SQLite lets through."""
+"""Reader of the legacy SQLite database: three tables, whose columns accept values of any type."""
 
 from __future__ import annotations
 
@@ -28,48 +28,50 @@ TABLES = {
 Row = dict[str, Any]
 
 
-class ModelDatabaseError(Exception):
-    """The file is no database of the model system; the message says what is missing."""
+class LegacyDatabaseError(Exception):
+    """The file is not a legacy database. The message names what is missing."""
 
 
-class Model(Struct, frozen=True):
-    """The rows of the three tables, those of pictures by the image that they were made of."""
+class LegacyDatabase(Struct, frozen=True):
+    """The rows of the three tables; the rows of variants are grouped by image id."""
 
     devices: list[Row]
     images: list[Row]
     pictures: dict[str, list[Row]]
 
 
-def read_model(file: Path) -> Model:
-    """The whole database, which is opened for reading alone. Raises ModelDatabaseError."""
+def read_legacy(file: Path) -> LegacyDatabase:
+    """Read the whole database without changing it. Raises LegacyDatabaseError."""
     try:
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
-            connection.execute("BEGIN")  # one state of all three tables, should the model system still be at work
-            found = {table: list(_rows(connection, table, columns)) for table, columns in TABLES.items()}
+            connection.execute("BEGIN")  # one consistent state of all tables, in case the legacy system still writes
+            tables = {table: list(_rows(connection, table, columns)) for table, columns in TABLES.items()}
     except sqlite3.Error as error:
-        raise ModelDatabaseError(f"it cannot be read as a SQLite database ({error})") from error
+        raise LegacyDatabaseError(f"it cannot be read as a SQLite database ({error})") from error
     pictures: dict[str, list[Row]] = {}
-    for row in found["processed_images"]:
+    for row in tables["processed_images"]:
         pictures.setdefault(str(row["image_id"]), []).append(row)
-    return Model(found["devices"], found["images"], pictures)
+    return LegacyDatabase(tables["devices"], tables["images"], pictures)
 
 
 def _rows(connection: sqlite3.Connection, table: str, columns: tuple[str, ...]) -> Iterator[Row]:
-    there = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
-    missing = [column for column in columns if column not in there]
+    existing = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+    missing = [column for column in columns if column not in existing]
     if missing:
-        raise ModelDatabaseError(
-            f"the table {table} " + ("is missing" if not there else f"lacks the columns {', '.join(missing)}")
+        raise LegacyDatabaseError(
+            f"the table {table} " + (f"has no column {', '.join(missing)}" if existing else "is missing")
         )
     for row in connection.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY rowid"):
         yield dict(row)
 
 
 def moment(value: object) -> float | None:
-    """A time as seconds since the epoch, UTC: from such seconds, from milliseconds, or from ISO 8601 text.
+    """Return a time in seconds since the epoch, or None if `value` is not a time.
 
-    Text without a zone is UTC, as SQLite's own functions write it. None for what is no time.
+    Args:
+        value: Seconds or milliseconds since the epoch, or ISO 8601 text. Text without a time zone is UTC, as SQLite's
+            own functions write it.
     """
     if isinstance(value, str):
         text = value.strip().replace(" ", "T", 1)
@@ -87,11 +89,11 @@ def moment(value: object) -> float | None:
 
 
 def colours(value: object) -> list[str]:
-    """The palette of a row: a JSON list of colours, or of objects that hold one as `hex`; empty if it is neither."""
+    """Return the palette of a row: a JSON list of colours, or of objects with a field `hex`. Otherwise empty."""
     try:
-        found = json.loads(value) if isinstance(value, str | bytes) else []
-    except (ValueError, RecursionError):  # the latter for lists within lists without end
+        entries = json.loads(value) if isinstance(value, str | bytes) else []
+    except (ValueError, RecursionError):  # RecursionError: lists nested too deeply
         return []
-    if not isinstance(found, list):
+    if not isinstance(entries, list):
         return []
-    return [str(entry.get("hex", "") if isinstance(entry, dict) else entry).upper() for entry in found]
+    return [str(entry.get("hex", "") if isinstance(entry, dict) else entry).upper() for entry in entries]

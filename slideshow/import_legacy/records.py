@@ -1,8 +1,8 @@
-"""Makes permanent records of the model system's rows, and writes those that the bucket does not have yet.
+"""Conversion of legacy photos into permanent records, which are written unless the bucket already has them.
 
-Every original is read once: its bytes say what its id is here and how it is upright. The model system took no notice
-of EXIF orientation, so the pictures that it made of a turned photo are left to be made anew; all others are shown as
-they are. Nothing of the model system's is changed.
+Every original is read once: its id and its upright size follow from its bytes. The legacy system ignored the EXIF
+orientation, so variants of a rotated photo are not imported, and the photo is rendered again. All other variants are
+imported as they are. No object of the legacy system is changed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from contract import object_names
 from contract.bucket.port import NO_OBJECT, Bucket, BucketError, ObjectChanged, ObjectNotFound, name_in
 from contract.messages.processing import Palette
 from contract.messages.records import ImageRecord, RecordedResult
-from slideshow.import_legacy.devices import JSON, ImportReport, LeftOut, take_devices
-from slideshow.import_legacy.reader import Model, Row, colours, moment
+from slideshow.import_legacy.devices import JSON, ImportReport, LeftOut, import_devices
+from slideshow.import_legacy.reader import LegacyDatabase, Row, colours, moment
 
 if TYPE_CHECKING:
     from backend.images.header import UploadHeader
@@ -30,65 +30,76 @@ if TYPE_CHECKING:
 LEGACY = "legacy"
 ORIGINAL_LIMIT_BYTES = 256 * 1024 * 1024
 MAX_PIXELS = 1_000_000_000
-"""The processor has its own limit, and says which photo is beyond it."""
+"""The import itself sets no limit: the processor has one, and reports each photo above it."""
 CONCURRENCY = 8
-"""Originals in memory at a time."""
+"""Number of originals in memory at a time."""
 _ORIENTATION, _UPRIGHT = 0x0112, 1
-"""The EXIF tag, and its value for a photo that was not turned (EXIF 2.32, 4.6.4 A)."""
+"""The EXIF orientation tag, and its value for an upright photo (EXIF 2.32, 4.6.4 A)."""
 
 
-class _Taken(Struct, frozen=True):
-    """What became of one photo: its pictures, None if it was known; and whether its original was copied."""
+class _Imported(Struct, frozen=True):
+    """The result for one photo: the number of its variants (None if the photo was known), and if it was copied."""
 
     pictures: int | None
     copied: bool = False
 
 
 def write_records(
-    bucket: Bucket, model: Model, now: float, tell: Callable[[str], None], *, dry_run: bool = False
+    bucket: Bucket, legacy: LegacyDatabase, now: float, progress: Callable[[str], None], *, dry_run: bool = False
 ) -> ImportReport:
-    """Write what is missing. Raises BucketError if the bucket fails, UnreadableRecord for a damaged one of devices."""
+    """Write the missing records.
+
+    Raises:
+        BucketError: The bucket fails.
+        UnreadableRecord: The existing record of the devices is damaged.
+    """
     report = ImportReport()
-    keys = take_devices(bucket, model.devices, now, report, dry_run=dry_run)
-    take = partial(_take_image, bucket, model, keys, now, dry_run)
+    keys = import_devices(bucket, legacy.devices, now, report, dry_run=dry_run)
+    import_image = partial(_import_image, bucket, legacy, keys, now, dry_run)
     with ThreadPoolExecutor(CONCURRENCY, "import") as threads:
-        for number, taken in enumerate(threads.map(take, model.images), 1):
-            if isinstance(taken, str):
-                report.left_out.append(taken)
-            elif taken.pictures is None:
+        for number, imported in enumerate(threads.map(import_image, legacy.images), 1):
+            if isinstance(imported, str):
+                report.left_out.append(imported)
+            elif imported.pictures is None:
                 report.known += 1
             else:
                 report.images += 1
-                report.pictures += taken.pictures
-                report.copied += taken.copied
-            tell(f"{number} of {len(model.images)} photos looked at")
+                report.pictures += imported.pictures
+                report.copied += imported.copied
+            progress(f"read {number} of {len(legacy.images)} photos")
     return report
 
 
-def _take_image(bucket: Bucket, model: Model, keys: set[str], now: float, dry_run: bool, row: Row) -> _Taken | str:
-    """Write one photo's record; a sentence if it is left out. Raises BucketError if the bucket itself fails."""
+def _import_image(
+    bucket: Bucket, legacy: LegacyDatabase, keys: set[str], now: float, dry_run: bool, row: Row
+) -> _Imported | str:
+    """Write the record of one photo, or return a sentence if it is left out.
+
+    Raises:
+        BucketError: The bucket fails temporarily.
+    """
     try:
         name = _original(bucket, row)
         image_id = object_names.image_of(name)
         if image_id is not None and _has_record(bucket, image_id):
-            return _Taken(None)  # without reading the original again
+            return _Imported(None)  # without reading the original again
         try:
             data = bucket.read(name, ORIGINAL_LIMIT_BYTES)
         except ObjectNotFound:
             raise LeftOut(f"photo {row['id']!r}: its original {name} is not in the bucket") from None
-        record = _record(bucket, row, name, data, model.pictures.get(str(row["id"]), []), keys, now)
+        record = _record(bucket, row, name, data, legacy.pictures.get(str(row["id"]), []), keys, now)
         if _has_record(bucket, record.image_id):
-            return _Taken(None)
+            return _Imported(None)
         copied = record.file_path != name
         if not dry_run:
             if copied:
                 bucket.create(record.file_path, data, "application/octet-stream")
             bucket.write_if(object_names.record(record.image_id), msgspec.json.encode(record), JSON, NO_OBJECT)
-        return _Taken(len(record.results), copied)
+        return _Imported(len(record.results), copied)
     except ObjectChanged:
-        return _Taken(None)  # another run, or the model's database has the same photo twice
-    except LeftOut as fault:
-        return str(fault)
+        return _Imported(None)  # written by another run, or the legacy database has the photo twice
+    except LeftOut as error:
+        return str(error)
     except BucketError as error:
         if error.temporary:
             raise
@@ -121,16 +132,16 @@ def _record(
         header: UploadHeader = read_upload_header(
             data, filename, max_pixels=MAX_PIXELS, max_progressive_pixels=MAX_PIXELS
         )
-    except HttpProblem as refusal:
-        raise LeftOut(f"photo {row['id']!r}: {refusal.detail}") from refusal
+    except HttpProblem as problem:
+        raise LeftOut(f"photo {row['id']!r}: {problem.detail}") from problem
     file_hash = hashlib.sha256(data).hexdigest()
     image_id = file_hash[:32]
     own_name = object_names.original(image_id, header.extension)
-    results = [] if turned(data) else _results(bucket, pictures, keys, now)
+    results = [] if is_rotated(data) else _results(bucket, pictures, keys, now)
     return ImageRecord(
         image_id=image_id,
         revision=1,
-        # Where the model system's name is ours too, the original is shared; else it gets a copy under its own name.
+        # If the legacy name equals ours, both systems share the original; otherwise it is copied to our name.
         file_path=name if object_names.image_of(name) == image_id else own_name,
         file_hash=file_hash,
         filename=filename,
@@ -147,10 +158,8 @@ def _record(
     )
 
 
-def turned(data: bytes) -> bool:
-    """Whether a photo is to be shown turned or mirrored, which the model system did not know; so is what it could
-    not read at all.
-    """
+def is_rotated(data: bytes) -> bool:
+    """Return True for a photo that EXIF rotates or mirrors, and for one whose EXIF data cannot be read."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -161,15 +170,15 @@ def turned(data: bytes) -> bool:
 
 
 def _results(bucket: Bucket, rows: list[Row], keys: set[str], now: float) -> list[RecordedResult]:
-    """The pictures that are there, in our words; one that cannot be understood is made anew instead."""
-    found = []
+    """Return the variants that exist. A variant with invalid fields is left out, so that it is rendered again."""
+    results = []
     for row in rows:
         if row["device_size"] not in keys:
             continue
         try:
             name = name_in(bucket, str(row["file_path"]))
             bucket.stat(name)
-            found.append(
+            results.append(
                 RecordedResult(
                     device=row["device_size"],
                     width=int(row["width"]),
@@ -182,13 +191,13 @@ def _results(bucket: Bucket, rows: list[Row], keys: set[str], now: float) -> lis
             )
         except (ObjectNotFound, ValueError, TypeError):
             continue
-    return found
+    return results
 
 
 def _palette(row: dict[str, Any]) -> Palette:
-    """Raises ValueError for what are no colours."""
+    """Return the palette of a row. Raises ValueError for invalid colours."""
     three = [str(row[f"color_{part}"]).upper() for part in ("primary", "secondary", "tertiary")]
     source = str(row["color_source"] or three[0]).upper()
     every = (colours(row["color_palette"]) or three)[:8]
-    told = {"primary": three[0], "secondary": three[1], "tertiary": three[2], "sourceColor": source, "allColors": every}
-    return msgspec.convert(told, Palette)
+    fields = dict(zip(("primary", "secondary", "tertiary"), three, strict=True))
+    return msgspec.convert({**fields, "sourceColor": source, "allColors": every}, Palette)

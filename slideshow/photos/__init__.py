@@ -1,1 +1,1 @@
-"""Photos in local folders: search, reading, rendering."""
+"""Photos in local folders: search, reading, rendering, and pages that show the results."""

@@ -1,4 +1,4 @@
-"""The colours of one photo file: palette, histogram and schemes, and a preview to look at beside them."""
+"""The colours of one photo file: palette, histogram and Material schemes, and a preview to show next to them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from msgspec import Struct
 
 from contract.messages.frames import ColourSchemes, SchemeVariant
 from contract.messages.processing import Device, Histogram, Palette
-from slideshow.photos.reading import CannotRead, printable, read_photo
+from slideshow.photos.files import CannotRead, printable, read_photo
 
 PREVIEW_SIDE = 320
 """Longest side of a preview in pixels."""
 
 
 class PhotoColours(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What became of one photo: its colours, or the `error`. The size is that of the upright photo in pixels."""
+    """The colours of a photo, or the `error`. Width and height are those of the upright photo in pixels."""
 
     file: str
     width: int = 0
@@ -30,10 +30,17 @@ class PhotoColours(Struct, frozen=True, kw_only=True, rename="camel", omit_defau
 def colours_of_file(
     file: Path, variant: SchemeVariant | None, contrast: float, *, preview: bool
 ) -> tuple[PhotoColours, bytes]:
-    """The colours of a photo, with the schemes of `variant` or else the one that suits it; and a JPEG.
+    """Extract the colours of a photo.
 
-    The JPEG shows the whole photo, its longest side at most `PREVIEW_SIDE`; it is empty without `preview`, and for
-    a photo that cannot be read or decoded, which comes back with its `error`.
+    Args:
+        file: The photo.
+        variant: The scheme variant; None selects the default one for the photo.
+        contrast: The contrast of the schemes, -1 to 1.
+        preview: Render a preview.
+
+    Returns:
+        The colours, and the preview: a JPEG of the whole photo, its longest side at most `PREVIEW_SIDE`. The preview
+        is empty without `preview`, and for a photo that cannot be read or decoded; such a photo has an `error`.
     """
     from backend.colours.schemes import default_variant, schemes_of
     from contract.recipes import CENTRE
@@ -45,13 +52,11 @@ def colours_of_file(
     shown = printable(file)
     try:
         data = read_photo(file)
-    except CannotRead as error:
-        return PhotoColours(file=shown, error=str(error)), b""
-    try:
         header = read_header(data, file.name, DEFAULT_LIMITS)
-        screens = [_preview_screen(header.upright_width, header.upright_height)] if preview else []
-        image = render_image(data, screens, framing=CENTRE, name=file.name)
-    except RenderError as error:
+        width, height = fitted(header.upright_width, header.upright_height, PREVIEW_SIDE)
+        devices = [Device(name="preview", width=width, height=height)] if preview else []
+        image = render_image(data, devices, name=file.name)
+    except (CannotRead, RenderError) as error:
         return PhotoColours(file=shown, error=str(error)), b""
     colours = PhotoColours(
         file=shown,
@@ -65,6 +70,7 @@ def colours_of_file(
     return colours, image.variants[0].data if preview else b""
 
 
-def _preview_screen(width: int, height: int) -> Device:
-    scale = min(1.0, PREVIEW_SIDE / max(width, height))
-    return Device(name="preview", width=max(1, round(width * scale)), height=max(1, round(height * scale)))
+def fitted(width: int, height: int, side: int) -> tuple[int, int]:
+    """Return width and height scaled down so that the longest side is at most `side` pixels."""
+    scale = min(1.0, side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))

@@ -1,15 +1,12 @@
-"""The page of `slideshow colours --html`: one file that needs nothing else, written photo by photo."""
+"""The page of `slideshow colours --html`: one self-contained file, written photo by photo."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 
 from contract.messages.processing import Palette
-from slideshow.output import HtmlFile, writing_html
 from slideshow.photos.colours import PhotoColours
 
 ROLE_NAMES = ("primary", "secondary", "tertiary")
@@ -18,7 +15,7 @@ SWATCH_ROLES = (
     *("surface", "surfaceContainer", "surfaceVariant", "inverseSurface", "outline", "error"),
 )
 
-_HEAD = """<!doctype html>
+HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Colours of photos</title>
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
@@ -32,7 +29,7 @@ img { max-width: 320px; max-height: 320px; display: block }
 img, .palette, .bar { outline: 1px solid #ccc }
 .palette { display: flex; grid-column: 1 / -1 }
 .palette div { flex: 1; height: 44px; padding: 6px 8px; font-size: 12px }
-.palette .again { flex: .35; opacity: .45 }
+.palette .repeated { flex: .35; opacity: .45 }
 .bar { display: flex; grid-column: 1 / -1; height: 22px }
 .card { padding: 14px; border-radius: 12px; border: 1px solid }
 .card p { margin: 2px 0 10px }
@@ -41,54 +38,37 @@ img, .palette, .bar { outline: 1px solid #ccc }
 .roles div { padding: 4px 6px; border-radius: 4px; overflow: hidden }
 </style></head><body><h1>Colours of photos</h1>
 """
-_FOOT = "</body></html>\n"
+FOOT = "</body></html>\n"
 
 
-class Page:
-    """A page that is being written."""
-
-    def __init__(self, file: HtmlFile) -> None:
-        self._file = file
-
-    def add(self, photo: PhotoColours, preview: bytes) -> None:
-        """One photo: `preview` is its JPEG. Raises CommandFailed if it cannot be written."""
-        palette, schemes = photo.color_palette, photo.schemes
-        assert palette is not None
-        assert schemes is not None
-        remark = " · without colour: its own tones" if palette.neutral else ""
-        about = f"{photo.width} × {photo.height} · {schemes.variant}, contrast {schemes.contrast:g}{remark}"
-        picture = base64.b64encode(preview).decode()
-        self._file.write(
-            f"<section><h2>{escape(photo.file)} <span>{about}</span></h2>\n"
-            f'<img alt="" src="data:image/jpeg;base64,{picture}">\n'
-            f"{_card('Light', schemes.light)}\n{_card('Dark', schemes.dark)}\n"
-            f"{_palette(palette)}\n{_bar(photo.histogram)}</section>\n"
-        )
-
-
-@contextmanager
-def writing_page(path: Path) -> Iterator[Page]:
-    """A page that appears at `path` when all is written, and not at all otherwise.
-
-    Raises CommandFailed if it cannot be written there.
-    """
-    with writing_html(path, _HEAD, _FOOT) as file:
-        yield Page(file)
+def section_of(photo: PhotoColours, preview: bytes) -> str:
+    """Return the photo's section of the page. `preview` is a JPEG."""
+    palette, schemes = photo.color_palette, photo.schemes
+    assert palette is not None
+    assert schemes is not None
+    remark = " · no colours found: palette of its own tones" if palette.neutral else ""
+    about = f"{photo.width} × {photo.height} · {schemes.variant}, contrast {schemes.contrast:g}{remark}"
+    return (
+        f"<section><h2>{escape(photo.file)} <span>{about}</span></h2>\n"
+        f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(preview).decode()}">\n'
+        f"{_card('Light', schemes.light)}\n{_card('Dark', schemes.dark)}\n"
+        f"{_palette(palette)}\n{_bar(photo.histogram)}</section>\n"
+    )
 
 
 def text_on(colour: str) -> str:
-    """Black or white, whichever can be read on `#RRGGBB`; by its luma (ITU-R BT.601)."""
+    """Return black or white, the one with more contrast on `#RRGGBB`, by its luma (ITU-R BT.601)."""
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     return "#000000" if 299 * red + 587 * green + 114 * blue >= 128_000 else "#FFFFFF"
 
 
 def _palette(palette: Palette) -> str:
     cells = []
-    for place, colour in enumerate(palette.all_colors):
-        again = colour in palette.all_colors[:place]
-        name = ROLE_NAMES[place] if place < len(ROLE_NAMES) else str(place + 1)
-        label = "again" if again and place >= len(ROLE_NAMES) else f"{name}<br>{colour}"
-        kind = ' class="again"' if again else ""
+    for index, colour in enumerate(palette.all_colors):
+        repeated = colour in palette.all_colors[:index]
+        name = ROLE_NAMES[index] if index < len(ROLE_NAMES) else str(index + 1)
+        label = "repeated" if repeated and index >= len(ROLE_NAMES) else f"{name}<br>{colour}"
+        kind = ' class="repeated"' if repeated else ""
         cells.append(f'<div{kind} style="background:{colour};color:{text_on(colour)}">{label}</div>')
     return f'<div class="palette">{"".join(cells)}</div>'
 
@@ -102,8 +82,8 @@ def _bar(histogram: Mapping[str, int]) -> str:
 
 
 def _card(name: str, scheme: Mapping[str, str]) -> str:
-    def painted(kind: str, ground: str, text: str, words: str) -> str:
-        return f'<span class="{kind}" style="background:{scheme[ground]};color:{scheme[text]}">{words}</span>'
+    def label(kind: str, background: str, colour: str, text: str) -> str:
+        return f'<span class="{kind}" style="background:{scheme[background]};color:{scheme[colour]}">{text}</span>'
 
     roles = "".join(
         f'<div style="background:{scheme[role]};color:{text_on(scheme[role])}">{role}<br>{scheme[role]}</div>'
@@ -112,9 +92,9 @@ def _card(name: str, scheme: Mapping[str, str]) -> str:
     style = f"background:{scheme['surface']};color:{scheme['onSurface']};border-color:{scheme['outlineVariant']}"
     return (
         f'<div class="card" style="{style}"><strong>{name}</strong>'
-        f'<p style="color:{scheme["onSurfaceVariant"]}">Text on a surface, as a card would show it.</p>'
-        f"{painted('button', 'primary', 'onPrimary', 'Primary')}"
-        f"{painted('chip', 'secondaryContainer', 'onSecondaryContainer', 'Secondary')}"
-        f"{painted('chip', 'tertiaryContainer', 'onTertiaryContainer', 'Tertiary')}"
+        f'<p style="color:{scheme["onSurfaceVariant"]}">Sample text on the surface colour.</p>'
+        f"{label('button', 'primary', 'onPrimary', 'Primary')}"
+        f"{label('chip', 'secondaryContainer', 'onSecondaryContainer', 'Secondary')}"
+        f"{label('chip', 'tertiaryContainer', 'onTertiaryContainer', 'Tertiary')}"
         f'<div class="roles">{roles}</div></div>'
     )

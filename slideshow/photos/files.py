@@ -1,30 +1,49 @@
-"""Which files are meant by the paths that a person gave."""
+"""Search for the photos that a person named, and reading them."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from slideshow.formatting import counted
+import click
+
+from contract.machine import usable_cpus
+from slideshow.output import counted
 
 IMAGE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
     | {".svg", ".pdf", ".bmp", ".psd", ".jxl", ".jp2"}
 )
-"""A file named like this is meant as a picture: it is sent even if it is none, so that its owner hears why."""
-
+"""A file with one of these extensions counts as a photo. Unsupported formats are included, so that the renderer or the
+backend can report why it rejects the file."""
+MAX_FILE_MIB = 256
+"""More than any photo has. The limit keeps other files, such as a disk image named .tif, out of memory."""
+MAX_CONCURRENCY = 4
+"""Photos in memory at a time, for any number of CPUs: a large one takes some hundred MB."""
 _FIRST_BYTES = 1024
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class CannotRead(Exception):
+    """A photo cannot be read. The message is a sentence that names the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPhotos:
-    """`files` in a stable order; `skipped` counts files of folders that are no pictures.
+    """The result of a search.
 
-    `unreadable` holds a sentence for each folder or file that could not be looked into; `hidden` counts the hidden
-    files and folders that were left out.
+    Attributes:
+        files: The photos, in a stable order.
+        skipped: The number of files in folders that are not images.
+        unreadable: A sentence for each folder or file that could not be read.
+        hidden: The number of hidden files and folders that were left out.
     """
 
     files: tuple[Path, ...]
@@ -32,21 +51,54 @@ class FoundPhotos:
     unreadable: tuple[str, ...] = ()
     hidden: int = 0
 
-    @property
-    def skipped_sentence(self) -> str:
-        return (
-            "1 file is no picture and is skipped"
-            if self.skipped == 1
-            else f"{self.skipped} files are no pictures and are skipped"
-        )
+    def messages(self) -> Iterator[str]:
+        """Yield a sentence for each problem, and one about skipped files."""
+        yield from self.unreadable
+        if self.skipped:
+            yield f"skipped {counted(self.skipped, 'file')}: not an image"
+
+
+def chosen_photos(paths: Sequence[Path], *, recurse: bool, output: Path | None = None) -> tuple[Path, ...]:
+    """Return the photos that `paths` name, and print to stderr what was skipped.
+
+    Args:
+        paths: Files and folders.
+        recurse: Search folders inside folders.
+        output: A folder whose photos are left out, because an earlier run wrote them.
+
+    Raises:
+        click.UsageError: There is no photo, or a path does not exist.
+    """
+    try:
+        found = find_photos(paths, recurse=recurse)
+    except (FileNotFoundError, ValueError) as error:
+        raise click.UsageError(f"{error}.") from error
+    for message in found.messages():
+        click.echo(message, err=True)
+    files = tuple(
+        file for file in found.files if output is None or not file.absolute().is_relative_to(output.absolute())
+    )
+    if files:
+        return files
+    left_out = []
+    if found.files:
+        left_out.append(f"{counted(len(found.files), 'image')} in the output folder {output}")
+    if found.hidden:
+        left_out.append("1 hidden file or folder" if found.hidden == 1 else f"{found.hidden} hidden files or folders")
+    raise click.UsageError(
+        f"no photos in {', '.join(map(str, paths))}{'; left out: ' if left_out else ''}{' and '.join(left_out)}."
+    )
 
 
 def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
-    """The files named in `paths`, and those in its folders that look like pictures by name or first bytes.
+    """Return the files named in `paths`, and the files in its folders that are images by extension or first bytes.
 
-    Folders are searched through unless `recurse` is off; hidden files and folders are left out there.
-    Links are followed, and a folder reached twice is searched once. A file given twice counts once.
-    Raises FileNotFoundError for a path that is not there, ValueError for one that is neither file nor folder.
+    Hidden files and folders inside folders are left out. Symbolic links are followed; a folder that is reached twice
+    is searched once. A file that is named twice counts once.
+
+    Raises:
+        FileNotFoundError: A path does not exist.
+        ValueError: A path is neither a file nor a folder.
     """
     files: dict[str, Path] = {}
     skipped: set[str] = set()
@@ -56,10 +108,10 @@ def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
     for path in paths:
         if path.is_dir():
             for file in _files_below(path, recurse, seen, unreadable, hidden):
-                meant = is_meant_as_picture(file, unreadable)
-                if meant:
+                is_image = _is_image(file, unreadable)
+                if is_image:
                     files.setdefault(os.path.abspath(file), file)
-                elif meant is False:
+                elif is_image is False:
                     skipped.add(os.path.abspath(file))
         elif path.is_file():
             files.setdefault(os.path.abspath(path), path)
@@ -70,18 +122,8 @@ def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
     return FoundPhotos(tuple(files.values()), len(skipped - files.keys()), tuple(unreadable), len(hidden))
 
 
-def no_photos_sentence(paths: Sequence[Path], found: FoundPhotos, *, output: Path | None = None) -> str:
-    """That there are none, and what was left out; `output` is an own folder whose pictures were not counted."""
-    left_out = []
-    if found.files and output is not None:
-        left_out.append(f"{counted(len(found.files), 'picture')} in the output folder {output}")
-    if found.hidden:
-        left_out.append("1 hidden file or folder" if found.hidden == 1 else f"{found.hidden} hidden files or folders")
-    return f"no photos in {', '.join(map(str, paths))}{'; left out: ' if left_out else ''}{' and '.join(left_out)}."
-
-
-def is_meant_as_picture(file: Path, unreadable: list[str]) -> bool | None:
-    """Whether the file has a picture's name or a picture's first bytes; None, and a sentence, if it cannot be read."""
+def _is_image(file: Path, unreadable: list[str]) -> bool | None:
+    """Return True for an image by extension or first bytes; None, with a sentence added, if it cannot be read."""
     from processor.render.file_types import container_of
 
     if file.suffix.lower() in IMAGE_EXTENSIONS:
@@ -97,7 +139,7 @@ def is_meant_as_picture(file: Path, unreadable: list[str]) -> bool | None:
 def _files_below(
     top: Path, recurse: bool, seen: set[tuple[int, int]], unreadable: list[str], hidden: list[Path]
 ) -> Iterator[Path]:
-    """Plain files of a folder in the order of their names, and then those of its folders."""
+    """Yield the regular files of a folder by name, then those of its subfolders."""
     waiting = [top]
     while waiting:
         folder = waiting.pop()
@@ -127,3 +169,34 @@ def _files_below(
                 yield path
         if recurse:
             waiting.extend(reversed(below))
+
+
+def printable(path: Path) -> str:
+    """Return the path as valid text; bytes that are not UTF-8 are replaced."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def read_photo(file: Path) -> bytes:
+    """Return the whole file.
+
+    Raises:
+        CannotRead: The file cannot be read, or is larger than `MAX_FILE_MIB`.
+    """
+    try:
+        size = file.stat().st_size
+        if size > MAX_FILE_MIB * 2**20:
+            raise CannotRead(
+                f"{printable(file)}: is too large ({size / 2**20:.0f} MiB); the limit is {MAX_FILE_MIB} MiB"
+            )
+        return file.read_bytes()
+    except OSError as error:
+        raise CannotRead(f"{printable(file)}: cannot be read: {error.strerror or error}") from error
+
+
+def map_photos(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield `work(item)` for all items, in their order, with up to `MAX_CONCURRENCY` at a time."""
+    pool = ThreadPoolExecutor(min(usable_cpus(), MAX_CONCURRENCY), "photo")
+    try:
+        yield from pool.map(work, items)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

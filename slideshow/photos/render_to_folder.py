@@ -1,4 +1,4 @@
-"""Where the pictures of `slideshow render` go, and how one photo's get there."""
+"""Rendering of a photo into the output folder of `slideshow render`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from msgspec import Struct
 
 from contract.messages.processing import Device, Palette
 from contract.recipes import DEFAULT_FRAMING
-from slideshow.photos.reading import CannotRead, printable, read_photo
+from slideshow.photos.files import CannotRead, printable, read_photo
 
 THUMBNAILS = "thumbnails"
 PALETTES = "palettes"
-TAKEN_FOLDERS = (THUMBNAILS, PALETTES)
+RESERVED_FOLDERS = (THUMBNAILS, PALETTES)
 
 
 class RenderedFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one photo: paths of what was written, or the `error`."""
+    """The result for one photo: the paths of the written files, or the `error`."""
 
     file: str
     width: int = 0
@@ -34,7 +34,7 @@ class RenderedFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PaletteFile(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The JSON beside the pictures; colours are `#RRGGBB`, the size is that of the upright photo."""
+    """Content of a palette file. Colours are `#RRGGBB`; width and height are those of the upright photo."""
 
     file: str
     width: int
@@ -44,9 +44,10 @@ class PaletteFile(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def output_names(files: Sequence[Path]) -> list[str]:
-    """A name without extension for each file: its own, and where two would share one, with a number behind.
+    """Return a unique output name, without extension, for each file.
 
-    Compared without case, because some file systems do not tell `A.jpg` from `a.jpg`.
+    The name is the file's own; duplicates get a number. Names are compared without case, because some file systems do
+    not distinguish `A.jpg` from `a.jpg`.
     """
     taken: set[str] = set()
     names = []
@@ -61,21 +62,20 @@ def output_names(files: Sequence[Path]) -> list[str]:
 
 
 def render_file(file: Path, name: str, out: Path, devices: Sequence[Device]) -> RenderedFile:
-    """Render `file` for all devices, and write what comes of it below `out` under `name`.
+    """Render `file` for all devices, and write the results below `out` under `name`.
 
-    A photo that cannot be read or rendered comes back with its `error`. Raises OSError if `out` cannot be written.
+    The result of a photo that cannot be read or rendered has an `error`.
+
+    Raises:
+        OSError: A result cannot be written.
     """
     from processor.errors import RenderError
     from processor.render.pipeline import render_image
 
     shown = printable(file)
     try:
-        data = read_photo(file)
-    except CannotRead as error:
-        return RenderedFile(file=shown, error=str(error))
-    try:
-        image = render_image(data, devices, framing=DEFAULT_FRAMING, name=file.name)
-    except RenderError as error:
+        image = render_image(read_photo(file), devices, framing=DEFAULT_FRAMING, name=file.name)
+    except (CannotRead, RenderError) as error:
         return RenderedFile(file=shown, error=str(error))
     variants = {
         variant.device.name: str(_write(out / variant.device.name / f"{name}.jpg", variant.data))
@@ -101,12 +101,12 @@ def render_file(file: Path, name: str, out: Path, devices: Sequence[Device]) -> 
 
 
 def _write(path: Path, data: bytes) -> Path:
-    """Written aside and renamed: whoever looks on sees no half a picture."""
+    """Write to a temporary file and rename it, so that readers never see half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
+    unfinished = path.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
-        aside.write_bytes(data)
-        aside.replace(path)
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
     return path

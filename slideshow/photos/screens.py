@@ -1,4 +1,4 @@
-"""The five screens that pictures are made for unless told otherwise, and how a person names a size."""
+"""The five default screen sizes, and parsing of a size such as 800x480."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ DEFAULT_SCREENS = (
     Device(name="small-portrait", width=480, height=800),
     Device(name="medium-portrait", width=600, height=1024),
 )
+"""The demo, `render` and the benchmark render for these sizes unless others are given."""
 
 _SIZE = re.compile(r"([0-9]{1,5})[xX×]([0-9]{1,5})")
 
 
 def screen(name: str, size: str) -> Device:
-    """The device of this name and a size such as 800x480. Raises ValueError with a sentence."""
+    """Return the device with this name and a size such as 800x480.
+
+    Raises:
+        ValueError: The name or the size is invalid. The message is a sentence.
+    """
     match = _SIZE.fullmatch(size.strip())
     if match is None:
         raise ValueError(f"{size!r} is not a size; write width and height in pixels, such as 800x480")
-    wanted = {"name": name, "width": int(match[1]), "height": int(match[2])}
+    fields = {"name": name, "width": int(match[1]), "height": int(match[2])}
     try:
-        return msgspec.convert(wanted, Device)
+        return msgspec.convert(fields, Device)
     except msgspec.ValidationError as error:
         if str(error).endswith("`$.name`"):
             raise ValueError(
-                f"{name!r} cannot be a device's name: 1 to 64 characters, no slash, backslash or control character"
+                f"{name!r} is not a device name; use 1 to 64 characters without slash, backslash or control characters"
             ) from error
-        raise ValueError(f"{size!r} is not a size of 1 to 8192 pixels a side") from error
+        raise ValueError(f"{size!r} is out of range; width and height must be 1 to 8192 pixels") from error

@@ -1,4 +1,4 @@
-"""The main job over the imitated Google Cloud makes what it makes on disk; and what would not be the same is named."""
+"""The demo with Google Cloud emulators has the same output as with the disk; differences are listed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from PIL import Image
 
-from bench.cloud_demo.compare_buckets import Likeness, likeness
+from bench.cloud_demo.compare_buckets import Comparison, compare_buckets
 from bench.cloud_demo.run import verdict
 from contract import object_names
 from contract.bucket.disk import DiskBucket
@@ -35,7 +35,7 @@ def picture(number: int) -> bytes:
     return out.getvalue()
 
 
-def test_the_whole_main_job_makes_the_same_over_google_cloud_as_on_disk(tmp_path: Path) -> None:
+def test_cloud_demo_has_identical_outputs(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"photo {number}.jpg").write_bytes(picture(number))
     (tmp_path / "broken.jpg").write_bytes(picture(4)[:-500])
@@ -44,14 +44,14 @@ def test_the_whole_main_job_makes_the_same_over_google_cloud_as_on_disk(tmp_path
     assert done.returncode == 0, done.stderr + done.stdout
     *_, broken, last = done.stdout.splitlines()
     assert broken.startswith(f"{tmp_path / 'broken.jpg'}: failed (broken.jpg is damaged or cut off")
-    assert broken.endswith(", both ways")
-    assert last.startswith("THE SAME: 4 photos; 15 variants, 3 thumbnails, 3 palettes, 3 histograms byte for byte")
-    assert "3 sidecars equal but for time, owner, seconds and address" in last
+    assert broken.endswith(", in both runs")
+    assert last.startswith("IDENTICAL: 4 photos; 15 variants, 3 thumbnails, 3 palettes, 3 histograms byte by byte")
+    assert "3 sidecars except time, owner, seconds and address" in last
     assert "the job was executed" in done.stderr
 
 
 def filled(folder: Path, *, pixels: bytes = b"pixels", colour: str = RED, run: int = 1) -> Bucket:
-    """A bucket after one photo; `run` is what no two runs have in common."""
+    """A bucket after one photo; `run` sets the fields that differ between runs."""
     folder.mkdir()
     bucket = DiskBucket(folder.as_uri())
     colours = (colour,) * 8
@@ -84,29 +84,29 @@ def filled(folder: Path, *, pixels: bytes = b"pixels", colour: str = RED, run: i
     return bucket
 
 
-def test_runs_that_differ_in_time_owner_and_address_alone_are_alike(tmp_path: Path) -> None:
-    found = likeness(filled(tmp_path / "a"), filled(tmp_path / "b", run=2))
+def test_compare_buckets_ignores_time_owner_and_address(tmp_path: Path) -> None:
+    found = compare_buckets(filled(tmp_path / "a"), filled(tmp_path / "b", run=2))
     assert found.differences == []
     kinds = ("originals", "variants", "thumbnails", "palettes", "histograms", "sidecars")
     assert found.same == Counter(dict.fromkeys(kinds, 1))
-    assert verdict(found, 2.0, 1.0).startswith("THE SAME: 1 photo; 1 variants")
+    assert verdict(found, 2.0, 1.0).startswith("IDENTICAL: 1 photo; 1 variants")
 
 
-def test_each_difference_is_named(tmp_path: Path) -> None:
+def test_compare_buckets_lists_each_difference(tmp_path: Path) -> None:
     first = filled(tmp_path / "a")
     second = filled(tmp_path / "b", pixels=b"others", colour=BLUE)
     second.delete(THUMBNAIL)
-    found = likeness(first, second)
+    found = compare_buckets(first, second)
     assert found.same == Counter(originals=1)
     variant, thumbnail, palettes, histograms, sidecar = found.differences
-    assert variant == f"{VARIANT}: its bytes are not the same"
-    assert thumbnail == f"{THUMBNAIL}: lies in {first.url} alone"
-    assert palettes.startswith(f"{object_names.record(ID)}: palettes are not the same")
-    assert histograms.startswith(f"{object_names.record(ID)}: histograms are not the same")
-    assert sidecar == f"{object_names.sidecar(ID)}: other results, histogram"
-    assert verdict(found, 2.0, 1.0).startswith("NOT THE SAME: 5 differences")
+    assert variant == f"{VARIANT}: the bytes differ"
+    assert thumbnail == f"{THUMBNAIL}: exists only in {first.url}"
+    assert palettes.startswith(f"{object_names.record(ID)}: the palettes differ")
+    assert histograms.startswith(f"{object_names.record(ID)}: the histograms differ")
+    assert sidecar == f"{object_names.sidecar(ID)}: different results, histogram"
+    assert verdict(found, 2.0, 1.0).startswith("DIFFERENT: 5 differences")
 
 
 @pytest.mark.parametrize("same", [Counter(), Counter(originals=3)])
-def test_nothing_made_is_no_likeness(same: Counter[str]) -> None:
-    assert verdict(Likeness(same=same), 2.0, 1.0).startswith("NOTHING COMPARED")
+def test_verdict_without_variants_is_nothing_compared(same: Counter[str]) -> None:
+    assert verdict(Comparison(same=same), 2.0, 1.0).startswith("NOTHING COMPARED")

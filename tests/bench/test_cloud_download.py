@@ -1,4 +1,4 @@
-"""How streamed downloads are judged beside those that are fetched ahead."""
+"""The verdict about streamed and prefetched downloads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from emulators.latency import Round
 
 
 @pytest.mark.parametrize(("streamed", "holds"), [(9.0, True), (10.4, True), (10.6, False)])
-def test_streaming_may_take_five_percent_more(streamed: float, holds: bool) -> None:
+def test_judged_allows_streaming_five_percent_more(streamed: float, holds: bool) -> None:
     found = {
         (way, rate): [Round(wall=wall, task_cpu=4.0, bucket_cpu=0.0)]
         for rate in (20e6, 50e6)

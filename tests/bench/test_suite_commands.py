@@ -16,7 +16,7 @@ from bench.cases import ALL, APART, load_case
 from bench.contenders import CONTENDERS
 from bench.core import runner
 from bench.core.results import Run, UnreadableRun, load, save
-from bench.core.samples import NoSamples, from_folder, made, sample_set
+from bench.core.samples import NoSamples, from_folder, generated, sample_set
 
 HERE = ("ours", "floor", "floor-turbo", "pillow")
 """Contenders that need nothing but Python."""
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_case_says_what_it_is() -> None:
+def test_list_shows_every_case_and_contender() -> None:
     listed = bench("list")
     assert listed.exit_code == 0, listed.output
     for name in (*ALL, *APART):
@@ -55,7 +55,7 @@ def test_every_case_says_what_it_is() -> None:
         load_case("image.py")
 
 
-def test_samples_of_a_folder_are_described_and_the_rest_is_named(folder: Path) -> None:
+def test_from_folder_describes_photos_and_names_the_rest(folder: Path) -> None:
     said: list[str] = []
     photos = from_folder(folder, said.append)
     assert [(photo.name, photo.format, photo.width, photo.turn) for photo in photos] == [
@@ -70,10 +70,9 @@ def test_samples_of_a_folder_are_described_and_the_rest_is_named(folder: Path) -
     assert sample_set(photos[:1], "folder").digest != of.digest
 
 
-@pytest.mark.slow
-def test_made_pictures_are_like_photos_and_made_once(tmp_path: Path) -> None:
+def test_generated_photos_compress_like_photos_and_are_reused(tmp_path: Path) -> None:
     said: list[str] = []
-    photos = made(said.append, tmp_path, megapixels=0.06)
+    photos = generated(said.append, tmp_path, megapixels=0.06)
     assert len(said) == len(photos) > 10
     assert {photo.turn for photo in photos} >= {1, 3, 6, 8}
     shapes = {(photo.width > photo.height, photo.megapixels > 0.1) for photo in photos}
@@ -81,11 +80,11 @@ def test_made_pictures_are_like_photos_and_made_once(tmp_path: Path) -> None:
     for photo in photos:
         assert 1.2 < 8 * photo.file_bytes / (photo.width * photo.height) < 5  # bits a pixel, as cameras write
     said.clear()
-    assert made(said.append, tmp_path, megapixels=0.06) == photos
+    assert generated(said.append, tmp_path, megapixels=0.06) == photos
     assert said == []
 
 
-def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
+def test_run_with_a_folder_without_photos_exits_with_2(tmp_path: Path) -> None:
     with pytest.raises(NoSamples, match="no photo"):
         from_folder(tmp_path, print)
     found = bench("run", "image", "--samples", tmp_path)
@@ -93,15 +92,14 @@ def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
     assert "no photo" in found.output
 
 
-def test_unknown_names_are_wrong_use(folder: Path) -> None:
-    found = bench("run", "image", "--samples", folder, "--contender", "nobody")
+def test_run_with_unknown_names_exits_with_2(folder: Path) -> None:
+    found = bench("run", "image", "--samples", folder, "--contender", "stranger")
     assert found.exit_code == 2
-    assert "there is no contender nobody" in found.output
+    assert "there is no contender stranger" in found.output
     assert bench("run", "nothing").exit_code == 2
 
 
-@pytest.mark.slow
-def test_a_run_is_kept_and_compared_and_the_missing_are_named(
+def test_run_saves_results_and_names_missing_contenders(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = tmp_path / "programs"
@@ -138,27 +136,27 @@ def test_a_run_is_kept_and_compared_and_the_missing_are_named(
     assert compared.output.count("within noise") == len(HERE)
 
 
-def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None:
+def test_judged_quality_proves_equal_work(folder: Path, tmp_path: Path) -> None:
     """The case `quality` looks at large photos alone; these are small, so its parts are called as it calls them."""
     from contextlib import ExitStack
 
     from bench.cases import quality
-    from bench.core.context import Context
-    from bench.core.rounds import start
+    from bench.contenders.contender import outputs
+    from bench.contenders.race import start
+    from bench.core.runner import Context
     from bench.quality.judge import judged
-    from bench.quality.outputs import outputs
     from bench.quality.reference import SHIFTS, references
 
     turned = from_folder(folder, lambda line: None)[1]
     looked_at = [place for place, output in enumerate(outputs()) if output.name in ("small-portrait", "thumbnail")]
-    wanted = frozenset({"ours", "floor", "pillow"})
-    context = Context(photos=(turned,), rounds=1, scratch=tmp_path, say=print, contenders=wanted)
+    chosen = frozenset({"ours", "floor", "pillow"})
+    context = Context(photos=(turned,), rounds=1, scratch=tmp_path, say=print, contenders=chosen)
     held = references(turned.read(), outputs(), SHIFTS)
     pictures = []
     with ExitStack() as stack:
         runners = start(stack, context)
         for name, worker in runners.workers.items():
-            files, before = quality._made(worker, turned, tmp_path, runners.contenders[name].shows_pictures)
+            files, before = quality._render(worker, turned, tmp_path, runners.contenders[name].shows_pictures)
             assert (before is None) == (name == "floor")
             pictures += [quality._described(name, turned, place, held, files, before) for place in looked_at]
     facts, checks, remarks = judged(pictures)
@@ -170,20 +168,20 @@ def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["model", "sharp-tuned", "imagemagick"])
-def test_a_rival_that_is_installed_makes_the_same_pictures(name: str, folder: Path, tmp_path: Path) -> None:
+def test_installed_competitor_renders_the_same_variants(name: str, folder: Path, tmp_path: Path) -> None:
     from bench.cases import quality
+    from bench.contenders.contender import outputs
     from bench.core.measure import Worker
     from bench.quality.judge import EQUAL
-    from bench.quality.outputs import outputs
     from bench.quality.reference import SHIFTS, references
 
-    (contender,) = [one for one in CONTENDERS if one.name == name]
+    (contender,) = [each for each in CONTENDERS if each.name == name]
     if contender.missing():
         pytest.skip(f"not installed: {contender.missing()}")
     turned = from_folder(folder, lambda line: None)[1]
     (place,) = [place for place, output in enumerate(outputs()) if output.name == "small-portrait"]
     with Worker(name, contender.command(), tmp_path) as worker:
-        files, before = quality._made(worker, turned, tmp_path, shows=True)
+        files, before = quality._render(worker, turned, tmp_path, shows=True)
     picture = quality._described(name, turned, place, references(turned.read(), outputs(), SHIFTS), files, before)
     assert picture.figures["ssim_before_jpeg"] > 0.98
     settings = picture.settings
@@ -194,8 +192,8 @@ def test_a_rival_that_is_installed_makes_the_same_pictures(name: str, folder: Pa
         assert "icc_profile" not in opened.info
 
 
-def test_a_run_never_takes_the_place_of_another(tmp_path: Path) -> None:
-    run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=lambda line: None)
+def test_place_for_never_returns_a_taken_path(tmp_path: Path) -> None:
+    run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, slowdown=0.0, say=lambda line: None)
     first = runner.place_for(run, tmp_path)
     save(run, first)
     second = runner.place_for(run, tmp_path)
@@ -203,21 +201,23 @@ def test_a_run_never_takes_the_place_of_another(tmp_path: Path) -> None:
     assert second.name.startswith(first.stem)
 
 
-def test_runs_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+def test_load_of_an_unreadable_run_names_it(tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text("{}")
     later = tmp_path / "later.json"
-    for path, word in ((broken, "no run"), (tmp_path / "absent.json", "cannot be read")):
+    for path, word in ((broken, "not a run"), (tmp_path / "absent.json", "cannot be read")):
         with pytest.raises(UnreadableRun, match=word):
             load(path)
         found = bench("compare", path, path)
         assert found.exit_code == 1
         assert path.name in found.output
-    run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=io.StringIO().write)
+    run = runner.run_cases(
+        (), (), kind="made", rounds=1, contenders=None, seed=0, slowdown=0.0, say=io.StringIO().write
+    )
     save(run, later)
     assert load(later) == run
     later.write_text(json.dumps(json.loads(later.read_text()) | {"schema": 99}))
-    with pytest.raises(UnreadableRun, match="later suite"):
+    with pytest.raises(UnreadableRun, match="later version"):
         load(later)
     assert isinstance(run, Run)
     assert bench("compare", tmp_path / "absent.json", later).exit_code == 1

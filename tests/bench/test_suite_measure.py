@@ -1,4 +1,4 @@
-"""A contender's process: asked and answered, and whatever it does wrong is told and ended."""
+"""The process of a contender: requests, responses, and every kind of failure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.measure import ContenderFailed, Refused, Worker
+from bench.core.measure import ContenderFailed, Rejected, Worker
 
 ECHO = """
 import json, sys
@@ -27,11 +27,11 @@ def worker(script: str, folder: Path) -> Worker:
     return Worker("tried", [sys.executable, "-c", script], folder)
 
 
-def test_a_worker_answers_and_ends(tmp_path: Path) -> None:
+def test_worker_answers_requests_and_ends(tmp_path: Path) -> None:
     with worker(ECHO, tmp_path) as one:
         assert one.versions == {"echo": "1"}
         assert one.ask({"do": "something"})["heard"] == "something"
-        with pytest.raises(Refused, match="tried: cannot read it"):
+        with pytest.raises(Rejected, match="tried: cannot read it"):
             one.ask({"do": "no"})
         before = one.ask({"do": "something"})["peak_rss_mb"]
         assert one.ask({"do": "grow"})["peak_rss_mb"] > before + 70
@@ -40,13 +40,13 @@ def test_a_worker_answers_and_ends(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-def test_one_that_dies_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_worker_that_dies_raises_with_its_stderr(tmp_path: Path) -> None:
     with pytest.raises(ContenderFailed, match=r"tried has ended.*no such library"):  # noqa: SIM117
         with worker("raise SystemExit('no such library')", tmp_path):
             pass
 
 
-def test_one_that_keeps_silent_is_ended_with_what_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_that_is_silent_is_killed_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = f"""
 import subprocess, sys, time, pathlib
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -55,7 +55,7 @@ for line in sys.stdin: print('{{}}', flush=True); break
 time.sleep(60)
 """
     monkeypatch.setattr("bench.core.measure._END_SECONDS", 0.2)
-    with pytest.raises(ContenderFailed, match="no answer for 0 s"), worker(script, tmp_path) as one:
+    with pytest.raises(ContenderFailed, match="did not answer within 0 s"), worker(script, tmp_path) as one:
         one.ask({"do": "something"}, 0.3)
     child = int((tmp_path / "child").read_text())
     until = time.monotonic() + 5
@@ -65,7 +65,7 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("line", ["not json", "[1, 2]"])
-def test_nonsense_is_no_answer(tmp_path: Path, line: str) -> None:
+def test_worker_with_an_invalid_response_raises(tmp_path: Path, line: str) -> None:
     with pytest.raises(ContenderFailed, match="answered with"):  # noqa: SIM117
         with worker(f"import sys; sys.stdin.readline(); print({line!r}, flush=True); sys.stdin.read()", tmp_path):
             pass

@@ -1,4 +1,4 @@
-"""What compare calls a difference: synthetic runs, planted slowdowns, drifting machines."""
+"""Comparison of runs: synthetic slowdowns, noise, drifting machines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def times(seed: int, factor: float = 1.0, noise: float = 0.04, photos: int = PHO
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_the_same_distribution_is_noise_and_ten_percent_are_not(seed: int) -> None:
+def test_difference_detects_ten_percent_but_not_noise(seed: int) -> None:
     before = times(seed)
     assert difference(before, times(seed + 1000)).verdict == "within noise"
     slower = difference(before, times(seed + 1000, 1.1))
@@ -34,7 +34,7 @@ def test_the_same_distribution_is_noise_and_ten_percent_are_not(seed: int) -> No
 
 
 @pytest.mark.parametrize("drift", [0.8, 1.25])
-def test_a_machine_that_drifts_makes_nobody_slower(drift: float) -> None:
+def test_difference_subtracts_the_drift_of_the_machine(drift: float) -> None:
     control = (times(1), times(2, drift))
     unchanged = difference(times(3), times(4, drift), control)
     assert unchanged.verdict == "within noise"
@@ -43,18 +43,18 @@ def test_a_machine_that_drifts_makes_nobody_slower(drift: float) -> None:
     assert difference(times(3), times(4, drift)).verdict in ("slower", "faster")
 
 
-def test_one_subject_is_judged_by_its_rounds() -> None:
+def test_difference_of_one_subject_uses_its_rounds() -> None:
     before = times(5, photos=1, rounds=9, noise=0.01)
     assert difference(before, times(6, photos=1, rounds=9, noise=0.01)).verdict == "within noise"
     assert difference(before, times(6, 1.1, photos=1, rounds=9, noise=0.01)).verdict == "slower"
 
 
-def test_who_measured_too_little_is_told_so() -> None:
+def test_difference_of_too_few_samples_is_too_little_measured() -> None:
     assert difference(times(1, photos=1, rounds=1), times(2, photos=1, rounds=1)).verdict == "too little measured"
     assert difference({"a": [1.0]}, {"b": [1.0]}).verdict == "too little measured"
 
 
-def test_the_band_of_a_series_holds_its_median_and_widens_with_noise() -> None:
+def test_noise_band_contains_the_median_and_widens_with_noise() -> None:
     low, high = noise_band([1.0, 1.01, 0.99, 1.02, 0.98])
     assert 0.9 < low < 1.0 < high < 1.1
     wide = noise_band([1.0, 1.2, 0.8, 1.3, 0.7])
@@ -63,7 +63,7 @@ def test_the_band_of_a_series_holds_its_median_and_widens_with_noise() -> None:
     assert noise_band([2.0]) == (2.0, 2.0)
 
 
-def test_a_ratio_is_paired_by_round() -> None:
+def test_paired_ratio_pairs_by_round() -> None:
     # The machine was half as fast in the second round, for both.
     assert paired_ratio([1.5, 3.0, 1.5], [1.0, 2.0, 1.0]) == pytest.approx(1.5)
 
@@ -96,7 +96,7 @@ def case_of(cpu: bool = True, **contenders: dict[str, list[float]]) -> CaseResul
     )
 
 
-def test_runs_are_compared_by_case_and_contender_against_the_floor() -> None:
+def test_compare_uses_the_floor_as_control() -> None:
     before = run_of(case_of(ours=times(1), floor=times(2)))
     after = run_of(case_of(ours=times(3, 1.3 * 1.1), floor=times(4, 1.3)))
     verdicts = {one.contender: one for one in compare(before, after)}
@@ -107,7 +107,7 @@ def test_runs_are_compared_by_case_and_contender_against_the_floor() -> None:
     assert verdicts["ours"].subjects == PHOTOS
 
 
-def test_the_control_runs_in_the_same_form() -> None:
+def test_compare_uses_a_control_in_the_same_form() -> None:
     before = run_of(case_of(**{"ours, 2 in flight": times(1), "model, 1 in flight": times(2)}))
     after = run_of(case_of(**{"ours, 2 in flight": times(3, 1.3), "model, 1 in flight": times(4, 1.3)}))
     assert [one.difference.drift for one in compare(before, after)] == [0.0, 0.0]
@@ -116,26 +116,26 @@ def test_the_control_runs_in_the_same_form() -> None:
     assert next(compare(run_of(case_of(**of_two)), after)).difference.verdict == "within noise"
 
 
-def test_wall_time_counts_where_there_is_no_cpu_time_and_failed_cases_are_left_out() -> None:
+def test_compare_without_cpu_times_uses_wall_time_and_skips_failed_cases() -> None:
     found = list(compare(run_of(case_of(cpu=False, ours=times(1))), run_of(case_of(cpu=False, ours=times(2)))))
     assert [(one.figure, one.difference.verdict) for one in found] == [("wall", "within noise")]
     assert list(compare(run_of(case_of(ours=times(1))), run_of(CaseResult(case="image", failed="no photo")))) == []
 
 
-def test_other_photos_are_said() -> None:
+def test_not_comparable_reports_other_photos() -> None:
     assert not_comparable(run_of(), run_of()) == ()
     (said,) = not_comparable(run_of(), run_of(digest="1" * 16))
     assert "photos differ" in said
 
 
-def test_other_versions_are_said() -> None:
+def test_not_comparable_reports_other_versions() -> None:
     first, second = (msgspec.structs.replace(run_of(), versions={"numpy": "2.3.0", "sharp": of}) for of in ("1", "2"))
     (said,) = not_comparable(first, second)
     assert "sharp 1 and 2" in said
     assert "numpy" not in said
 
 
-def test_a_handful_of_photos_that_agree_by_chance_is_believed_no_further_than_its_rounds() -> None:
+def test_difference_of_few_agreeing_subjects_has_at_least_the_error_of_rounds() -> None:
     before = {f"photo {number}": [1.0, 0.9, 1.1] for number in range(6)}
     after = {name: [1.08 * value for value in own] for name, own in before.items()}  # all the same, by chance
     assert difference(before, after).verdict == "within noise"

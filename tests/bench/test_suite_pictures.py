@@ -1,4 +1,4 @@
-"""Likeness, reference and encoder settings, each against something that can be said of it otherwise."""
+"""SSIM, PSNR, reference and encoder settings, each against an independent computation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.contenders.contender import Output
 from bench.quality.jpeg_markers import NotJpeg, differing, read_settings
-from bench.quality.outputs import Output
 from bench.quality.reference import SHIFTS, references
 from bench.quality.ssim import psnr, ssim
 
@@ -39,7 +39,7 @@ def slow_ssim(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.mean(found))
 
 
-def test_ssim_is_that_of_its_formula() -> None:
+def test_ssim_equals_its_formula() -> None:
     first = picture(1)
     noisy = np.clip(first + np.random.default_rng(2).normal(0, 12, first.shape), 0, 255).astype(np.uint8)
     assert ssim(first, noisy) == pytest.approx(slow_ssim(first, noisy), abs=1e-4)
@@ -47,13 +47,13 @@ def test_ssim_is_that_of_its_formula() -> None:
     assert ssim(first, picture(3)) < ssim(first, noisy) < 1
 
 
-def test_psnr_is_that_of_its_formula() -> None:
+def test_psnr_equals_its_formula() -> None:
     first = np.full((20, 20, 3), 100, np.uint8)
     assert psnr(first, first + np.uint8(5)) == pytest.approx(10 * np.log10(255**2 / 25))
     assert psnr(first, first) == 99.0
 
 
-def test_pictures_of_other_sizes_are_not_compared() -> None:
+def test_ssim_and_psnr_of_different_sizes_raise() -> None:
     for measure in (ssim, psnr):
         with pytest.raises(ValueError, match="cannot be compared"):
             measure(picture(1), picture(1, 41))
@@ -76,11 +76,11 @@ def jpeg(pixels: np.ndarray, **how) -> bytes:
         ({"optimize": True}, ("huffman",)),
     ],
 )
-def test_what_differs_between_two_encoders_is_named(how: dict, names: tuple[str, ...]) -> None:
+def test_differing_names_the_changed_settings(how: dict, names: tuple[str, ...]) -> None:
     assert differing(read_settings(jpeg(picture(1))), read_settings(jpeg(picture(2), **how))) == names
 
 
-def test_size_and_process_are_read() -> None:
+def test_read_settings_returns_size_and_process() -> None:
     plain, progressive = read_settings(jpeg(picture(1))), read_settings(jpeg(picture(1, 30, 20), progressive=True))
     assert (plain.size, plain.process, plain.sampling) == ((50, 40), "baseline", ((2, 2), (1, 1), (1, 1)))
     assert (progressive.size, progressive.process) == ((20, 30), "progressive")
@@ -88,7 +88,7 @@ def test_size_and_process_are_read() -> None:
     assert [slot for slot, _ in plain.huffman] == [0x00, 0x01, 0x10, 0x11]
 
 
-def test_what_is_no_whole_jpeg_file_is_refused() -> None:
+def test_read_settings_of_an_incomplete_file_raises() -> None:
     whole = jpeg(picture(1))
     for end in (0, 1, 5, 30, 160, 500):
         with pytest.raises(NotJpeg):
@@ -97,7 +97,7 @@ def test_what_is_no_whole_jpeg_file_is_refused() -> None:
         read_settings(b"\xff\xd8\xff\xdb\x00\x04\x00\x01" + whole[2:])
 
 
-def test_the_reference_is_upright_and_cut_from_the_centre() -> None:
+def test_references_are_upright_and_centred() -> None:
     # Upright: red left half, blue right half; stored lying on its side, as orientation 6 says.
     upright = np.zeros((40, 80, 3), np.uint8)
     upright[:, :40], upright[:, 40:] = (220, 0, 0), (0, 0, 220)
@@ -113,7 +113,7 @@ def test_the_reference_is_upright_and_cut_from_the_centre() -> None:
         assert (made[:, half + 3 :, 2] > 180).all()
 
 
-def test_a_shifted_reference_looks_further_along_the_cropped_side() -> None:
+def test_references_with_a_shift_move_along_the_cropped_side() -> None:
     ramp = np.repeat(np.arange(0, 240, 3, dtype=np.uint8)[None, :, None], 40, axis=0).repeat(3, axis=2)
     data = jpeg(np.ascontiguousarray(ramp), quality=100, subsampling="4:4:4")
     ((exact, before, after),) = references(data, [Output("square", 20, 20, 90)], SHIFTS)

@@ -1,4 +1,4 @@
-"""What follows from figures: the promises of the cases, on figures made up for it."""
+"""Checks and facts of the cases, computed from synthetic figures."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.cases import image, throughput
+from bench.contenders.race import Race
 from bench.core.results import Sample
-from bench.core.rounds import Race
 from bench.core.samples import Photo
 from bench.quality.jpeg_markers import EncoderSettings
 from bench.quality.judge import Picture
@@ -27,7 +27,7 @@ def samples(*cpu: float) -> list[Sample]:
     return [Sample(cpu_s=value, wall_s=value) for value in cpu]
 
 
-def test_the_multiple_of_the_floor_is_the_median_over_large_jpeg_photos() -> None:
+def test_judged_image_takes_the_median_over_large_jpeg_photos() -> None:
     photos = [photo("a.jpg"), photo("b.jpg"), photo("c.jpg"), photo("small.jpg", 1000), photo("d.png", format_="png")]
     found = Race()
     for name, cpu in {"a.jpg": 0.10, "b.jpg": 0.14, "c.jpg": 0.16, "small.jpg": 9.0, "d.png": 9.0}.items():
@@ -45,7 +45,7 @@ def test_the_multiple_of_the_floor_is_the_median_over_large_jpeg_photos() -> Non
     assert any("worst 1.60 (c.jpg)" in remark for remark in remarks)
 
 
-def test_throughput_holds_two_in_flight_against_one_and_the_model() -> None:
+def test_judged_throughput_compares_two_in_flight_with_one_and_with_model() -> None:
     def rates(*values: float) -> list[Sample]:
         return [Sample(cpu_s=1, wall_s=1 / value, extra={"images_per_s": value}) for value in values]
 
@@ -68,7 +68,7 @@ def holding(pictures: list[Picture]) -> dict[str, bool]:
     return {check.name: check.holds for check in quality(pictures)[1]}
 
 
-def test_one_output_that_falls_short_breaks_the_promise_of_all() -> None:
+def test_judged_quality_fails_for_one_bad_output() -> None:
     median, worst = "SSIM before JPEG, median of the lowest output", "SSIM before JPEG, worst picture"
     good = [picture("ours", "large", ssim) for ssim in (0.99, 0.998, 0.999)]
     assert holding(good) == {median: True, worst: True}
@@ -80,7 +80,7 @@ def test_one_output_that_falls_short_breaks_the_promise_of_all() -> None:
     }
 
 
-def test_loss_and_bytes_are_held_against_sharp_by_output() -> None:
+def test_judged_quality_compares_loss_and_bytes_by_output() -> None:
     ours = [picture("ours", output, 0.97) for output in ("large", "small")]
     same = [picture("model", output, 0.97, file_bytes=1030.0) for output in ("large", "small")]
     assert all(holding([*ours, *same]).values()) is False  # 0.97 is below what ours promises by itself
@@ -91,7 +91,7 @@ def test_loss_and_bytes_are_held_against_sharp_by_output() -> None:
     assert (holding([*ours, *better])[loss], holding([*ours, *better])[size]) == (False, False)
 
 
-def test_other_encoder_settings_are_counted_and_named() -> None:
+def test_judged_quality_counts_other_encoder_settings() -> None:
     other = Picture(
         contender="floor",
         photo="0.99.jpg",

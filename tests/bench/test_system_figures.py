@@ -20,20 +20,20 @@ from bench.system.rounds import paced
 from bench.tune import Measured, Setting, choose, table
 
 
-def test_a_straight_line_has_one_marginal_cost_and_its_start_up() -> None:
+def test_marginal_and_start_up_of_a_straight_line() -> None:
     costs = [(count, 2.0 + count * 0.01) for count in (50, 500, 5000)]
     assert [count for count, _ in marginal(costs)] == [500, 5000]
     assert [cost for _, cost in marginal(costs)] == pytest.approx([0.01, 0.01])
     assert start_up(costs) == pytest.approx(2.0)
 
 
-def test_a_cost_that_grows_with_the_number_shows() -> None:
+def test_marginal_of_a_growing_cost_increases() -> None:
     costs = [(count, count * 0.01 + count**2 * 1e-6) for count in (50, 500, 5000)]
     (_, before), (_, last) = marginal(costs)
     assert last > 1.1 * before
 
 
-def test_a_steady_drift_of_the_machine_weighs_on_all_counts_alike() -> None:
+def test_sweep_order_cancels_a_steady_drift() -> None:
     clock = 0.0
     middles: dict[int, list[float]] = {}
     for count in SWEEP:  # each takes as long as it has images, and images get dearer with the hours
@@ -44,7 +44,7 @@ def test_a_steady_drift_of_the_machine_weighs_on_all_counts_alike() -> None:
     assert last == pytest.approx(before)
 
 
-def test_memory_is_compared_between_the_first_and_the_last_images() -> None:
+def test_windows_return_the_first_and_last_samples() -> None:
     points = [Point(float(done), 100.0 + done, done) for done in range(1000)] + [Point(1000.0, 900.0, 1000)]
     first, last = windows(points, total=1000, size=100)
     assert (min(first), max(first)) == (100.0, 199.0)
@@ -53,14 +53,14 @@ def test_memory_is_compared_between_the_first_and_the_last_images() -> None:
         windows(points[:100], total=1000, size=100)
 
 
-def test_a_line_of_many_points_keeps_its_peak() -> None:
+def test_line_of_many_points_keeps_its_peak() -> None:
     points = [Point(number / 20, 500.0 if number == 7777 else 100.0, number) for number in range(20_000)]
     drawn = line("a task", points).points
     assert len(drawn) <= POINTS_OF_A_LINE
     assert max(point.rss_mb for point in drawn) == 500.0
 
 
-def test_imports_are_summed_by_package() -> None:
+def test_slowest_packages_sums_by_package() -> None:
     lines = [
         "import time: self [us] | cumulative | imported package",
         "import time:       100 |       3000 |     httpx._models",
@@ -75,7 +75,7 @@ def measured(knob: str, value: str, wall: float, peak: float) -> Measured:
     return Measured(setting=Setting(knob=knob, value=value), wall_s=(wall,), cpu_s=(wall,), peak_mb=(peak,), photos=10)
 
 
-def test_the_least_memory_among_the_fastest_is_chosen() -> None:
+def test_choose_takes_the_least_memory_of_the_fastest() -> None:
     found = [
         measured("as today", "", 10, 300),
         measured("allocator", "a", 10.0, 400),
@@ -89,7 +89,7 @@ def test_the_least_memory_among_the_fastest_is_chosen() -> None:
     assert [row[:1] for row in table(found, chosen)[1:]] == [" ", " ", "*", " ", " ", " "]
 
 
-def test_a_comment_makes_another_file_of_the_same_picture(tmp_path: Path) -> None:
+def test_with_comment_changes_the_file_but_not_the_image(tmp_path: Path) -> None:
     out = io.BytesIO()
     Image.new("RGB", (16, 8), (200, 20, 20)).save(out, "JPEG")
     source = tmp_path / "red.jpg"
@@ -105,20 +105,20 @@ def test_a_comment_makes_another_file_of_the_same_picture(tmp_path: Path) -> Non
         copies([], 3, tmp_path)
 
 
-def test_progress_is_told_now_and_then_and_at_the_end() -> None:
-    told: list[str] = []
+def test_paced_reports_every_few_seconds_and_at_the_end() -> None:
+    lines: list[str] = []
     moments = iter([0.0, 1.0, 6.0, 6.0, 7.0, 7.5])
-    tell = paced(told.append, 40, "done", clock=lambda: next(moments))
+    report = paced(lines.append, 40, "done", clock=lambda: next(moments))
     for done in (5, 20, 30, 40):
-        tell(done)
-    assert told == ["20 of 40 photos done", "40 of 40 photos done"]
+        report(done)
+    assert lines == ["20 of 40 photos done", "40 of 40 photos done"]
 
 
 def photo(name: str, width: int, height: int, kind: str = "jpeg") -> Photo:
     return Photo(path=Path(name), format=kind, width=width, height=height, turn=1, progressive=False, file_bytes=1)
 
 
-def test_the_photos_nearest_to_a_size_are_jpeg_files() -> None:
+def test_nearest_returns_jpeg_files_of_the_size() -> None:
     photos = [
         photo("small.jpg", 2000, 1500),
         photo("thirteen.jpg", 4160, 3120),
@@ -129,7 +129,7 @@ def test_the_photos_nearest_to_a_size_are_jpeg_files() -> None:
     assert [path.name for path in nearest(photos, 12.0)] == ["twelve.jpg", "thirteen.jpg"]
 
 
-def test_small_photos_are_all_different_and_the_same_again(tmp_path: Path) -> None:
+def test_small_photos_are_different_and_reproducible(tmp_path: Path) -> None:
     def digests(folder: str) -> list[str]:
         return [hashlib.sha256(path.read_bytes()).hexdigest() for path in small_photos(40, tmp_path / folder, seed=3)]
 

@@ -1,4 +1,4 @@
-"""The imitated network: what passes is unchanged, and takes the time that it says."""
+"""The emulated network: data is unchanged, and takes the configured time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contract.bucket.disk import DiskBucket
 BODY = hashlib.sha512(b"some bytes").digest() * 16_000  # 1 MB
 
 
-def test_a_slow_bucket_waits_for_the_round_trip_and_for_the_bytes(tmp_path: Path) -> None:
+def test_slow_bucket_waits_for_round_trip_and_bytes(tmp_path: Path) -> None:
     bucket = SlowBucket(DiskBucket(tmp_path.as_uri()), Network(latency_s=0.02, bytes_per_s=20e6))
     began = time.monotonic()
     bucket.create("images/originals/a.jpg", BODY, "image/jpeg")
@@ -32,7 +32,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def sent_through(network: Network) -> tuple[bytes, float]:
-    """What comes back of BODY through a proxy before an echo, and the seconds from the connection on."""
+    """Return the echo of BODY through a proxy, and the seconds since the connection was opened."""
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
     proxy = Proxy(server.sockets[0].getsockname()[1], network)
     front = await asyncio.start_server(proxy.connected, "127.0.0.1", 0)
@@ -48,7 +48,7 @@ async def sent_through(network: Network) -> tuple[bytes, float]:
         server.close()
 
 
-def test_a_proxy_passes_everything_on_at_its_pace() -> None:
+def test_proxy_forwards_all_bytes_at_its_rate() -> None:
     network = Network(latency_s=0.04, bytes_per_s=20e6)
     back, seconds = asyncio.run(asyncio.wait_for(sent_through(network), 20))
     assert back == BODY

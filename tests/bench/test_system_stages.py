@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.system.stages import RENDER_STAGES, STAGES, Recorder, TimedBucket, found, read_spans, sums
+from bench.system.stages import RENDER_STAGES, STAGES, Recorder, TimedBucket, locate, read_spans, sums
 
 
 @pytest.mark.parametrize(("stage", "module", "path"), [*STAGES, *RENDER_STAGES])
-def test_every_stage_names_a_function_of_today(stage: str, module: str, path: str) -> None:
-    owner, name = found(stage, module, path)
+def test_stages_name_existing_functions(stage: str, module: str, path: str) -> None:
+    owner, name = locate(stage, module, path)
     assert callable(getattr(owner, name))
 
 
-def test_a_stage_that_is_gone_is_an_error_and_not_a_zero() -> None:
+def test_locate_of_a_missing_function_raises() -> None:
     with pytest.raises(LookupError, match="decode"):
-        found("decode", "processor.render.pipeline", "no_such_step")
+        locate("decode", "processor.render.pipeline", "no_such_step")
 
 
 class Worker:
@@ -33,7 +33,7 @@ class Worker:
         return "waited"
 
 
-def test_calls_leave_spans_whether_they_work_or_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorder_adds_spans_of_functions_and_coroutines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, module = Recorder(), types.ModuleType("made_for_a_test")
     kind = type("Worker", (Worker,), {"work": Worker.work, "wait": Worker.wait})
     module.Worker = kind  # type: ignore[attr-defined]
@@ -52,7 +52,7 @@ def test_calls_leave_spans_whether_they_work_or_wait(tmp_path: Path, monkeypatch
     assert found_sums["working"][1] < found_sums["working"][0]
 
 
-def test_a_timed_bucket_is_the_bucket(tmp_path: Path) -> None:
+def test_timed_bucket_forwards_and_adds_spans(tmp_path: Path) -> None:
     from contract.bucket.disk import DiskBucket
 
     recorder = Recorder()

@@ -1,4 +1,4 @@
-"""The start of a task against a real backend: what is told of it, and that no kernel is compiled on the way."""
+"""The start of a task against a real backend: its times, and that no kernel is compiled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slideshow.photos.screens import DEFAULT_SCREENS
 pytestmark = pytest.mark.skipif(not processes.available(), reason=f"needs {processes.NEEDS}")
 
 
-def test_a_task_claims_long_before_its_first_result(tmp_path: Path) -> None:
+def test_start_task_claims_before_its_first_result(tmp_path: Path) -> None:
     with MeasuredBackend(tmp_path / "data", settings={**HELD_BACK, "TICK_SECONDS": "0"}) as backend:
         backend.add_devices(DEFAULT_SCREENS[:1])
         backend.upload(small_photos(1, tmp_path / "photos", seed=1))
@@ -25,7 +25,7 @@ def test_a_task_claims_long_before_its_first_result(tmp_path: Path) -> None:
         assert 0.1 < start.cpu_s < 30
 
 
-def test_kernels_are_loaded_and_not_compiled() -> None:
+def test_load_kernels_compiles_nothing() -> None:
     warm_up()
     load = load_kernels()
     assert load.compiled == 0
@@ -33,7 +33,7 @@ def test_kernels_are_loaded_and_not_compiled() -> None:
     assert sum(load.kernels.values()) <= load.seconds
 
 
-def test_the_claim_waits_for_no_library_of_rendering() -> None:
+def test_imports_before_the_claim_contain_no_rendering_library() -> None:
     imported = import_times(
         "import processor.__main__, contract.bucket.open, processor.backend_api.client, processor.task.loop"
     )

@@ -33,7 +33,7 @@ IMAGE = json.dumps(
 
 @contextmanager
 def serving(answer: Callable[[int, str, bytes], Answer]) -> Iterator[str]:
-    """A server that answers the nth request (from 0) as told; its address."""
+    """Run a server that answers the nth request (from 0) with `answer`, and yield its address."""
     seen = iter(range(10_000))
 
     class Handler(BaseHTTPRequestHandler):
@@ -68,14 +68,14 @@ def serving(answer: Callable[[int, str, bytes], Answer]) -> Iterator[str]:
         thread.join(5)
 
 
-def test_a_refusal_carries_the_servers_sentence_and_status() -> None:
+def test_client_error_response_raises_its_sentence_and_status() -> None:
     with serving(lambda *_: (415, {}, PROBLEM)) as url, Client(url) as client:
         with pytest.raises(RequestRejected, match=r"x\.jpg: no picture") as refused:
             client.flush()
         assert refused.value.status == 415
 
 
-def test_a_refusal_without_a_sentence_still_says_what_happened() -> None:
+def test_client_error_without_a_sentence_names_the_request() -> None:
     with (
         serving(lambda *_: (500, {}, b"<html>oops")) as url,
         Client(url) as client,
@@ -84,7 +84,7 @@ def test_a_refusal_without_a_sentence_still_says_what_happened() -> None:
         client.flush()
 
 
-def test_busy_is_tried_again_and_in_the_end_told() -> None:
+def test_client_retries_503_and_then_raises() -> None:
     counted: list[int] = []
 
     def answer(number: int, *_: object) -> Answer:
@@ -100,7 +100,7 @@ def test_busy_is_tried_again_and_in_the_end_told() -> None:
         assert refused.value.status == 503
 
 
-def test_a_broken_connection_is_tried_again_where_that_is_safe() -> None:
+def test_client_retries_broken_connections_except_for_new_devices() -> None:
     def answer(number: int, *_: object) -> Answer:
         return (0, {}, b"") if number == 0 else (200, {}, b'{"devices":[]}')
 
@@ -113,16 +113,16 @@ def test_a_broken_connection_is_tried_again_where_that_is_safe() -> None:
         client.save_device(DeviceBody(name="k", width=1, height=1))
 
 
-def test_another_kind_of_server_is_recognised() -> None:
+def test_client_rejects_a_server_of_another_kind() -> None:
     with (
         serving(lambda *_: (200, {}, b"<html>welcome")) as url,
         Client(url) as client,
-        pytest.raises(Unreachable, match="not answer as a slideshow backend"),
+        pytest.raises(Unreachable, match="is not a slideshow backend"),
     ):
         client.status()
 
 
-def test_a_silent_server_does_not_hold_us() -> None:
+def test_client_times_out_on_a_silent_server() -> None:
     release = threading.Event()
 
     def answer(*_: object) -> Answer:
@@ -130,12 +130,12 @@ def test_a_silent_server_does_not_hold_us() -> None:
         return (200, {}, b"{}")
 
     with serving(answer) as url, Client(url, answer_seconds=0.2, tries=1) as client:
-        with pytest.raises(Unreachable, match="took too long"):
+        with pytest.raises(Unreachable, match="timed out"):
             client.status()
         release.set()
 
 
-def test_an_upload_is_a_form_with_the_bytes_and_the_name(tmp_path: Path) -> None:
+def test_client_upload_sends_a_form_with_bytes_and_name(tmp_path: Path) -> None:
     bodies: list[bytes] = []
 
     def answer(number: int, path: str, body: bytes) -> Answer:
@@ -150,44 +150,44 @@ def test_an_upload_is_a_form_with_the_bytes_and_the_name(tmp_path: Path) -> None
     assert 'name="file"; filename="süß.jpg"'.encode() in bodies[0]
 
 
-def test_what_becomes_of_a_file_that_could_not_be_sent(tmp_path: Path) -> None:
+def test_send_one_returns_the_outcome_of_each_error(tmp_path: Path) -> None:
     path = tmp_path / "x.jpg"
     path.write_bytes(b"x")
 
     def outcome(status: int, content: bytes = PROBLEM) -> tuple[str | None, str | None, bool]:
         with serving(lambda *_: (status, {}, content)) as url, Client(url, tries=1) as client:
             sent = send_one(client, path)
-            return sent.image_id, sent.refused, sent.fault
+            return sent.image_id, sent.rejected, sent.system_error
 
     assert outcome(201, IMAGE) == ("0" * 32, None, False)
     assert outcome(415) == (None, "x.jpg: no picture", False)
     assert outcome(500) == (None, "x.jpg: no picture", True)
-    _, refused, fault = outcome(0)
-    assert refused is not None
-    assert refused.startswith("x.jpg: could not be sent: ")
-    assert fault
+    _, rejected, system_error = outcome(0)
+    assert rejected is not None
+    assert rejected.startswith("x.jpg: could not be sent: ")
+    assert system_error
     with pytest.raises(RequestRejected, match="no picture"):
         outcome(401)
     with serving(lambda *_: (201, {}, IMAGE)) as url, Client(url) as client:
         gone = send_one(client, tmp_path / "gone.jpg")
-    assert gone.refused == "gone.jpg: cannot be read: No such file or directory"
-    assert not gone.fault
+    assert gone.rejected == "gone.jpg: cannot be read: No such file or directory"
+    assert not gone.system_error
 
 
-def test_outcomes_keep_the_order_of_the_files(tmp_path: Path) -> None:
+def test_send_all_keeps_the_order_of_the_files(tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.jpg" for number in range(9)]
     for file in files[::2]:
         file.write_bytes(b"x")
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     with serving(lambda *_: (201, {}, IMAGE)) as url, Client(url) as client:
-        sent = send_all(client, files, lambda number, refused: told.append((number, refused)))
+        sent = send_all(client, files, lambda number, rejected: calls.append((number, rejected)))
     assert [photo.path for photo in sent] == files
-    assert [photo.refused is None for photo in sent] == [number % 2 == 0 for number in range(9)]
-    assert [number for number, _ in told] == list(range(1, 10))
-    assert told[-1] == (9, 4)
+    assert [photo.rejected is None for photo in sent] == [number % 2 == 0 for number in range(9)]
+    assert [number for number, _ in calls] == list(range(1, 10))
+    assert calls[-1] == (9, 4)
 
 
-def test_giving_up_ends_the_sending(tmp_path: Path) -> None:
+def test_send_all_stops_when_the_backend_check_raises(tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.jpg" for number in range(5)]
     for file in files:
         file.write_bytes(b"x")

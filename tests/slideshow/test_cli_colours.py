@@ -46,12 +46,12 @@ def results(*arguments: object) -> dict[str, dict[str, object]]:
     return {Path(row["file"]).name: row for row in json.loads(ran.stdout)["results"]}
 
 
-def test_numbers_where_there_is_no_colour(photos: Path) -> None:
+def test_colours_without_a_terminal_prints_numbers(photos: Path) -> None:
     ran = colours(photos)
     assert ran.exit_code == 0, ran.output
     assert "broken.jpg" in ran.stderr
     assert f"{photos / 'a.jpg'}: 480x360\n" in ran.stdout
-    assert "grey <b>.jpg: 300x200, without colour: its own tones" in ran.stdout
+    assert "grey <b>.jpg: 300x200, no colours found: palette of its own tones" in ran.stdout
     assert len(re.findall(r"^  palette ( #[0-9A-F]{6}){8}$", ran.stdout, re.MULTILINE)) == 3
     for name in ("light", "dark"):
         lines = re.findall(rf"^  {name} .*primary #[0-9A-F]{{6}} .*surface #[0-9A-F]{{6}}", ran.stdout, re.MULTILINE)
@@ -59,7 +59,7 @@ def test_numbers_where_there_is_no_colour(photos: Path) -> None:
     assert "\x1b" not in ran.stdout
 
 
-def test_swatches_where_there_is_colour(photos: Path) -> None:
+def test_colours_on_a_colour_terminal_prints_swatches(photos: Path) -> None:
     photo, _ = colours_of_file(photos / "a.jpg", None, 0.0, preview=False)
     assert photo.color_palette is not None
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=300)
@@ -71,7 +71,7 @@ def test_swatches_where_there_is_colour(photos: Path) -> None:
         assert f"48;2;{red};{green};{blue}m" in printed
 
 
-def test_json_has_palette_schemes_and_histogram(photos: Path) -> None:
+def test_colours_json_has_palette_schemes_and_histogram(photos: Path) -> None:
     rows = results(photos)
     assert set(rows) == {"a.jpg", "b.jpg", "broken.jpg", "grey <b>.jpg"}
     assert rows["broken.jpg"].keys() == {"file", "error"}
@@ -94,7 +94,7 @@ def test_json_has_palette_schemes_and_histogram(photos: Path) -> None:
     assert grey["schemes"]["variant"] == "fidelity"
 
 
-def test_variant_and_contrast_are_chosen(photos: Path) -> None:
+def test_colours_with_variant_and_contrast_changes_the_schemes(photos: Path) -> None:
     plain = results(photos / "a.jpg")["a.jpg"]["schemes"]
     chosen = results(photos / "a.jpg", "--variant", "vibrant", "--contrast", "1")["a.jpg"]["schemes"]
     assert isinstance(plain, dict)
@@ -121,17 +121,17 @@ class Seen(HTMLParser):
         self.words += data
 
 
-def test_the_page_holds_everything_itself(photos: Path, tmp_path: Path) -> None:
+def test_colours_page_is_self_contained(photos: Path, tmp_path: Path) -> None:
     page = tmp_path / "made" / "colours.html"
     ran = colours(photos, "--html", page)
     assert ran.exit_code == 0, ran.output
-    assert f"3 of 4 photos shown in {page}" in ran.stdout
+    assert f"wrote 3 of 4 photos to {page}" in ran.stdout
     seen = Seen(page.read_text(encoding="utf-8"))
     assert seen.tags.count("section") == seen.tags.count("img") == len(seen.addresses) == 3
     assert "script" not in seen.tags
     assert "b" not in seen.tags  # the name's angle brackets are text
     assert "grey <b>.jpg" in seen.words
-    assert "without colour: its own tones" in seen.words
+    assert "no colours found: palette of its own tones" in seen.words
     assert "broken.jpg" not in seen.words
     sizes = []
     for address in seen.addresses:
@@ -145,13 +145,13 @@ def test_the_page_holds_everything_itself(photos: Path, tmp_path: Path) -> None:
     assert list(page.parent.iterdir()) == [page]
 
 
-def test_a_page_can_be_written_beside_json(photos: Path, tmp_path: Path) -> None:
+def test_colours_with_html_and_json_writes_both(photos: Path, tmp_path: Path) -> None:
     page = tmp_path / "colours.html"
     assert len(results(photos, "--html", page)) == 4
     assert page.read_text().endswith("</html>\n")
 
 
-def test_when_no_photo_can_be_read_it_fails_and_leaves_the_page_as_it_was(photos: Path, tmp_path: Path) -> None:
+def test_colours_without_readable_photo_fails_and_keeps_the_old_page(photos: Path, tmp_path: Path) -> None:
     page = tmp_path / "colours.html"
     page.write_text("before")
     ran = colours(photos / "broken.jpg", "--html", page)
@@ -161,14 +161,14 @@ def test_when_no_photo_can_be_read_it_fails_and_leaves_the_page_as_it_was(photos
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_a_page_that_cannot_be_written_is_named(photos: Path, tmp_path: Path) -> None:
+def test_colours_to_an_unwritable_page_names_it(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     ran = colours(photos / "a.jpg", "--html", tmp_path / "file" / "colours.html")
     assert ran.exit_code == 1
     assert "colours.html cannot be written" in ran.stderr
 
 
-def test_wrong_use_is_explained(photos: Path, tmp_path: Path) -> None:
+def test_colours_with_wrong_options_exits_with_2(photos: Path, tmp_path: Path) -> None:
     for wrong in (["--variant", "loud"], ["--contrast", "1.5"], ["--contrast", "nan"]):
         ran = colours(photos, *wrong)
         assert ran.exit_code == 2
@@ -179,22 +179,22 @@ def test_wrong_use_is_explained(photos: Path, tmp_path: Path) -> None:
     ran = colours(empty)
     assert ran.exit_code == 2
     assert "no photos in" in ran.stderr
-    assert "1 file is no picture and is skipped" in ran.stderr
+    assert "skipped 1 file: not an image" in ran.stderr
 
 
-def test_files_that_are_too_large_or_gone_are_told(tmp_path: Path) -> None:
+def test_colours_of_a_file_too_large_or_missing_reports_an_error(tmp_path: Path) -> None:
     large = tmp_path / "large.tif"
     with large.open("wb") as file:
         file.truncate(257 * 2**20)  # a hole: nothing is written to the disk
     found, preview = colours_of_file(large, None, 0.0, preview=True)
     assert found.error is not None
-    assert "has 257 MiB; a photo may have 256 MiB" in found.error
+    assert "is too large (257 MiB); the limit is 256 MiB" in found.error
     gone, _ = colours_of_file(tmp_path / "gone.jpg", None, 0.0, preview=True)
     assert gone.error is not None
     assert "cannot be read: No such file" in gone.error
     assert preview == b""
 
 
-def test_text_can_be_read_on_every_swatch() -> None:
+def test_text_on_returns_the_colour_with_contrast() -> None:
     assert text_on("#FFFFFF") == text_on("#FFFF00") == "#000000"
     assert text_on("#000000") == text_on("#0000FF") == "#FFFFFF"

@@ -1,4 +1,4 @@
-"""`slideshow cost` without a backend, and that the document tells the same figures."""
+"""`slideshow cost` without a backend, and that the document has the same figures."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def row(*cells: str) -> str:
 
 
 @pytest.mark.parametrize("latency", [False, True])
-def test_the_document_tells_what_the_plan_does(latency: bool) -> None:
+def test_cost_document_has_the_figures_of_the_plan(latency: bool) -> None:
     for line in cost_of(ASSUMED, latency=latency).cases:
         assert row(line.case, *case_figures(line)) in DOCUMENT
 
 
-def test_the_document_tells_the_bill_of_a_month() -> None:
+def test_cost_document_has_the_monthly_bills() -> None:
     found = cost_of(ASSUMED)
     workers = f"${found.service_with_workers_month:.2f}"
     for month in found.months:
@@ -36,11 +36,11 @@ def test_the_document_tells_the_bill_of_a_month() -> None:
     assert f"| ${found.always_on_service_month:.2f} |" in DOCUMENT
 
 
-def test_it_needs_no_backend_where_nothing_is_asked() -> None:
+def test_cost_with_assumed_needs_no_backend() -> None:
     shown = CliRunner().invoke(main, ["cost", "--assumed"])
     assert shown.exit_code == 0, shown.output
     for part in (
-        "assumed: fewer than 20 photos were measured yet, or nobody was asked",
+        "assumed, because no backend has measured at least 20 photos",
         "us-central1",
         "5,000 in 10 min",
         "$2.400",

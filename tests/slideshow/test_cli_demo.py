@@ -53,7 +53,7 @@ def figures(*arguments: object) -> dict[str, Any]:
 
 @contextmanager
 def started(arguments: Sequence[object], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A demo in the background, ended whatever happens."""
+    """Run a demo in the background, and end it in any case."""
     with log.open("wb") as out:
         process = subprocess.Popen(command(*arguments), stdout=out, stderr=out)
     try:
@@ -83,7 +83,7 @@ def photos(tmp_path: Path) -> Path:
     return cli_pictures.four_files(tmp_path / "photos")
 
 
-def test_twice_over_the_same_files(photos: Path, tmp_path: Path) -> None:
+def test_demo_repeated_skips_known_files(photos: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     first = figures(photos, "--data", data)
     assert set(first) == KEYS
@@ -110,44 +110,42 @@ def test_twice_over_the_same_files(photos: Path, tmp_path: Path) -> None:
     shown = run(photos, "--data", data)
     assert shown.returncode == 0
     assert "broken.jpg" in shown.stdout
-    assert "its bytes were there before" in shown.stdout
+    assert "already uploaded before" in shown.stdout
     assert "nothing to render" in shown.stdout
-    assert "4 images: 1 refused · 3 there before (3 complete) · 0 variants" in shown.stdout
-    assert "sent 4 of 4, refused 1" in shown.stderr
+    assert "4 photos: 1 rejected · 3 already uploaded (3 complete) · 0 variants" in shown.stdout
+    assert "sent 4 of 4, 1 rejected" in shown.stderr
 
 
-def test_stay_keeps_the_backend_until_it_is_told_to_end(photos: Path, tmp_path: Path) -> None:
+def test_demo_with_stay_keeps_the_backend_until_a_signal(photos: Path, tmp_path: Path) -> None:
     data, log = tmp_path / "data", tmp_path / "log"
     with started([photos / "a.jpg", "--data", data, "--stay"], log) as demo:
         until(lambda: "until Ctrl-C" in log.read_text() or demo.poll() is not None, "the demo stays")
-        told = announcement(data)
-        assert told is not None, log.read_text()
+        announced = announcement(data)
+        assert announced is not None, log.read_text()
         password = json.loads((data / "secrets.json").read_text())["admin_password"]
         until(lambda: password in log.read_text(), "it says the password")
-        assert told.url in log.read_text()
+        assert announced.url in log.read_text()
         again = run(photos, "--data", data)
         assert again.returncode == 1
         assert "another demo runs in" in again.stderr
         demo.send_signal(signal.SIGINT)
         assert demo.wait(SECONDS) == 0
-        assert not lives(told.pid)
-    assert "1 image: 1 complete · 5 variants" in log.read_text()
+        assert not lives(announced.pid)
+    assert "1 photo: 1 complete · 5 variants" in log.read_text()
     assert log.read_text().endswith("\nstopped\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_demo_ends_what_it_started_and_goes_on_next_time(
-    number: signal.Signals, photos: Path, tmp_path: Path
-) -> None:
+def test_demo_after_a_signal_continues_with_the_next_run(number: signal.Signals, photos: Path, tmp_path: Path) -> None:
     data, log = tmp_path / "data", tmp_path / "log"
     with started([photos, "--data", data], log) as demo:
         until(lambda: announcement(data) is not None, "the backend starts")
-        told = announcement(data)
-        assert told is not None
+        announced = announcement(data)
+        assert announced is not None
         demo.send_signal(number)
         assert demo.wait(SECONDS) == 128 + number, log.read_text()
-        assert not lives(told.pid)
-    assert "stopped; what was done is kept" in log.read_text()
+        assert not lives(announced.pid)
+    assert "stopped; finished work is saved" in log.read_text()
     after = figures(photos, "--data", data)
     assert after["complete"] + after["duplicates"] == 3
     assert after["failed"] == []
@@ -155,7 +153,7 @@ def test_a_stopped_demo_ends_what_it_started_and_goes_on_next_time(
         assert database.execute("SELECT processing_status FROM images").fetchall() == [("complete",)] * 2
 
 
-def test_a_backend_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
+def test_demo_with_a_killed_backend_reports_its_log(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(30):
@@ -163,9 +161,9 @@ def test_a_backend_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> 
     data, log = tmp_path / "data", tmp_path / "log"
     with started([photos, "--data", data], log) as demo:
         until(lambda: "sent 30 of 30" in log.read_text(), "everything is uploaded")
-        told = announcement(data)
-        assert told is not None
-        os.kill(told.pid, signal.SIGKILL)
+        announced = announcement(data)
+        assert announced is not None
+        os.kill(announced.pid, signal.SIGKILL)
         assert demo.wait(SECONDS) == 1
     assert "the backend was ended by SIGKILL" in log.read_text()
     assert "listening on" in log.read_text()
@@ -177,7 +175,7 @@ def test_a_backend_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> 
     assert len(rows) == len(set(rows)) == 150
 
 
-def test_a_setting_that_stops_the_backend_is_told(photos: Path, tmp_path: Path) -> None:
+def test_demo_with_an_invalid_setting_reports_it(photos: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "TASK_RETRIES": "-3"}
     done = subprocess.run(
         command(photos, "--data", tmp_path / "data"),

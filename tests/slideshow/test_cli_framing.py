@@ -15,7 +15,7 @@ from slideshow.photos.screens import DEFAULT_SCREENS
 from tests.support import cli_pictures
 
 
-def test_the_page_shows_every_screen_by_middle_and_by_focus(tmp_path: Path) -> None:
+def test_framing_page_has_both_crops_for_every_screen(tmp_path: Path) -> None:
     folder = cli_pictures.four_files(tmp_path / "photos")
     (folder / "broken <b>.jpg").write_bytes(b"no photo")
     page = tmp_path / "page.html"
@@ -23,18 +23,18 @@ def test_the_page_shows_every_screen_by_middle_and_by_focus(tmp_path: Path) -> N
     assert ran.exit_code == 0, ran.output
     text = page.read_text()
     sections = text.count("<section>")
-    assert f"{sections} of " in ran.stdout
+    assert f"wrote {sections} of " in ran.stdout
     assert sections >= 2
     assert "<b>" not in text
     assert "http" not in text.replace("http-equiv", "")
-    for name, tag in (("middle", "img"), ("focus", "img")):
+    for name, tag in (("centred crop", "img"), ("crop around the focal point", "img")):
         found = re.findall(f'<{tag} alt="{name}" src="data:image/jpeg;base64,([^"]+)"', text)
         assert len(found) == sections * len(DEFAULT_SCREENS)
         sizes = {Image.open(io.BytesIO(base64.b64decode(data))).size for data in found}
         assert sizes == {(round(screen.width * 150 / screen.height), 150) for screen in DEFAULT_SCREENS}
 
 
-def test_nothing_to_show_is_a_failure(tmp_path: Path) -> None:
+def test_framing_without_readable_photo_fails(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_bytes(b"no photo")
     ran = CliRunner().invoke(main, ["framing", str(tmp_path / "text.jpg"), "--html", str(tmp_path / "page.html")])
     assert ran.exit_code == 1

@@ -1,4 +1,4 @@
-"""Which files are found, whatever a folder looks like."""
+"""The search for photos, in folders of every kind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write(top: Path, files: dict[str, bytes]) -> None:
         path.write_bytes(content)
 
 
-def test_pictures_are_known_by_name_or_by_first_bytes(tmp_path: Path) -> None:
+def test_find_photos_detects_images_by_extension_or_first_bytes(tmp_path: Path) -> None:
     write(
         tmp_path,
         {
@@ -44,10 +44,10 @@ def test_pictures_are_known_by_name_or_by_first_bytes(tmp_path: Path) -> None:
     found = find_photos([tmp_path])
     assert names(found.files, tmp_path) == ["a.PNG", "b.jpg", "drawing.svg", "empty.jpg", "nameless", "photo.unknown"]
     assert (found.skipped, found.unreadable) == (3, ())
-    assert found.skipped_sentence == "3 files are no pictures and are skipped"
+    assert list(found.messages()) == ["skipped 3 files: not an image"]
 
 
-def test_hidden_files_and_folders_are_left_out_unless_named(tmp_path: Path) -> None:
+def test_find_photos_skips_hidden_files_unless_named(tmp_path: Path) -> None:
     write(tmp_path, {".trash/a.jpg": JPEG, ".b.jpg": JPEG, "c.jpg": JPEG})
     found = find_photos([tmp_path])
     assert names(found.files, tmp_path) == ["c.jpg"]
@@ -56,13 +56,13 @@ def test_hidden_files_and_folders_are_left_out_unless_named(tmp_path: Path) -> N
     assert names(find_photos([tmp_path / ".trash"]).files, tmp_path) == [".trash/a.jpg"]
 
 
-def test_folders_inside_are_searched_only_when_asked(tmp_path: Path) -> None:
+def test_find_photos_without_recurse_skips_subfolders(tmp_path: Path) -> None:
     write(tmp_path, {"a.jpg": JPEG, "in/b.jpg": JPEG, "in/deeper/c.jpg": JPEG})
     assert names(find_photos([tmp_path]).files, tmp_path) == ["a.jpg", "in/b.jpg", "in/deeper/c.jpg"]
     assert names(find_photos([tmp_path], recurse=False).files, tmp_path) == ["a.jpg"]
 
 
-def test_loops_of_links_end_and_links_out_are_followed(tmp_path: Path) -> None:
+def test_find_photos_follows_links_and_ends_loops(tmp_path: Path) -> None:
     write(tmp_path, {"photos/a.jpg": JPEG, "elsewhere/b.jpg": JPEG})
     (tmp_path / "photos/loop").symlink_to(tmp_path / "photos")
     (tmp_path / "photos/up").symlink_to(tmp_path)
@@ -73,14 +73,14 @@ def test_loops_of_links_end_and_links_out_are_followed(tmp_path: Path) -> None:
     assert "gone.jpg cannot be read" in found.unreadable[0]
 
 
-def test_a_named_file_is_always_meant_and_counts_once(tmp_path: Path) -> None:
+def test_find_photos_includes_a_named_file_once(tmp_path: Path) -> None:
     write(tmp_path, {"notes.txt": b"text", "a.jpg": JPEG})
     found = find_photos([tmp_path / "notes.txt", tmp_path, tmp_path / "a.jpg"])
     assert names(found.files, tmp_path) == ["notes.txt", "a.jpg"]
     assert found.skipped == 0
 
 
-def test_what_is_no_file_is_refused_or_passed_over(tmp_path: Path) -> None:
+def test_find_photos_rejects_paths_that_are_not_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     assert find_photos([tmp_path]).files == ()
     with pytest.raises(ValueError, match="neither a file nor a folder"):
@@ -90,7 +90,7 @@ def test_what_is_no_file_is_refused_or_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
+def test_find_photos_reports_unreadable_files(tmp_path: Path) -> None:
     write(tmp_path, {"closed/a.jpg": JPEG, "secret": JPEG})
     (tmp_path / "closed").chmod(0)
     (tmp_path / "secret").chmod(0)
@@ -102,7 +102,7 @@ def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
     assert len(found.unreadable) == 2
 
 
-def test_names_that_are_no_text_are_survived(tmp_path: Path) -> None:
+def test_find_photos_accepts_names_that_are_not_utf_8(tmp_path: Path) -> None:
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.jpg")
     try:
         Path(odd).write_bytes(JPEG)
@@ -119,7 +119,7 @@ _files = st.dictionaries(st.tuples(st.lists(_part, max_size=3).map(tuple), _part
 
 @settings(max_examples=60, deadline=None)
 @given(files=_files)
-def test_every_visible_file_is_found_or_counted(files: dict[tuple[tuple[str, ...], str, str], bytes]) -> None:
+def test_find_photos_finds_or_counts_every_visible_file(files: dict[tuple[tuple[str, ...], str, str], bytes]) -> None:
     """Compared with what each file's own path and content say."""
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)

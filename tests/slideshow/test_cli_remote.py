@@ -47,9 +47,9 @@ def call(backend: BackendProcess) -> object:
     return invoke
 
 
-def test_cost_goes_by_what_was_measured(call: object, backend: BackendProcess) -> None:
+def test_cost_uses_the_measured_work_rate(call: object, backend: BackendProcess) -> None:
     assert callable(call)
-    assert "assumed: fewer than 20 photos were measured yet, or nobody was asked" in call("cost").stdout
+    assert "assumed, because no backend has measured at least 20 photos" in call("cost").stdout
     columns = "id, file_path, file_hash, width, height, orientation, processing_status, ingested_at, queued_at, shard"
     measured = "lease_owner, claimed_at, processed_at, render_seconds"
     with contextlib.closing(sqlite3.connect(backend.data / "slideshow.db", timeout=10)) as database, database:
@@ -64,20 +64,20 @@ def test_cost_goes_by_what_was_measured(call: object, backend: BackendProcess) -
     finally:
         with contextlib.closing(sqlite3.connect(backend.data / "slideshow.db", timeout=10)) as database, database:
             database.execute("DELETE FROM images WHERE id LIKE 'cost-%'")
-    assert "takes 100.0 ms for a megapixel (measured on the latest 30 photos), 0.20 s for a photo of 2.0 MP" in shown
+    assert "takes 100.0 ms per megapixel (measured with the latest 30 photos), 0.20 s for a photo of 2.0 MP" in shown
     assert found["work_rate"] == {"secondsPerMegapixel": pytest.approx(0.1), "megapixelsPerPhoto": 2.0, "photos": 30}
     first = found["cases"][0]["forecast"]
     assert first["dollars"] == pytest.approx(60 * (2 * 0.000018 + 2 * 0.000002))
 
 
-def test_devices_come_change_and_go(call: object) -> None:
+def test_devices_add_list_resize_and_remove(call: object) -> None:
     assert callable(call)
     assert "There are no frames yet" in call("devices", "list").stdout
     added = call("devices", "add", "kitchen", "640x400").stdout.splitlines()
-    assert added[0].startswith("kitchen is added")
+    assert added[0].startswith("added kitchen")
     assert len(added[1]) > 20
     changed = call("devices", "add", "kitchen", "400x640")
-    assert changed.stdout == "kitchen is now 400x640\n"
+    assert changed.stdout == "resized kitchen to 400x640\n"
     assert "cannot be shown again" in changed.stderr
     saved = json.loads(call("devices", "add", "Küche oben", "10x10", "--json").stdout)
     assert saved["success"]
@@ -88,26 +88,26 @@ def test_devices_come_change_and_go(call: object) -> None:
     assert {device["name"] for device in found} == {"kitchen", "Küche oben"}
     call("devices", "remove", "Küche oben")
     call("devices", "remove", "kitchen")
-    assert "there is no device 'kitchen'" in call("devices", "remove", "kitchen", code=1).stderr
+    assert "there is no frame 'kitchen'" in call("devices", "remove", "kitchen", code=1).stderr
 
 
-def test_upload_tells_new_from_known_from_refused(call: object, tmp_path: Path) -> None:
+def test_upload_counts_new_duplicate_and_rejected_files(call: object, tmp_path: Path) -> None:
     assert callable(call)
     photos = cli_pictures.four_files(tmp_path / "photos")
     (photos / "notes.txt").write_text("no picture")
     first = call("upload", photos)
-    assert first.stdout == "2 new, 1 there before, 1 refused\n"
+    assert first.stdout == "2 new, 1 duplicate, 1 rejected\n"
     assert "broken.jpg: this is not a JPEG" in first.stderr
-    assert "1 file is no picture" in first.stderr
+    assert "skipped 1 file: not an image" in first.stderr
     rows = json.loads(call("upload", photos, "--json").stdout)["results"]
     assert [row.get("duplicate") for row in rows] == [True, True, True, None]
     assert "error" in rows[3]
     assert len({row["id"] for row in rows[:3]}) == 2
     only_bad = call("upload", photos / "broken.jpg", code=1)
-    assert "nothing was taken" in only_bad.stderr
+    assert "no photo was accepted" in only_bad.stderr
 
 
-def test_status_and_retry(call: object, backend: BackendProcess) -> None:
+def test_status_and_retry_print_text_and_json(call: object, backend: BackendProcess) -> None:
     assert callable(call)
     text = call("status").stdout
     assert backend.url in text
@@ -117,7 +117,7 @@ def test_status_and_retry(call: object, backend: BackendProcess) -> None:
     assert json.loads(call("retry", "--failed", "--json").stdout) == {"retried": 0}
 
 
-def test_by_address_with_a_password_file(backend: BackendProcess, tmp_path: Path) -> None:
+def test_status_by_url_with_a_password_file(backend: BackendProcess, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text(kept_password(backend.data) + "\n")
     arguments = ["status", "--url", backend.url, "--password-file", str(password)]
@@ -128,7 +128,7 @@ def test_by_address_with_a_password_file(backend: BackendProcess, tmp_path: Path
     assert "the password is wrong" in wrong.stderr
 
 
-def test_pages_of_images_are_put_together(
+def test_client_images_joins_all_pages(
     backend: BackendProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [tmp_path / f"{number}.jpg" for number in range(10, 15)]
@@ -147,7 +147,9 @@ def test_pages_of_images_are_put_together(
         assert client.image(listed[0]).id == listed[0]
 
 
-def test_standing_still_is_noticed(backend: BackendProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_wait_until_rendered_without_progress_fails(
+    backend: BackendProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Photos wait, and flushing is kept from happening: the sentence names the log."""
     file = tmp_path / "x.jpg"
     file.write_bytes(cli_pictures.photo(77))
@@ -156,7 +158,7 @@ def test_standing_still_is_noticed(backend: BackendProcess, monkeypatch: pytest.
     with Client(backend.url) as client:
         client.log_in(kept_password(backend.data))
         client.upload(file)
-        with pytest.raises(CommandFailed, match=r"nothing has moved for .* still to be rendered") as stalled:
+        with pytest.raises(CommandFailed, match=r"no progress for .* still to be rendered") as stalled:
             run.wait_until_rendered(client, backend, 0.0, shown.append, stall_seconds=0.6)
         assert "backend.log" in stalled.value.message
         monkeypatch.setattr(run, "TIME_LIMIT_SECONDS", 0.0)
@@ -166,10 +168,10 @@ def test_standing_still_is_noticed(backend: BackendProcess, monkeypatch: pytest.
     assert shown[-1].images["pending"] > 0
 
 
-def test_a_data_folder_holds_one_backend_and_one_demo(backend: BackendProcess, tmp_path: Path) -> None:
-    told = announcement(backend.data)
-    assert told is not None
-    assert (told.pid, told.url) == (backend.pid, backend.url)
+def test_only_demo_in_a_used_folder_fails(backend: BackendProcess, tmp_path: Path) -> None:
+    announced = announcement(backend.data)
+    assert announced is not None
+    assert (announced.pid, announced.url) == (backend.pid, backend.url)
     with pytest.raises(CommandFailed, match=f"a backend already runs .*process {backend.pid}"), only_demo(backend.data):
         pass
     with (
@@ -185,7 +187,7 @@ def test_a_data_folder_holds_one_backend_and_one_demo(backend: BackendProcess, t
         pass
 
 
-def test_secrets_that_cannot_be_read(tmp_path: Path) -> None:
+def test_kept_password_of_unreadable_secrets_fails(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="cannot be read"):
         kept_password(tmp_path)
     (tmp_path / "secrets.json").write_text("{")
@@ -193,13 +195,13 @@ def test_secrets_that_cannot_be_read(tmp_path: Path) -> None:
         kept_password(tmp_path)
 
 
-def test_a_backend_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_backend_process_with_invalid_settings_raises_with_the_log(tmp_path: Path) -> None:
     with pytest.raises(BackendEnded, match="ended with exit code 2") as ended:
         BackendProcess(tmp_path, {**os.environ, "BATCH_SIZE": "many"})
     assert "BATCH_SIZE" in ended.value.message
 
 
-def test_a_long_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backend_process_renames_a_long_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slideshow.client.local_backend.LOG_LIMIT_BYTES", 10)
     (tmp_path / "backend.log").write_text("from an earlier time\n")
     with pytest.raises(BackendEnded) as ended:

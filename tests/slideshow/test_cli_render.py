@@ -37,13 +37,13 @@ def render(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["render", *map(str, arguments)])
 
 
-def test_pictures_thumbnails_and_colours_are_written(photos: Path, tmp_path: Path) -> None:
+def test_render_writes_variants_thumbnails_and_palettes(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = render(photos, "--out", out, "--device", "kitchen=120x80", "--device", "hall=80x120")
     assert result.exit_code == 0, result.output
-    assert "2 of 3 photos rendered for 2 screens" in result.stdout
+    assert "rendered 2 of 3 photos for 2 frames" in result.stdout
     assert "broken.jpg" in result.stderr
-    assert "1 file is no picture and is skipped" in result.stderr
+    assert "skipped 1 file: not an image" in result.stderr
     written = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert written == sorted(
         f"{folder}/{name}{ending}"
@@ -58,7 +58,7 @@ def test_pictures_thumbnails_and_colours_are_written(photos: Path, tmp_path: Pat
     assert len(palette["colorPalette"]["allColors"]) == 8
 
 
-def test_json_says_what_was_made_and_nothing_else(photos: Path, tmp_path: Path) -> None:
+def test_render_json_lists_the_written_files(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = render(photos, "--out", out, "--device", "kitchen=120x80", "--json", "--no-recurse")
     assert result.exit_code == 0, result.output
@@ -72,25 +72,25 @@ def test_json_says_what_was_made_and_nothing_else(photos: Path, tmp_path: Path) 
     assert Path(red["palette"]).is_file()
 
 
-def test_without_devices_there_are_five(photos: Path, tmp_path: Path) -> None:
+def test_render_without_devices_uses_five_screens(photos: Path, tmp_path: Path) -> None:
     result = render(photos / "red.jpg", "--out", tmp_path / "out", "--json")
     assert len(json.loads(result.stdout)["results"][0]["variants"]) == 5
 
 
-def test_only_when_nothing_could_be_rendered_it_fails(photos: Path, tmp_path: Path) -> None:
+def test_render_without_any_rendered_photo_fails(photos: Path, tmp_path: Path) -> None:
     result = render(photos / "broken.jpg", "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert "none of the photos could be rendered" in result.stderr
 
 
-def test_a_second_run_does_not_take_its_own_output_for_photos(photos: Path) -> None:
+def test_render_repeated_ignores_its_own_output(photos: Path) -> None:
     arguments = (photos, "--out", photos / "out", "--device", "kitchen=120x80", "--json")
     first, second = render(*arguments), render(*arguments)
     assert first.exit_code == 0
     assert json.loads(first.stdout) == json.loads(second.stdout)
 
 
-def test_a_target_that_cannot_be_written_is_named(photos: Path, tmp_path: Path) -> None:
+def test_render_to_an_unwritable_folder_names_it(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "kitchen").write_text("a file where a folder has to be")
     result = render(photos / "red.jpg", "--out", tmp_path / "out", "--device", "kitchen=120x80")
@@ -104,25 +104,25 @@ def test_a_target_that_cannot_be_written_is_named(photos: Path, tmp_path: Path) 
     [
         ("kitchen", "should be NAME=WxH"),
         ("kitchen=wide", "is not a size"),
-        ("a/b=10x10", "no slash"),
-        ("..=10x10", "cannot be a device's name"),
-        ("thumbnails=10x10", "used otherwise"),
+        ("a/b=10x10", "without slash"),
+        ("..=10x10", "is not a device name"),
+        ("thumbnails=10x10", "reserved for an output folder"),
     ],
 )
-def test_a_wrong_device_is_explained(photos: Path, tmp_path: Path, device: str, sentence: str) -> None:
+def test_render_with_an_invalid_device_exits_with_2(photos: Path, tmp_path: Path, device: str, sentence: str) -> None:
     result = render(photos, "--out", tmp_path / "out", "--device", device)
     assert result.exit_code == 2
     assert sentence in result.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_a_device_given_twice_is_refused(photos: Path, tmp_path: Path) -> None:
+def test_render_with_a_device_given_twice_exits_with_2(photos: Path, tmp_path: Path) -> None:
     result = render(photos, "--out", tmp_path / "out", "--device", "k=10x10", "--device", "k=20x20")
     assert result.exit_code == 2
     assert "is given twice" in result.stderr
 
 
-def test_names_do_not_collide() -> None:
+def test_output_names_are_unique_without_case() -> None:
     files = [Path(name) for name in ("a/x.jpg", "b/X.png", "c/x-2.jpg", "d/x.gif", "e/y.jpg")]
     names = output_names(files)
     assert len({name.casefold() for name in names}) == len(files)

@@ -13,7 +13,7 @@ from slideshow.demo.samples import SAMPLES, make_samples, sample_jpeg
 SMALL = 0.12
 
 
-def test_twelve_and_no_two_alike() -> None:
+def test_samples_are_twelve_different_ones() -> None:
     assert len(SAMPLES) == len({sample.name for sample in SAMPLES}) == 12
     assert {sample.orientation for sample in SAMPLES} == {1, 3, 6, 8}
     assert any(sample.grey for sample in SAMPLES)
@@ -23,7 +23,7 @@ def test_twelve_and_no_two_alike() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
-def test_a_sample_is_what_its_entry_says(sample: object) -> None:
+def test_sample_jpeg_matches_its_entry(sample: object) -> None:
     from slideshow.demo.samples import Sample
 
     assert isinstance(sample, Sample)
@@ -44,7 +44,7 @@ def test_a_sample_is_what_its_entry_says(sample: object) -> None:
         assert max(histogram) < 0.5 * width * height
 
 
-def test_turned_samples_are_upright_where_they_are_shown() -> None:
+def test_sample_with_orientation_is_upright_when_displayed() -> None:
     """The sky is above: once turned as EXIF says, the top is brighter or bluer than the bottom."""
     dunes = next(sample for sample in SAMPLES if sample.name == "dunes-turned-3")
     with Image.open(io.BytesIO(sample_jpeg(dunes, SMALL))) as image:
@@ -58,27 +58,25 @@ def test_turned_samples_are_upright_where_they_are_shown() -> None:
     assert bottom[0] > bottom[2]
 
 
-@pytest.mark.slow
-def test_files_are_made_once_and_completed_when_some_are_gone(tmp_path: Path) -> None:
-    told: list[str] = []
-    files = make_samples(tmp_path, told.append, megapixels=0.02)
+def test_make_samples_generates_only_missing_files(tmp_path: Path) -> None:
+    printed: list[str] = []
+    files = make_samples(tmp_path, printed.append, megapixels=0.02)
     assert [file.name for file in files] == [f"{sample.name}.jpg" for sample in SAMPLES]
     first = {file: file.read_bytes() for file in files}
     assert len(set(first.values())) == len(SAMPLES)
-    assert len(told) == 1
-    assert make_samples(tmp_path, told.append, megapixels=0.02) == files
-    assert len(told) == 1
+    assert len(printed) == 1
+    assert make_samples(tmp_path, printed.append, megapixels=0.02) == files
+    assert len(printed) == 1
     files[3].unlink()
     stamp = files[0].stat().st_mtime_ns
-    make_samples(tmp_path, told.append, megapixels=0.02)
-    assert told[1].startswith("making 1 sample")
+    make_samples(tmp_path, printed.append, megapixels=0.02)
+    assert printed[1].startswith("generating 1 sample photo")
     assert {file: file.read_bytes() for file in files} == first
     assert files[0].stat().st_mtime_ns == stamp
     assert sorted(tmp_path.iterdir()) == sorted(files)
 
 
-@pytest.mark.slow
-def test_full_size_is_twelve_megapixels_in_a_few_megabytes() -> None:
+def test_sample_jpeg_at_full_size_has_12_megapixels_and_few_megabytes() -> None:
     data = sample_jpeg(SAMPLES[0])
     with Image.open(io.BytesIO(data)) as image:
         assert image.width * image.height == pytest.approx(12e6, rel=0.01)

@@ -1,4 +1,4 @@
-"""`slideshow doctor`: well deployments, and each fault with the command that mends it."""
+"""`slideshow doctor`: healthy deployments, and each error with its fix."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from emulators.cloud_run.server import running_jobs_server
 from emulators.cloud_storage.server import GcsServer
 from slideshow.__main__ import main
 from slideshow.doctor.finding import Finding
-from slideshow.doctor.job import NEEDED, of_execution, of_job, of_permissions
-from slideshow.doctor.service import of_clock
-from tests.support import server
+from slideshow.doctor.job import NEEDED, configuration, latest_execution, permissions
+from slideshow.doctor.service import clock_skew
 
 PROJECT = {"GCP_PROJECT_ID": "my-photos-1", "GCP_REGION": "us-central1"}
 JOB = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"
@@ -40,15 +39,19 @@ def doctor(environ: dict[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *arguments], env={**nothing, **environ})
 
 
-def test_a_deployment_that_is_well(tmp_path: Path) -> None:
-    """A real backend, an imitated bucket and an imitated Cloud Run; then without permissions and with a wrong token."""
+def test_doctor_of_a_deployment_finds_each_error(tmp_path: Path) -> None:
+    """A real backend with emulators of Cloud Storage and Cloud Run; then missing permissions and a wrong token."""
     data = tmp_path / "data"
     with GcsServer("our-photos") as bucket:
         cloud = {**SECRETS, **PROJECT, "GCS_BUCKET_NAME": "our-photos", "STORAGE_EMULATOR_HOST": bucket.url}
         with server.running(data, **SECRETS) as backend:
-            told = {"GCS_BUCKET_NAME": "our-photos", "BACKEND_API_URL": backend.url}
+            variables = {"GCS_BUCKET_NAME": "our-photos", "BACKEND_API_URL": backend.url}
             definition = JobDefinition(
-                command=["true"], environment=told, secrets={"BACKEND_AUTH_TOKEN": "x"}, timeout_seconds=900, retries=3
+                command=["true"],
+                environment=variables,
+                secrets={"BACKEND_AUTH_TOKEN": "x"},
+                timeout_seconds=900,
+                retries=3,
             )
             with running_jobs_server(JOB, definition) as jobs:
                 environ = {**cloud, "BACKEND_API_URL": backend.url, "CLOUD_RUN_ENDPOINT": jobs.grpc_url}
@@ -71,19 +74,19 @@ def test_a_deployment_that_is_well(tmp_path: Path) -> None:
                 bucket.denied.add("get bucket")
                 ill = doctor({**environ, "PROCESSOR_AUTH_TOKEN": "another-token", "DEVICE_AUTH": "open"}, "--json")
                 assert ill.exit_code == 1
-                found = {entry["sentence"]: entry["mend"] for entry in json.loads(ill.output)["findings"]}
-                refused = next(
-                    mend for sentence, mend in found.items() if "refuses the processor's token (403)" in sentence
-                )
-                assert "--update-secrets PROCESSOR_AUTH_TOKEN" in refused
-                lacking = next(mend for sentence, mend in found.items() if "run.jobs.runWithOverrides" in sentence)
-                assert lacking.endswith("--role roles/run.jobsExecutorWithOverrides")
-                assert any("DEVICE_AUTH=open" in sentence for sentence in found)
-                rules = next(mend for sentence, mend in found.items() if "the rule of age" in sentence)
+                entries = json.loads(ill.output)["findings"]
+                assert all(entry["mend"] == entry["fix"] for entry in entries)
+                fixes = {entry["sentence"]: entry["fix"] for entry in entries}
+                token = next(fix for sentence, fix in fixes.items() if "rejects the processor token (403)" in sentence)
+                assert "--update-secrets PROCESSOR_AUTH_TOKEN" in token
+                role = next(fix for sentence, fix in fixes.items() if "run.jobs.runWithOverrides" in sentence)
+                assert role.endswith("--role roles/run.jobsExecutorWithOverrides")
+                assert any("DEVICE_AUTH=open" in sentence for sentence in fixes)
+                rules = next(fix for sentence, fix in fixes.items() if "the lifecycle rule" in sentence)
                 assert rules.endswith("--role projects/my-photos-1/roles/slideshowBucketRules")
 
 
-def test_settings_are_told_all_at_once() -> None:
+def test_doctor_with_missing_secrets_reports_each() -> None:
     found = doctor(
         {"GCS_BUCKET_NAME": "our-photos", "PROCESSOR_AUTH_TOKEN": "", "ADMIN_PASSWORD": "", "K_SERVICE": "x"}
     )
@@ -93,7 +96,7 @@ def test_settings_are_told_all_at_once() -> None:
     assert found.output.splitlines()[-1] == "2 checks: 2 wrong, 0 odd"
 
 
-def test_a_bucket_that_refuses_and_a_backend_that_is_not_there() -> None:
+def test_doctor_without_bucket_and_backend_reports_both() -> None:
     with GcsServer("another") as bucket:
         found = doctor(
             {
@@ -108,7 +111,7 @@ def test_a_bucket_that_refuses_and_a_backend_that_is_not_there() -> None:
     assert "http://127.0.0.1:9 does not answer" in found.output
 
 
-def test_an_embedded_backend(tmp_path: Path) -> None:
+def test_doctor_of_an_embedded_backend_finds_no_error(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with server.running(data) as backend:
         found = doctor({}, "--data", str(backend.data))
@@ -120,11 +123,11 @@ def test_an_embedded_backend(tmp_path: Path) -> None:
 
 
 def a_job(**changes: Any) -> run_v2.Job:
-    told = {"GCS_BUCKET_NAME": "our-photos", "BACKEND_API_URL": "https://backend.example", **changes.pop("told", {})}
+    plain = {"GCS_BUCKET_NAME": "our-photos", "BACKEND_API_URL": "https://backend.example", **changes.pop("plain", {})}
     token = changes.pop(
         "token", run_v2.EnvVarSource(secret_key_ref=run_v2.SecretKeySelector(secret="slideshow-processor-token"))
     )
-    variables = [run_v2.EnvVar(name=name, value=value) for name, value in told.items() if value]
+    variables = [run_v2.EnvVar(name=name, value=value) for name, value in plain.items() if value]
     if isinstance(token, str):
         variables.append(run_v2.EnvVar(name="BACKEND_AUTH_TOKEN", value=token))
     elif token is not None:
@@ -137,51 +140,55 @@ def a_job(**changes: Any) -> run_v2.Job:
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence", "mend"),
+    ("changes", "sentence", "fix"),
     [
         (
-            {"told": {"GCS_BUCKET_NAME": "other"}},
+            {"plain": {"GCS_BUCKET_NAME": "other"}},
             "its bucket is gs://other",
             "--update-env-vars GCS_BUCKET_NAME=our-photos",
         ),
-        ({"told": {"BACKEND_API_URL": ""}}, "not set", "--update-env-vars BACKEND_API_URL=https://backend.example"),
+        ({"plain": {"BACKEND_API_URL": ""}}, "not set", "--update-env-vars BACKEND_API_URL=https://backend.example"),
         ({"token": None}, "has no BACKEND_AUTH_TOKEN", "--update-secrets BACKEND_AUTH_TOKEN="),
         ({"token": "in-the-open"}, "plain text", "--remove-env-vars BACKEND_AUTH_TOKEN"),
-        ({"timeout": duration_pb2.Duration(seconds=600)}, "may take 600 s", "--task-timeout 900s"),
-        ({"max_retries": 0}, "tried again 0 times", "--max-retries 3"),
+        ({"timeout": duration_pb2.Duration(seconds=600)}, "task timeout is 600 s", "--task-timeout 900s"),
+        ({"max_retries": 0}, "retried 0 times", "--max-retries 3"),
         ({"parallelism": 10}, "rejects each start of fewer than 10 tasks", "--parallelism 0"),
     ],
 )
-def test_a_job_that_does_not_fit(changes: dict[str, Any], sentence: str, mend: str) -> None:
-    (finding,) = of_job(a_job(**changes), CLOUD, "gcloud run jobs update slideshow-processor")
+def test_configuration_of_a_different_job_reports_the_difference(
+    changes: dict[str, Any], sentence: str, fix: str
+) -> None:
+    (finding,) = configuration(a_job(**changes), CLOUD, "gcloud run jobs update slideshow-processor")
     assert finding.level == "wrong"
     assert sentence in finding.sentence
-    assert mend in finding.mend
-    assert "in-the-open" not in finding.sentence + finding.mend
+    assert fix in finding.fix
+    assert "in-the-open" not in finding.sentence + finding.fix
 
 
-def test_a_job_that_fits() -> None:
-    assert [finding.level for finding in of_job(a_job(), CLOUD, "")] == ["ok"]
+def test_configuration_of_an_equal_job_is_ok() -> None:
+    assert [finding.level for finding in configuration(a_job(), CLOUD, "")] == ["ok"]
 
 
-def test_a_job_with_parallelism_1_is_reported_as_slow() -> None:
-    slow, fits = of_job(a_job(parallelism=1), CLOUD, "gcloud run jobs update slideshow-processor")
+def test_configuration_with_parallelism_1_is_odd() -> None:
+    slow, fits = configuration(a_job(parallelism=1), CLOUD, "gcloud run jobs update slideshow-processor")
     assert (slow.level, fits.level) == ("odd", "ok")
     assert "one at a time" in slow.sentence
-    assert slow.mend == "gcloud run jobs update slideshow-processor --parallelism 0"
+    assert slow.fix == "gcloud run jobs update slideshow-processor --parallelism 0"
 
 
-def test_each_missing_role_is_named_once() -> None:
-    assert [finding.level for finding in of_permissions(list(NEEDED), CLOUD)] == ["ok"]
-    roles = [finding.mend.split()[-1] for finding in of_permissions([], CLOUD)]
+def test_permissions_name_each_missing_role_once() -> None:
+    assert [finding.level for finding in permissions(list(NEEDED), CLOUD)] == ["ok"]
+    roles = [finding.fix.split()[-1] for finding in permissions([], CLOUD)]
     assert roles == ["roles/run.jobsExecutorWithOverrides", "roles/run.viewer"]
 
 
-def an_execution(age: float, **told: Any) -> run_v2.Execution:
+def an_execution(age: float, **fields: Any) -> run_v2.Execution:
     created = datetime.fromtimestamp(NOW, UTC) - timedelta(seconds=age)
-    if told.pop("ended", False):
-        told["completion_time"] = created + timedelta(seconds=60)
-    return run_v2.Execution(name=f"{JOB}/executions/slideshow-processor-abc", create_time=created, task_count=2, **told)
+    if fields.pop("ended", False):
+        fields["completion_time"] = created + timedelta(seconds=60)
+    return run_v2.Execution(
+        name=f"{JOB}/executions/slideshow-processor-abc", create_time=created, task_count=2, **fields
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,13 +202,13 @@ def an_execution(age: float, **told: Any) -> run_v2.Execution:
     ],
     ids=["never", "running", "stuck", "succeeded", "failed"],
 )
-def test_the_last_execution(execution: run_v2.Execution | None, level: str, words: str) -> None:
-    finding = of_execution(execution, NOW, CLOUD)
+def test_latest_execution_reports_each_state(execution: run_v2.Execution | None, level: str, words: str) -> None:
+    finding = latest_execution(execution, NOW, CLOUD)
     assert finding.level == level
     assert words in " ".join(finding.lines())
 
 
 @pytest.mark.parametrize(("ahead", "level"), [(0.9, "ok"), (-3.0, "ok"), (-12.0, "odd"), (60.0, "wrong")])
-def test_the_clock(ahead: float, level: str) -> None:
-    finding: Finding = of_clock(ahead)
+def test_clock_skew_has_two_limits(ahead: float, level: str) -> None:
+    finding: Finding = clock_skew(ahead)
     assert finding.level == level

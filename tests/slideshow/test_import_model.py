@@ -1,4 +1,4 @@
-"""`slideshow import-model`: a database with the model system's tables, its bucket, and what both become."""
+"""`slideshow import-model`: a legacy database with its bucket, and the imported result."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PALETTE = ["#112233", "#445566", "#778899", "#AABBCC", "#112233", "#112233", "#1
 
 
 class ModelSystem:
-    """What the model system leaves behind: its bucket, and its database."""
+    """The data of the legacy system: its bucket and its database."""
 
     def __init__(self, folder: Path) -> None:
         self.bucket = folder / "bucket"
@@ -74,7 +74,7 @@ class ModelSystem:
         )
 
     def everything(self) -> dict[str, bytes]:
-        """What lies in the bucket, but for what is ours alone."""
+        """Return the objects of the legacy system in the bucket."""
         return {
             str(path.relative_to(self.bucket)): path.read_bytes()
             for path in sorted(self.bucket.rglob("*"))
@@ -99,7 +99,7 @@ def asked(data: Path, query: str) -> list[tuple[object, ...]]:
         return database.execute(query).fetchall()
 
 
-def test_photos_pictures_and_devices_are_taken_over_once(model: ModelSystem, tmp_path: Path) -> None:
+def test_import_model_imports_everything_once(model: ModelSystem, tmp_path: Path) -> None:
     model.device("kitchen", 80, 48)
     model.device("hall", 48, 80)
     whole, half = model.image(photo(1)), model.image(photo(2))
@@ -115,11 +115,11 @@ def test_photos_pictures_and_devices_are_taken_over_once(model: ModelSystem, tmp
 
     tried = take_over(model, data, "--dry-run")
     assert tried.exit_code == 0, tried.output
-    assert "2 devices and 4 photos with 3 pictures would be taken over; 0 known already" in tried.output
+    assert "would import 2 devices and 4 photos with 3 variants; 0 already known" in tried.output
     assert not (model.bucket / "images/records").exists()
     done = take_over(model, data)
     assert done.exit_code == 0, done.output
-    assert "2 devices and 4 photos with 3 pictures were taken over; 0 known already, 0 left out" in done.output
+    assert "imported 2 devices and 4 photos with 3 variants; 0 already known, 0 left out" in done.output
     assert model.everything() == before  # the model system can go on with it
 
     states = dict(asked(data, "SELECT id, processing_status FROM images"))
@@ -136,31 +136,31 @@ def test_photos_pictures_and_devices_are_taken_over_once(model: ModelSystem, tmp
 
     again = take_over(model, data)
     assert again.exit_code == 0, again.output
-    assert "0 devices and 0 photos with 0 pictures were taken over; 6 known already" in again.output
+    assert "imported 0 devices and 0 photos with 0 variants; 6 already known" in again.output
     later = model.image(photo(4))
     third = take_over(model, data)
-    assert "0 devices and 1 photo with 0 pictures were taken over; 6 known already" in third.output
+    assert "imported 0 devices and 1 photo with 0 variants; 6 already known" in third.output
     assert asked(data, f"SELECT processing_status FROM images WHERE id='{later}'") == [("pending",)]
 
 
-def test_ids_of_another_kind_get_a_copy_under_our_own(model: ModelSystem, tmp_path: Path) -> None:
+def test_import_model_copies_originals_with_other_ids(model: ModelSystem, tmp_path: Path) -> None:
     model.device("kitchen", 80, 48)
     data = photo(1)
     old = model.image(data, image_id=str(uuid.UUID(int=7)))
     model.picture(old, "kitchen", 80, 48)
     done = take_over(model, tmp_path / "data")
     assert done.exit_code == 0, done.output
-    assert "1 original got a copy" in done.output
+    assert "1 original copied" in done.output
     new = sha256(data).hexdigest()[:32]
     ((path,),) = asked(tmp_path / "data", f"SELECT file_path FROM images WHERE id='{new}'")
     assert Path(str(path).removeprefix("file://")).read_bytes() == data
     assert (model.bucket / f"images/originals/{old}.jpg").read_bytes() == data
     assert asked(tmp_path / "data", "SELECT processing_status FROM images") == [("complete",)]
-    assert "1 known already" not in done.output
-    assert "2 known already" in take_over(model, tmp_path / "data").output
+    assert "1 already known" not in done.output
+    assert "2 already known" in take_over(model, tmp_path / "data").output
 
 
-def test_what_cannot_be_taken_over_is_named_and_the_rest_is(model: ModelSystem, tmp_path: Path) -> None:
+def test_import_model_with_bad_rows_imports_the_rest(model: ModelSystem, tmp_path: Path) -> None:
     model.device("kitchen", 80, 48)
     model.execute("INSERT INTO devices VALUES ('flat','flat',0,48,'landscape')")
     good = model.image(photo(1))
@@ -178,16 +178,16 @@ def test_what_cannot_be_taken_over_is_named_and_the_rest_is(model: ModelSystem, 
     assert asked(tmp_path / "data", "SELECT id FROM images") == [(good,)]
 
 
-def test_what_is_no_model_database_is_refused(model: ModelSystem, tmp_path: Path) -> None:
+def test_import_model_of_another_database_fails(model: ModelSystem, tmp_path: Path) -> None:
     model.execute("ALTER TABLE images DROP COLUMN file_hash")
     refused = take_over(model, tmp_path / "data")
     assert refused.exit_code == 1
-    assert "the table images lacks the columns file_hash" in refused.output
+    assert "the table images has no column file_hash" in refused.output
     model.file.write_bytes(b"no database")
     assert "cannot be read as a SQLite database" in take_over(model, tmp_path / "data").output
 
 
-def test_times_and_palettes_in_every_form() -> None:
+def test_moment_and_colours_accept_every_form() -> None:
     for text in ("2025-06-01 10:00:00", "2025-06-01T10:00:00Z", "2025-06-01T12:00:00+02:00", 1748772000, 1748772000000):
         assert moment(text) == 1748772000.0
     for nothing in (None, "", "yesterday", -1, float("nan"), b"x"):

@@ -1,5 +1,5 @@
-// CPU milliseconds of the TypeScript's quantizer: reads {"pictures": [[argb, ...], ...], "rounds": n}, answers
-// with n numbers a picture. The first run on each picture is the warm-up.
+// Measures the TypeScript quantizer. Reads {"pictures": [[argb, ...], ...], "rounds": n}, and prints n CPU times in
+// milliseconds for each picture. The first run on each picture is a warm-up.
 import * as material from '@material/material-color-utilities';
 
 let text = '';

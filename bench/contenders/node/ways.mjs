@@ -1,11 +1,11 @@
-// Two ways to make the pictures and the palette of a photo with sharp. Both end at the same encoder settings.
+// Two ways to render the variants and the palette of a photo with sharp. Both use the same encoder settings.
 import * as material from '@material/material-color-utilities';
 import sharp from 'sharp';
 
 const COLOURS = 128;
 const PROXY = 256;
 
-// sharp would else choose optimised Huffman tables.
+// Without this setting, sharp would use optimised Huffman tables.
 const jpeg = quality => ({ quality, chromaSubsampling: '4:2:0', mozjpeg: false, optimiseCoding: false });
 const cover = (image, output) => image.resize(output.width, output.height, { fit: 'cover', position: 'centre' });
 const background = '#ffffff';
@@ -24,7 +24,7 @@ async function colours(image) {
   return palette(data, info.channels);
 }
 
-// The model's way: each picture begins at the file, one after the other, with sharp as it comes.
+// The legacy system: decode the file again for each variant, one after the other, with sharp's defaults.
 export const model = {
   setUp() {},
   async prepare(data) {
@@ -43,7 +43,7 @@ export const model = {
   },
 };
 
-// Tuned: one decode, made as large as the largest picture needs and no larger, is shared as raw pixels.
+// Tuned: decode once, exactly as large as the largest variant needs, and share the raw pixels.
 export const tuned = {
   setUp() {
     sharp.concurrency(1);

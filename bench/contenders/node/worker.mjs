@@ -1,4 +1,4 @@
-// The process of a Node contender: answers the requests that bench/measure.py describes, and ends with its input.
+// The process of a Node.js contender. It answers the requests of bench/core/measure.py, and ends when its input ends.
 import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -48,15 +48,15 @@ async function answer(request) {
       prepared = await way.prepare(await readFile(request.path));
       return {};
     case 'run': {
-      const [made, cost] = await timed(() => way.run(prepared, outputs));
-      files = made;
+      const [rendered, cost] = await timed(() => way.run(prepared, outputs));
+      files = rendered;
       return { ...cost, file_bytes: files.reduce((sum, file) => sum + file.length, 0) };
     }
     case 'many':
       return many(request.paths, request.outputs, request.in_flight);
     case 'files':
-      for (const [place, output] of outputs.entries()) {
-        await writeFile(join(request.folder, `${output.name}.jpg`), files[place]);
+      for (const [index, output] of outputs.entries()) {
+        await writeFile(join(request.folder, `${output.name}.jpg`), files[index]);
       }
       return {};
     case 'pictures':
@@ -70,11 +70,11 @@ async function answer(request) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  let told;
+  let response;
   try {
-    told = await answer(JSON.parse(line));
+    response = await answer(JSON.parse(line));
   } catch (error) {
-    told = { error: String(error.message ?? error) };
+    response = { error: String(error.message ?? error) };
   }
-  process.stdout.write(`${JSON.stringify(told)}\n`);
+  process.stdout.write(`${JSON.stringify(response)}\n`);
 }

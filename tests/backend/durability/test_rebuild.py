@@ -50,8 +50,8 @@ def test_everything_acknowledged_comes_back_out_of_the_bucket_alone(data_folder:
     (data_folder / "slideshow.db").write_bytes(b"a damaged database")
     told = slideshow(data_folder, "rebuild", "--replace")
     assert told.returncode == 0, told.stderr
-    assert told.stdout == "5 photos, 6 pictures, 2 devices, 1 deleted photo\n"
-    assert "is kept as" in told.stderr
+    assert told.stdout == "restored 5 photos, 6 variants, 2 devices, 1 deleted photo\n"
+    assert "renamed the previous database to" in told.stderr
     with server.running(data_folder) as backend:
         assert seen(backend) == before
         frame = backend.client(Authorization=f"Bearer {token}")
@@ -99,7 +99,7 @@ def test_what_no_record_tells_of_is_taken_in_or_named(data_folder: Path) -> None
     told = slideshow(data_folder, "rebuild")
     assert told.returncode == 0, told.stderr
     lines = told.stdout.splitlines()
-    assert lines[0] == "1 photo, 0 pictures, 1 device, 1 deleted photo"
+    assert lines[0] == "restored 1 photo, 0 variants, 1 device, 1 deleted photo"
     assert [line.rpartition(" ")[2] for line in lines[1:]] == [
         *damaged,
         f"images/originals/{'1' * 32}.jpg",
@@ -127,5 +127,5 @@ def test_a_record_of_another_photos_file_is_named_and_left_out(data_folder: Path
     backend.store(damaged, json.dumps({**record, "imageId": "0" * 32}).encode())
     told = slideshow(data_folder, "rebuild", "--replace")
     assert told.returncode == 0, told.stderr
-    assert told.stdout.startswith("1 photo, ")
+    assert told.stdout.startswith("restored 1 photo, ")
     assert damaged in told.stdout

@@ -89,8 +89,8 @@ def test_every_difference_is_named_and_mended(filled: server.BackendServer) -> N
     mended = slideshow(filled.data, "verify", "--repair", "--deep")
     assert mended.returncode == 1, mended.stdout + mended.stderr
     lost = sorted(subject for kind, subject in found if kind in ("original missing", "original of another size"))
-    assert mended.stdout.count("(mended)") == len(found) - 3
-    assert mended.stdout.count("(left") == 3
+    assert mended.stdout.count("(fixed)") == len(found) - 3
+    assert mended.stdout.count("(not fixed)") == 3
     assert sorted(verify(filled, "--deep")) == [("original missing", subject) for subject in lost]
     with server.running(filled.data) as backend:
         backend.processor.post("/internal/tick").raise_for_status()

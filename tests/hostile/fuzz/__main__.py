@@ -17,6 +17,8 @@ from fuzz.targets import NAMES, target
 INPUT_SECONDS = 10
 """Time limit of one input, with a reserve for busy machines."""
 MEMORY_MIB = 1024
+FINDING_LINES = 40
+"""Lines at the end of the log that are printed for a finding."""
 START_SECONDS = 120.0
 """Additional time for imports, the good inputs and a late end."""
 
@@ -43,35 +45,39 @@ def main(seconds: float, chosen: tuple[str, ...], file: Path | None) -> None:
         )
     codes = {name: fuzz(name, max(1, round(seconds / len(names)))) for name in names}
     for name, code in codes.items():
-        findings = os.path.relpath(BUILD / name / "findings")
-        click.echo(f"{name:14} " + (f"exit code {code}; its input is in {findings}" if code else "no findings"))
+        log = BUILD / name / "log.txt"
+        if code:
+            click.echo("\n".join(log.read_text(errors="replace").splitlines()[-FINDING_LINES:]))
+        result = f"exit code {code}; findings are in {os.path.relpath(log.parent)}" if code else "no findings"
+        click.echo(f"{name:14} {result}")
     sys.exit(1 if any(codes.values()) else 0)
 
 
 def fuzz(name: str, seconds: int) -> int:
-    """Fuzz one target in a process of its own, which prints findings and statistics. Return its exit code."""
+    """Fuzz one target in a process of its own, which writes libFuzzer's output to log.txt. Return its exit code."""
     folders = [BUILD / name / part for part in ("learned", "seeds", "findings")]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     click.echo(f"{name}: {seconds} s", err=True)
     command = [
-        *(sys.executable, "-m", "fuzz.worker", name, *map(str, folders)),
+        *(sys.executable, "-W", "ignore", "-m", "fuzz.worker", name, *map(str, folders)),
         f"-artifact_prefix={folders[-1]}/",
         f"-max_total_time={seconds}",
         f"-timeout={INPUT_SECONDS}",
         f"-rss_limit_mb={MEMORY_MIB}",
         f"-max_len={MAX_INPUT_BYTES}",
-        "-verbosity=0",
         "-print_final_stats=1",
     ]
     environment = {**os.environ, "PYTHONPATH": str(HOSTILE), "MALLOC_ARENA_MAX": "2"}
-    try:
-        return subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, timeout=seconds + START_SECONDS, check=False
-        ).returncode
-    except subprocess.TimeoutExpired:
-        click.echo(f"{name}: did not end within {seconds + START_SECONDS:.0f} s and was killed", err=True)
-        return 1
+    limit = seconds + START_SECONDS
+    with (BUILD / name / "log.txt").open("wb") as log:
+        try:
+            return subprocess.run(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=limit, check=False
+            ).returncode
+        except subprocess.TimeoutExpired:
+            log.write(f"the target did not end within {limit:.0f} s and was killed\n".encode())
+            return 1
 
 
 if __name__ == "__main__":

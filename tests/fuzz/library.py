@@ -1,4 +1,4 @@
-"""A database in memory with one device and one photo, that is as before after each use."""
+"""Database in memory with one device and one photo; changes are rolled back after each use."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BUCKET_URL = "gs://photos"
 NOW = 1_700_000_000.0
 
 
-class Everything:
-    """Contains all names: every picture is in the bucket."""
+class AllNames:
+    """A container of all names: every variant is in the bucket."""
 
     def __contains__(self, _: object) -> bool:
         return True
 
 
-class Addresses:
-    """A bucket of which nothing but its address is asked."""
+class UrlBucket:
+    """A bucket of which only the URL is used."""
 
     url = BUCKET_URL
 
@@ -44,7 +44,7 @@ def _engine() -> sa.Engine:
 
 @contextlib.contextmanager
 def connected() -> Iterator[sa.Connection]:
-    """A connection whose changes are taken back."""
+    """Yield a connection whose changes are rolled back."""
     with _engine().connect() as connection, connection.begin() as transaction:
         try:
             yield connection

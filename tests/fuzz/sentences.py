@@ -1,21 +1,19 @@
-"""What all targets agree on: how long inputs are, and what a refusal must look like."""
+"""Common rules of all targets: the size of inputs, and the form of error messages."""
 
 from __future__ import annotations
 
 NAME = "photo.x"
-"""What the targets call every file."""
-LONGEST = 32_768
-"""Bytes of an input; the good pictures have less."""
-
-
+"""Name of every file in the targets."""
+MAX_INPUT_BYTES = 32_768
+"""Maximum size of an input; the good pictures are smaller."""
 DEEP = b"[" * 3000
-"""JSON that no reader can follow to its end; Python's own gives up at a thousand."""
+"""JSON that is nested too deeply for any reader; Python's own gives up at a depth of a thousand."""
 
 
-def spoken(refusal: Exception, *, start: str = f"{NAME} ", end: str = ".") -> None:
-    """AssertionError unless what `refusal` says is a sentence for a person, about the file."""
-    said = str(refusal)
-    assert said.startswith(start), said
-    assert said.endswith(end), said
-    assert len(said) > len(start) + len(end), said
-    assert "Traceback" not in said, said
+def check_message(error: Exception, *, start: str = f"{NAME} ", end: str = ".") -> None:
+    """Assert that the message of `error` is a sentence for people, about the file."""
+    message = str(error)
+    assert message.startswith(start), message
+    assert message.endswith(end), message
+    assert len(message) > len(start) + len(end), message
+    assert "Traceback" not in message, message

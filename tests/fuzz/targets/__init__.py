@@ -1,4 +1,4 @@
-"""The targets by name; each is imported only where it runs, so that what it tests can be instrumented first."""
+"""Fuzz targets by name. A target is imported only when it runs, so that the tested code can be instrumented first."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ NAMES = (
 
 
 class Target(Protocol):
-    """A module of this package."""
+    """Interface of the modules of this package."""
 
     def seeds(self) -> Sequence[bytes]:
-        """Good inputs, the same at every call."""
+        """Return good inputs, the same at every call."""
         ...
 
     def check(self, data: bytes) -> None:
-        """Raise if `data` made happen what must never happen."""
+        """Process `data`, and raise if the tested code misbehaves."""
         ...
 
 
 def target(name: str) -> Target:
-    """The target of this name."""
-    return cast(Target, importlib.import_module(f"tests.fuzz.targets.{name}"))
+    """Import a target by its name."""
+    return cast(Target, importlib.import_module(f"fuzz.targets.{name}"))

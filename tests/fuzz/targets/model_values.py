@@ -1,4 +1,4 @@
-"""Values in the model system's database, whose columns take anything: as text, and as the number that they spell."""
+"""Values in the legacy system's database, whose columns accept anything: as text, and as a number where possible."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ def check(data: bytes) -> None:
     for value in values:
         seconds = moment(value)
         assert seconds is None or math.isfinite(seconds)
-        assert all(isinstance(colour, str) for colour in colours(value))
+        assert [colour for colour in colours(value) if not isinstance(colour, str)] == []

@@ -1,10 +1,11 @@
-"""The header check that runs over every original in a task, and the estimate of memory that follows from it."""
+"""The header check of every original in a task, and the memory estimate that follows from it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from contract.messages.processing import Device
+from fuzz.sentences import MAX_INPUT_BYTES, NAME, check_message
 from processor.errors import RenderError
 from processor.render.decode_plan import estimate_bytes
 from processor.render.header import read_header
@@ -16,14 +17,14 @@ SCREENS = (Device(name="frame", width=800, height=480),)
 
 
 def seeds() -> Sequence[bytes]:
-    return [data for _, data in (*mutations.good(), *mutations.bombs(large=False)) if len(data) <= LONGEST]
+    return [data for _, data in (*mutations.good(), *mutations.bombs(large=False)) if len(data) <= MAX_INPUT_BYTES]
 
 
 def check(data: bytes) -> None:
     try:
         header = read_header(data, NAME)
     except RenderError as error:
-        spoken(error)
+        check_message(error)
         return
     assert 1 <= header.width * header.height <= DEFAULT_LIMITS.max_pixels
     assert {header.width, header.height} == {header.upright_width, header.upright_height}

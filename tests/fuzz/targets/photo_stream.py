@@ -1,9 +1,12 @@
-"""JPEG and PNG decoded from what has come of a download that never proves itself: the stream ends where it ends."""
+"""JPEG and PNG decoded from a download whose checksum is never verified; the stream ends anywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import mutations
+
+from fuzz.sentences import NAME, check_message
 from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed
 from processor.errors import RenderError
 from processor.render.decode import decode
@@ -28,11 +31,11 @@ def check(data: bytes) -> None:
         shrink = 2 if header.loader == "jpeg" else 4
         base = decode(arriving, header, shrink, NAME)
     except DownloadFailed:
-        return  # of the other formats only the whole file is read
+        return  # all other formats need the complete file
     except RenderError as error:
-        spoken(error)
+        check_message(error)
         return
-    assert header.loader in ("jpeg", "png"), "the others wait for the whole"
+    assert header.loader in ("jpeg", "png"), "other formats wait for the complete file"
     height, width, bands = base.pixels.shape
     assert bands == 3
     assert abs(width - header.width / shrink) <= 1

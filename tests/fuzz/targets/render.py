@@ -1,4 +1,4 @@
-"""All of `render_image`: mutated pictures are rendered, or refused in words."""
+"""The complete `render_image`: mutated pictures are rendered, or rejected with a sentence."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from contract.messages.processing import Device
 from contract.recipes import FOCUS
+from fuzz.sentences import NAME, check_message
 from processor.errors import RenderError
 from processor.render.limits import Limits
 from processor.render.pipeline import render_image
@@ -24,9 +25,9 @@ def check(data: bytes) -> None:
     try:
         rendered = render_image(data, SCREENS, framing=FOCUS, name=NAME, limits=SMALL)
     except RenderError as error:
-        spoken(error)
+        check_message(error)
         return
     assert [variant.data[:3] for variant in rendered.variants] == [b"\xff\xd8\xff"] * len(SCREENS)
     assert len(rendered.palette.all_colors) == 8
     assert rendered.found_focus is not None
-    assert all(0 <= share <= 1 for share in rendered.found_focus)
+    assert 0 <= min(rendered.found_focus) <= max(rendered.found_focus) <= 1

@@ -1,6 +1,6 @@
-"""What claims to be a token of Google's for the scheduler: checked against a certificate that is made here.
+"""Alleged Google tokens of the scheduler, checked against a certificate that is created here.
 
-The key is made anew in each process, so what was learned of its tokens earlier only looks like them.
+Each process creates a new key, so tokens in the corpus of an earlier run only resemble valid ones.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from collections.abc import Sequence
 
 from backend.auth.google_oidc import SchedulerIdentity
 from backend.http.errors import Forbidden
-from tests.backend.auth.test_google_oidc import ACCOUNT, AUDIENCE, Google
-from tests.fuzz.sentences import DEEP, spoken
+from fuzz.sentences import DEEP, check_message
 
 
 @functools.cache
 def _google() -> Google:
-    made = Google()
-    threading.Thread(target=made.server.serve_forever, args=(0.05,), daemon=True).start()
-    atexit.register(made.server.server_close)
-    atexit.register(made.server.shutdown)
-    return made
+    google = Google()
+    threading.Thread(target=google.server.serve_forever, args=(0.05,), daemon=True).start()
+    atexit.register(google.server.server_close)
+    atexit.register(google.server.shutdown)
+    return google
 
 
 @functools.cache
 def _identity() -> SchedulerIdentity:
-    # The clock stands still: one fetch is enough for all.
+    # With a stopped clock the certificates are requested only once.
     return SchedulerIdentity(ACCOUNT, AUDIENCE, certificates_url=_google().url, monotonic=lambda: 0.0)
 
 
@@ -42,9 +41,9 @@ def seeds() -> Sequence[bytes]:
 def check(data: bytes) -> None:
     try:
         _identity().check(data.decode("latin-1"))
-    except Forbidden as refusal:
-        spoken(refusal, start="this ", end="")
+    except Forbidden as error:
+        check_message(error, start="", end="")
         return
-    # What is signed; of the signature itself a lenient reader takes several spellings.
-    said, _, _ = data.rpartition(b".")
-    assert said == seeds()[0].rpartition(b".")[0], "nobody but Google can make a token"
+    # Only the signed part is compared: a lenient reader accepts several encodings of the signature.
+    signed, _, _ = data.rpartition(b".")
+    assert signed == seeds()[0].rpartition(b".")[0], "only Google can create a token"

@@ -19,11 +19,11 @@ from backend.database import Database, bags, claims, devices, images, record_que
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.path_validation import PathValidator
 from backend.durability.record_writer import RecordWriter
-from backend.durability.serving_state import ServingState
 from backend.durability.sidecar_sync import SidecarSync
 from backend.durability.snapshots import Snapshots
 from backend.frames.service import FrameService, open_frames
 from backend.http.metrics import Metrics
+from backend.http.middleware import ServingState
 from backend.jobs.open_runner import open_runner
 from backend.jobs.queue import JobQueue
 from backend.jobs.queue_monitor import QueueMonitor

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from backend.database import Database, bags
 from backend.database.devices import Device
-from backend.durability.serving_state import ServingState
 from backend.frames.cache import ATTEMPTS, FrameStateCache
 from backend.frames.entries import EntryMaker, name_of
 from backend.frames.positions import PositionWriter
 from backend.frames.state import FrameState
+from backend.http.middleware import ServingState
 from backend.playlist import bag as bag_rules
 from backend.playlist.bag import Bag
 from backend.playlist.pairs import Entry

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from argon2.low_level import Type
 
 _HASH_PREFIX = "$argon2"
@@ -27,7 +27,10 @@ class Password:
         if not secret:
             raise ValueError("the admin password must not be empty")
         self._hash = secret if secret.startswith(_HASH_PREFIX) else _HASHER.hash(secret)
-        _HASHER.check_needs_rehash(self._hash)  # raises InvalidHashError, a ValueError
+        try:
+            _HASHER.check_needs_rehash(self._hash)
+        except InvalidHashError as error:
+            raise ValueError("the admin password begins like an Argon2 hash, but is not a complete one") from error
         self._one_at_a_time = asyncio.Lock()
 
     async def verify(self, attempt: str) -> bool:

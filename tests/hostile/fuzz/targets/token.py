@@ -1,6 +1,6 @@
-"""What claims to be a token of Google's for the scheduler: checked against a certificate that is made here.
+"""Fuzz the verification of the scheduler's Google ID tokens, with a certificate that is generated here.
 
-The key is made anew in each process, so what was learned of its tokens earlier only looks like them.
+The key is generated in each process, so tokens of an earlier corpus have invalid signatures.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from fuzz.sentences import DEEP, spoken
 
 @functools.cache
 def _google() -> Google:
-    made = Google()
-    threading.Thread(target=made.server.serve_forever, args=(0.05,), daemon=True).start()
-    atexit.register(made.server.server_close)
-    atexit.register(made.server.shutdown)
-    return made
+    google = Google()
+    threading.Thread(target=google.server.serve_forever, args=(0.05,), daemon=True).start()
+    atexit.register(google.server.server_close)
+    atexit.register(google.server.shutdown)
+    return google
 
 
 @functools.cache
 def _identity() -> SchedulerIdentity:
-    # The clock stands still: one fetch is enough for all.
+    # The clock stands still, so that certificates are fetched only once.
     return SchedulerIdentity(ACCOUNT, AUDIENCE, certificates_url=_google().url, monotonic=lambda: 0.0)
 
 
@@ -43,9 +43,9 @@ def seeds() -> Sequence[bytes]:
 def check(data: bytes) -> None:
     try:
         _identity().check(data.decode("latin-1"))
-    except Forbidden as refusal:
-        spoken(refusal, start="this ", end="")
+    except Forbidden as problem:
+        spoken(problem, start="invalid token: ", end="")
         return
-    # What is signed; of the signature itself a lenient reader takes several spellings.
-    said, _, _ = data.rpartition(b".")
-    assert said == seeds()[0].rpartition(b".")[0], "nobody but Google can make a token"
+    # Compare the signed part only: Base64 allows several spellings of the signature.
+    signed, _, _ = data.rpartition(b".")
+    assert signed == seeds()[0].rpartition(b".")[0], "only Google can sign a token"

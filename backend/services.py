@@ -162,7 +162,7 @@ class Services:
             await self.fencing_token.confirm()
         except FencingTokenLost:
             self.serving_state.lose()
-            raise self.serving_state.refusal() from None
+            raise self.serving_state.unavailable() from None
 
     async def in_bucket(self, call: Callable[..., T], *args: object) -> T:
         """Run a blocking call of the bucket in a thread of its pool."""

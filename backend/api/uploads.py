@@ -36,7 +36,7 @@ FIELDS = ("file", "files")
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
 """Bytes past the limit that are read and dropped, so that a client that sends the whole file receives the error."""
 SLOT_SECONDS = 60.0
-"""How long an upload waits for a free slot before it gets 503."""
+"""Time that an upload waits for a free slot before it gets 503."""
 FileResult = tuple[str, UploadedImage | HttpProblem]
 """The name of a file, and its image or the error that rejects it."""
 

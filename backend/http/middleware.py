@@ -35,7 +35,7 @@ CORS_METHODS = "GET, HEAD, POST, PUT, DELETE, PATCH"
 CORS_HEADERS = "Authorization, Content-Type"
 MAX_ADDRESS_LENGTH = 64
 HOLD_SECONDS = 3.0
-"""How long a request is held during start-up before it gets 503."""
+"""Time that a request is held during start-up before it gets 503."""
 _READ_METHODS = ("GET", "HEAD")
 _REASONS: dict[State, str] = {
     "loading": "the database is being loaded from the bucket; try again in a few seconds",
@@ -75,7 +75,7 @@ class Middleware:
 
 
 class ServingState:
-    """Which requests this process may answer: only health (`loading`), reads (`reading`) or everything (`writing`).
+    """Decides which requests this process may answer: only health (`loading`), reads (`reading`) or everything (`writing`).
 
     A process whose database outlives it is `writing` from the start.
     `lost` means that another instance has taken over: reads are answered, changes are rejected.
@@ -129,16 +129,16 @@ class ServingState:
                 while self._state in ("loading", "reading") and not self._allows(method, public):
                     await self._changed.wait()
         if not self._allows(method, public):
-            raise self.refusal()
+            raise self.unavailable()
 
-    def refusal(self) -> ServiceUnavailable:
+    def unavailable(self) -> ServiceUnavailable:
         """Return the error for a request that this process may not answer."""
         return ServiceUnavailable(_REASONS.get(self._state, _REASONS["lost"]))
 
     def require_loaded(self) -> None:
         """Raise ServiceUnavailable until the database is loaded."""
         if self._state == "loading":
-            raise self.refusal()
+            raise self.unavailable()
 
 
 def trust_proxy_headers(app: App) -> App:

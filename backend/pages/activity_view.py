@@ -113,15 +113,15 @@ def cost_so_far(executions: Iterable[BilledExecution], now: float, *, in_cloud: 
         seconds += execution.tasks * billed_seconds(max(0.0, (execution.finished_at or now) - execution.started_at))
         count += 1
     dollars = seconds * task.second
-    tasks = f"{counted(count, 'execution')} in the last {COST_DAYS} days, {seconds / 60:,.1f} billed minutes"
+    tasks = f"{counted(count, 'execution')} in the last {COST_DAYS} days"
+    minutes = f"{seconds / 60:,.1f}"
     price = f"{task.cpus:g} vCPU and {task.memory_gib:g} GiB"
     if in_cloud:
-        return CostSoFar(
-            dollars=dollars, sentence=f"{tasks} for tasks of {price}, at list prices, free tier not deducted."
-        )
+        sentence = f"{tasks}, {minutes} billed minutes for tasks of {price}, at list prices, free tier not deducted."
+        return CostSoFar(dollars=dollars, sentence=sentence)
     sentence = (
-        f"{tasks}, at least one per task, if they had run in the cloud; on this machine they cost nothing. "
-        f"Cloud Run would have billed ${dollars:,.4f} for tasks of {price}."
+        f"{tasks}; on this machine they cost nothing. Cloud Run would have billed ${dollars:,.4f} for {minutes} "
+        f"minutes of tasks with {price}, at least one minute per task."
     )
     return CostSoFar(dollars=0.0, sentence=sentence)
 

@@ -87,5 +87,5 @@ def test_password_plain_or_hash_verifies_attempts(hashed: bool) -> None:
 
 @pytest.mark.parametrize("secret", ["", "$argon2id$v=19$nonsense", "$argon2id$v=19$m=8,t=1,p=1$c2FsdA"])
 def test_password_empty_or_damaged_hash_is_rejected(secret: str) -> None:
-    with pytest.raises(ValueError, match="not a complete one|must not be empty"):
+    with pytest.raises(ValueError, match=r"not a complete one|must not be empty"):
         Password(secret)

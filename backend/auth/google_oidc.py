@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from google.auth import exceptions, transport
+from google.auth import exceptions, jwt, transport
 from google.auth.transport.requests import Request
 from google.oauth2 import id_token
 
@@ -75,6 +75,8 @@ class SchedulerIdentity:
         try:
             if len(token) > MAX_TOKEN_BYTES:
                 raise ValueError("the token is too long")
+            if jwt.decode_header(token).get("alg") != "RS256":  # type: ignore[no-untyped-call]  # needs no certificates
+                raise ValueError("Google signs with RS256")
             claims = id_token.verify_token(
                 token,
                 self._certificates,

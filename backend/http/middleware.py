@@ -75,7 +75,7 @@ class Middleware:
 
 
 class ServingState:
-    """Decides which requests this process may answer: only health (`loading`), reads (`reading`) or everything (`writing`).
+    """Decides which requests may be answered: only health (`loading`), reads (`reading`) or everything (`writing`).
 
     A process whose database outlives it is `writing` from the start.
     `lost` means that another instance has taken over: reads are answered, changes are rejected.

@@ -144,9 +144,10 @@ def test_check_invalid_token_is_forbidden(google: Google, name: str) -> None:
     assert token not in error.value.detail
 
 
-def test_check_too_long_token_fetches_nothing(google: Google) -> None:
+@pytest.mark.parametrize("name", ["too long", "not a token", "algorithm none", "header is a list", "deeply nested"])
+def test_check_malformed_token_fetches_nothing(google: Google, name: str) -> None:
     with pytest.raises(Forbidden):
-        identity_of(google).check(google.token() + "a" * 8192)
+        identity_of(google).check(INVALID[name](google))
     assert google.fetches == 0
 
 

@@ -117,7 +117,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     from backend.app import create_app
-    from backend.http.proxy_headers import behind_platform
+    from backend.http.middleware import trust_proxy_headers
     from backend.http.server import WriteCoalescingProtocol
     from backend.periodic import loop as tick_loop
     from backend.services import Services
@@ -167,7 +167,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             timer = asyncio.create_task(tick_loop(services, settings.tick_seconds))
         app: Any = create_app(services)
         config = uvicorn.Config(
-            behind_platform(app) if "K_SERVICE" in os.environ else app,
+            trust_proxy_headers(app) if "K_SERVICE" in os.environ else app,
             http=WriteCoalescingProtocol,
             ws="none",
             lifespan="off",

@@ -19,11 +19,11 @@ from backend.database import Database, claims, devices, images, key_value, recor
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.path_validation import PathValidator
 from backend.durability.record_writer import RecordWriter
-from backend.durability.serving_state import ServingState
 from backend.durability.sidecar_sync import SidecarSync
 from backend.durability.snapshots import Snapshots
 from backend.frames.service import FrameService, open_frames
 from backend.http.metrics import Metrics
+from backend.http.middleware import ServingState
 from backend.jobs.open_runner import open_runner
 from backend.jobs.queue import JobQueue
 from backend.jobs.queue_monitor import QueueMonitor
@@ -164,7 +164,7 @@ class Services:
             await self.fencing_token.confirm()
         except FencingTokenLost:
             self.serving_state.lose()
-            raise self.serving_state.refusal() from None
+            raise self.serving_state.unavailable() from None
 
     async def in_bucket(self, call: Callable[..., T], *args: object) -> T:
         """Run a blocking call of the bucket in a thread of its pool."""

@@ -7,6 +7,7 @@ and kept in the data folder. In any other mode a missing secret stops the start.
 from __future__ import annotations
 
 import os
+import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -160,6 +161,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.database_url or URL.create("sqlite", database=str(self.data_folder / "slideshow.db"))
 
 
+ARGON2_HASH = re.compile(r"\$argon2(?:id|i|d)(?:\$v=\d+)?\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+"""The text form of an Argon2 hash (https://github.com/P-H-C/phc-string-format)."""
 SWITCHES = ("database_durable",)
 """Yes or no; true and false, 1 and 0 are understood as well."""
 SECRETS = ("processor_auth_token", "processor_auth_token_previous", "admin_password", "metrics_token")
@@ -199,13 +202,11 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         for origin in settings.cors_origins.split()
         if not _is_origin(origin)
     ]
-    if settings.admin_password.startswith("$"):  # a hash, and nothing else needs the library for them here
-        from backend.auth.passwords import is_hash
-
-        try:
-            is_hash(settings.admin_password)
-        except ValueError as error:
-            faults.append(f"ADMIN_PASSWORD: {error}.")
+    if settings.admin_password.startswith("$argon2") and not ARGON2_HASH.fullmatch(settings.admin_password):
+        faults.append(
+            "ADMIN_PASSWORD: damaged hash. Set a complete one (`$argon2id$v=19$m=...,t=...,p=...$salt$hash`), or a "
+            "password that does not begin with $argon2."
+        )
     if settings.cloud_run_endpoint and not _may_be_spoken_to(settings.cloud_run_endpoint):
         faults.append(
             f"CLOUD_RUN_ENDPOINT: invalid value {settings.cloud_run_endpoint!r}. Use https://host, or on this machine "

@@ -1,4 +1,4 @@
-"""Starts that are refused, orderly ends, and what is kept in the data folder between them."""
+"""Failed starts, orderly stops, and the contents of the data folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support import server, small_photos
 from tests.support.server import problem
 
 
-def test_a_second_backend_on_the_same_data_is_refused(data_folder: Path) -> None:
+def test_start_second_backend_on_the_same_data_fails(data_folder: Path) -> None:
     with server.running(data_folder) as backend:
         kept = (data_folder / "secrets.json").read_bytes()
         second = server.run_to_end(data_folder)
@@ -21,11 +21,11 @@ def test_a_second_backend_on_the_same_data_is_refused(data_folder: Path) -> None
         assert str(data_folder) in second.stderr
         assert "another backend" in second.stderr
         assert json.loads((data_folder / "backend.json").read_text())["url"] == backend.url
-        assert (data_folder / "secrets.json").read_bytes() == kept  # the kept port is still the first one's
+        assert (data_folder / "secrets.json").read_bytes() == kept  # the stored port is still that of the first backend
         assert backend.anonymous.get("/_health").status_code == 200
 
 
-def test_wrong_settings_are_all_named_and_exit_2(data_folder: Path) -> None:
+def test_start_wrong_settings_are_all_reported(data_folder: Path) -> None:
     wrong = {
         "PORT": "99999",
         "BATCH_SIZE": "many",
@@ -42,7 +42,7 @@ def test_wrong_settings_are_all_named_and_exit_2(data_folder: Path) -> None:
     assert not (data_folder / "secrets.json").exists()
 
 
-def test_outside_embedded_mode_every_missing_secret_is_named(data_folder: Path) -> None:
+def test_start_missing_secrets_are_reported(data_folder: Path) -> None:
     ended = server.run_to_end(data_folder, GCS_BUCKET_NAME="a-bucket", ADMIN_PASSWORD=" \n")
     assert ended.returncode == 2
     assert "PROCESSOR_AUTH_TOKEN: missing" in ended.stderr
@@ -58,7 +58,7 @@ def test_outside_embedded_mode_every_missing_secret_is_named(data_folder: Path) 
         {"BUCKET_URL": "file:///dev/null/bucket"},
     ],
 )
-def test_what_cannot_be_opened_is_a_sentence_without_secrets(data_folder: Path, settings: dict[str, str]) -> None:
+def test_start_unusable_database_is_reported_without_secrets(data_folder: Path, settings: dict[str, str]) -> None:
     ended = server.run_to_end(data_folder, **settings)
     assert ended.returncode in (1, 2)
     assert "cannot start" in ended.stderr
@@ -67,7 +67,7 @@ def test_what_cannot_be_opened_is_a_sentence_without_secrets(data_folder: Path, 
     assert not (data_folder / "backend.json").exists()
 
 
-def test_a_port_that_is_taken_is_said(data_folder: Path, backend: server.BackendServer) -> None:
+def test_start_port_in_use_is_reported(data_folder: Path, backend: server.BackendServer) -> None:
     port = backend.url.rpartition(":")[2]
     ended = server.run_to_end(data_folder, PORT=port)
     assert ended.returncode == 1
@@ -76,7 +76,7 @@ def test_a_port_that_is_taken_is_said(data_folder: Path, backend: server.Backend
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_order(data_folder: Path, number: signal.Signals) -> None:
+def test_stop_by_signal_is_orderly(data_folder: Path, number: signal.Signals) -> None:
     with server.running(data_folder) as backend:
         assert (data_folder / "backend.json").exists()
         backend.process.send_signal(number)
@@ -87,7 +87,7 @@ def test_a_signal_ends_it_in_order(data_folder: Path, number: signal.Signals) ->
     assert "Traceback" not in log
 
 
-def test_secrets_are_made_once_and_for_the_owner_only(data_folder: Path) -> None:
+def test_secrets_are_generated_once_and_private(data_folder: Path) -> None:
     kept = []
     for _ in range(2):
         with server.running(data_folder) as backend:
@@ -98,12 +98,12 @@ def test_secrets_are_made_once_and_for_the_owner_only(data_folder: Path) -> None
         log = backend.log_text()
         assert kept[0]["processor_token"] not in log
         assert kept[0]["admin_password"] not in log
-    assert kept[0] == kept[1]  # the port as well
+    assert kept[0] == kept[1]  # including the port
     assert len(kept[0]["processor_token"]) >= 32
     assert sorted(path.name for path in data_folder.glob("secrets.json*")) == ["secrets.json"]
 
 
-def test_a_data_folder_may_move(data_folder: Path) -> None:
+def test_data_folder_can_be_moved(data_folder: Path) -> None:
     with server.running(data_folder) as backend:
         backend.add_device("frame")
         image_id = backend.upload_photos(1)[0]
@@ -111,14 +111,14 @@ def test_a_data_folder_may_move(data_folder: Path) -> None:
         url = backend.admin.get("/api/devices/frame/slideshow").json()["queue"][0]["url"]
     elsewhere = data_folder.rename(data_folder.with_name("moved data"))
     with server.running(elsewhere) as backend:
-        told = backend.admin.get(f"/api/images/{image_id}").json()
-        assert told["filePath"] == f"{backend.bucket.as_uri()}/images/originals/{image_id}.jpg"
-        assert told["variants"][0]["filePath"].startswith(f"{backend.bucket.as_uri()}/processed/frame/")
+        body = backend.admin.get(f"/api/images/{image_id}").json()
+        assert body["filePath"] == f"{backend.bucket.as_uri()}/images/originals/{image_id}.jpg"
+        assert body["variants"][0]["filePath"].startswith(f"{backend.bucket.as_uri()}/processed/frame/")
         assert backend.anonymous.get(url).status_code == 200
         assert backend.upload(small_photos.photo(0))["duplicate"] is True
 
 
-def test_damaged_secrets_stop_the_start_with_a_sentence(data_folder: Path) -> None:
+def test_start_damaged_secrets_are_reported(data_folder: Path) -> None:
     data_folder.mkdir()
     (data_folder / "secrets.json").write_text('{"processor_token": ')
     ended = server.run_to_end(data_folder)
@@ -127,7 +127,7 @@ def test_damaged_secrets_stop_the_start_with_a_sentence(data_folder: Path) -> No
     assert "Traceback" not in ended.stderr
 
 
-def test_given_secrets_count_without_surrounding_space_and_the_previous_token_beside_them(data_folder: Path) -> None:
+def test_secrets_are_stripped_and_previous_token_is_accepted(data_folder: Path) -> None:
     given = {
         "PROCESSOR_AUTH_TOKEN": "the-new-token-of-the-tasks\n",
         "PROCESSOR_AUTH_TOKEN_PREVIOUS": " the-old-token-of-the-tasks ",
@@ -137,7 +137,7 @@ def test_given_secrets_count_without_surrounding_space_and_the_previous_token_be
         for token in ("the-new-token-of-the-tasks", "the-old-token-of-the-tasks"):
             client = backend.client(Authorization=f"Bearer {token}")
             assert client.get("/api/processing/pending").status_code == 200
-        problem(backend.processor.get("/api/processing/pending"), 403)  # the one made on the spot counts no more
+        problem(backend.processor.get("/api/processing/pending"), 403)  # the generated token is no longer valid
         password = {"password": "a password with spaces"}
         assert backend.client().post("/login", json=password).status_code == 200
         log = backend.log_text()

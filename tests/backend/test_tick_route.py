@@ -1,4 +1,4 @@
-"""The timed work over real HTTP, with real tasks: ticks by hand, a killed backend, the sync."""
+"""Periodic work over real HTTP, with real tasks: manual ticks, a killed backend, the sync."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tests.support.server import problem
 from tests.support.ticks import TICK, WAIT_SECONDS, at_once, until_done
 
 
-def test_the_tick_by_hand_does_everything_and_twice_at_once_is_harmless(data_folder: Path) -> None:
-    """With every loop switched off: real tasks are started, followed, synced, and garbage goes."""
+def test_tick_concurrent_calls_do_all_periodic_work_once(data_folder: Path) -> None:
+    """Without a timer, ticks start and follow real tasks, import sidecars and remove garbage."""
     quick = {"SYNC_INTERVAL_SECONDS": "0.01", "LOCAL_TASKS": "1", "PROCESSOR_JOB_NAME": "frames"}
     with server.running(data_folder, **quick) as backend:
         backend.add_device("wide", 80, 48)
         backend.add_device("tall", 48, 80)
         uploaded = backend.upload_photos(4)
-        assert backend.processor.post(TICK).json()["started"] is None  # half a batch waits for its delay
+        assert backend.processor.post(TICK).json()["started"] is None  # half a batch waits for the flush delay
         backend.sql("UPDATE images SET queued_at = 0")
         time.sleep(0.2)
-        assert backend.sql("SELECT count(*) FROM executions") == [(0,)]  # nothing happens by itself
+        assert backend.sql("SELECT count(*) FROM executions") == [(0,)]  # nothing starts without a tick
 
         answers = [answer.json() for answer in at_once(6, backend, TICK)]
-        started = [told["started"] for told in answers if told["started"]]
+        started = [report["started"] for report in answers if report["started"]]
         assert len(answers) == 6
         assert len(started) == 1
         assert started[0].startswith("frames-")
@@ -66,20 +66,20 @@ def test_the_tick_by_hand_does_everything_and_twice_at_once_is_harmless(data_fol
         assert backend.admin.cookies["session_id"] not in log
 
 
-def test_the_upload_that_fills_a_batch_starts_its_execution_where_no_timer_runs(data_folder: Path) -> None:
+def test_upload_filling_a_batch_without_timer_starts_an_execution(data_folder: Path) -> None:
     with server.running(data_folder, BATCH_SIZE="2", LOCAL_TASKS="1") as backend:
         backend.upload_photos(1)
         assert backend.sql("SELECT count(*) FROM executions") == [(0,)]
         backend.upload_photos(1, first=1)
         ((state, images),) = backend.sql("SELECT state, images FROM executions")
         assert (state, images) == ("running", 2)
-        backend.upload_photos(2, first=2)  # the running task will take them
+        backend.upload_photos(2, first=2)  # the running task claims them
         assert backend.sql("SELECT count(*) FROM executions") == [(1,)]
         until_done(backend, ticking=True)
 
 
-def test_a_backend_killed_in_the_middle_of_the_work_finishes_it_when_started_again(data_folder: Path) -> None:
-    """With the backend's own timer, and a flush on request."""
+def test_backend_killed_during_work_completes_it_after_restart(data_folder: Path) -> None:
+    """Uses the backend's own timer, and a requested dispatch."""
     with server.running(data_folder, TICK_SECONDS="0.2", LEASE_SECONDS="3", LOCAL_TASKS="1") as backend:
         assert backend.admin.post("/api/admin/flush").json() == {
             "execution": None,
@@ -94,7 +94,7 @@ def test_a_backend_killed_in_the_middle_of_the_work_finishes_it_when_started_aga
             time.sleep(0.01)
         backend.process.send_signal(signal.SIGKILL)
         backend.process.wait(10)
-    assert (data_folder / "backend.json").exists()  # it had no time to remove it
+    assert (data_folder / "backend.json").exists()  # it had no time to remove the file
     settings = {"TICK_SECONDS": "0.2", "LEASE_SECONDS": "3", "LOCAL_TASKS": "1", "FLUSH_DELAY_SECONDS": "0.1"}
     with server.running(data_folder, **settings) as backend:
         until_done(backend, ticking=False)
@@ -107,7 +107,7 @@ def test_a_backend_killed_in_the_middle_of_the_work_finishes_it_when_started_aga
 
 
 def sidecar(backend: server.BackendServer, claimed: dict[str, Any]) -> dict[str, Any]:
-    """What a task leaves in the bucket about an image, before it reports."""
+    """Write the sidecar that a task stores before it reports."""
     message = backend.render(claimed)
     return {
         "imageId": claimed["id"],
@@ -129,7 +129,7 @@ def sidecar(backend: server.BackendServer, claimed: dict[str, Any]) -> dict[str,
     }
 
 
-def test_the_sync_imports_what_a_lost_report_left_and_archives_only_that(backend: server.BackendServer) -> None:
+def test_sync_imports_and_archives_sidecars_of_lost_reports(backend: server.BackendServer) -> None:
     backend.add_device("frame")
     image_id, other = backend.upload_photos(2)
     held = {entry["id"]: entry for entry in backend.claim("run/0")}
@@ -137,12 +137,12 @@ def test_the_sync_imports_what_a_lost_report_left_and_archives_only_that(backend
     backend.store(name, json.dumps(sidecar(backend, held[image_id])).encode())
     backend.store(f"images/metadata/{other}.json", b'{"imageId": "broken"')
     backend.store("images/metadata/notes.txt", b"not ours")
-    told = backend.admin.post("/api/admin/sync").json()
-    assert told == {"found": 2, "imported": 0, "archived": 0, "left": 2}  # the task may still report
+    body = backend.admin.post("/api/admin/sync").json()
+    assert body == {"found": 2, "imported": 0, "archived": 0, "left": 2}  # the task may still report
     leases = [entry["lease"] for entry in held.values()]
     backend.processor.post("/api/processing/claims/release", json={"leases": leases}).raise_for_status()
-    told = backend.admin.post("/api/admin/sync").json()
-    assert told == {"found": 2, "imported": 1, "archived": 1, "left": 1}
+    body = backend.admin.post("/api/admin/sync").json()
+    assert body == {"found": 2, "imported": 1, "archived": 1, "left": 1}
     assert backend.state(image_id) == "complete"
     assert backend.state(other) == "pending"
     assert backend.sql("SELECT image_id, device_size FROM processed_images") == [(image_id, "frame")]
@@ -155,18 +155,18 @@ def test_the_sync_imports_what_a_lost_report_left_and_archives_only_that(backend
     assert backend.admin.post("/api/admin/sync").json() == {"found": 1, "imported": 0, "archived": 0, "left": 1}
 
 
-def test_one_sync_at_a_time(backend: server.BackendServer) -> None:
+def test_sync_second_concurrent_run_is_409(backend: server.BackendServer) -> None:
     backend.sql("INSERT INTO work_locks (name, holder, until) VALUES ('sync', 'another', ?)", time.time() + 60)
     try:
         assert "sync" in problem(backend.admin.post("/api/admin/sync"), 409)
-        backend.sql("UPDATE work_locks SET until = ?", time.time() - 1)  # whoever held it has died
+        backend.sql("UPDATE work_locks SET until = ?", time.time() - 1)  # the holder has died
         assert backend.admin.post("/api/admin/sync").status_code == 200
     finally:
         backend.sql("DELETE FROM work_locks")
 
 
-def test_whoever_is_not_the_scheduler_may_not_tick(data_folder: Path) -> None:
-    """With the scheduler's account set, the processor's token still does, and what looks like Google's is examined."""
+def test_tick_requires_processor_or_scheduler_token(data_folder: Path) -> None:
+    """With a scheduler account set, the processor token is still accepted, and others are verified as Google's."""
     scheduler = {"TICK_SERVICE_ACCOUNT": "tick@my-photos.iam.gserviceaccount.com", "TICK_AUDIENCE": "https://photos"}
     with server.running(data_folder, **scheduler) as backend:
         assert backend.processor.post(TICK).status_code == 200

@@ -1,4 +1,4 @@
-"""A system Chromium for the tests and pictures of the pages; none is ever downloaded."""
+"""Use the system's Chromium for page tests and screenshots; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
-HOW = "no Chromium was found: install one (Debian: apt-get install chromium) or name it with CHROMIUM=/path/to/chromium"
+MISSING = "Chromium not found: install it (Debian: apt-get install chromium) or set CHROMIUM=/path/to/chromium"
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -29,19 +29,19 @@ SERIOUS = ("serious", "critical")
 
 
 def chromium() -> str | None:
-    """The path of the Chromium to be used, or None."""
-    named = os.environ.get("CHROMIUM")
-    if named:
-        return named if os.access(named, os.X_OK) else None
+    """Return the path of Chromium, or None."""
+    path = os.environ.get("CHROMIUM")
+    if path:
+        return path if os.access(path, os.X_OK) else None
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """A headless Chromium. Raises FileNotFoundError where there is none."""
+    """Start a headless Chromium. Raises FileNotFoundError if there is none."""
     path = chromium()
     if path is None:
-        raise FileNotFoundError(HOW)
+        raise FileNotFoundError(MISSING)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(ARGUMENTS))
         try:
@@ -51,7 +51,7 @@ def open_browser() -> Iterator[Browser]:
 
 
 def new_context(browser: Browser, url: str, size: str = "desktop", theme: str = "light") -> BrowserContext:
-    """A profile of its own, on a screen of this size and theme."""
+    """Open a new browser profile with this screen size and theme."""
     width, height = SIZES[size]
     context = browser.new_context(
         base_url=url,
@@ -66,22 +66,22 @@ def new_context(browser: Browser, url: str, size: str = "desktop", theme: str = 
     return context
 
 
-class Watched:
-    """A page, and whatever it complains about: errors of scripts, and what its own policy forbids."""
+class WatchedPage:
+    """A page, and the errors that the browser logs for it: script errors and policy violations."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.page: Page = context.new_page()
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._heard)
+        self.page.on("console", self._record)
 
-    def _heard(self, message: Any) -> None:
+    def _record(self, message: Any) -> None:
         if message.type == "error":
             self.complaints.append(message.text)
 
 
 def log_in(page: Page, password: str) -> None:
-    """Through the form, as a person does."""
+    """Log in through the form."""
     page.goto("/login")
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
@@ -89,20 +89,20 @@ def log_in(page: Page, password: str) -> None:
 
 
 def serious_problems(page: Page) -> list[str]:
-    """What axe-core finds serious or worse on this page, whose contrast is looked at in both themes."""
-    found = []
+    """Return the problems that axe-core rates serious or critical, with contrast checked in both themes."""
+    problems = []
     for theme, options in (("light", None), ("dark", {"runOnly": ["color-contrast"]})):
         page.emulate_media(color_scheme="light" if theme == "light" else "dark")
-        found += [f"{theme}: {line}" for line in _problems(page, options)]
+        problems += [f"{theme}: {line}" for line in _problems(page, options)]
     page.emulate_media(color_scheme="light")
-    return found
+    return problems
 
 
 def _problems(page: Page, options: dict[str, Any] | None) -> list[str]:
-    """The rule, its words, and where."""
-    found = Axe().run(page, options=options).response["violations"]
+    """Return rule, explanation and elements of each problem."""
+    violations = Axe().run(page, options=options).response["violations"]
     return [
-        f"{page.url}: {one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:3]}"
-        for one in found
-        if one["impact"] in SERIOUS
+        f"{page.url}: {violation['id']}: {violation['help']}: {[node['target'] for node in violation['nodes']][:3]}"
+        for violation in violations
+        if violation["impact"] in SERIOUS
     ]

@@ -1,4 +1,4 @@
-"""A library straight into the database: as many photos as a test wants to look through."""
+"""Write a library of any size directly into the database."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ SHAPES = ((4000, 3000, "landscape"), (3000, 4000, "portrait"), (3000, 3000, "squ
 
 
 def photo_id(number: int) -> str:
-    """The id of photo `number`."""
+    """Return the id of photo `number`."""
     return hashlib.sha256(f"row {number}".encode()).hexdigest()[:32]
 
 
 def fill(backend: server.BackendServer, number: int, *, devices: int = 2, thumbnail: bytes = b"") -> None:
-    """`number` photos, two at each moment, as real ones are; the newest 200 with this thumbnail."""
+    """Insert `number` photos, two with each upload time; the newest 200 have this thumbnail."""
     chance = random.Random(1)
     names = [f"frame {index}" for index in range(devices)]
     for name in names:
         backend.add_device(name)
     recipes = dict(backend.sql("SELECT key, recipe FROM devices"))
     histogram = {f"#{chance.randrange(1 << 24):06X}": chance.randrange(1, 900) for _ in range(128)}
-    images, pictures = [], []
+    images, variants = [], []
     for index in range(number):
         image_id, state, palette = photo_id(index), STATES[index % len(STATES)], PALETTES[index % len(PALETTES)]
         width, height, orientation = SHAPES[index % 7 % 3]
-        shown = None
+        thumbnail_path = None
         if thumbnail:
-            shown = (
+            thumbnail_path = (
                 backend.store(f"images/thumbnails/{image_id}-0123456789.jpg", thumbnail) if index > number - 200 else ""
             )
         moment = 1_700_000_000 + index // 2
-        coloured = state == "complete"
+        complete = state == "complete"
         images.append(
             (
                 image_id,
@@ -61,23 +61,23 @@ def fill(backend: server.BackendServer, number: int, *, devices: int = 2, thumbn
                 moment,
                 moment,
                 index,
-                moment + 60 if coloured else None,
+                moment + 60 if complete else None,
                 f"run-1/{index % 2}",
                 moment + 5,
-                json.dumps(palette) if coloured else None,
-                json.dumps(histogram) if coloured else None,
-                families_text(palette) if coloured else "",
-                shown or None,
-                moment + 60 if coloured else None,
+                json.dumps(palette) if complete else None,
+                json.dumps(histogram) if complete else None,
+                families_text(palette) if complete else "",
+                thumbnail_path or None,
+                moment + 60 if complete else None,
                 1.5,
-                STAGES if coloured else None,
+                STAGES if complete else None,
             )
         )
-        if coloured:
+        if complete:
             for name in names:
                 path = f"{backend.bucket.as_uri()}/processed/{name.replace(' ', '%20')}/{image_id}-{recipes[name]}.jpg"
                 colours = [palette["primary"], palette["secondary"], palette["tertiary"], palette["sourceColor"]]
-                pictures.append(
+                variants.append(
                     (image_id, name, 80, 48, path, *colours, json.dumps(palette["allColors"]), moment, recipes[name])
                 )
     with contextlib.closing(sqlite3.connect(backend.database, timeout=30)) as connection, connection:
@@ -92,5 +92,5 @@ def fill(backend: server.BackendServer, number: int, *, devices: int = 2, thumbn
             "INSERT INTO processed_images(image_id, device_size, width, height, file_path, color_primary, "
             "color_secondary, color_tertiary, color_source, color_palette, processed_at, recipe) "
             f"VALUES ({', '.join('?' * 12)})",
-            pictures,
+            variants,
         )

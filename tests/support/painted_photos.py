@@ -1,4 +1,4 @@
-"""Photos that are painted on the spot, each of a colour of its own, some upright and some lying."""
+"""Generated photos, each with its own hue, in landscape, portrait and square format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIZES = ((1200, 900), (900, 1200), (1600, 900), (1000, 1000))
 
 
 def paint(path: Path, number: int, hue: float, size: tuple[int, int]) -> Path:
-    """A landscape of hills under a sky, in tones around `hue` (0 to 1), written as JPEG."""
+    """Paint hills under a sky, in tones around `hue` (0 to 1), and write them as JPEG."""
     chance = random.Random(number)
     width, height = size
     picture = Image.new("RGB", size)
@@ -33,7 +33,7 @@ def paint(path: Path, number: int, hue: float, size: tuple[int, int]) -> Path:
 
 
 def paint_all(folder: Path, number: int) -> list[Path]:
-    """`number` photos in `folder`, hues all around the circle."""
+    """Paint `number` photos in `folder`, with hues all around the colour circle."""
     folder.mkdir(parents=True, exist_ok=True)
     return [
         paint(folder / f"painted-{index:02}.jpg", index, index / number, SIZES[index % len(SIZES)])

@@ -1,4 +1,4 @@
-"""Devices come, change and go: what is rendered again, what is served meanwhile, what is removed."""
+"""Device changes: which variants are rendered again, which are served meanwhile, which are removed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shown(backend: server.BackendServer, device: str) -> list[str]:
     return sorted(entry["imageId"] for entry in queue)
 
 
-def test_a_new_device_is_back_filled_behind_new_photos(backend: server.BackendServer, frame: dict[str, Any]) -> None:
+def test_claim_new_device_is_backfilled_after_new_photos(backend: server.BackendServer, frame: dict[str, Any]) -> None:
     old = backend.upload_photos(2)
     backend.finish(backend.claim("run/0"))
     backend.add_device("second", 48, 80)
@@ -30,15 +30,13 @@ def test_a_new_device_is_back_filled_behind_new_photos(backend: server.BackendSe
     first, *rest = backend.claim("run/0", limit=1) + backend.claim("run/1")
     assert first["id"] == new[0]
     assert [item["device"] for item in first["work"]] == ["frame", "second"]
-    assert all([item["device"] for item in entry["work"]] == ["second"] for entry in rest)  # only what lacks
+    assert all([item["device"] for item in entry["work"]] == ["second"] for entry in rest)  # only the missing variants
     backend.finish([first, *rest])
     assert backend.sql("SELECT count(*) FROM processed_images") == [(6,)]
     assert backend.sql("SELECT DISTINCT processing_status FROM images") == [("complete",)]
 
 
-def test_a_resized_device_gets_new_pictures_and_serves_the_old_ones_until_then(
-    backend: server.BackendServer, image: str
-) -> None:
+def test_device_resize_serves_old_pictures_until_new_ones_exist(backend: server.BackendServer, image: str) -> None:
     backend.finish(backend.claim("run/0"))
     (before,) = backend.sql("SELECT file_path, recipe FROM processed_images")
     backend.admin.put("/api/devices/frame", json={"name": "frame", "width": 100, "height": 60}).raise_for_status()
@@ -50,7 +48,7 @@ def test_a_resized_device_gets_new_pictures_and_serves_the_old_ones_until_then(
     (after,) = backend.sql("SELECT file_path, width, height FROM processed_images")
     assert after[0] != before[0]
     assert after[1:] == (100, 60)
-    # The old object stays a day, for frames that still hold its address.
+    # The old object stays for a day, for frames that still have its address.
     ((name, when),) = backend.sql("SELECT object_name, delete_after FROM garbage")
     assert name == before[0]
     assert time.time() + 23 * 3600 < when < time.time() + 25 * 3600
@@ -58,25 +56,25 @@ def test_a_resized_device_gets_new_pictures_and_serves_the_old_ones_until_then(
     assert len(backend.objects("processed/frame/")) == 2
 
 
-def test_a_resize_while_a_task_works_is_made_good_later(backend: server.BackendServer, image: str) -> None:
+def test_device_resize_during_a_task_is_rendered_later(backend: server.BackendServer, image: str) -> None:
     (claimed,) = backend.claim("run/0")
     late = backend.render(claimed)
     backend.admin.put("/api/devices/frame", json={"name": "frame", "width": 100, "height": 60}).raise_for_status()
     answer = report(backend, late)
     assert answer["inserted"] == 0
     assert "100x60" in answer["errors"][0]["error"]
-    assert backend.state(image) == "pending"  # not failed: the task could not know
+    assert backend.state(image) == "pending"  # not failed: the task could not know of the new size
     backend.finish(backend.claim("run/1"))
     assert backend.state(image) == "complete"
 
 
-def test_a_rename_asks_for_no_new_pictures(backend: server.BackendServer, image: str) -> None:
+def test_device_rename_requests_no_new_pictures(backend: server.BackendServer, image: str) -> None:
     backend.finish(backend.claim("run/0"))
     backend.admin.put("/api/devices/frame", json={"name": "kitchen", "width": 80, "height": 48}).raise_for_status()
     assert backend.state(image) == "complete"
 
 
-def test_a_removed_device_takes_its_pictures_along(backend: server.BackendServer, frame: dict[str, Any]) -> None:
+def test_device_removal_deletes_its_pictures(backend: server.BackendServer, frame: dict[str, Any]) -> None:
     backend.add_device("second", 48, 80)
     image_id = backend.upload_photos(1)[0]
     backend.finish(backend.claim("run/0"))
@@ -92,9 +90,7 @@ def test_a_removed_device_takes_its_pictures_along(backend: server.BackendServer
 
 
 @pytest.mark.parametrize("name", ["frame", "100% of_it"])
-def test_a_device_removed_by_mistake_and_made_again_keeps_its_pictures(
-    backend: server.BackendServer, name: str
-) -> None:
+def test_device_recreated_before_clean_up_keeps_its_pictures(backend: server.BackendServer, name: str) -> None:
     backend.add_device(name)
     backend.add_device(f"{name} 2")
     backend.upload_photos(1)
@@ -104,7 +100,7 @@ def test_a_device_removed_by_mistake_and_made_again_keeps_its_pictures(
     backend.add_device(name)
     (claimed,) = backend.claim("run/1")
     message = backend.render(claimed)
-    # Between the task's finding the object there and its report, garbage is removed.
+    # Garbage is removed after the task found the object and before it reports.
     assert backend.processor.post("/internal/tick").json()["removed_objects"] == 1
     assert report(backend, message) == {"inserted": 1}
     (entry,) = backend.admin.get(f"/api/devices/{quote(name)}/slideshow").json()["queue"]
@@ -112,7 +108,7 @@ def test_a_device_removed_by_mistake_and_made_again_keeps_its_pictures(
     assert len(backend.objects("processed/")) == 1
 
 
-def test_removing_the_only_lacking_device_completes_what_waits(
+def test_device_removal_completes_images_that_lack_only_its_pictures(
     backend: server.BackendServer, frame: dict[str, Any]
 ) -> None:
     image_id = backend.upload_photos(1)[0]
@@ -124,11 +120,11 @@ def test_removing_the_only_lacking_device_completes_what_waits(
     assert backend.claim("run/1") == []
 
 
-def test_without_devices_a_claim_has_no_pictures_to_make(backend: server.BackendServer) -> None:
+def test_claim_without_devices_has_no_work(backend: server.BackendServer) -> None:
     image_id = backend.upload_photos(1)[0]
     (claimed,) = backend.claim("run/0")
     assert claimed["work"] == []
     report(backend, {"images": [], "outcomes": backend.render(claimed)["outcomes"]})
-    assert backend.state(image_id) == "complete"  # colours and thumbnail were all there was to find
+    assert backend.state(image_id) == "complete"  # only colours and thumbnail were needed
     backend.add_device("frame")
     assert backend.state(image_id) == "pending"

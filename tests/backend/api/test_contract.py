@@ -1,4 +1,4 @@
-"""Each call over real HTTP: credentials, bodies, unknown things, and the given shapes."""
+"""Every call over real HTTP: credentials, bodies, unknown ids, and the specified shapes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNKNOWN = "0" * 32
 
 ID = "{image}"
 
-# Method, path and body of calls that succeed with the processor's token.
+# Method, path and body of calls that succeed with the processor token.
 PROCESSOR_CALLS: list[tuple[str, str, object]] = [
     ("GET", "/api/processing/pending", None),
     ("GET", "/api/processing/pending?limit=50", None),
@@ -43,7 +43,7 @@ ADMIN_CALLS: list[tuple[str, str, object]] = [
     ("DELETE", "/api/devices/frame", None),
 ]
 
-# Calls with a body that does not fit, and what the sentence must name.
+# Calls with an invalid body, and the field that the error must name.
 BAD_BODIES: list[tuple[str, str, object, str]] = [
     ("POST", f"/api/processing-attempts/{ID}/start", {"attempt": "0"}, "attempt"),
     ("POST", f"/api/processing-attempts/{ID}/start", {"attempt": -1}, "attempt"),
@@ -81,26 +81,26 @@ BAD_BODIES: list[tuple[str, str, object, str]] = [
     ("GET", "/api/devices/frame/slideshow?count=0", None, "count"),
 ]
 
-# Calls about things that are not there.
+# Calls about ids that do not exist.
 UNKNOWN_THINGS: list[tuple[str, str, object]] = [
     ("POST", f"/api/processing-attempts/{UNKNOWN}/start", {"attempt": 0}),
     ("POST", "/api/processing-attempts/not-an-id/start", {"attempt": 0}),
     ("PATCH", f"/api/images/{UNKNOWN}/failed", {"error": "a reason"}),
     ("GET", f"/api/images/{UNKNOWN}", None),
     ("GET", "/api/images/..%2F..%2Fetc", None),
-    ("GET", "/api/devices/nobody", None),
-    ("DELETE", "/api/devices/nobody", None),
-    ("GET", "/api/devices/nobody/slideshow", None),
-    ("GET", "/api/devices/nobody/next", None),
-    ("GET", f"/api/devices/nobody/images/{UNKNOWN}", None),
-    ("GET", "/pictures/nobody/picture.jpg", None),
+    ("GET", "/api/devices/absent", None),
+    ("DELETE", "/api/devices/absent", None),
+    ("GET", "/api/devices/absent/slideshow", None),
+    ("GET", "/api/devices/absent/next", None),
+    ("GET", f"/api/devices/absent/images/{UNKNOWN}", None),
+    ("GET", "/pictures/absent/picture.jpg", None),
     ("GET", "/nothing/here", None),
     ("POST", "/api", None),
 ]
 
 
 def fitting(backend: server.BackendServer, path: str) -> httpx.Client:
-    """A client with the credentials that this path asks for."""
+    """Return a client with the credentials that this path requires."""
     for_tasks = path.startswith(("/api/process", "/internal")) or path.endswith(("/failed", "/start"))
     return backend.processor if for_tasks else backend.admin
 
@@ -110,11 +110,11 @@ def call(client: httpx.Client, method: str, path: str, body: object, image: str)
 
 
 @pytest.mark.parametrize(("method", "path", "body"), PROCESSOR_CALLS, ids=lambda value: str(value)[:60])
-def test_processor_calls_by_credentials(
+def test_processor_calls_require_the_processor_token(
     backend: server.BackendServer, image: str, method: str, path: str, body: object
 ) -> None:
     assert "token" in problem(call(backend.anonymous, method, path, body, image), 401)
-    assert "token" in problem(call(backend.admin, method, path, body, image), 401)  # a session is no token
+    assert "token" in problem(call(backend.admin, method, path, body, image), 401)  # a session is not a token
     for wrong in ("wrong", backend.secrets["processor_token"] + "x", backend.secrets["admin_password"]):
         problem(call(backend.client(Authorization=f"Bearer {wrong}"), method, path, body, image), 403)
     basic = backend.client(Authorization=f"Basic {backend.secrets['processor_token']}")
@@ -123,24 +123,24 @@ def test_processor_calls_by_credentials(
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ADMIN_CALLS, ids=lambda value: str(value)[:60])
-def test_admin_calls_by_credentials(
+def test_admin_calls_require_a_session(
     backend: server.BackendServer, image: str, method: str, path: str, body: object
 ) -> None:
     problem(call(backend.anonymous, method, path, body, image), 401)
     for wrong in ("wrong", "", backend.secrets["admin_password"]):
         problem(call(backend.client(Cookie=f"session_id={wrong}"), method, path, body, image), 401)
-    if not path.startswith(("/metrics", "/api/devices/frame/")):  # those take bearer tokens of their own
+    if not path.startswith(("/metrics", "/api/devices/frame/")):  # these accept their own bearer tokens
         problem(call(backend.processor, method, path, body, image), 401)
     assert call(backend.admin, method, path, body, image).status_code == 200
 
 
-def test_missing_token_says_how_to_send_one(backend: server.BackendServer) -> None:
+def test_processor_call_without_token_explains_the_header(backend: server.BackendServer) -> None:
     refused = backend.anonymous.get("/api/processing/pending")
     assert refused.headers["www-authenticate"].startswith("Bearer")
 
 
 @pytest.mark.parametrize(("method", "path", "body", "field"), BAD_BODIES, ids=lambda value: str(value)[:60])
-def test_bad_bodies_are_422_and_name_the_field(
+def test_body_with_wrong_field_is_422_naming_it(
     backend: server.BackendServer, image: str, method: str, path: str, body: object, field: str
 ) -> None:
     assert field in problem(call(fitting(backend, path), method, path, body, image), 422)
@@ -152,14 +152,14 @@ BODY_CALLS = [(method, path) for method, path, body in PROCESSOR_CALLS + ADMIN_C
 
 @pytest.mark.parametrize(("method", "path"), BODY_CALLS)
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"null"], ids=repr)
-def test_bodies_that_are_not_json_are_422(
+def test_body_that_is_not_json_is_422(
     backend: server.BackendServer, image: str, method: str, path: str, data: bytes
 ) -> None:
     assert "body" in problem(fitting(backend, path).request(method, path.replace(ID, image), content=data), 422)
 
 
 @pytest.mark.parametrize(("method", "path", "body"), UNKNOWN_THINGS, ids=lambda value: str(value)[:60])
-def test_unknown_things_are_404(backend: server.BackendServer, method: str, path: str, body: object) -> None:
+def test_call_about_unknown_id_is_404(backend: server.BackendServer, method: str, path: str, body: object) -> None:
     problem(fitting(backend, path).request(method, path, json=body), 404)
 
 
@@ -173,18 +173,18 @@ def test_unknown_things_are_404(backend: server.BackendServer, method: str, path
         ("PATCH", "/api/devices/frame", "PUT"),
     ],
 )
-def test_other_methods_are_405(backend: server.BackendServer, method: str, path: str, allowed: str) -> None:
+def test_call_with_other_method_is_405(backend: server.BackendServer, method: str, path: str, allowed: str) -> None:
     refused = fitting(backend, path).request(method, path)
     problem(refused, 405)
     assert allowed in refused.headers["allow"]
 
 
-def test_a_body_beyond_the_limit_is_413(backend: server.BackendServer) -> None:
+def test_body_above_the_limit_is_413(backend: server.BackendServer) -> None:
     huge = b'{"images": [' + b" " * (8 * 1024 * 1024) + b"]}"
     problem(backend.processor.post("/api/processed-images", content=huge), 413)
 
 
-def test_the_given_shapes_of_the_processing_calls(backend: server.BackendServer, image: str) -> None:
+def test_processing_calls_have_the_specified_shapes(backend: server.BackendServer, image: str) -> None:
     (entry,) = backend.processor.get("/api/processing/pending?limit=50").json()
     assert entry == {
         "id": image,
@@ -215,14 +215,14 @@ def test_the_given_shapes_of_the_processing_calls(backend: server.BackendServer,
     assert backend.state(image) == "complete"
 
 
-def test_pending_gives_at_most_fifty(backend: server.BackendServer) -> None:
+def test_pending_returns_at_most_fifty_images(backend: server.BackendServer) -> None:
     backend.upload_photos(53)
     assert len(backend.processor.get("/api/processing/pending").json()) == 50
     assert len(backend.processor.get("/api/processing/pending?limit=1000").json()) == 50
     assert len(backend.processor.get("/api/processing/pending?limit=7").json()) == 7
 
 
-def test_photos_come_page_by_page(backend: server.BackendServer) -> None:
+def test_images_are_listed_page_by_page(backend: server.BackendServer) -> None:
     uploaded = backend.upload_photos(5)
     first = backend.admin.get("/api/images?limit=3").json()
     assert [entry["id"] for entry in first["images"]] == uploaded[:3]

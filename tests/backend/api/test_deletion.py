@@ -1,4 +1,4 @@
-"""Deleting photos: the order, what a crash in the middle leaves, and what comes too late."""
+"""Deleting photos: the order, an interrupted deletion, and late results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.small_photos import PALETTE, jpeg, photo
 
 
 def rendered(backend: server.BackendServer) -> tuple[str, dict[str, Any]]:
-    """A complete photo, and the message that reported it."""
+    """Return a complete photo, and the message that reported it."""
     (image,) = backend.upload_photos(1)
     (claimed,) = backend.claim("x/0")
     message = backend.render(claimed)
@@ -40,20 +40,20 @@ def of_image(backend: server.BackendServer, image: str) -> set[str]:
 def sidecar(image: str, message: dict[str, Any]) -> bytes:
     (row,) = message["images"]
     colours = {name: PALETTE[name] for name in ("primary", "secondary", "tertiary")}
-    told = {"deviceSize": row["deviceSize"], "width": 80, "height": 48, "filePath": row["filePath"], "colors": []}
-    return json.dumps({"imageId": image, "processedAt": "2026-01-01T00:00:00Z", "results": [told | colours]}).encode()
+    result = {"deviceSize": row["deviceSize"], "width": 80, "height": 48, "filePath": row["filePath"], "colors": []}
+    return json.dumps({"imageId": image, "processedAt": "2026-01-01T00:00:00Z", "results": [result | colours]}).encode()
 
 
 @pytest.mark.usefixtures("frame")
-def test_a_deleted_photo_leaves_a_tombstone_and_nothing_else(backend: server.BackendServer) -> None:
+def test_delete_leaves_only_a_tombstone(backend: server.BackendServer) -> None:
     image, message = rendered(backend)
     backend.store(object_names.sidecar(image), sidecar(image, message))
     assert len(of_image(backend, image)) == 4
     assert backend.anonymous.delete(f"/api/images/{image}").status_code == 401
     assert backend.admin.delete(f"/api/images/{image}").json() == {"success": True}
     assert of_image(backend, image) == set()
-    told = record(backend, image)
-    assert set(told) == {"imageId", "revision", "deletedAt"}
+    body = record(backend, image)
+    assert set(body) == {"imageId", "revision", "deletedAt"}
     assert backend.sql("SELECT count(*) FROM images") == [(0,)]
     assert backend.sql("SELECT count(*) FROM processed_images") == [(0,)]
     problem(backend.admin.delete(f"/api/images/{image}"), 404)
@@ -61,7 +61,7 @@ def test_a_deleted_photo_leaves_a_tombstone_and_nothing_else(backend: server.Bac
 
 
 @pytest.mark.usefixtures("frame")
-def test_what_a_task_made_of_it_meanwhile_is_refused_and_removed(backend: server.BackendServer) -> None:
+def test_delete_late_results_are_rejected_and_removed(backend: server.BackendServer) -> None:
     (image,) = backend.upload_photos(1)
     (claimed,) = backend.claim("x/0")
     backend.admin.delete(f"/api/images/{image}").raise_for_status()
@@ -70,7 +70,7 @@ def test_what_a_task_made_of_it_meanwhile_is_refused_and_removed(backend: server
     assert answer["inserted"] == 0
     assert answer["errors"][0]["error"] == "the image was deleted"
     problem(backend.processor.post(f"/api/processing-attempts/{image}/start", json={"lease": claimed["lease"]}), 404)
-    # Its report is lost as well, and the sidecar tells of a picture.
+    # The report is lost as well, and the sidecar lists a picture.
     backend.store(object_names.sidecar(image), sidecar(image, message))
     backend.admin.post("/api/admin/sync").raise_for_status()
     backend.processor.post("/internal/tick").raise_for_status()
@@ -79,19 +79,19 @@ def test_what_a_task_made_of_it_meanwhile_is_refused_and_removed(backend: server
 
 @pytest.mark.usefixtures("frame")
 @pytest.mark.parametrize("rows_are_gone", [False, True])
-def test_a_deletion_that_was_broken_off_is_ended(backend: server.BackendServer, rows_are_gone: bool) -> None:
+def test_delete_interrupted_is_completed_by_the_tick(backend: server.BackendServer, rows_are_gone: bool) -> None:
     image, _ = rendered(backend)
-    if rows_are_gone:  # died before the objects went
+    if rows_are_gone:  # the backend died before it deleted the objects
         for name in sorted(of_image(backend, image)):
             address = f"{backend.bucket.as_uri()}/{name}"
             backend.sql("INSERT INTO garbage (object_name, delete_after) VALUES (?, 1)", address)
         backend.sql("DELETE FROM processed_images")
         backend.sql("DELETE FROM images")
         backend.sql("INSERT INTO tombstones (image_id, deleted_at, revision, done) VALUES (?, 1, 9, 1)", image)
-        assert "being removed" in problem(  # not yet: the removal under way could take the new file
+        assert "being removed" in problem(  # not yet: the running removal could delete the new file
             backend.admin.post("/api/admin/upload", files={"file": ("x.jpg", photo(0))}), 503
         )
-    else:  # died before anything but the note
+    else:  # the backend died after it wrote the tombstone
         backend.sql("INSERT INTO tombstones (image_id, deleted_at, revision, done) VALUES (?, 1, 9, 0)", image)
     report = backend.processor.post("/internal/tick").json()
     assert report["errors"] == []
@@ -101,16 +101,16 @@ def test_a_deletion_that_was_broken_off_is_ended(backend: server.BackendServer, 
 
 
 @pytest.mark.usefixtures("frame")
-def test_the_same_photo_uploaded_again_lives_again(backend: server.BackendServer) -> None:
+def test_upload_after_delete_restores_the_photo(backend: server.BackendServer) -> None:
     image, _ = rendered(backend)
     backend.admin.delete(f"/api/images/{image}").raise_for_status()
     dead = record(backend, image)["revision"]
     again = backend.upload(photo(0), "again.jpg")
     assert (again["id"], again["processing_status"], again.get("duplicate")) == (image, "pending", None)
-    told = record(backend, image)
-    assert told["revision"] > dead
-    assert "deletedAt" not in told
-    assert told["filename"] == "again.jpg"
+    body = record(backend, image)
+    assert body["revision"] > dead
+    assert "deletedAt" not in body
+    assert body["filename"] == "again.jpg"
     backend.processor.post("/internal/tick").raise_for_status()
     backend.finish(backend.claim("y/0"))
     assert backend.state(image) == "complete"

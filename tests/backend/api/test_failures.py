@@ -1,4 +1,4 @@
-"""Suspects, strikes, failed photos and their retry."""
+"""Quarantined images, crashes, failed photos and retries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.task_calls import report, start
 OTHER_ID = "f" * 32
 
 
-def test_an_attempt_without_a_report_makes_a_suspect(backend: server.BackendServer, frame: dict[str, Any]) -> None:
+def test_attempt_without_report_quarantines_the_image(backend: server.BackendServer, frame: dict[str, Any]) -> None:
     backend.upload_photos(2)
     begun, untouched = backend.claim("run/0", attempt=0)
     start(backend, begun)
@@ -19,18 +19,18 @@ def test_an_attempt_without_a_report_makes_a_suspect(backend: server.BackendServ
     assert found[begun["id"]]["suspect"] is True
     assert found[begun["id"]]["attempt"] == 1
     assert found[untouched["id"]]["suspect"] is False
-    assert backend.sql("SELECT DISTINCT strikes FROM images") == [(0,)]  # the death of a task is no strike
+    assert backend.sql("SELECT DISTINCT strikes FROM images") == [(0,)]  # the death of a task is not counted as a crash
     backend.finish(found.values())
     assert backend.sql("SELECT DISTINCT suspect, attempt_open FROM images") == [(0, 0)]
 
 
-def test_three_strikes_fail_an_image(backend: server.BackendServer, image: str) -> None:
+def test_three_crashes_fail_the_image(backend: server.BackendServer, image: str) -> None:
     for number in (1, 2, 3):
         (claimed,) = backend.claim(f"run/{number}")
         start(backend, claimed)
         strike = {"error": f"child died {number}", "lease": claimed["lease"], "strike": True}
         assert backend.processor.patch(f"/api/images/{image}/failed", json=strike).json() == {"success": True}
-        backend.processor.patch(f"/api/images/{image}/failed", json=strike)  # the answer was lost, say
+        backend.processor.patch(f"/api/images/{image}/failed", json=strike)  # repeated, as after a lost response
         assert backend.sql("SELECT strikes FROM images") == [(number,)]
         assert backend.state(image) == ("failed" if number == 3 else "pending")
     shown = backend.admin.get(f"/api/images/{image}").json()
@@ -42,18 +42,18 @@ def test_three_strikes_fail_an_image(backend: server.BackendServer, image: str) 
     assert backend.sql("SELECT strikes FROM images") == [(0,)]
 
 
-def test_after_a_strike_the_image_is_a_suspect(backend: server.BackendServer, image: str) -> None:
+def test_crash_quarantines_the_image(backend: server.BackendServer, image: str) -> None:
     (claimed,) = backend.claim("run/0")
     strike = {"error": "child died", "lease": claimed["lease"], "strike": True}
     backend.processor.patch(f"/api/images/{image}/failed", json=strike)
     assert backend.claim("run/1")[0]["suspect"] is True
 
 
-def test_a_photo_that_cannot_be_rendered_is_failed_with_its_reason(backend: server.BackendServer, image: str) -> None:
+def test_failure_report_stores_the_reason(backend: server.BackendServer, image: str) -> None:
     (claimed,) = backend.claim("run/0")
     start(backend, claimed)
     failure = {"error": "photo-0.jpg: its pixels are broken", "attempt": 1, "lease": claimed["lease"]}
-    for _ in range(2):  # repeated, it is still a success
+    for _ in range(2):  # a repetition succeeds as well
         answer = backend.processor.patch(f"/api/images/{image}/failed", json=failure)
         assert (answer.status_code, answer.json()) == (200, {"success": True})
     (shown,) = backend.admin.get("/api/images?state=failed").json()["images"]
@@ -63,7 +63,7 @@ def test_a_photo_that_cannot_be_rendered_is_failed_with_its_reason(backend: serv
     assert backend.state(image) == "failed"
 
 
-def test_retry_by_kind(backend: server.BackendServer, frame: dict[str, Any]) -> None:
+def test_retry_selects_images_by_kind(backend: server.BackendServer, frame: dict[str, Any]) -> None:
     uploaded = backend.upload_photos(3)
     failed, stuck, done = backend.claim("run/0")
     backend.processor.patch(f"/api/images/{failed['id']}/failed", json={"error": "no", "lease": failed["lease"]})
@@ -82,9 +82,7 @@ def test_retry_by_kind(backend: server.BackendServer, frame: dict[str, Any]) -> 
     )
 
 
-def test_a_complete_photo_that_is_named_is_rendered_again_and_shown_meanwhile(
-    backend: server.BackendServer, image: str
-) -> None:
+def test_retry_complete_photo_is_rendered_again_and_still_shown(backend: server.BackendServer, image: str) -> None:
     (first,) = backend.claim("run/0")
     backend.finish([first])
     pictures = {name for name in backend.objects("processed/") if image in name}
@@ -99,7 +97,7 @@ def test_a_complete_photo_that_is_named_is_rendered_again_and_shown_meanwhile(
     assert backend.sql("SELECT count(*) FROM garbage") == [(0,)]
 
 
-def test_a_photo_that_lacks_nothing_is_complete_without_work(backend: server.BackendServer, image: str) -> None:
+def test_retry_image_with_all_variants_is_complete_without_work(backend: server.BackendServer, image: str) -> None:
     backend.finish(backend.claim("run/0"))
     backend.sql("UPDATE images SET processing_status = 'pending'")
     assert backend.claim("run/1") == []

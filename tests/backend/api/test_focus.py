@@ -1,4 +1,4 @@
-"""The owner moves a photo's focal point: its pictures are made anew, and the choice outlives everything."""
+"""Setting a photo's focus: its variants are rendered again, and the choice persists."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from tests.support.server import problem
 from tests.support.task_calls import report
 
 
-def told(backend: server.BackendServer, image: str) -> dict[str, Any]:
+def image_info(backend: server.BackendServer, image: str) -> dict[str, Any]:
     found: dict[str, Any] = backend.admin.get(f"/api/images/{image}").json()
     return found
 
 
-def test_a_chosen_point_goes_to_the_task_and_is_kept(backend: server.BackendServer, image: str) -> None:
+def test_focus_set_by_a_person_reaches_the_task_and_persists(backend: server.BackendServer, image: str) -> None:
     first = backend.render(*backend.claim("run/0"))
     first["outcomes"][0]["foundFocus"] = [0.4, 0.6]
     report(backend, first)
-    assert told(backend, image)["foundFocus"] == [0.4, 0.6]
-    assert told(backend, image)["focus"] is None
+    assert image_info(backend, image)["foundFocus"] == [0.4, 0.6]
+    assert image_info(backend, image)["focus"] is None
     before = backend.sql("SELECT recipe, file_path FROM processed_images")
     backend.admin.put(f"/api/images/{image}/focus", json={"x": 0.123456, "y": 1}).raise_for_status()
     assert backend.state(image) == "pending"
-    assert told(backend, image)["focus"] == [0.1235, 1.0]
+    assert image_info(backend, image)["focus"] == [0.1235, 1.0]
     (claimed,) = backend.claim("run/1")
     assert claimed["focus"] == [0.1235, 1.0]
     assert [item["recipe"] for item in claimed["work"]] == [recipe for recipe, _ in before]
@@ -35,13 +35,13 @@ def test_a_chosen_point_goes_to_the_task_and_is_kept(backend: server.BackendServ
     assert record["focus"] == [0.1235, 1.0]
     assert record["foundFocus"] == [0.4, 0.6]
     backend.admin.put(f"/api/images/{image}/focus", json={"x": 0.1235, "y": 1.0}).raise_for_status()
-    assert backend.state(image) == "complete"  # the same again changes nothing
+    assert backend.state(image) == "complete"  # setting the same focus again changes nothing
     backend.admin.delete(f"/api/images/{image}/focus").raise_for_status()
     (claimed,) = backend.claim("run/2")
     assert claimed["focus"] is None
 
 
-def test_what_was_in_work_around_the_old_point_is_void(backend: server.BackendServer, image: str) -> None:
+def test_focus_change_rejects_results_in_progress(backend: server.BackendServer, image: str) -> None:
     late = backend.render(*backend.claim("run/0"))
     backend.admin.put(f"/api/images/{image}/focus", json={"x": 0.2, "y": 0.3}).raise_for_status()
     answer = report(backend, late)
@@ -49,7 +49,7 @@ def test_what_was_in_work_around_the_old_point_is_void(backend: server.BackendSe
     assert backend.state(image) == "pending"
 
 
-def test_a_sidecar_of_another_point_is_not_imported(backend: server.BackendServer, image: str) -> None:
+def test_focus_change_ignores_older_sidecars(backend: server.BackendServer, image: str) -> None:
     backend.finish(backend.claim("run/0"))
     (path,) = backend.sql("SELECT file_path FROM processed_images")
     colours = ["#102030"] * 8
@@ -73,10 +73,10 @@ def test_a_sidecar_of_another_point_is_not_imported(backend: server.BackendServe
     assert backend.state(image) == "complete"
 
 
-def test_points_that_are_none_and_photos_that_are_not_there(backend: server.BackendServer, image: str) -> None:
+def test_focus_invalid_point_or_unknown_photo_is_rejected(backend: server.BackendServer, image: str) -> None:
     assert "x" in problem(backend.admin.put(f"/api/images/{image}/focus", json={"x": 1.5, "y": 0}), 422)
     assert "y" in problem(backend.admin.put(f"/api/images/{image}/focus", json={"x": 0.5}), 422)
-    nobody = "0" * 32
-    assert nobody in problem(backend.admin.put(f"/api/images/{nobody}/focus", json={"x": 0.5, "y": 0.5}), 404)
-    assert nobody in problem(backend.admin.delete(f"/api/images/{nobody}/focus"), 404)
+    unknown = "0" * 32
+    assert unknown in problem(backend.admin.put(f"/api/images/{unknown}/focus", json={"x": 0.5, "y": 0.5}), 404)
+    assert unknown in problem(backend.admin.delete(f"/api/images/{unknown}/focus"), 404)
     problem(backend.anonymous.put(f"/api/images/{image}/focus", json={"x": 0.5, "y": 0.5}), 401)

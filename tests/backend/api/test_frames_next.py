@@ -1,4 +1,4 @@
-"""What `next` answers within an interval, with ETags, ahead of time, filtered, with captions, and how large."""
+"""Responses of `next`: intervals, ETags, look-ahead, filters, captions, size limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.frame_calls import finished, queue
 from tests.support.server import problem
 
 FOREVER = 2_000_000
-"""Seconds: slots so long that none is likely to end during a test."""
+"""Seconds of an interval that is unlikely to end during a test."""
 
 
 def put(backend: server.BackendServer, name: str, **more: Any) -> None:
@@ -24,47 +24,47 @@ def put(backend: server.BackendServer, name: str, **more: Any) -> None:
 
 @pytest.fixture
 def five(backend: server.BackendServer) -> list[str]:
-    """Five photos for a frame that changes every three weeks."""
+    """Render five photos for a frame that changes every three weeks."""
     uploaded = finished(backend, 5, "frame")
     put(backend, "frame", interval=FOREVER)
     return uploaded
 
 
-def test_within_the_interval_every_reader_is_told_the_same(backend: server.BackendServer, five: list[str]) -> None:
+def test_next_within_an_interval_returns_the_same_entry(backend: server.BackendServer, five: list[str]) -> None:
     first = backend.admin.get("/api/devices/frame/next")
-    told = first.json()
-    assert told["imageId"] in five
-    assert told["until"] % FOREVER == 0
+    body = first.json()
+    assert body["imageId"] in five
+    assert body["until"] % FOREVER == 0
     assert first.headers["cache-control"] == "private, no-cache"
     again = backend.admin.get("/api/devices/frame/next")
-    assert (again.json(), again.headers["etag"]) == (told, first.headers["etag"])
+    assert (again.json(), again.headers["etag"]) == (body, first.headers["etag"])
     known = {"If-None-Match": first.headers["etag"]}
     unchanged = backend.admin.get("/api/devices/frame/next", headers=known)
     assert (unchanged.status_code, unchanged.content) == (304, b"")
-    assert queue(backend.admin, "frame")[0] == {name: told[name] for name in queue(backend.admin, "frame")[0]}
-    assert backend.admin.get("/api/devices/frame/slideshow").json()["showing"] == told["imageId"]
-    backend.admin.delete(f"/api/images/{told['imageId']}").raise_for_status()
+    assert queue(backend.admin, "frame")[0] == {name: body[name] for name in queue(backend.admin, "frame")[0]}
+    assert backend.admin.get("/api/devices/frame/slideshow").json()["showing"] == body["imageId"]
+    backend.admin.delete(f"/api/images/{body['imageId']}").raise_for_status()
     assert backend.admin.get("/api/devices/frame/next", headers=known).status_code == 200
 
 
-def test_after_steps_through_all_rounds_and_changes_nothing(backend: server.BackendServer, five: list[str]) -> None:
-    first = told = backend.admin.get("/api/devices/frame/next").json()
+def test_next_after_steps_through_cycles_without_side_effects(backend: server.BackendServer, five: list[str]) -> None:
+    first = body = backend.admin.get("/api/devices/frame/next").json()
     seen = []
     for _ in range(15):
-        seen.append(told["imageId"])
-        told = backend.admin.get("/api/devices/frame/next", params={"after": told["entry"]}).json()
+        seen.append(body["imageId"])
+        body = backend.admin.get("/api/devices/frame/next", params={"after": body["entry"]}).json()
     for begin in (0, 5, 10):
         assert sorted(seen[begin : begin + 5]) == sorted(five)
     assert all(one != other for one, other in itertools.pairwise(seen))
     assert backend.admin.get("/api/devices/frame/next").json() == first
     ahead = backend.admin.get("/api/devices/frame/slideshow", params={"after": first["entry"], "count": 2}).json()
     assert [entry["imageId"] for entry in ahead["queue"]] == seen[1:3]
-    for unknown in ("gone", "7.gone", "999999.0123", "-1.x", first["imageId"][::-1]):  # what is due
+    for unknown in ("gone", "7.gone", "999999.0123", "-1.x", first["imageId"][::-1]):  # falls back to the current entry
         assert backend.admin.get("/api/devices/frame/next", params={"after": unknown}).json() == first
     problem(backend.admin.get("/api/devices/frame/next", params={"after": "x" * 65}), 422)
 
 
-def test_the_slideshow_has_an_etag_that_does_not_follow_the_clock(backend: server.BackendServer) -> None:
+def test_slideshow_etag_ignores_the_generation_time(backend: server.BackendServer) -> None:
     finished(backend, 3, "frame")
     first, again = (backend.admin.get("/api/devices/frame/slideshow") for _ in range(2))
     assert first.json()["generatedAt"] != again.json()["generatedAt"]
@@ -75,7 +75,7 @@ def test_the_slideshow_has_an_etag_that_does_not_follow_the_clock(backend: serve
     assert backend.admin.get("/api/devices/frame/slideshow", headers=known).status_code == 200
 
 
-def test_a_device_that_gets_an_interval_stays_where_it_is(backend: server.BackendServer) -> None:
+def test_next_position_survives_a_new_interval(backend: server.BackendServer) -> None:
     finished(backend, 5, "frame")
     for _ in range(2):
         backend.admin.get("/api/devices/frame/next")
@@ -87,7 +87,7 @@ def test_a_device_that_gets_an_interval_stays_where_it_is(backend: server.Backen
 
 
 @pytest.mark.parametrize("interval", [0, FOREVER])
-def test_a_gap_that_is_changed_is_told_at_once(backend: server.BackendServer, interval: int) -> None:
+def test_next_returns_a_changed_gap_immediately(backend: server.BackendServer, interval: int) -> None:
     finished(backend, 1, "frame")
     for gap in (3, 5):
         put(backend, "frame", interval=interval, gap=gap, pairing=False)
@@ -95,7 +95,7 @@ def test_a_gap_that_is_changed_is_told_at_once(backend: server.BackendServer, in
             assert backend.admin.get("/api/devices/frame/next").json()["gap"] == gap
 
 
-def test_captions_are_told_to_who_asks(backend: server.BackendServer) -> None:
+def test_next_captions_are_included_on_request(backend: server.BackendServer) -> None:
     backend.add_device("frame")
     taken = "2019:07:14 18:30:05"
     backend.upload(frame_library.picture(1, 64, 48, taken), "beach.jpg")
@@ -108,7 +108,7 @@ def test_captions_are_told_to_who_asks(backend: server.BackendServer) -> None:
     problem(backend.admin.get("/api/devices/frame/next?captions=perhaps"), 422)
 
 
-def test_filters_leave_photos_out(backend: server.BackendServer) -> None:
+def test_filters_exclude_photos(backend: server.BackendServer) -> None:
     backend.add_device("frame")
     wide, tall = frame_library.upload(backend, wide=1, tall=1)
     frame_library.render(backend, backend.claim("run/0"))
@@ -129,29 +129,29 @@ def test_filters_leave_photos_out(backend: server.BackendServer) -> None:
     assert backend.admin.get("/api/devices/frame").json()["filters"] == {"newestDays": 1}
 
 
-def test_the_compact_form_is_small_and_complete(backend: server.BackendServer) -> None:
+def test_slideshow_compact_form_is_small_and_complete(backend: server.BackendServer) -> None:
     backend.add_device("living room", pairing=True)
     frame_library.upload(backend, tall=40)
     frame_library.render(backend, backend.claim("run/0"))
     answer = backend.admin.get("/api/devices/living room/slideshow?count=20&compact=1")
     assert len(answer.content) < 4096
-    told = json.loads(answer.content)
-    assert len(told["q"]) == 20
-    assert (told["width"], told["halfWidth"], told["halfHeight"]) == (80, 40, 48)
-    for entry in told["q"]:
+    body = json.loads(answer.content)
+    assert len(body["q"]) == 20
+    assert (body["width"], body["halfWidth"], body["halfHeight"]) == (80, 40, 48)
+    for entry in body["q"]:
         assert len(entry["c"]) == 30
         for name in (entry["u"], entry["v"]):
-            assert backend.anonymous.get(told["halfBase"] + name).status_code == 200
+            assert backend.anonymous.get(body["halfBase"] + name).status_code == 200
     whole = backend.admin.get("/api/devices/living room/slideshow?count=20").json()["queue"]
-    assert [told["halfBase"] + entry["v"] for entry in told["q"]] == [entry["pairedUrl"] for entry in whole]
-    assert told["after"] == whole[-1]["entry"]
-    assert whole[0]["colours"]["dark"]["surface"][1:] == told["q"][0]["c"][-6:]
+    assert [body["halfBase"] + entry["v"] for entry in body["q"]] == [entry["pairedUrl"] for entry in whole]
+    assert body["after"] == whole[-1]["entry"]
+    assert whole[0]["colours"]["dark"]["surface"][1:] == body["q"][0]["c"][-6:]
     small = backend.admin.get("/api/devices/living room/next?compact=1")
     assert (len(small.json()["q"]), len(small.content) < 600) == (1, True)
 
 
-def test_no_answer_is_larger_than_a_frame_can_hold(backend: server.BackendServer) -> None:
-    name = "\u5ba2\u5385" * 10  # of which addresses are long
+def test_slideshow_size_is_limited(backend: server.BackendServer) -> None:
+    name = "\u5ba2\u5385" * 10  # makes long addresses
     backend.add_device(name, pairing=True)
     frame_library.upload(backend, wide=60, tall=60)
     for turn in range(3):
@@ -163,7 +163,7 @@ def test_no_answer_is_larger_than_a_frame_can_hold(backend: server.BackendServer
 
 
 def seen_at(backend: server.BackendServer) -> float:
-    """When the device `mine` was seen, as soon as that is noted: beside an answer, not before it."""
+    """Return the last-seen time of the device `mine`, as soon as it is written: after the response."""
     end = time.monotonic() + 10
     while (seen := backend.admin.get("/api/devices/mine").json()["seen_at"]) is None:
         assert time.monotonic() < end, backend.log_text()
@@ -171,12 +171,12 @@ def seen_at(backend: server.BackendServer) -> float:
     return float(seen)
 
 
-def test_a_device_is_noted_as_seen_once_a_minute(backend: server.BackendServer) -> None:
+def test_device_last_seen_is_written_once_a_minute(backend: server.BackendServer) -> None:
     token = backend.add_device("mine")["token"]
     image = backend.upload_photos(1)[0]
     backend.finish(backend.claim("run/0"))
     assert backend.admin.get(f"/api/devices/mine/images/{image}").status_code == 200
-    assert backend.sql("SELECT seen_at FROM devices") == [(None,)]  # a person looked
+    assert backend.sql("SELECT seen_at FROM devices") == [(None,)]  # a person sent the request
     frame = backend.client(Authorization=f"Bearer {token}")
     for _ in range(3):
         assert frame.get("/api/devices/mine/next").status_code == 200
@@ -185,9 +185,9 @@ def test_a_device_is_noted_as_seen_once_a_minute(backend: server.BackendServer) 
     assert backend.admin.get("/api/devices/mine").json()["seen_at"] == seen
 
 
-def test_a_device_that_is_made_anew_under_its_old_name_is_noted_again(backend: server.BackendServer) -> None:
+def test_device_recreated_under_its_old_name_is_seen_again(backend: server.BackendServer) -> None:
     for _ in range(2):
         frame = backend.client(Authorization=f"Bearer {backend.add_device('mine')['token']}")
-        assert frame.get("/api/devices/mine/next").status_code == 404  # no photo yet, and yet it has asked
+        assert frame.get("/api/devices/mine/next").status_code == 404  # no photo yet; the request counts all the same
         assert seen_at(backend) > 0
         backend.admin.delete("/api/devices/mine").raise_for_status()

@@ -1,4 +1,4 @@
-"""Two photos share a screen: their halves are made, queued, shown and forgotten."""
+"""Pairs of photos on one screen: split-screen variants are rendered, queued, shown and removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.server import problem
 
 @pytest.fixture
 def paired(backend: server.BackendServer) -> list[str]:
-    """A wide screen that pairs, and six rendered photos, four of them portraits; the ids of these."""
+    """Create a wide screen with pairing and six rendered photos. Returns the ids of the four portraits."""
     backend.add_device("hall", 80, 48, pairing=True, gap=4)
     ids = frame_library.upload(backend, wide=2, tall=4)
     near = {ids[2]: frame_library.REDS, ids[3]: frame_library.BLUES, ids[4]: frame_library.REDS}
@@ -20,13 +20,16 @@ def paired(backend: server.BackendServer) -> list[str]:
     return ids[2:]
 
 
-def test_portraits_stand_side_by_side(backend: server.BackendServer, paired: list[str]) -> None:
+def test_pairs_portraits_are_shown_side_by_side(backend: server.BackendServer, paired: list[str]) -> None:
     entries = queue(backend.admin, "hall")
     pairs = [entry for entry in entries if entry["isPaired"]]
     assert [entry["isPaired"] for entry in entries].count(False) == 2
     assert sorted(photo for pair in pairs for photo in (pair["imageId"], pair["pairedWith"])) == sorted(paired)
     for pair in pairs:
-        assert {pair["imageId"], pair["pairedWith"]} in ({paired[0], paired[2]}, {paired[1], paired[3]})  # by colours
+        assert {pair["imageId"], pair["pairedWith"]} in (
+            {paired[0], paired[2]},
+            {paired[1], paired[3]},
+        )  # by similarity of colours
         assert (pair["width"], pair["height"]) == (38, 48)
         assert f"/{pair['pairedWith']}-" in pair["pairedFilePath"]
         for url in (pair["url"], pair["pairedUrl"]):
@@ -34,29 +37,29 @@ def test_portraits_stand_side_by_side(backend: server.BackendServer, paired: lis
         alone = backend.admin.get(f"/api/devices/hall/images/{pair['imageId']}").json()
         assert (alone["isPaired"], alone["width"]) == (False, 80)
     red = next(pair for pair in pairs if pair["imageId"] in (paired[0], paired[2]))
-    assert red["colorPalette"]["sourceColor"] == "#B02020"  # of the two histograms, and not as was reported
+    assert red["colorPalette"]["sourceColor"] == "#B02020"  # computed from both histograms, not as reported
     assert red["colours"]["source"] == "#B02020"
 
 
-def test_halves_do_not_count(backend: server.BackendServer, paired: list[str]) -> None:
+def test_pairs_split_screen_variants_are_not_counted(backend: server.BackendServer, paired: list[str]) -> None:
     assert backend.admin.get("/api/devices/hall").json()["ready"] == 6
     status = backend.admin.get("/api/admin/status").json()
     assert (status["variants"], status["images"]["complete"]) == (6, 6)
     assert backend.sql("SELECT count(*) FROM processed_images WHERE device_size = ?", half_key("hall")) == [(4,)]
 
 
-def test_an_image_is_complete_without_its_half(backend: server.BackendServer) -> None:
+def test_pairs_image_is_complete_without_split_screen_variant(backend: server.BackendServer) -> None:
     backend.add_device("hall", pairing=True)
     (image,) = frame_library.upload(backend, tall=1)
     (claimed,) = backend.claim("run/0")
     assert [item["device"] for item in claimed["work"]] == ["hall", "hall/half"]
-    claimed["work"] = claimed["work"][:1]  # as a client that knows of no halves
+    claimed["work"] = claimed["work"][:1]  # like a client without split-screen variants
     frame_library.render(backend, [claimed])
     assert backend.state(image) == "complete"
     assert [entry["isPaired"] for entry in queue(backend.admin, "hall")] == [False]
 
 
-def test_who_begins_to_pair_gets_the_halves_of_what_is_there(backend: server.BackendServer) -> None:
+def test_pairs_enabled_later_are_backfilled(backend: server.BackendServer) -> None:
     backend.add_device("hall")
     wide, *tall = frame_library.upload(backend, wide=1, tall=3)
     frame_library.render(backend, backend.claim("run/0"))
@@ -64,20 +67,20 @@ def test_who_begins_to_pair_gets_the_halves_of_what_is_there(backend: server.Bac
     body = {"name": "hall", "width": 80, "height": 48, "pairing": True}
     backend.admin.put("/api/devices/hall", json=body).raise_for_status()
     assert [backend.state(image) for image in (wide, *tall)] == ["complete", *["pending"] * 3]
-    assert len(queue(backend.admin, "hall")) == 4  # meanwhile all are shown as they were
-    backend.add_device("other", 60, 60)  # whose pictures are asked for at once
+    assert len(queue(backend.admin, "hall")) == 4  # all photos are shown alone until then
+    backend.add_device("other", 60, 60)  # its variants are requested at once
     claimed = backend.claim("run/1")
     assert {item["device"] for image in claimed for item in image["work"]} == {"hall/half", "other"}
     frame_library.render(backend, claimed)
     assert [entry["isPaired"] for entry in queue(backend.admin, "hall")].count(True) == 1
     backend.admin.put("/api/devices/hall", json={**body, "gap": 10}).raise_for_status()
-    assert not any(entry["isPaired"] for entry in queue(backend.admin, "hall"))  # none of the new width yet
+    assert not any(entry["isPaired"] for entry in queue(backend.admin, "hall"))  # no variant has the new width yet
     frame_library.render(backend, backend.claim("run/2"))
     (pair,) = (entry for entry in queue(backend.admin, "hall") if entry["isPaired"])
     assert pair["width"] == 35
 
 
-def test_who_pairs_no_longer_shows_each_alone(backend: server.BackendServer, paired: list[str]) -> None:
+def test_pairs_disabled_shows_each_photo_alone(backend: server.BackendServer, paired: list[str]) -> None:
     assert backend.objects("processed/hall%2Fhalf/")
     backend.admin.put(
         "/api/devices/hall", json={"name": "hall", "width": 80, "height": 48, "pairing": False}
@@ -88,7 +91,7 @@ def test_who_pairs_no_longer_shows_each_alone(backend: server.BackendServer, pai
     assert backend.objects("processed/hall%2Fhalf/") == set()
 
 
-def test_a_photo_that_is_deleted_leaves_its_partner(backend: server.BackendServer, paired: list[str]) -> None:
+def test_pairs_deleted_photo_leaves_its_partner(backend: server.BackendServer, paired: list[str]) -> None:
     gone = queue(backend.admin, "hall")
     first = next(entry for entry in gone if entry["isPaired"])
     backend.admin.delete(f"/api/images/{first['imageId']}").raise_for_status()
@@ -100,7 +103,7 @@ def test_a_photo_that_is_deleted_leaves_its_partner(backend: server.BackendServe
     problem(backend.anonymous.get(first["url"]), 404)
 
 
-def test_landscapes_stand_one_above_the_other(backend: server.BackendServer) -> None:
+def test_pairs_landscapes_are_shown_one_above_the_other(backend: server.BackendServer) -> None:
     backend.add_device("tall", 48, 80, pairing=True, gap=2)
     ids = frame_library.upload(backend, wide=2, tall=1)
     frame_library.render(backend, backend.claim("run/0"))
@@ -109,12 +112,12 @@ def test_landscapes_stand_one_above_the_other(backend: server.BackendServer) -> 
     assert {pair["imageId"], pair["pairedWith"]} == set(ids[:2])
 
 
-def test_a_new_device_pairs_where_its_shape_suits(backend: server.BackendServer) -> None:
+def test_pairs_default_depends_on_the_device_shape(backend: server.BackendServer) -> None:
     for name, width, height, pairs in (("wide", 80, 48, True), ("square", 50, 50, False), ("long", 300, 50, False)):
         backend.admin.post("/api/devices", json={"name": name, "width": width, "height": height}).raise_for_status()
-        told = backend.admin.get(f"/api/devices/{name}").json()
-        assert (told["pairing"], told["pairs"]) == (True, pairs)
+        body = backend.admin.get(f"/api/devices/{name}").json()
+        assert (body["pairing"], body["pairs"]) == (True, pairs)
     backend.admin.post("/api/devices", json={"name": "wide", "width": 80, "height": 48, "gap": 6, "interval": 60})
-    backend.admin.post("/api/devices", json={"name": "wide", "width": 80, "height": 48})  # as given clients say it
-    told = backend.admin.get("/api/devices/wide").json()
-    assert (told["gap"], told["interval"], told["pairing"]) == (6, 60, True)
+    backend.admin.post("/api/devices", json={"name": "wide", "width": 80, "height": 48})  # as legacy clients send it
+    body = backend.admin.get("/api/devices/wide").json()
+    assert (body["gap"], body["interval"], body["pairing"]) == (6, 60, True)

@@ -1,4 +1,4 @@
-"""A frame on the wall, imitated: it polls over HTTP, fetches each picture, and outlives a crash of the backend."""
+"""An emulated frame polls over HTTP, fetches each picture, and survives a crash of the backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_COMPACT = 4096
 
 @dataclass
 class Wall:
-    """A frame, and what it has shown: of each round the photos. `ahead`: it steps by `after`, as within an interval."""
+    """A frame and the photos that it has shown in each cycle. `ahead`: it steps with `after`, within an interval."""
 
     name: str
     token: str
@@ -27,29 +27,29 @@ class Wall:
     pairs: int = 0
 
     def poll(self, client: httpx.Client, times: int) -> None:
-        """Show so many entries."""
+        """Show this many entries."""
         headers = {"Authorization": f"Bearer {self.token}"}
         address = f"/api/devices/{self.name}/next"
         for _ in range(times):
             answer = client.get(address, headers=headers, params={"after": self.entry} if self.entry else {})
             assert answer.status_code == 200, answer.text
             assert len(answer.content) <= MAX_ANSWER
-            told = answer.json()
+            body = answer.json()
             if self.ahead:
-                self.entry = told["entry"]
-            photos = [photo for photo in (told["imageId"], told["pairedWith"]) if photo]
-            self._note(int(told["entry"].partition(".")[0]), photos)
-            for url in (told["url"], told["pairedUrl"]):
+                self.entry = body["entry"]
+            photos = [photo for photo in (body["imageId"], body["pairedWith"]) if photo]
+            self._record(int(body["entry"].partition(".")[0]), photos)
+            for url in (body["url"], body["pairedUrl"]):
                 if url:
                     picture = client.get(url)
                     assert picture.status_code == 200, url
                     assert picture.headers["content-type"] == "image/jpeg"
             self.pictures += 1
-            self.pairs += told["isPaired"]
+            self.pairs += body["isPaired"]
             compact = client.get(f"{address.removesuffix('next')}slideshow?compact=1&count=20", headers=headers)
             assert len(compact.content) < MAX_COMPACT
 
-    def _note(self, epoch: int, photos: list[str]) -> None:
+    def _record(self, epoch: int, photos: list[str]) -> None:
         while len(self.rounds) <= epoch:
             self.rounds.append([])
         assert epoch == len(self.rounds) - 1, "a round does not come back"
@@ -61,14 +61,14 @@ class Wall:
 
 
 def walls(backend: server.BackendServer) -> list[Wall]:
-    """A frame that moves on at each call, and one that steps ahead of a long interval; both pair."""
+    """Return a frame without an interval, and one that steps ahead within a long interval; both pair."""
     plain = backend.add_device("plain", pairing=True, gap=4)
     timed = backend.add_device("timed", pairing=True, interval=2_600_000)
     return [Wall("plain", plain["token"]), Wall("timed", timed["token"], ahead=True)]
 
 
 def watch(data: Path, entries: int, wide: int, tall: int) -> list[Wall]:
-    """Poll `entries` entries each, with a restart in the middle, photos that are added and one that goes."""
+    """Poll `entries` entries each, with a restart in the middle, added photos and a deleted one."""
     with server.running(data) as backend:
         found = walls(backend)
         frame_library.upload(backend, wide=wide, tall=tall)
@@ -76,7 +76,7 @@ def watch(data: Path, entries: int, wide: int, tall: int) -> list[Wall]:
             frame_library.render(backend, claimed)
         for wall in found:
             wall.poll(backend.anonymous, entries // 2)
-        backend.process.kill()  # without a goodbye: what was given is known all the same
+        backend.process.kill()  # no orderly stop: returned positions must be durable all the same
         backend.process.wait()
     with server.running(data) as backend:
         for wall in found:
@@ -85,7 +85,7 @@ def watch(data: Path, entries: int, wide: int, tall: int) -> list[Wall]:
         backend.admin.delete(f"/api/images/{before}").raise_for_status()
         frame_library.upload(backend, wide=1, tall=2, first=900)
         frame_library.render(backend, backend.claim("run/1"))
-        found[1].entry = None  # what was ahead of time is another round now
+        found[1].entry = None  # the cycle that it stepped ahead in has changed
         found[1].rounds = [[]]
         for wall in found:
             wall.poll(backend.anonymous, entries - wall.pictures)
@@ -96,7 +96,7 @@ def complete_rounds(wall: Wall, photos: int) -> int:
     return sum(len(shown) == photos for shown in wall.rounds)
 
 
-def test_a_frame_shows_all_before_any_again_through_a_crash(data_folder: Path) -> None:
+def test_frame_shows_all_photos_once_per_cycle_through_a_crash(data_folder: Path) -> None:
     plain, timed = watch(data_folder, entries=40, wide=6, tall=5)
     assert plain.pictures == timed.pictures == 40
     assert plain.pairs > 0
@@ -105,7 +105,7 @@ def test_a_frame_shows_all_before_any_again_through_a_crash(data_folder: Path) -
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_a_thousand_pictures(data_folder: Path) -> None:
+def test_frame_shows_a_thousand_pictures(data_folder: Path) -> None:
     plain, timed = watch(data_folder, entries=1000, wide=30, tall=24)
     assert plain.pictures == timed.pictures == 1000
     assert complete_rounds(plain, 54) >= 14

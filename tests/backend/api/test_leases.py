@@ -1,4 +1,4 @@
-"""Claims and leases over real HTTP: who gets which image, and when it is free again."""
+"""Claims and leases over real HTTP: assignment, renewal, release and expiry."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from tests.support.server import problem
 from tests.support.task_calls import expire, record, report, start
 
 
-def test_a_repeated_claim_id_gives_the_same_leases(backend: server.BackendServer, frame: dict[str, Any]) -> None:
+def test_claim_repeated_id_returns_the_same_leases(backend: server.BackendServer, frame: dict[str, Any]) -> None:
     backend.upload_photos(6)
     claim_id = secrets.token_hex(16)
     first = backend.claim("run/0", limit=3, claimId=claim_id)
     assert len(first) == 3
     assert backend.claim("run/0", limit=3, claimId=claim_id) == first
-    assert len(backend.claim("run/0", limit=50)) == 3  # without an id, or with another, it is a new claim
+    assert len(backend.claim("run/0", limit=50)) == 3  # without an id, or with another one, it is a new claim
     assert backend.claim("run/0", limit=3, claimId=claim_id) == first
     backend.finish(first[:1])
     assert backend.claim("run/0", limit=3, claimId=claim_id) == first[1:]
 
 
-def test_a_claim_id_of_another_owner_gives_nothing_of_his(backend: server.BackendServer, image: str) -> None:
+def test_claim_id_of_another_owner_returns_other_leases(backend: server.BackendServer, image: str) -> None:
     claim_id = secrets.token_hex(16)
     assert len(backend.claim("run/0", claimId=claim_id)) == 1
     assert backend.claim("run/1", claimId=claim_id) == []
 
 
-def test_owners_never_share_an_image(backend: server.BackendServer, frame: dict[str, Any]) -> None:
+def test_claim_concurrent_owners_share_no_image(backend: server.BackendServer, frame: dict[str, Any]) -> None:
     uploaded = backend.upload_photos(40)
     claimed: list[str] = []
     faults: list[str] = []
@@ -56,9 +56,7 @@ def test_owners_never_share_an_image(backend: server.BackendServer, frame: dict[
     assert sorted(claimed) == sorted(uploaded)
 
 
-def test_the_own_shard_comes_first_and_then_whatever_is_left(
-    backend: server.BackendServer, frame: dict[str, Any]
-) -> None:
+def test_claim_prefers_the_own_shard(backend: server.BackendServer, frame: dict[str, Any]) -> None:
     uploaded = backend.upload_photos(16)
     mine = [image_id for image_id in uploaded if int(image_id[:7], 16) % 2 == 1]
     assert 0 < len(mine) < 16
@@ -68,19 +66,19 @@ def test_the_own_shard_comes_first_and_then_whatever_is_left(
     assert sorted(entry["id"] for entry in rest) == sorted(set(uploaded) - set(mine))
 
 
-def test_a_higher_attempt_of_the_owner_takes_over_at_once(backend: server.BackendServer, image: str) -> None:
+def test_claim_higher_attempt_takes_over_the_leases(backend: server.BackendServer, image: str) -> None:
     (first,) = backend.claim("run/0", attempt=0)
     assert backend.claim("run/1", attempt=5) == []
     assert backend.claim("run/0", attempt=0) == []
     (second,) = backend.claim("run/0", attempt=1)
     assert second["id"] == image
     assert second["lease"] != first["lease"]
-    assert second["suspect"] is False  # decoding had not begun
+    assert second["suspect"] is False  # no attempt had begun
     problem(backend.processor.post("/api/processing/claims/renew", json={"leases": [first["lease"]]}), 409)
-    assert backend.claim("run/0", attempt=0) == []  # the earlier attempt, still alive, gets nothing back
+    assert backend.claim("run/0", attempt=0) == []  # the earlier attempt, still running, gets no lease
 
 
-def test_renewal(backend: server.BackendServer, frame: dict[str, Any]) -> None:
+def test_renew_extends_held_leases(backend: server.BackendServer, frame: dict[str, Any]) -> None:
     backend.upload_photos(2)
     first, second = backend.claim("run/0")
     backend.sql("UPDATE images SET lease_until = ?", time.time() + 5)
@@ -102,7 +100,7 @@ def test_renewal(backend: server.BackendServer, frame: dict[str, Any]) -> None:
     assert sorted(refused.json()["lost"]) == sorted([first["lease"], "made-up"])
 
 
-def test_release(backend: server.BackendServer, image: str) -> None:
+def test_release_makes_images_claimable(backend: server.BackendServer, image: str) -> None:
     (claimed,) = backend.claim("run/0")
     start(backend, claimed)
     leases = {"leases": [claimed["lease"]]}
@@ -110,10 +108,10 @@ def test_release(backend: server.BackendServer, image: str) -> None:
     assert backend.state(image) == "pending"
     problem(backend.processor.post("/api/processing/claims/release", json=leases), 409)
     (again,) = backend.claim("run/1")
-    assert again["suspect"] is False  # an orderly return
+    assert again["suspect"] is False  # it was released in order
 
 
-def test_an_expired_lease_is_free_for_others(backend: server.BackendServer, image: str) -> None:
+def test_lease_expired_is_claimable_by_others(backend: server.BackendServer, image: str) -> None:
     (first,) = backend.claim("run/0")
     expire(backend)
     (second,) = backend.claim("run/1")
@@ -121,14 +119,14 @@ def test_an_expired_lease_is_free_for_others(backend: server.BackendServer, imag
     problem(backend.processor.post("/api/processing/claims/renew", json={"leases": [first["lease"]]}), 409)
 
 
-def test_the_tick_shows_expired_leases_as_pending(backend: server.BackendServer, image: str) -> None:
+def test_tick_resets_expired_leases_to_pending(backend: server.BackendServer, image: str) -> None:
     backend.claim("run/0")
     expire(backend)
     assert backend.processor.post("/internal/tick").json()["freed_leases"] == 1
     assert backend.state(image) == "pending"
 
 
-def test_a_lost_lease_changes_nothing(backend: server.BackendServer, image: str) -> None:
+def test_report_under_a_lost_lease_changes_nothing(backend: server.BackendServer, image: str) -> None:
     (first,) = backend.claim("run/0")
     late = backend.render(first)
     expire(backend)
@@ -149,7 +147,7 @@ def test_a_lost_lease_changes_nothing(backend: server.BackendServer, image: str)
     assert backend.state(image) == "complete"
 
 
-def test_the_guides_repair_works_by_itself(backend: server.BackendServer, frame: dict[str, Any]) -> None:
+def test_repair_by_sql_makes_images_claimable(backend: server.BackendServer, frame: dict[str, Any]) -> None:
     uploaded = backend.upload_photos(3)
     old = backend.claim("run/0")
     backend.sql("UPDATE images SET processing_status='pending' WHERE processing_status='processing'")

@@ -20,12 +20,12 @@ from tests.support.server import problem
 TASKS = 10
 PHOTOS = 50
 ROUNDS = 200
-"""A task that is not done after so many lists never will be."""
+"""Maximum number of lists that a task requests; a test fails beyond it."""
 
 
 @dataclass
 class LegacyTask:
-    """One of several tasks; `answers` counts what it was told, by call and status."""
+    """One of several tasks; `answers` counts the responses by call and status."""
 
     client: httpx.Client
     backend: server.BackendServer
@@ -74,14 +74,14 @@ class LegacyTask:
         }
 
     def fail(self, image: dict[str, Any], answer: httpx.Response) -> None:
-        told = self.client.patch(
+        response = self.client.patch(
             f"/api/images/{image['id']}/failed", json={"error": answer.json()["error"], "attempt": 0}
         )
-        self.answers["failed", told.status_code] += 1
+        self.answers["failed", response.status_code] += 1
 
 
 def run_tasks(backend: server.BackendServer) -> list[LegacyTask]:
-    """Ten tasks at once, to their end."""
+    """Run ten tasks concurrently until they end."""
     token = backend.processor.headers["Authorization"]
     tasks = [LegacyTask(backend.client(Authorization=token), backend, index) for index in range(TASKS)]
     crashed: list[str] = []
@@ -89,7 +89,7 @@ def run_tasks(backend: server.BackendServer) -> list[LegacyTask]:
     def guarded(task: LegacyTask) -> None:
         try:
             task.run()
-        except Exception as error:  # noqa: BLE001 - a thread's error would be lost, and the test pass
+        except Exception as error:  # noqa: BLE001 - otherwise an error in a thread would be lost
             crashed.append(repr(error))
 
     threads = [threading.Thread(target=guarded, args=(task,)) for task in tasks]
@@ -102,7 +102,7 @@ def run_tasks(backend: server.BackendServer) -> list[LegacyTask]:
     return tasks
 
 
-def test_ten_legacy_tasks_over_fifty_photos_twice(backend: server.BackendServer) -> None:
+def test_legacy_ten_tasks_complete_fifty_photos_twice(backend: server.BackendServer) -> None:
     backend.add_device("wide", 80, 48)
     backend.add_device("tall", 48, 80)
     uploaded = backend.upload_photos(PHOTOS)
@@ -118,9 +118,9 @@ def test_ten_legacy_tasks_over_fifty_photos_twice(backend: server.BackendServer)
         answers = sum((task.answers for task in tasks), Counter[tuple[str, int]]())
         assert sum(task.rendered for task in tasks) >= PHOTOS
         assert {status for _, status in answers} <= {200, 409}
-        assert answers["failed", 200] == answers["start", 409]  # each refused start was followed by a `failed`
+        assert answers["failed", 200] == answers["start", 409]  # a `failed` follows each rejected start
         assert answers["failed", 409] == answers["results", 409] == answers["pending", 409] == 0
-        # The second time all of it is asked for again, as after an operator's repair.
+        # The second time, all images are pending again, as after an operator's repair.
         backend.sql("UPDATE images SET processing_status = 'pending'")
 
 
@@ -138,17 +138,15 @@ def legacy_row(backend: server.BackendServer, image: str, width: int = 80, heigh
     )
 
 
-def test_start_of_a_pending_image_and_again_under_the_legacy_lease(backend: server.BackendServer, image: str) -> None:
+def test_legacy_start_pending_image_can_be_repeated(backend: server.BackendServer, image: str) -> None:
     assert begin(backend, image).json()["attempt"] == 1
     assert backend.state(image) == "processing"
-    assert backend.claim("run/0") == []  # a lease like any other
+    assert backend.claim("run/0") == []  # the legacy lease excludes other owners
     assert begin(backend, image).status_code == 200
     assert backend.processor.get("/api/processing/pending").json() == []
 
 
-def test_start_of_a_complete_image_is_409_and_the_failed_that_follows_is_ignored(
-    backend: server.BackendServer, image: str
-) -> None:
+def test_legacy_start_complete_image_is_409_and_failed_is_ignored(backend: server.BackendServer, image: str) -> None:
     begin(backend, image)
     backend.processor.post("/api/processed-images", json={"images": [legacy_row(backend, image)]}).raise_for_status()
     assert backend.state(image) == "complete"
@@ -157,7 +155,7 @@ def test_start_of_a_complete_image_is_409_and_the_failed_that_follows_is_ignored
     assert backend.state(image) == "complete"
 
 
-def test_an_image_held_by_an_owner_is_out_of_reach(backend: server.BackendServer, image: str) -> None:
+def test_legacy_start_image_of_an_owner_is_409(backend: server.BackendServer, image: str) -> None:
     (claimed,) = backend.claim("run/0")
     problem(begin(backend, image), 409)
     assert give_up(backend, image).json() == {"success": True}
@@ -169,28 +167,28 @@ def test_an_image_held_by_an_owner_is_out_of_reach(backend: server.BackendServer
     assert backend.state(image) == "complete"
 
 
-def test_failed_counts_only_while_a_legacy_lease_is_open(backend: server.BackendServer, image: str) -> None:
+def test_legacy_failed_counts_only_under_an_open_lease(backend: server.BackendServer, image: str) -> None:
     assert give_up(backend, image).json() == {"success": True}
     assert backend.state(image) == "pending"
     begin(backend, image)
     assert give_up(backend, image).json() == {"success": True}
     assert backend.sql("SELECT processing_status, processing_error FROM images") == [("failed", "it broke")]
-    problem(begin(backend, image), 409)  # not before somebody asks for a retry
+    problem(begin(backend, image), 409)  # only after a retry
     backend.admin.post("/api/admin/retry", json={"which": "failed"}).raise_for_status()
     assert begin(backend, image).status_code == 200
 
 
-def test_a_legacy_lease_ends(backend: server.BackendServer, image: str) -> None:
+def test_legacy_lease_expires(backend: server.BackendServer, image: str) -> None:
     begin(backend, image)
     ((until,),) = backend.sql("SELECT lease_until FROM images")
     assert time.time() + 800 < until < time.time() + 1000
     backend.sql("UPDATE images SET lease_until = ?", time.time() - 1)
     (claimed,) = backend.claim("run/0")
-    assert claimed["suspect"] is True  # it had begun and never reported
+    assert claimed["suspect"] is True  # an attempt began and never reported
     problem(begin(backend, image), 409)
 
 
-def test_results_of_another_size_do_not_satisfy(backend: server.BackendServer, image: str) -> None:
+def test_legacy_results_of_another_size_do_not_complete(backend: server.BackendServer, image: str) -> None:
     begin(backend, image)
     row = legacy_row(backend, image, 81, 48)
     answer = backend.processor.post("/api/processed-images", json={"images": [row]}).json()
@@ -198,7 +196,7 @@ def test_results_of_another_size_do_not_satisfy(backend: server.BackendServer, i
     assert backend.state(image) == "processing"
 
 
-def test_legacy_pictures_satisfy_until_the_device_changes(backend: server.BackendServer, image: str) -> None:
+def test_legacy_results_complete_until_the_device_changes(backend: server.BackendServer, image: str) -> None:
     begin(backend, image)
     backend.processor.post("/api/processed-images", json={"images": [legacy_row(backend, image)]}).raise_for_status()
     assert backend.state(image) == "complete"
@@ -210,14 +208,14 @@ def test_legacy_pictures_satisfy_until_the_device_changes(backend: server.Backen
     assert backend.state(image) == "pending"
 
 
-def test_a_reason_of_any_length_is_taken(backend: server.BackendServer, image: str) -> None:
+def test_legacy_failed_accepts_a_reason_of_any_length(backend: server.BackendServer, image: str) -> None:
     assert begin(backend, image).status_code == 200
-    told = {"error": "x" * 100_000, "attempt": None}
-    assert backend.processor.patch(f"/api/images/{image}/failed", json=told).status_code == 200
+    payload = {"error": "x" * 100_000, "attempt": None}
+    assert backend.processor.patch(f"/api/images/{image}/failed", json=payload).status_code == 200
     assert backend.sql("SELECT processing_status, length(processing_error) FROM images") == [("failed", 2000)]
 
 
-def test_a_picture_of_today_is_not_replaced_by_a_legacy_one(backend: server.BackendServer, image: str) -> None:
+def test_legacy_result_does_not_replace_a_current_variant(backend: server.BackendServer, image: str) -> None:
     backend.finish(backend.claim("owner/0"))
     before = backend.sql("SELECT file_path, recipe FROM processed_images")
     answer = backend.processor.post("/api/processed-images", json={"images": [legacy_row(backend, image)]})

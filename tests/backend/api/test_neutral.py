@@ -1,4 +1,4 @@
-"""The mark of a palette without colour, from the report to what people and frames read."""
+"""The `neutral` flag of a palette, from the report to the responses for people and frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.frame_calls import queue
 
 
 @pytest.mark.parametrize("neutral", [True, False])
-def test_the_mark_is_kept_and_told(backend: server.BackendServer, image: str, neutral: bool) -> None:
+def test_neutral_flag_is_stored_and_returned(backend: server.BackendServer, image: str, neutral: bool) -> None:
     message = backend.render(backend.claim("run/0")[0])
     for row in message["images"] + message["outcomes"]:
         row["colorPalette"] = {**row["colorPalette"], "neutral": neutral}
@@ -20,7 +20,7 @@ def test_the_mark_is_kept_and_told(backend: server.BackendServer, image: str, ne
     assert [entry["colorPalette"]["neutral"] for entry in queue(backend.admin, "frame")] == [neutral]
 
 
-def test_an_older_report_and_an_older_row_are_not_neutral(backend: server.BackendServer, image: str) -> None:
+def test_neutral_flag_missing_means_not_neutral(backend: server.BackendServer, image: str) -> None:
     message = backend.render(backend.claim("run/0")[0])
     for row in message["images"] + message["outcomes"]:
         row["colorPalette"] = {key: value for key, value in row["colorPalette"].items() if key != "neutral"}

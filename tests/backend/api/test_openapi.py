@@ -1,4 +1,4 @@
-"""The document at /openapi.json: every route, who may call it, references that resolve."""
+"""The document at /openapi.json: routes, security and references."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def document(backend: server.BackendServer) -> dict[str, Any]:
     return found
 
 
-def test_every_operation_of_the_document_is_guarded_or_public_by_intent(backend: server.BackendServer) -> None:
+def test_openapi_operations_have_the_expected_security(backend: server.BackendServer) -> None:
     seen_public = set()
     checked = 0
     for path, methods in document(backend)["paths"].items():
@@ -75,25 +75,25 @@ def test_every_operation_of_the_document_is_guarded_or_public_by_intent(backend:
     assert checked >= len(ROUTES)
 
 
-def test_the_document_lists_the_routes_and_only_those(backend: server.BackendServer) -> None:
-    told = document(backend)
-    assert told["openapi"].startswith("3.1")
-    assert set(told["paths"]) == ROUTES
-    names = [described["operationId"] for methods in told["paths"].values() for described in methods.values()]
+def test_openapi_lists_exactly_the_routes(backend: server.BackendServer) -> None:
+    body = document(backend)
+    assert body["openapi"].startswith("3.1")
+    assert set(body["paths"]) == ROUTES
+    names = [described["operationId"] for methods in body["paths"].values() for described in methods.values()]
     assert len(names) == len(set(names))
 
 
-def test_every_reference_of_the_document_resolves(backend: server.BackendServer) -> None:
-    told = document(backend)
-    references = re.findall(r'"\$ref":\s*"([^"]+)"', json.dumps(told))
+def test_openapi_references_resolve(backend: server.BackendServer) -> None:
+    body = document(backend)
+    references = re.findall(r'"\$ref":\s*"([^"]+)"', json.dumps(body))
     assert len(references) > 20
     for reference in references:
         assert reference.startswith("#/")
-        place: Any = told
+        target: Any = body
         for part in reference[2:].split("/"):
-            place = place[part.replace("~1", "/").replace("~0", "~")]
-        assert place
-    for path, methods in told["paths"].items():
+            target = target[part.replace("~1", "/").replace("~0", "~")]
+        assert target
+    for path, methods in body["paths"].items():
         for described in methods.values():
-            told_parameters = {entry["name"] for entry in described["parameters"] if entry["in"] == "path"}
-            assert told_parameters == set(re.findall(r"{(\w+)}", path))
+            parameters = {entry["name"] for entry in described["parameters"] if entry["in"] == "path"}
+            assert parameters == set(re.findall(r"{(\w+)}", path))

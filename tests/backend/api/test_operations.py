@@ -1,4 +1,4 @@
-"""Health, metrics and status over real HTTP, and what callers hear when something fails."""
+"""Health, metrics and status over real HTTP, and the responses to failures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support import server, small_photos
 from tests.support.server import problem
 
 
-def test_ready_says_when_the_bucket_is_gone(data_folder: Path) -> None:
+def test_ready_missing_bucket_is_503(data_folder: Path) -> None:
     with server.running(data_folder) as backend:
         assert backend.anonymous.get("/_ready").json() == {"status": "ready", "device_auth": "required"}
         aside = backend.bucket.rename(data_folder / "elsewhere")
@@ -18,7 +18,7 @@ def test_ready_says_when_the_bucket_is_gone(data_folder: Path) -> None:
         assert int(refused.headers["retry-after"]) > 0
         assert backend.anonymous.get("/_health").json() == {"status": "ok", "device_auth": "required"}
         problem(backend.admin.post("/api/admin/upload", files={"file": ("x.jpg", small_photos.photo(1))}), 503)
-        assert backend.sql("SELECT count(*) FROM images") == [(0,)]  # no row without its object
+        assert backend.sql("SELECT count(*) FROM images") == [(0,)]  # a row needs its object
         if backend.bucket.exists():
             for left in sorted(backend.bucket.rglob("*"), reverse=True):
                 left.rmdir()
@@ -28,7 +28,7 @@ def test_ready_says_when_the_bucket_is_gone(data_folder: Path) -> None:
         assert backend.upload(small_photos.photo(1))["processing_status"] == "pending"
 
 
-def test_metrics_by_session_or_token(data_folder: Path) -> None:
+def test_metrics_accept_session_or_token(data_folder: Path) -> None:
     with server.running(data_folder, METRICS_TOKEN="a-token-for-the-scraper") as backend:
         backend.upload_photos(2)
         problem(backend.anonymous.get("/metrics"), 401)
@@ -45,24 +45,24 @@ def test_metrics_by_session_or_token(data_folder: Path) -> None:
             assert 'slideshow_request_seconds_count{method="POST",status="201"} 2.0' in page.text
 
 
-def test_without_a_metrics_token_none_is_accepted(backend: server.BackendServer) -> None:
+def test_metrics_without_configured_token_reject_any_token(backend: server.BackendServer) -> None:
     problem(backend.client(Authorization="Bearer x").get("/metrics"), 403)
     problem(backend.client(Authorization="Bearer").get("/metrics"), 401)
 
 
-def test_status_counts(backend: server.BackendServer) -> None:
+def test_status_counts_images_and_variants(backend: server.BackendServer) -> None:
     backend.add_device("frame")
     backend.upload_photos(3)
     backend.finish(backend.claim("run/0", limit=1))
-    told = backend.admin.get("/api/admin/status").json()
-    assert told["images"] == {"pending": 2, "processing": 0, "complete": 1, "failed": 0}
-    assert (told["variants"], told["renderedSince"], told["devices"]) == (1, 1, 1)
-    assert told["bucket"] == backend.bucket.as_uri()
+    body = backend.admin.get("/api/admin/status").json()
+    assert body["images"] == {"pending": 2, "processing": 0, "complete": 1, "failed": 0}
+    assert (body["variants"], body["renderedSince"], body["devices"]) == (1, 1, 1)
+    assert body["bucket"] == backend.bucket.as_uri()
     later = backend.admin.get("/api/admin/status", params={"since": time.time() + 60}).json()
     assert (later["variants"], later["renderedSince"]) == (1, 0)
 
 
-def test_a_database_that_fails_is_503_and_tells_no_internals(backend: server.BackendServer) -> None:
+def test_database_failure_is_503_without_internals(backend: server.BackendServer) -> None:
     backend.sql("ALTER TABLE images RENAME TO images_gone")
     try:
         for refused in (
@@ -70,17 +70,17 @@ def test_a_database_that_fails_is_503_and_tells_no_internals(backend: server.Bac
             backend.processor.get("/api/processing/pending"),
             backend.admin.post("/api/admin/upload", files={"file": ("x.jpg", small_photos.photo(1))}),
         ):
-            told = problem(refused, 503)
-            assert "database" in told
+            sentence = problem(refused, 503)
+            assert "database" in sentence
             assert "SELECT" not in refused.text
     finally:
         backend.sql("ALTER TABLE images_gone RENAME TO images")
     assert backend.anonymous.get("/_ready").status_code == 200
 
 
-def test_what_nobody_foresaw_is_500_and_stands_in_the_log(backend: server.BackendServer) -> None:
+def test_unexpected_error_is_500_and_logged(backend: server.BackendServer) -> None:
     image_id = backend.upload_photos(1)[0]
-    backend.sql("""UPDATE images SET color_palette = '{"primary": "#102030"}'""")  # a row spoilt by hand
+    backend.sql("""UPDATE images SET color_palette = '{"primary": "#102030"}'""")  # a row damaged by hand
     refused = backend.admin.get(f"/api/images/{image_id}")
     problem(refused, 500)
     assert "ValidationError" not in refused.text

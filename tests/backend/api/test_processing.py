@@ -1,4 +1,4 @@
-"""The way of an image from claim to complete, and results that may not be reported."""
+"""An image from claim to complete, and results that are rejected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.task_calls import record, report, start
 OTHER_ID = "f" * 32
 
 
-def test_claim_start_results_complete(backend: server.BackendServer) -> None:
+def test_claim_start_results_complete_an_image(backend: server.BackendServer) -> None:
     backend.add_device("wide", 80, 48)
     backend.add_device("tall", 48, 80)
     image_id = backend.upload_photos(1)[0]
@@ -33,10 +33,10 @@ def test_claim_start_results_complete(backend: server.BackendServer) -> None:
         "tall": (48, 80),
     }
     assert backend.state(image_id) == "processing"
-    assert backend.sql("SELECT attempts FROM images") == [(0,)]  # a claim is no attempt
+    assert backend.sql("SELECT attempts FROM images") == [(0,)]  # a claim is not an attempt
 
     assert start(backend, claimed)["attempt"] == 1
-    assert start(backend, claimed)["attempt"] == 1  # the same attempt, told twice
+    assert start(backend, claimed)["attempt"] == 1  # the same attempt, reported twice
 
     message = backend.render(claimed)
     thumbnail = f"images/thumbnails/{image_id}-0123456789.jpg"
@@ -64,7 +64,7 @@ def test_claim_start_results_complete(backend: server.BackendServer) -> None:
     assert backend.processor.get("/api/processing/pending").json() == []
 
 
-def test_variants_may_come_before_their_outcome(backend: server.BackendServer) -> None:
+def test_results_before_their_outcome_are_accepted(backend: server.BackendServer) -> None:
     backend.add_device("wide", 80, 48)
     backend.add_device("tall", 48, 80)
     image_id = backend.upload_photos(1)[0]
@@ -76,7 +76,7 @@ def test_variants_may_come_before_their_outcome(backend: server.BackendServer) -
     assert backend.state(image_id) == "complete"
 
 
-def test_an_outcome_that_lacks_a_picture_fails_the_image_instead_of_going_round(backend: server.BackendServer) -> None:
+def test_outcome_without_a_variant_fails_the_image(backend: server.BackendServer) -> None:
     backend.add_device("wide", 80, 48)
     backend.add_device("tall", 48, 80)
     image_id = backend.upload_photos(1)[0]
@@ -86,7 +86,7 @@ def test_an_outcome_that_lacks_a_picture_fails_the_image_instead_of_going_round(
     assert "tall" in shown["processingError"]
 
 
-def test_results_repeated_change_nothing(backend: server.BackendServer, image: str) -> None:
+def test_results_repeated_are_idempotent(backend: server.BackendServer, image: str) -> None:
     message = backend.render(backend.claim("run/0")[0])
     report(backend, message)
     before = record(backend)
@@ -96,13 +96,13 @@ def test_results_repeated_change_nothing(backend: server.BackendServer, image: s
     assert backend.sql("SELECT count(*) FROM garbage") == [(0,)]
 
 
-def test_rows_are_refused_one_by_one(backend: server.BackendServer, image: str) -> None:
+def test_results_invalid_rows_are_rejected_one_by_one(backend: server.BackendServer, image: str) -> None:
     (claimed,) = backend.claim("run/0")
     message = backend.render(claimed)
     (good,) = message["images"]
     place = f"processed/frame/{image}"
     bad = {
-        "no device": good | {"deviceSize": "nobody", "filePath": f"processed/nobody/{image}.jpg"},
+        "no device": good | {"deviceSize": "absent", "filePath": f"processed/absent/{image}.jpg"},
         "80x48": good | {"width": 81},
         "unknown image": good | {"imageId": OTHER_ID, "filePath": f"processed/frame/{OTHER_ID}.jpg"},
         "lease": good | {"lease": "made-up"},
@@ -134,7 +134,7 @@ def test_rows_are_refused_one_by_one(backend: server.BackendServer, image: str) 
     assert backend.sql("SELECT file_path FROM processed_images") == [(good["filePath"],)]
 
 
-def test_a_thumbnail_elsewhere_is_not_taken(backend: server.BackendServer, image: str) -> None:
+def test_outcome_with_foreign_thumbnail_is_stored_without_it(backend: server.BackendServer, image: str) -> None:
     message = backend.render(backend.claim("run/0")[0])
     message["outcomes"][0]["thumbnail"] = {
         "filePath": f"images/originals/{image}.jpg",
@@ -145,7 +145,7 @@ def test_a_thumbnail_elsewhere_is_not_taken(backend: server.BackendServer, image
     assert backend.sql("SELECT processing_status, thumbnail_path FROM images") == [("complete", None)]
 
 
-def test_an_outcome_under_a_lost_lease_is_not_taken(backend: server.BackendServer, image: str) -> None:
+def test_outcome_under_a_lost_lease_is_ignored(backend: server.BackendServer, image: str) -> None:
     (first,) = backend.claim("run/0", attempt=0)
     backend.claim("run/0", attempt=1)
     before = record(backend)
@@ -153,8 +153,8 @@ def test_an_outcome_under_a_lost_lease_is_not_taken(backend: server.BackendServe
     assert record(backend) == before
 
 
-def test_a_renderer_of_another_version_gets_409(backend: server.BackendServer, image: str) -> None:
+def test_claim_other_renderer_version_is_409(backend: server.BackendServer, image: str) -> None:
     claims = "/api/processing/claims"
-    told = problem(backend.processor.post(claims, json={"owner": "run/0", "rendererVersion": 999_999}), 409)
-    assert "999999" in told
+    sentence = problem(backend.processor.post(claims, json={"owner": "run/0", "rendererVersion": 999_999}), 409)
+    assert "999999" in sentence
     assert backend.state(image) == "pending"

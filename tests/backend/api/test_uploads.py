@@ -1,4 +1,4 @@
-"""Uploads over real HTTP: what is kept, what is refused, and that nothing of the refused stays."""
+"""Uploads over real HTTP: what is stored, what is rejected, and that rejected files leave nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.upload_forms import UPLOAD, send
 LIMIT = 1024 * 1024
 
 
-def test_a_new_photo_is_kept_byte_for_byte(backend: server.BackendServer) -> None:
+def test_upload_new_photo_is_stored_byte_for_byte(backend: server.BackendServer) -> None:
     data = small_photos.photo(1)
     answer = send(backend.admin, data, "holiday.jpg")
     image_id = hashlib.sha256(data).hexdigest()[:32]
@@ -37,7 +37,7 @@ def test_a_new_photo_is_kept_byte_for_byte(backend: server.BackendServer) -> Non
     assert row == [(uri, hashlib.sha256(data).hexdigest(), "holiday.jpg", len(data), "pending", 0)]
 
 
-def test_the_same_photo_again_is_one_image(backend: server.BackendServer) -> None:
+def test_upload_repeated_photo_is_one_image(backend: server.BackendServer) -> None:
     first = send(backend.admin, small_photos.photo(2), "a.jpg").json()
     before = backend.objects()
     again = send(backend.admin, small_photos.photo(2), "b.jpg")
@@ -48,7 +48,7 @@ def test_the_same_photo_again_is_one_image(backend: server.BackendServer) -> Non
     assert backend.objects() == before
 
 
-def test_the_same_photo_at_once_is_one_image(backend: server.BackendServer) -> None:
+def test_upload_concurrent_duplicates_are_one_image(backend: server.BackendServer) -> None:
     answers: list[httpx.Response] = []
     clients = [backend.log_in() for _ in range(6)]
     threads = [threading.Thread(target=lambda c=c: answers.append(send(c, small_photos.photo(3)))) for c in clients]
@@ -64,9 +64,7 @@ def test_the_same_photo_at_once_is_one_image(backend: server.BackendServer) -> N
     ("kind", "extension"),
     [("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"), ("GIF", ".gif"), ("TIFF", ".tif"), ("AVIF", ".avif")],
 )
-def test_the_content_decides_the_kind_whatever_the_name(
-    backend: server.BackendServer, kind: str, extension: str
-) -> None:
+def test_upload_type_is_detected_from_the_content(backend: server.BackendServer, kind: str, extension: str) -> None:
     out = io.BytesIO()
     Image.new("RGB", (40, 40), "teal").save(out, kind)
     taken = send(backend.admin, out.getvalue(), "notes.txt")
@@ -78,7 +76,7 @@ def test_the_content_decides_the_kind_whatever_the_name(
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_size_and_orientation_are_those_of_the_upright_picture(backend: server.BackendServer, orientation: int) -> None:
+def test_upload_size_is_that_of_the_upright_photo(backend: server.BackendServer, orientation: int) -> None:
     taken = send(backend.admin, small_photos.jpeg(64, 48, orientation=orientation)).json()
     upright = (48, 64, "portrait") if orientation >= 5 else (64, 48, "landscape")
     assert (taken["width"], taken["height"], taken["orientation"]) == upright
@@ -99,7 +97,7 @@ NO_PICTURES = {
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("data", NO_PICTURES.values(), ids=NO_PICTURES)
-def test_what_is_no_picture_is_415(backend: server.BackendServer, data: bytes) -> None:
+def test_upload_other_file_type_is_415(backend: server.BackendServer, data: bytes) -> None:
     assert "odd.jpg" in problem(send(backend.admin, data, "odd.jpg"), 415)
 
 
@@ -109,30 +107,30 @@ def test_what_is_no_picture_is_415(backend: server.BackendServer, data: bytes) -
     [png_header(20_000, 20_000), jpeg_of_size(8000, 8000, progressive=True), png_header(2**31 - 1, 1)],
     ids=["400 megapixels", "progressive 64 megapixels", "widest"],
 )
-def test_too_many_pixels_by_the_header_is_422(backend: server.BackendServer, data: bytes) -> None:
-    told = problem(send(backend.admin, data, "bomb.png"), 422)
-    assert "bomb.png" in told
-    assert "megapixels" in told
+def test_upload_too_many_pixels_is_422(backend: server.BackendServer, data: bytes) -> None:
+    sentence = problem(send(backend.admin, data, "bomb.png"), 422)
+    assert "bomb.png" in sentence
+    assert "megapixels" in sentence
 
 
-def test_a_baseline_picture_may_have_more_pixels_than_a_progressive_one(backend: server.BackendServer) -> None:
+def test_upload_baseline_jpeg_may_have_more_pixels_than_progressive(backend: server.BackendServer) -> None:
     assert send(backend.admin, jpeg_of_size(8000, 8000, progressive=False)).status_code == 201
 
 
-def test_the_byte_limit_holds_to_the_byte(backend: server.BackendServer) -> None:
+def test_upload_byte_limit_is_exact(backend: server.BackendServer) -> None:
     picture = small_photos.photo(4)
     exact = picture + bytes(LIMIT - len(picture))
     assert send(backend.admin, exact).status_code == 201
     before = backend.objects()
-    told = problem(send(backend.admin, exact + b"x", "large.jpg"), 413)
-    assert "large.jpg" in told
-    assert "1 MiB" in told
+    sentence = problem(send(backend.admin, exact + b"x", "large.jpg"), 413)
+    assert "large.jpg" in sentence
+    assert "1 MiB" in sentence
     problem(send(backend.admin, picture + bytes(5 * LIMIT), "larger.jpg"), 413)
     assert backend.objects() == before
     assert backend.left_aside() == []
 
 
-def test_several_files_get_a_line_each(backend: server.BackendServer) -> None:
+def test_upload_several_files_get_one_result_each(backend: server.BackendServer) -> None:
     send(backend.admin, small_photos.photo(5))
     answer = backend.admin.post(
         UPLOAD,
@@ -160,7 +158,7 @@ def test_several_files_get_a_line_each(backend: server.BackendServer) -> None:
     assert backend.sql("SELECT count(*) FROM images") == [(2,)]
 
 
-def test_an_original_that_was_lost_comes_back_with_its_upload(backend: server.BackendServer) -> None:
+def test_upload_restores_a_lost_original(backend: server.BackendServer) -> None:
     image = backend.upload(small_photos.photo(1))["id"]
     (original,) = backend.objects("images/originals/")
     (backend.bucket / original).unlink()

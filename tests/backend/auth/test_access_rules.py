@@ -1,4 +1,4 @@
-"""Who may what, where a platform stands in front: tokens that rotate, a hashed password, guessing, headers, origins."""
+"""Access as in a deployment: token rotation, hashed password, throttling, headers, origins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGES_ORIGIN = "https://home.example"
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.BackendServer]:
-    """A backend set up as a deployment is: every secret is given, and none as it was made."""
+    """Start a backend like a deployment: every secret is set, and none is a generated one."""
     settings = {
         "K_SERVICE": "slideshow",
         "DATABASE_DURABLE": "yes",
@@ -38,7 +38,7 @@ def log_in(backend: server.BackendServer, password: str, address: str, **headers
     return backend.client().post("/login", json={"password": password}, headers=forwarded)
 
 
-def test_two_processor_tokens_are_valid_while_one_is_rotated(guarded: server.BackendServer) -> None:
+def test_processor_tokens_current_and_previous_are_valid(guarded: server.BackendServer) -> None:
     for token in (OLD, NEW):
         answer = guarded.client(Authorization=f"Bearer {token}").get("/api/processing/pending")
         assert answer.status_code == 200
@@ -47,12 +47,12 @@ def test_two_processor_tokens_are_valid_while_one_is_rotated(guarded: server.Bac
     problem(guarded.client(Authorization=f"Basic {NEW}").get("/api/processing/pending"), 401)
 
 
-def test_the_password_of_a_hash_opens_a_session_and_the_hash_does_not(guarded: server.BackendServer) -> None:
+def test_login_accepts_the_password_but_not_its_hash(guarded: server.BackendServer) -> None:
     assert log_in(guarded, PASSWORD, "198.51.100.1").status_code == 200
     problem(log_in(guarded, PASSWORD + " ", "198.51.100.1"), 403)
 
 
-def test_the_cookie_is_secure_where_the_platform_says_https(
+def test_login_cookie_is_secure_behind_an_https_proxy(
     guarded: server.BackendServer, backend: server.BackendServer
 ) -> None:
     by_tls = log_in(guarded, PASSWORD, "198.51.100.2", **{"X-Forwarded-Proto": "https"})
@@ -61,10 +61,10 @@ def test_the_cookie_is_secure_where_the_platform_says_https(
         "/login", json={"password": backend.secrets["admin_password"]}, headers={"X-Forwarded-Proto": "https"}
     )
     assert plain.status_code == 200
-    assert "; secure" not in plain.headers["set-cookie"].lower()  # nobody but the caller has said so
+    assert "; secure" not in plain.headers["set-cookie"].lower()  # only the client claims HTTPS
 
 
-def test_guessing_is_slowed_down_for_who_guesses(guarded: server.BackendServer) -> None:
+def test_login_throttle_delays_only_the_guesser(guarded: server.BackendServer) -> None:
     def guess(number: int) -> httpx.Response:
         return log_in(guarded, f"guess {number}", "203.0.113.5")
 
@@ -76,7 +76,7 @@ def test_guessing_is_slowed_down_for_who_guesses(guarded: server.BackendServer) 
     assert log_in(guarded, PASSWORD, "198.51.100.3").status_code == 200
 
 
-def test_every_answer_has_its_headers(backend: server.BackendServer) -> None:
+def test_responses_have_security_headers(backend: server.BackendServer) -> None:
     for answer in (
         backend.anonymous.get("/_health"),
         backend.anonymous.get("/api/images"),
@@ -93,7 +93,7 @@ def test_every_answer_has_its_headers(backend: server.BackendServer) -> None:
         assert "server" not in answer.headers
 
 
-def test_only_named_origins_may_read_and_never_with_the_cookie(guarded: server.BackendServer) -> None:
+def test_cors_allows_listed_origins_without_credentials(guarded: server.BackendServer) -> None:
     client = guarded.client(Origin=PAGES_ORIGIN)
     allowed = client.options("/api/devices/frame/next", headers={"Access-Control-Request-Method": "GET"})
     assert allowed.headers["access-control-allow-origin"] == PAGES_ORIGIN
@@ -105,12 +105,12 @@ def test_only_named_origins_may_read_and_never_with_the_cookie(guarded: server.B
 
 
 @pytest.mark.parametrize("origin", ["http://[", "http://[::1", "null", "", "://", "file:///x", "javascript:1"])
-def test_an_origin_that_is_none_is_foreign(backend: server.BackendServer, origin: str) -> None:
+def test_origin_invalid_is_rejected_as_cross_site(backend: server.BackendServer, origin: str) -> None:
     problem(backend.admin.post("/api/admin/retry", json={}, headers={"Origin": origin}), 403)
 
 
-def test_no_secret_gets_into_log_or_process_list(guarded: server.BackendServer) -> None:
+def test_secrets_are_not_in_log_or_process_list(guarded: server.BackendServer) -> None:
     problem(guarded.client(Authorization=f"Bearer {NEW}x").post("/internal/tick"), 403)
-    told = guarded.log_text() + Path(f"/proc/{guarded.process.pid}/cmdline").read_text()
+    output = guarded.log_text() + Path(f"/proc/{guarded.process.pid}/cmdline").read_text()
     for secret in (OLD, NEW, PASSWORD, METRICS, "$argon2"):
-        assert secret not in told
+        assert secret not in output

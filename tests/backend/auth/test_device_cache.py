@@ -1,4 +1,4 @@
-"""Devices are kept in memory, level with the database, and read once for all who ask at the same time."""
+"""The device cache: concurrent lookups share a query, and a change in the database is read."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from backend.database import Database, devices
 from contract.messages.devices import DeviceBody
 
 
-def test_questions_that_come_together_share_one_reading_and_a_change_is_read(tmp_path: Path, monkeypatch: Any) -> None:
+def test_device_cache_concurrent_lookups_share_a_query(tmp_path: Path, monkeypatch: Any) -> None:
     database = Database(f"sqlite:///{tmp_path}/slideshow.db")
     database.migrate()
-    known = DeviceCache(database)
-    readings = []
+    cache = DeviceCache(database)
+    queries = []
 
-    def counted(connection: Connection, every: Any = devices.read_all) -> Any:
-        readings.append(1)
+    def counted(connection: Connection, every: Any = devices.every) -> Any:
+        queries.append(1)
         return every(connection)
 
     monkeypatch.setattr(devices, "read_all", counted)
 
     async def run() -> None:
         await database.write(devices.save, "hall", DeviceBody(name="hall", width=80, height=48), "hash", 1.0)
-        found = await asyncio.gather(*(known.find("hall") for _ in range(40)))
-        assert all(device is not None and device.width == 80 for device in found)
-        assert len(readings) <= 2  # the first may have begun before the others asked
-        assert await known.of_token("hash", "hall") is not None
-        assert await known.of_token("hash", "other") is None
-        before = len(readings)
+        lookups = await asyncio.gather(*(cache.find("hall") for _ in range(40)))
+        assert [device.width if device else None for device in lookups] == [80] * 40
+        assert len(queries) <= 2  # the first query may begin before the other lookups
+        assert await cache.find_by_token("hash", "hall") is not None
+        assert await cache.find_by_token("hash", "other") is None
+        before = len(queries)
         await database.write(devices.save, "hall", DeviceBody(name="hall", width=96, height=48), "hash", 2.0)
-        changed = await known.find("hall")
+        changed = await cache.find("hall")
         assert changed is not None
-        assert (changed.width, len(readings)) == (96, before + 1)
+        assert (changed.width, len(queries)) == (96, before + 1)
 
     asyncio.run(run())
     database.close()

@@ -155,7 +155,7 @@ def test_of_two_backends_the_older_stops_and_nothing_acknowledged_is_lost(house:
     stop.set()
     for thread in threads:
         thread.join(LIMIT_SECONDS)
-    assert all("another backend has taken over" in sentence for sentence in refused)
+    assert all("another backend instance has taken over" in sentence for sentence in refused)
     assert reader.get("/api/images").status_code == 200
     known = {row[0] for row in newer.sql("SELECT id FROM images")}
     assert set(acknowledged) <= known

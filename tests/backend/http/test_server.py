@@ -1,4 +1,4 @@
-"""Answers leave in one piece: over a transport that notes what reaches it, and over a real connection."""
+"""Write coalescing: over a recording transport, and over a real connection."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from backend.http.server import MAX_HELD, _CoalescedWrites
-from tests.support import server
+from backend.http.server import MAX_BUFFERED, _CoalescedWrites
 
 
-class Noting:
-    """Notes in order what it is asked for; each list is one writing."""
+class RecordingTransport:
+    """Records calls in order; each list is one `writelines` call."""
 
     def __init__(self) -> None:
         self.calls: list[object] = []
@@ -36,86 +35,86 @@ class Noting:
 
 
 @pytest.fixture
-def noting() -> Noting:
-    return Noting()
+def recording() -> RecordingTransport:
+    return RecordingTransport()
 
 
-def _in_a_loop(noting: Noting, act: Any) -> None:
+def _in_a_loop(recording: RecordingTransport, act: Any) -> None:
     async def run() -> None:
-        await act(_CoalescedWrites(cast(asyncio.Transport, noting), asyncio.get_running_loop()))
+        await act(_CoalescedWrites(cast(asyncio.Transport, recording), asyncio.get_running_loop()))
 
     asyncio.run(run())
 
 
-def test_what_is_written_in_one_turn_leaves_together_in_its_order(noting: Noting) -> None:
+def test_write_same_iteration_is_one_call_in_order(recording: RecordingTransport) -> None:
     async def act(transport: _CoalescedWrites) -> None:
         transport.write(b"head")
         transport.write(b"body")
-        assert noting.calls == []
+        assert recording.calls == []
         await asyncio.sleep(0)
         transport.write(b"next")
         await asyncio.sleep(0)
 
-    _in_a_loop(noting, act)
-    assert noting.calls == [[b"head", b"body"], [b"next"]]
+    _in_a_loop(recording, act)
+    assert recording.calls == [[b"head", b"body"], [b"next"]]
 
 
-def test_no_more_is_held_than_the_bound(noting: Noting) -> None:
+def test_write_above_the_limit_is_written_at_once(recording: RecordingTransport) -> None:
     async def act(transport: _CoalescedWrites) -> None:
         transport.write(b"head")
-        transport.write(bytes(MAX_HELD))
-        assert len(noting.calls) == 1
+        transport.write(bytes(MAX_BUFFERED))
+        assert len(recording.calls) == 1
         transport.write(b"tail")
         await asyncio.sleep(0)
 
-    _in_a_loop(noting, act)
-    assert noting.calls == [[b"head", bytes(MAX_HELD)], [b"tail"]]
+    _in_a_loop(recording, act)
+    assert recording.calls == [[b"head", bytes(MAX_BUFFERED)], [b"tail"]]
 
 
-def test_what_is_held_is_written_before_the_end(noting: Noting) -> None:
+def test_close_writes_the_buffer_first(recording: RecordingTransport) -> None:
     async def act(transport: _CoalescedWrites) -> None:
         transport.write(b"last words")
         transport.close()
         await asyncio.sleep(0)
 
-    _in_a_loop(noting, act)
-    assert noting.calls == [[b"last words"], "close"]
+    _in_a_loop(recording, act)
+    assert recording.calls == [[b"last words"], "close"]
 
 
-def test_nothing_is_written_to_whoever_has_gone(noting: Noting) -> None:
+def test_write_lost_connection_is_dropped(recording: RecordingTransport) -> None:
     async def act(transport: _CoalescedWrites) -> None:
-        transport.write(b"nobody hears this")
-        noting.closing = True
+        transport.write(b"dropped")
+        recording.closing = True
         await asyncio.sleep(0)
 
-    _in_a_loop(noting, act)
-    assert noting.calls == []
+    _in_a_loop(recording, act)
+    assert recording.calls == []
 
 
-def test_the_transport_is_asked_for_everything_else(noting: Noting) -> None:
+def test_other_calls_reach_the_transport(recording: RecordingTransport) -> None:
     async def act(transport: _CoalescedWrites) -> None:
         assert transport.get_extra_info("peername") == "the peername"
 
-    _in_a_loop(noting, act)
+    _in_a_loop(recording, act)
 
 
-def test_answers_to_requests_that_come_together_are_whole_and_in_order(backend: server.BackendServer) -> None:
+def test_pipelined_requests_are_answered_in_order(backend: server.BackendServer) -> None:
     parts = urlsplit(backend.url)
-    asked = b"".join(
-        f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: {kept}\r\n\r\n".encode()
-        for path, kept in (("/_health", "keep-alive"), ("/openapi.json", "keep-alive"), ("/nowhere", "close"))
+    requests = b"".join(
+        f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: {connection}\r\n\r\n".encode()
+        for path, connection in (("/_health", "keep-alive"), ("/openapi.json", "keep-alive"), ("/nowhere", "close"))
     )
-    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:
-        connection.sendall(asked)
-        told = b""
-        while piece := connection.recv(65_536):
-            told += piece
-    heads = [line for line in told.split(b"\r\n") if line.startswith(b"HTTP/1.1 ") or b"}HTTP/1.1 " in line]
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as client:
+        client.sendall(requests)
+        response = b""
+        while piece := client.recv(65_536):
+            response += piece
+    heads = [line for line in response.split(b"\r\n") if line.startswith(b"HTTP/1.1 ") or b"}HTTP/1.1 " in line]
     assert [head[head.index(b"HTTP/1.1 ") :][9:12] for head in heads] == [b"200", b"200", b"404"]
-    assert b'"openapi":' in told
+    assert b'"openapi":' in response
 
 
-def test_whoever_has_said_all_is_answered(backend: server.BackendServer) -> None:
+def test_half_closed_connection_still_gets_its_response(backend: server.BackendServer) -> None:
     parts = urlsplit(backend.url)
     for _ in range(20):
         with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:

@@ -1,4 +1,4 @@
-"""The backend with a Cloud Run job, over HTTP, with every loop off: ticks by hand, and real tasks."""
+"""The backend with an emulated Cloud Run job over HTTP, without timer: manual ticks and real tasks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.ticks import TICK, WAIT_SECONDS, at_once, until_done
 
 @contextlib.contextmanager
 def cloud(data: Path, log: Path, **more: str) -> Iterator[tuple[JobsServer, dict[str, str], dict[str, str]]]:
-    """A job, the settings of a backend that executes it, and the environment of its tasks, to be completed."""
+    """Return a job, the settings of a backend that executes it, and the incomplete environment of its tasks."""
     _, project, _, region, _, job = JOB.split("/")
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "NUMBA_CACHE_DIR") if name in os.environ}
     environment = {**inherited, "BUCKET_URL": (data / "bucket").as_uri(), "RENDER_THREADS": "1"}
@@ -41,13 +41,13 @@ def cloud(data: Path, log: Path, **more: str) -> Iterator[tuple[JobsServer, dict
 
 
 def deploy(environment: dict[str, str], backend: server.BackendServer) -> None:
-    """Tell the tasks where the backend is, as the job's definition does."""
+    """Set the backend's address in the environment of the tasks, as the job's definition does."""
     environment["BACKEND_API_URL"] = backend.url
     environment["BACKEND_AUTH_TOKEN"] = backend.secrets["processor_token"]
 
 
-def test_ticks_by_hand_run_the_job_and_twice_at_once_is_harmless(data_folder: Path, tmp_path: Path) -> None:
-    """The answer to the start is lost on the way, and the backend is killed while its task is under way."""
+def test_tick_concurrent_calls_run_the_job_once(data_folder: Path, tmp_path: Path) -> None:
+    """The response to the start is lost, and the backend is killed while its task runs."""
     with cloud(data_folder, tmp_path / "tasks.log") as (jobs, settings, environment):
         with server.running(data_folder, **settings) as backend:
             deploy(environment, backend)
@@ -57,7 +57,7 @@ def test_ticks_by_hand_run_the_job_and_twice_at_once_is_harmless(data_folder: Pa
             assert backend.sql("SELECT name FROM executions") == []
             jobs.model.faults.append(Fault("RunJob", LOST))
             backend.sql("UPDATE images SET queued_at = 0")
-            started = [told["started"] for told in (answer.json() for answer in at_once(4, backend, TICK))]
+            started = [report["started"] for report in (answer.json() for answer in at_once(4, backend, TICK))]
             started = [name for name in started if name]
             assert len(started) == 1
             assert len(jobs.model.executions) == 1, "the start was found, and not repeated"
@@ -85,7 +85,7 @@ def test_ticks_by_hand_run_the_job_and_twice_at_once_is_harmless(data_folder: Pa
                 assert secret not in str(jobs.model.requests)
 
 
-def test_a_refused_start_is_told_and_a_doubled_one_harmless(data_folder: Path, tmp_path: Path) -> None:
+def test_job_start_denied_is_reported_and_duplicate_is_harmless(data_folder: Path, tmp_path: Path) -> None:
     with cloud(data_folder, tmp_path / "tasks.log") as (jobs, settings, environment):
         jobs.model.faults.append(Fault("RunJob", "PERMISSION_DENIED"))
         with server.running(data_folder, **settings) as backend:
@@ -96,11 +96,11 @@ def test_a_refused_start_is_told_and_a_doubled_one_harmless(data_folder: Path, t
             reason = backend.processor.post(TICK).json()["reason"]
             (shown,) = backend.admin.get("/api/admin/status").json()["executions"]
             assert shown["state"] == "failed"
-            for told in (reason, shown["error"], backend.log_text()):
-                assert "roles/run.jobsExecutorWithOverrides" in told
+            for text in (reason, shown["error"], backend.log_text()):
+                assert "roles/run.jobsExecutorWithOverrides" in text
             assert set(backend.sql("SELECT processing_status FROM images")) == {("pending",)}
-            backend.sql("UPDATE executions SET finished_at = finished_at - 100")  # its pause has passed
-            # Accepted, the answer lost, and it cannot be looked for: a second execution begins beside the first.
+            backend.sql("UPDATE executions SET finished_at = finished_at - 100")  # its back-off has passed
+            # The start was accepted, its response lost, and listing fails: a second execution runs next to the first.
             jobs.model.faults.extend([Fault("RunJob", LOST), Fault("ListExecutions", "PERMISSION_DENIED")])
             assert backend.processor.post(TICK).json()["started"]
             assert len(jobs.model.executions) == 2
@@ -121,7 +121,7 @@ def test_a_refused_start_is_told_and_a_doubled_one_harmless(data_folder: Path, t
 
 
 @pytest.mark.parametrize("endpoint", ["http://run.example.org", "grpc://10.0.0.1:80", "http://127.0.0.1/x", "nonsense"])
-def test_only_this_machine_is_spoken_to_without_credentials(data_folder: Path, endpoint: str) -> None:
+def test_cloud_run_endpoint_without_credentials_must_be_local(data_folder: Path, endpoint: str) -> None:
     ended = server.run_to_end(data_folder, CLOUD_RUN_ENDPOINT=endpoint)
     assert ended.returncode == 2
     assert "CLOUD_RUN_ENDPOINT" in ended.stderr

@@ -1,6 +1,6 @@
-"""Alleged Google tokens of the scheduler, checked against a certificate that is created here.
+"""Fuzz the verification of the scheduler's Google ID tokens, with a certificate that is generated here.
 
-Each process creates a new key, so tokens in the corpus of an earlier run only resemble valid ones.
+The key is generated in each process, so tokens of an earlier corpus have invalid signatures.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import functools
 import threading
 from collections.abc import Sequence
 
+from test_core_scheduler_identity import ACCOUNT, AUDIENCE, Google
+
 from backend.auth.google_oidc import SchedulerIdentity
 from backend.http.errors import Forbidden
-from fuzz.sentences import DEEP, check_message
+from tests.fuzz.sentences import DEEP, spoken
 
 
 @functools.cache
@@ -27,7 +29,7 @@ def _google() -> Google:
 
 @functools.cache
 def _identity() -> SchedulerIdentity:
-    # With a stopped clock the certificates are requested only once.
+    # The clock stands still, so that certificates are fetched only once.
     return SchedulerIdentity(ACCOUNT, AUDIENCE, certificates_url=_google().url, monotonic=lambda: 0.0)
 
 
@@ -41,9 +43,9 @@ def seeds() -> Sequence[bytes]:
 def check(data: bytes) -> None:
     try:
         _identity().check(data.decode("latin-1"))
-    except Forbidden as error:
-        check_message(error, start="", end="")
+    except Forbidden as problem:
+        spoken(problem, start="invalid token: ", end="")
         return
-    # Only the signed part is compared: a lenient reader accepts several encodings of the signature.
+    # Compare the signed part only: Base64 allows several spellings of the signature.
     signed, _, _ = data.rpartition(b".")
-    assert signed == seeds()[0].rpartition(b".")[0], "only Google can create a token"
+    assert signed == seeds()[0].rpartition(b".")[0], "only Google can sign a token"

@@ -1,8 +1,8 @@
-"""An operation of the API: who may call it, what it reads, what it answers.
+"""The `operation` decorator: the access rule of an API call, its request body and its responses.
 
-The decorator is the only place where access is checked and bodies are read, and the OpenAPI
-document is generated from what it was given, so that the two cannot differ. `create_app` refuses
-a resource with a responder that lacks it: access fails closed.
+Access is checked and bodies are decoded here only, and the OpenAPI document is generated from the decorator's
+arguments, so that document and behaviour cannot differ. `create_app` rejects a resource with an undecorated
+responder: access fails closed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from falcon.asgi import Request, Response
@@ -21,17 +21,17 @@ from backend.http.errors import PayloadTooLarge, RequestTimeout, UnprocessableEn
 from backend.services import Services
 from contract.messages import DECODE_ERRORS
 
-JSON_LIMIT_BYTES = 8 * 1024 * 1024
-"""Larger than any batch that a task sends; more is not read."""
+MAX_JSON_BYTES = 8 * 1024 * 1024
+"""Larger than any batch that a task sends."""
 
 BODY_SECONDS = 60.0
-"""A task's largest batch needs a second; whoever sends a byte now and then does not hold memory for ever."""
+"""Time limit of a body. A task's largest batch needs a second; a slow client must not hold memory for ever."""
 
 Responder = Callable[..., Awaitable[None]]
 
 
 class Query(Struct, frozen=True):
-    """A query parameter for the document: its name, type and meaning."""
+    """A query parameter for the OpenAPI document: its name, type and meaning."""
 
     name: str
     type: Any
@@ -39,43 +39,51 @@ class Query(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """What the document says of one operation; `answers` maps statuses to a type, several, or None for no JSON."""
+    """One operation for the OpenAPI document.
+
+    `responses` maps a status to a message type, to a tuple of alternative types, or to None if the body is not JSON.
+    """
 
     summary: str
     access: Access
-    answers: Mapping[int, Any]
+    responses: Mapping[int, Any]
     body: Any = None
     query: tuple[Query, ...] = ()
     media: str = "application/json"
 
 
-class Resource(Protocol):
-    """What a responder's class has."""
+class Resource:
+    """Base class of the API's resources."""
 
-    services: Services
+    def __init__(self, services: Services) -> None:
+        self.services = services
 
 
 def operation(
     summary: str,
     *,
     access: Access,
-    answers: Mapping[int, Any],
+    responses: Mapping[int, Any],
     body: Any = None,
     query: tuple[Query, ...] = (),
     media: str = "application/json",
 ) -> Callable[[Responder], Responder]:
-    """Make an async method a guarded responder. With `body`, it gets the decoded message as `body`."""
-    described = Operation(summary=summary, access=access, answers=answers, body=body, query=query, media=media)
+    """Make an async method of a Resource a responder with access control.
+
+    With a `body` type, the responder receives the decoded message as its argument `body`.
+    """
+    described = Operation(summary=summary, access=access, responses=responses, body=body, query=query, media=media)
     decoder = msgspec.json.Decoder(body) if body is not None and media == "application/json" else None
+    public = access is Access.PUBLIC
 
     def wrap(responder: Responder) -> Responder:
         @functools.wraps(responder)
         async def guarded(self: Resource, req: Request, resp: Response, **params: Any) -> None:
             services = self.services
-            await services.serving_state.admit(req.method, access)
+            await services.serving_state.admit(req.method, public=public)
             await services.authority.require(access, req, params.get("device_id"), services.clock())
             if decoder is not None:
-                params["body"] = decode(decoder, await read_limited(req, JSON_LIMIT_BYTES))
+                params["body"] = decode(decoder, await read_limited(req, MAX_JSON_BYTES))
             await responder(self, req, resp, **params)
 
         guarded.operation = described  # type: ignore[attr-defined]
@@ -104,27 +112,27 @@ async def read_limited(req: Request, limit: int) -> bytes:
 
 
 def decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
-    """The message in `data`. Raises Invalid naming the field."""
+    """Return the message in `data`. Raises UnprocessableEntity naming the wrong field."""
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise UnprocessableEntity(f"the body does not fit: {error}") from error
+        raise UnprocessableEntity(f"the body is invalid: {error}") from error
     except DECODE_ERRORS as error:
         raise UnprocessableEntity(f"the body is not JSON: {error}") from error
 
 
-def answer(resp: Response, message: Any, status: int = 200) -> None:
-    """Answer with a message as JSON."""
+def send_json(resp: Response, message: Any, status: int = 200) -> None:
+    """Fill `resp` with a message as JSON."""
     resp.status = status
     resp.content_type = "application/json"
     resp.data = msgspec.json.encode(message)
 
 
-def query_int(req: Request, name: str, default: int, least: int, most: int) -> int:
-    """A whole number from the query. Raises Invalid naming it."""
+def query_int(req: Request, name: str, default: int, minimum: int, maximum: int) -> int:
+    """Return a whole number of the query string. Raises UnprocessableEntity naming the parameter."""
     text = req.get_param(name)
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not least <= int(text) <= most:
-        raise UnprocessableEntity(f"{name}: expected a whole number from {least} to {most}")
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not minimum <= int(text) <= maximum:
+        raise UnprocessableEntity(f"{name}: expected a whole number from {minimum} to {maximum}")
     return int(text)

@@ -1,6 +1,6 @@
-"""The OpenAPI 3.1 document, generated from the operations and their message types.
+"""Generate the OpenAPI 3.1 document from the operations and their message types.
 
-https://spec.openapis.org/oas/v3.1.0 says what the members mean.
+The members are defined in https://spec.openapis.org/oas/v3.1.0.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from backend.api.operations import Operation
 from backend.auth.access import COOKIE, Access
-from backend.http.operations import Operation
 from contract.messages.admin import Problem
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -36,34 +36,35 @@ _FORM = {
 }
 
 
-def operations(routes: Mapping[str, object]) -> Iterator[tuple[str, str, Operation]]:
-    """(path, method, operation) of every responder. Raises TypeError for one without an operation."""
+def operations_of(routes: Mapping[str, object]) -> Iterator[tuple[str, str, Operation]]:
+    """Yield (path, method, operation) of every API responder. Raises TypeError for one without an access rule."""
     for path, resource in routes.items():
         for method in METHODS:
             responder = getattr(resource, f"on_{method}", None)
             if responder is None:
                 continue
-            if getattr(responder, "is_page", False):  # for people: guarded by web.guard, and no part of the API
+            if getattr(responder, "is_page", False):  # has the access rule of pages.access, and is not part of the API
                 continue
             described = getattr(responder, "operation", None)
             if not isinstance(described, Operation):
-                raise TypeError(f"{method.upper()} {path} says nothing about who may call it")
+                raise TypeError(f"{method.upper()} {path} has no access rule; decorate it with @operation or @page")
             yield path, method, described
 
 
 def document(routes: Mapping[str, object]) -> dict[str, Any]:
-    """The document of an app's routes: path template to resource."""
-    found = list(operations(routes))
+    """Return the document of an app's routes, which map path templates to resources."""
+    operations = list(operations_of(routes))
     types: list[Any] = [Problem]
-    for _, _, described in found:
-        types += [kind for told in (described.body, *described.answers.values()) for kind in _kinds(told)]
-        types += [parameter.type for parameter in described.query]
+    for _, _, operation in operations:
+        for message in (operation.body, *operation.responses.values()):
+            types += _alternatives(message)
+        types += [parameter.type for parameter in operation.query]
     unique = list(dict.fromkeys(types))
     schemas, components = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
     schema_of = dict(zip(unique, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
-    for path, method, described in found:
-        paths.setdefault(path, {})[method] = _operation(path, method, described, schema_of)
+    for path, method, operation in operations:
+        paths.setdefault(path, {})[method] = _describe(path, method, operation, schema_of)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Photo slideshow", "version": "1"},
@@ -82,25 +83,25 @@ def document(routes: Mapping[str, object]) -> dict[str, Any]:
     }
 
 
-def _operation(path: str, method: str, described: Operation, schema_of: Mapping[Any, Any]) -> dict[str, Any]:
+def _describe(path: str, method: str, operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, Any]:
     problem = {"content": {"application/problem+json": {"schema": schema_of[Problem]}}}
-    answers = {
+    responses = {
         str(status): {
             "description": HTTPStatus(status).phrase,
-            **({} if told is None else {"content": {_media(status): {"schema": _schema(told, schema_of)}}}),
+            **({} if message is None else {"content": {_media(status): {"schema": _schema(message, schema_of)}}}),
         }
-        for status, told in described.answers.items()
+        for status, message in operation.responses.items()
     }
-    if described.access is not Access.PUBLIC:
-        answers.setdefault("401", {"description": "no credentials", **problem})
-        answers.setdefault("403", {"description": "wrong credentials", **problem})
-    if described.body is not None or described.query:
-        answers.setdefault("422", {"description": "a field is wrong", **problem})
+    if operation.access is not Access.PUBLIC:
+        responses.setdefault("401", {"description": "credentials are missing", **problem})
+        responses.setdefault("403", {"description": "credentials are wrong", **problem})
+    if operation.body is not None or operation.query:
+        responses.setdefault("422", {"description": "a field is wrong", **problem})
     entry: dict[str, Any] = {
-        "summary": described.summary,
+        "summary": operation.summary,
         "operationId": f"{method}_{re.sub(r'[^a-z]+', '_', path.lower()).strip('_')}",
-        "security": _SCHEMES[described.access],
-        "responses": answers,
+        "security": _SCHEMES[operation.access],
+        "responses": responses,
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in _PARAMETER.findall(path)
@@ -113,28 +114,28 @@ def _operation(path: str, method: str, described: Operation, schema_of: Mapping[
                 "description": parameter.description,
                 "schema": schema_of[parameter.type],
             }
-            for parameter in described.query
+            for parameter in operation.query
         ],
     }
-    if described.body is not None:
+    if operation.body is not None:
         entry["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": schema_of[described.body]}},
+            "content": {"application/json": {"schema": schema_of[operation.body]}},
         }
-    elif described.media == "multipart/form-data":
-        entry["requestBody"] = {"required": True, "content": {described.media: {"schema": _FORM}}}
+    elif operation.media == "multipart/form-data":
+        entry["requestBody"] = {"required": True, "content": {operation.media: {"schema": _FORM}}}
     return entry
 
 
-def _kinds(told: Any) -> tuple[Any, ...]:
-    """The types of an answer: none, one, or the several that it may have."""
-    if told is None:
+def _alternatives(message: Any) -> tuple[Any, ...]:
+    """Return the types that a body may have: none, one, or several."""
+    if message is None:
         return ()
-    return told if isinstance(told, tuple) else (told,)
+    return message if isinstance(message, tuple) else (message,)
 
 
-def _schema(told: Any, schema_of: Mapping[Any, Any]) -> Any:
-    schemas = [schema_of[kind] for kind in _kinds(told)]
+def _schema(message: Any, schema_of: Mapping[Any, Any]) -> Any:
+    schemas = [schema_of[kind] for kind in _alternatives(message)]
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 

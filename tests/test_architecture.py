@@ -17,11 +17,11 @@ MAX_LINES = 400
 
 
 def sources(package: str) -> list[Path]:
-    """Python files of a package, without migrations and Node.js packages."""
-    left_out = {"migrations", "node_modules"}
-    found = sorted(path for path in (ROOT / package).rglob("*.py") if not left_out & set(path.parts))
-    assert found, f"{package} has no modules"
-    return found
+    """Return the Python files of a package, without migrations and Node.js packages."""
+    excluded = {"migrations", "node_modules"}
+    paths = sorted(path for path in (ROOT / package).rglob("*.py") if not excluded & set(path.parts))
+    assert paths, f"{package} has no modules"
+    return paths
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -57,10 +57,10 @@ def test_public_names_have_docstrings(package: str) -> None:
 def imported_by(*modules: str) -> set[str]:
     """Return the names of all modules that a new interpreter loads when it imports `modules`."""
     code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
-    found = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
     )
-    return set(found.stdout.split())
+    return set(completed.stdout.split())
 
 
 def test_command_line_loads_no_program_before_a_command_runs() -> None:

@@ -22,9 +22,9 @@ from contract import object_names
 from contract.bucket.disk import DiskBucket, _translated
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectConflict
-from tests.conformance.bucket import TYPE, BucketPromises, names_of, test_which_errors_are_worth_another_try
+from tests.conformance.bucket import TYPE, BucketPromises, names_of, test_bucket_errors_only_unavailable_is_temporary
 
-__all__ = ["test_which_errors_are_worth_another_try"]
+__all__ = ["test_bucket_errors_only_unavailable_is_temporary"]
 
 
 @pytest.fixture

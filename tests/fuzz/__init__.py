@@ -1,7 +1,7 @@
-"""Whatever parses bytes from outside, fuzzed: guided by coverage (`make fuzz`), and by seeds in the suite.
+"""Fuzzing of every parser of untrusted input: guided by coverage in `make fuzz`, by fixed seeds in the test suite.
 
-A target (`targets/`, a file each) has `seeds()`, good inputs to begin with, and `check(data)`, which raises for what
-must never happen: any error but the declared ones, or one without its sentence. It may be given any bytes at all.
+Each module in `targets/` has `seeds()`, which returns valid inputs to begin with, and `check(data)`, which accepts any
+bytes. `check` raises if the parser raises an error that it does not declare, or one without a readable sentence.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A database in memory with one device and one photo, that is as before after each use."""
+"""A database in memory with one device and one photo; each use rolls its changes back."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NOW = 1_700_000_000.0
 
 
 class Everything:
-    """Contains all names: every picture is in the bucket."""
+    """A set that contains every object name."""
 
     def __contains__(self, _: object) -> bool:
         return True
 
 
 class Addresses:
-    """A bucket of which nothing but its address is asked."""
+    """A bucket with an address and no operations."""
 
     url = BUCKET_URL
 
@@ -44,7 +44,7 @@ def _engine() -> sa.Engine:
 
 @contextlib.contextmanager
 def connected() -> Iterator[sa.Connection]:
-    """A connection whose changes are taken back."""
+    """Yield a connection whose changes are rolled back."""
     with _engine().connect() as connection, connection.begin() as transaction:
         try:
             yield connection

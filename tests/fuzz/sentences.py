@@ -1,21 +1,19 @@
-"""What all targets agree on: how long inputs are, and what a refusal must look like."""
+"""Shared by all targets: the length limit of inputs, and the form of error messages."""
 
 from __future__ import annotations
 
 NAME = "photo.x"
-"""What the targets call every file."""
-LONGEST = 32_768
-"""Bytes of an input; the good pictures have less."""
-
-
+"""File name of every input."""
+MAX_INPUT_BYTES = 32_768
+"""Length limit of an input; the valid images are shorter."""
 DEEP = b"[" * 3000
-"""JSON that no reader can follow to its end; Python's own gives up at a thousand."""
+"""JSON nested deeper than readers accept; Python's own reader stops at a depth of about 1000."""
 
 
-def spoken(refusal: Exception, *, start: str = f"{NAME} ", end: str = ".") -> None:
-    """AssertionError unless what `refusal` says is a sentence for a person, about the file."""
-    said = str(refusal)
-    assert said.startswith(start), said
-    assert said.endswith(end), said
-    assert len(said) > len(start) + len(end), said
-    assert "Traceback" not in said, said
+def check_message(error: Exception, *, start: str = f"{NAME} ", end: str = ".") -> None:
+    """Raise AssertionError unless the message of `error` is a sentence with this start and end."""
+    message = str(error)
+    assert message.startswith(start), message
+    assert message.endswith(end), message
+    assert len(message) > len(start) + len(end), message
+    assert "Traceback" not in message, message

@@ -161,7 +161,7 @@ def is_well(backend: server.BackendServer) -> None:
     assert backend.anonymous.get("/_health").status_code == 200
     assert "nobody foresaw" not in backend.log_text()
     assert "Traceback" not in backend.log_text()
-    assert backend.left_aside() == []
+    assert backend.incomplete_objects() == []
 
 
 def raw(method: bytes, path: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes:

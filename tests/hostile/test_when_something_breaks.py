@@ -54,7 +54,7 @@ def test_a_full_disk_refuses_uploads_for_now_and_keeps_nothing_of_them(tmp_path:
             assert send(backend.admin, small_photos.photo(3)).status_code == 503
             assert backend.admin.get("/api/images").status_code == 200
         assert backend.objects() == before
-        assert backend.left_aside() == []
+        assert backend.incomplete_objects() == []
         assert states(backend) == [("pending", 1)]
         assert send(backend.admin, large).status_code == 201
         assert send(backend.admin, small_photos.photo(3)).status_code == 201

@@ -1,7 +1,7 @@
 """A small but true claims server for tests of the task: HTTP on 127.0.0.1, leases that really end.
 
-It honours the processing calls as the contract states them, in memory, and can be told to
-misbehave: `faults` holds, for a part of a path, what to do with the next calls to it.
+It implements the processing calls of the contract in memory. `faults` maps a part of a path to the faults of the next
+calls to such a path.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The two programs on an imitated Google Cloud Storage: a backend process, and tasks as processes."""
+"""Both programs on an emulated Google Cloud Storage: a backend process and task processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START_SECONDS = 60.0
 
 
 class GcsWorld:
-    """`client` is an administrator's; `server` is the bucket."""
+    """A backend process on an emulated bucket; `client` is an administrator's, `server` serves the bucket."""
 
     def __init__(self, server: GcsServer, client: httpx.Client, log: Path) -> None:
         self.server = server
@@ -34,18 +34,20 @@ class GcsWorld:
         self.client.post("/api/devices", json=body).raise_for_status()
 
     def upload(self, data: bytes, filename: str) -> str:
-        answer = self.client.post("/api/admin/upload", files={"file": (filename, data)})
-        answer.raise_for_status()
-        return str(answer.json()["id"])
+        """Upload one photo; return its id."""
+        response = self.client.post("/api/admin/upload", files={"file": (filename, data)})
+        response.raise_for_status()
+        return str(response.json()["id"])
 
     def tick(self) -> dict[str, object]:
-        answer = self.client.post("/internal/tick", headers={"Authorization": f"Bearer {TOKEN}"})
-        answer.raise_for_status()
-        found: dict[str, object] = answer.json()
-        return found
+        """Call the periodic run; return its response."""
+        response = self.client.post("/internal/tick", headers={"Authorization": f"Bearer {TOKEN}"})
+        response.raise_for_status()
+        body: dict[str, object] = response.json()
+        return body
 
     def run_tasks(self, count: int, **environ: str) -> list[str]:
-        """Run an execution of `count` tasks to its end; what each said. AssertionError unless all exit with 0."""
+        """Run an execution of `count` tasks; return their logs. Raises AssertionError unless all exit with 0."""
         tasks = [
             subprocess.Popen(
                 [sys.executable, "-m", "processor"],
@@ -67,26 +69,26 @@ class GcsWorld:
             )
             for index in range(count)
         ]
-        said = []
+        logs = []
         for task in tasks:
             try:
-                said.append(task.communicate(timeout=300)[1])
+                logs.append(task.communicate(timeout=300)[1])
             finally:
                 if task.poll() is None:
                     task.kill()
                     task.wait(timeout=10)
-        assert [task.returncode for task in tasks] == [0] * count, "\n".join(said)
-        return said
+        assert [task.returncode for task in tasks] == [0] * count, "\n".join(logs)
+        return logs
 
     def objects(self, prefix: str = "") -> dict[str, bytes]:
-        """What lies in the bucket, by name."""
+        """Return the objects of the bucket whose names begin with `prefix`, by name."""
         stored = self.server.store.bucket(BUCKET).objects
         return {name: stored[name].data for name in sorted(stored) if name.startswith(prefix)}
 
 
 @contextlib.contextmanager
 def gcs_world(folder: Path) -> Iterator[GcsWorld]:
-    """An empty bucket and a backend that has just started, for the time of a block."""
+    """Run a new backend on an empty emulated bucket for the time of a block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])

@@ -1,7 +1,7 @@
-"""A HEIC picture made by hand, since no library at hand encodes HEVC: one block of 32 x 32 pixels, stored as they are.
+"""Write a HEIC file without an HEVC encoder: one block of 32 x 32 pixels, stored as uncompressed samples.
 
-By ITU-T H.265 (2021): parameter sets 7.3.2, slice 7.3.6, `pcm_sample` 7.3.8.7, arithmetic coder 9.3.4; the boxes by
-ISO/IEC 23008-12 and 14496-12.
+The bits follow ITU-T H.265 (2021): parameter sets 7.3.2, slice 7.3.6, `pcm_sample` 7.3.8.7, arithmetic coder 9.3.4.
+The boxes follow ISO/IEC 23008-12 and 14496-12. None of the libraries in use encodes HEVC.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PROFILE = bytes([3, 0x70, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 30])  # Main Still Pict
 
 
 class Bits:
-    """Bits in order; `u` writes so many of them, `ue` an Exp-Golomb number (9.2)."""
+    """Collects bits in order; `u` appends fixed-width numbers, `ue` Exp-Golomb numbers (9.2)."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -35,14 +35,14 @@ class Bits:
             self.text += "0" * (len(digits) - 1) + digits
 
     def aligned(self) -> bytes:
-        """All of them, a last 1 and zeros up to a whole byte (7.3.2.11)."""
+        """Return all bits, then a 1 and zeros up to a whole byte (7.3.2.11)."""
         text = self.text + "1"
         text += "0" * (-len(text) % 8)
         return int(text, 2).to_bytes(len(text) // 8, "big")
 
 
 def _unit(kind: int, body: bytes) -> bytes:
-    """A NAL unit; three bytes are put between what would look like its end (7.3.1.1)."""
+    """Return a NAL unit; a byte 3 is inserted wherever the body would contain a start code (7.3.1.1)."""
     out, zeros = bytearray([kind << 1, 1]), 0
     for byte in body:
         if zeros >= 2 and byte <= 3:
@@ -89,7 +89,7 @@ def _picture_parameters() -> bytes:
     bits.flags("0 0 0")
     bits.ue(0, 0)
     bits.flags("0 0 0 0 0 0 0")
-    bits.flags("1 0 1")  # deblocking: told here, never otherwise, off
+    bits.flags("1 0 1")  # deblocking: set here, no override, off
     bits.flags("0 0")
     bits.ue(0)
     bits.flags("0 0")
@@ -97,8 +97,11 @@ def _picture_parameters() -> bytes:
 
 
 def _ended(interval: int) -> str:
-    """The bits that end arithmetic coding, but for the last one, if its interval has shrunk to this and no bit was
-    written yet: the lower end of the interval's last two (`EncodeFlush`), without the bit that is left out at first."""
+    """Return the bits that end arithmetic coding at this interval width, except the last one.
+
+    No bit may have been written before. The bits are the lower end of the interval's last two values (`EncodeFlush`),
+    without the first bit, which the coder suppresses.
+    """
     return format(interval - 2, "010b")[1:-1]
 
 
@@ -118,7 +121,7 @@ def _slice(samples: bytes) -> bytes:
 
 
 def box(kind: bytes, *content: bytes) -> bytes:
-    """A box of this kind, its length before it."""
+    """Return a box of this kind, which begins with its length."""
     body = b"".join(content)
     return struct.pack(">I4s", len(body) + 8, kind) + body
 
@@ -133,16 +136,16 @@ def _configuration(units: Iterable[bytes]) -> bytes:
 
 
 def heic(y: NDArray[np.uint8], cb: NDArray[np.uint8], cr: NDArray[np.uint8], *properties: bytes) -> bytes:
-    """The file; `y` of shape (32, 32), `cb` and `cr` of (16, 16). `properties` are more boxes of the picture."""
+    """Return the file; `y` has shape (32, 32), `cb` and `cr` (16, 16). `properties` are further item property boxes."""
     assert (y.shape, cb.shape, cr.shape) == ((SIDE, SIDE), (SIDE // 2, SIDE // 2), (SIDE // 2, SIDE // 2))
     picture = _slice(y.tobytes() + cb.tobytes() + cr.tobytes())
     data = struct.pack(">I", len(picture)) + picture
-    told = [
+    boxes = [
         box(b"hvcC", _configuration((_video_parameters(), _sequence_parameters(), _picture_parameters()))),
         _full(b"ispe", struct.pack(">II", SIDE, SIDE)),
         *properties,
     ]
-    numbers = bytes([0x80 | 1, *range(2, len(told) + 1)])
+    numbers = bytes([0x80 | 1, *range(2, len(boxes) + 1)])
     kind = box(b"ftyp", b"heic", bytes(4), b"mif1heic")
 
     def meta(offset: int) -> bytes:
@@ -151,7 +154,7 @@ def heic(y: NDArray[np.uint8], cb: NDArray[np.uint8], cr: NDArray[np.uint8], *pr
             _full(b"hdlr", bytes(4), b"pict", bytes(13)),
             _full(b"pitm", struct.pack(">H", 1)),
             _full(b"iinf", struct.pack(">H", 1), _full(b"infe", struct.pack(">HH", 1, 0), b"hvc1\0", version=2)),
-            box(b"iprp", box(b"ipco", *told), _full(b"ipma", struct.pack(">IHB", 1, 1, len(told)), numbers)),
+            box(b"iprp", box(b"ipco", *boxes), _full(b"ipma", struct.pack(">IHB", 1, 1, len(boxes)), numbers)),
             _full(b"iloc", struct.pack(">BBHHHHII", 0x44, 0, 1, 1, 0, 1, offset, len(data))),
         )
 
@@ -159,7 +162,7 @@ def heic(y: NDArray[np.uint8], cb: NDArray[np.uint8], cr: NDArray[np.uint8], *pr
 
 
 def grey_ramp(*properties: bytes) -> bytes:
-    """Rising from black to white in steps of a row, without colour, in the range of television (16 to 235)."""
+    """Return a grey image that rises from black to white row by row, in limited range (16 to 235)."""
     rows = np.linspace(16, 235, SIDE).round().astype(np.uint8)
     neutral = np.full((SIDE // 2, SIDE // 2), 128, np.uint8)
     return heic(np.repeat(rows[:, None], SIDE, axis=1), neutral, neutral, *properties)

@@ -30,7 +30,7 @@ IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 @dataclass
 class Photo:
-    """What the model knows of one image; `rows` maps a device's key to the size of its current row.
+    """The state of one image in the model; `rows` maps a device's key to the size of its current row.
 
     Those `again` are to be replaced although they fit. One that was deleted is `gone`.
     """

@@ -1,4 +1,4 @@
-"""How alike two pictures are: SSIM, and colour difference in Lab. Plain numpy, for tests."""
+"""Compare two images by SSIM and by colour difference in Lab, in plain numpy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ Floats = NDArray[np.float64]
 
 
 def luma(pixels: NDArray[np.uint8]) -> Floats:
-    """(h, w, 3) uint8 to (h, w), by the weights of JPEG (ITU-T T.871)."""
+    """Convert (h, w, 3) uint8 to luma (h, w), with the weights of JPEG (ITU-T T.871)."""
     weighted: Floats = pixels.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
     return weighted
 
 
 def ssim(first: NDArray[np.uint8], second: NDArray[np.uint8], side: int = 8) -> float:
-    """Mean structural similarity (Wang et al. 2004) of the luma over `side` x `side` windows at every pixel."""
+    """Return the mean SSIM (Wang et al. 2004) of the luma, over `side` x `side` windows at every pixel."""
     assert first.shape == second.shape, (first.shape, second.shape)
     a, b = luma(first), luma(second)
     mean_a, mean_b = _window_mean(a, side), _window_mean(b, side)
@@ -30,12 +30,12 @@ def ssim(first: NDArray[np.uint8], second: NDArray[np.uint8], side: int = 8) -> 
 
 
 def mean_delta_e(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Mean CIE 1976 colour difference of two sRGB pictures of shape (h, w, 3)."""
+    """Return the mean CIE 1976 colour difference of two sRGB images of shape (h, w, 3)."""
     return float(np.linalg.norm(lab(first) - lab(second), axis=-1).mean())
 
 
 def lab(pixels: NDArray[np.uint8]) -> Floats:
-    """sRGB uint8 to CIE L*a*b* under D65 (IEC 61966-2-1, CIE 15)."""
+    """Convert sRGB uint8 to CIE L*a*b* under D65 (IEC 61966-2-1, CIE 15)."""
     encoded = pixels.astype(np.float64) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])

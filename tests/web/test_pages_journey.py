@@ -27,7 +27,7 @@ RECORD = """() => { window.seen = []; const look = () => {
 def test_an_owners_way_through_the_pages(
     working_backend: server.BackendServer, browser: Browser, tmp_path: Path
 ) -> None:
-    working_backend.forget_all()
+    working_backend.clear()
     files = paint_all(tmp_path / "photos", PHOTOS)
     Journey(working_backend, new_context(browser, working_backend.url), PHOTOS).go(files, tmp_path)
 
@@ -41,7 +41,7 @@ def test_the_same_with_every_sample_photo(
     folder = os.environ.get("SLIDESHOW_SAMPLES")
     if not folder:
         pytest.skip("real photos are taken from the folder that SLIDESHOW_SAMPLES names")
-    working_backend.forget_all()
+    working_backend.clear()
     files = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
     context = new_context(browser, working_backend.url, size, theme)
     Journey(working_backend, context, len(files)).go(files, tmp_path)

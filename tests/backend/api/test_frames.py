@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tests.support import server, small_photos
-from tests.support.frame_calls import finished, queue
+from tests.support.frame_library import finished, queue
 from tests.support.server import problem
 
 

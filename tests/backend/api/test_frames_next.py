@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support import frame_library, server
-from tests.support.frame_calls import finished, queue
+from tests.support.frame_library import finished, queue
 from tests.support.server import problem
 
 FOREVER = 2_000_000

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support import server
-from tests.support.frame_calls import queue
+from tests.support.frame_library import queue
 
 
 @pytest.mark.parametrize("neutral", [True, False])

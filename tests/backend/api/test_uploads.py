@@ -129,7 +129,7 @@ def test_the_byte_limit_holds_to_the_byte(backend: server.BackendServer) -> None
     assert "1 MiB" in told
     problem(send(backend.admin, picture + bytes(5 * LIMIT), "larger.jpg"), 413)
     assert backend.objects() == before
-    assert backend.left_aside() == []
+    assert backend.incomplete_objects() == []
 
 
 def test_several_files_get_a_line_each(backend: server.BackendServer) -> None:

@@ -77,7 +77,7 @@ class House:
 
     def kill(self, backend: server.BackendServer) -> None:
         """What a platform does that is out of patience; the disk goes as well."""
-        backend.hang_up()
+        backend.close_clients()
         backend.process.kill()
         backend.process.wait()
         shutil.rmtree(backend.data)

@@ -1,4 +1,4 @@
-"""The targets by name; each is imported only where it runs, so that what it tests can be instrumented first."""
+"""The targets by name. A target is imported only when it runs, after the code under test was instrumented."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Target(Protocol):
     """A module of this package."""
 
     def seeds(self) -> Sequence[bytes]:
-        """Good inputs, the same at every call."""
+        """Return valid inputs, the same at every call."""
         ...
 
     def check(self, data: bytes) -> None:
-        """Raise if `data` made happen what must never happen."""
+        """Raise if the code under test mishandles `data`."""
         ...
 
 
 def target(name: str) -> Target:
-    """The target of this name."""
+    """Import and return the target of this name."""
     return cast(Target, importlib.import_module(f"tests.fuzz.targets.{name}"))

@@ -1,4 +1,4 @@
-"""HEIC and AVIF: brands, code points, and what libheif says when it is asked for the picture."""
+"""HEIC and AVIF: brands, code points, and decoding by libheif."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from processor.errors import RenderError
 from processor.render.file_types import container_of, refused_kind
 from processor.render.header import read_header
 from processor.render.limits import Limits
-from tests.fuzz.sentences import NAME, spoken
+from tests.fuzz.sentences import NAME, check_message
 from tests.hostile import mutations
 
 SMALL = Limits(max_pixels=250_000)
@@ -20,7 +20,7 @@ SMALL = Limits(max_pixels=250_000)
 
 def seeds() -> Sequence[bytes]:
     files = [data for name, data in mutations.good() if name.endswith((".avif", ".heic"))]
-    # The boxes of a HEIC file with something else inside.
+    # The boxes of a HEIC file with another codec inside.
     files += [data.replace(b"ftypavif", b"ftypheic").replace(b"av01", b"hvc1") for data in files]
     points = [b"colrnclx" + struct.pack(">HHH", 12, curve, 1) for curve in (13, 16, 18)]
     return [*files, *(colour + files[0] for colour in points)]
@@ -32,17 +32,17 @@ def check(data: bytes) -> None:
     assert refused is None or refused.startswith(("a ", "an "))
     points = code_points(data)
     if points is not None and points.need_conversion:
-        made = to_sdr(pyvips.Image.black(2, 2, bands=3).copy(interpretation="srgb"), points)
-        assert (made.bands, made.format, made.avg()) == (3, "uchar", 0.0)
+        converted = to_sdr(pyvips.Image.black(2, 2, bands=3).copy(interpretation="srgb"), points)
+        assert (converted.bands, converted.format, converted.avg()) == (3, "uchar", 0.0)
     try:
         header = read_header(data, NAME, SMALL)
     except RenderError as error:
-        spoken(error)
+        check_message(error)
         header = None
     if kind == "heif" and (header is None or header.loader == "heic"):
         try:
             picture = decode_heic(data, 2) if len(data) < 65536 else None
         except HeifError as error:
-            spoken(error, start="", end="")
+            check_message(error, start="", end="")
         else:
             assert picture is None or picture.bands in (1, 2, 3, 4)

@@ -1,4 +1,4 @@
-"""Colour profiles, which are read by our own code before anything else sees them."""
+"""Colour profiles, which this project parses before it passes them to a library."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
 
 
 def profile(curve: bytes) -> bytes:
-    """A matrix profile with this curve for each channel, and sRGB's columns (ICC.1:2022, section 7)."""
+    """Return a matrix profile with this curve for each channel and the columns of sRGB (ICC.1:2022, section 7)."""
     columns = [b"XYZ \0\0\0\0" + struct.pack(">iii", *(round(v * 65536) for v in column)) for column in SRGB_COLUMNS]
     bodies = [*columns, curve, curve, curve]
     names = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
-    place = 132 + 12 * len(names)
+    offset = 132 + 12 * len(names)
     table, content = struct.pack(">I", len(names)), b""
     for name, body in zip(names, bodies, strict=True):
-        table += struct.pack(">4sII", name, place + len(content), len(body))
+        table += struct.pack(">4sII", name, offset + len(content), len(body))
         content += body
-    head = struct.pack(">I4sI4s4s4s", place + len(content), b"none", 0x04300000, b"mntr", b"RGB ", b"XYZ ")
+    head = struct.pack(">I4sI4s4s4s", offset + len(content), b"none", 0x04300000, b"mntr", b"RGB ", b"XYZ ")
     return (head + bytes(12) + b"acsp").ljust(128, b"\0") + table + content
 
 
@@ -44,8 +44,8 @@ def seeds() -> Sequence[bytes]:
 
 
 def check(data: bytes) -> None:
-    found = matrix_profile(data)
+    parsed = matrix_profile(data)
     assert is_srgb(data) in (True, False)
-    made = by_matrix(PIXELS, data)
-    assert made is None or (made.shape == PIXELS.shape and made.dtype == np.uint8)
-    assert found is not None or (made is None and not is_srgb(data))
+    converted = by_matrix(PIXELS, data)
+    assert converted is None or (converted.shape == PIXELS.shape and converted.dtype == np.uint8)
+    assert parsed is not None or (converted is None and not is_srgb(data))

@@ -1,4 +1,4 @@
-"""Values in the model system's database, whose columns take anything: as text, and as the number that they spell."""
+"""Values in the database of the legacy system, whose columns accept any type: as text, as bytes and as a number."""
 
 from __future__ import annotations
 

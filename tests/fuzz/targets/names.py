@@ -1,4 +1,4 @@
-"""Names and addresses that come from outside: of objects, of files, in reports and in routes."""
+"""Untrusted names and addresses: of objects and files, in reports and in routes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contract.bucket.port import name_in, uri_of
 from contract.recipes import recipe
 from processor.errors import NotAnImage, printable_name
 from tests.fuzz.library import BUCKET_URL, IMAGE, Addresses
-from tests.fuzz.sentences import spoken
+from tests.fuzz.sentences import check_message
 
 BUCKET = Addresses()
 PATHS = PathValidator(BUCKET)
@@ -34,7 +34,7 @@ def seeds() -> Sequence[bytes]:
         "processed/../state/devices.json",
         "file:///etc/passwd",
     ]
-    return [one.encode() for one in named]
+    return [name.encode() for name in named]
 
 
 def check(data: bytes) -> None:
@@ -44,23 +44,23 @@ def check(data: bytes) -> None:
     try:
         name = name_in(BUCKET, text)
     except ValueError as error:
-        spoken(error, start="", end="")
+        check_message(error, start="", end="")
     else:
         assert object_names.check(name) == name
         assert not {"", ".", ".."} & set(name.split("/"))
         name.encode()
-    found = object_names.device_of_variant(text)
-    for device, image in (found, (DEVICE, IMAGE)) if found else ((DEVICE, IMAGE),):
+    parsed_variant = object_names.device_of_variant(text)
+    for device, image in (parsed_variant, (DEVICE, IMAGE)) if parsed_variant else ((DEVICE, IMAGE),):
         try:
             stored = PATHS.variant_uri(text, device, image)
         except ValueError as error:
-            spoken(error, start="", end="")
+            check_message(error, start="", end="")
         else:
             assert stored.startswith(uri_of(BUCKET, object_names.PROCESSED))
     try:
         assert PATHS.thumbnail_uri(text).startswith(uri_of(BUCKET, object_names.THUMBNAILS))
     except ValueError as error:
-        spoken(error, start="", end="")
+        check_message(error, start="", end="")
     tidy = tidy_name(text)
     assert 1 <= len(tidy) <= 200
     assert "/" not in tidy
@@ -68,16 +68,16 @@ def check(data: bytes) -> None:
     assert all(unicodedata.category(character)[0] != "C" for character in tidy)
     assert printable_name(text).isprintable()
     assert str(NotAnImage(text, "is empty")).isprintable()
-    _folder(text)
+    _check_device_folder(text)
 
 
-def _folder(device: str) -> None:
-    """A folder of a device is one part of a path, whatever the device is called."""
+def _check_device_folder(device: str) -> None:
+    """Check that the folder of a device is one path component, for any device key."""
     try:
         folder = object_names.device_folder(device)
     except ValueError as error:  # also half a surrogate pair, which has no bytes
-        spoken(error, start="", end="")
+        check_message(error, start="", end="")
         return
     assert object_names.check(f"{folder}x").count("/") == 2
-    made = object_names.variant(device, IMAGE, recipe(800, 480))
-    assert object_names.device_of_variant(made) == (device, IMAGE)
+    variant = object_names.variant(device, IMAGE, recipe(800, 480))
+    assert object_names.device_of_variant(variant) == (device, IMAGE)

@@ -1,4 +1,4 @@
-"""JPEG and PNG decoded from what has come of a download that never proves itself: the stream ends where it ends."""
+"""JPEG and PNG decoded from a download that ends early, without a verified checksum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed
 from processor.errors import RenderError
 from processor.render.decode import decode, read_header
 from processor.render.limits import Limits
-from tests.fuzz.sentences import NAME, spoken
+from tests.fuzz.sentences import NAME, check_message
 from tests.hostile import mutations
 
 SMALL = Limits(max_pixels=1_000_000, max_progressive_pixels=1_000_000)
@@ -19,20 +19,20 @@ def seeds() -> Sequence[bytes]:
 
 
 def check(data: bytes) -> None:
-    arriving = DownloadBuffer(len(data))
-    arriving.write(data)
-    arriving.end(whole=False)
+    download = DownloadBuffer(len(data))
+    download.write(data)
+    download.end(whole=False)
     try:
-        header = read_header(arriving, NAME, SMALL)
+        header = read_header(download, NAME, SMALL)
         shrink = 2 if header.loader == "jpeg" else 4
-        base = decode(arriving, header, shrink, NAME)
+        decoded = decode(download, header, shrink, NAME)
     except DownloadFailed:
-        return  # of the other formats only the whole file is read
+        return  # other formats need the whole file
     except RenderError as error:
-        spoken(error)
+        check_message(error)
         return
-    assert header.loader in ("jpeg", "png"), "the others wait for the whole"
-    height, width, bands = base.pixels.shape
+    assert header.loader in ("jpeg", "png"), "other formats need the whole file"
+    height, width, bands = decoded.pixels.shape
     assert bands == 3
     assert abs(width - header.width / shrink) <= 1
     assert abs(height - header.height / shrink) <= 1

@@ -1,4 +1,4 @@
-"""Permanent records, of a photo and of all devices, as the database is made again from them."""
+"""Permanent records of a photo and of all devices, as `rebuild` reads and imports them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contract.messages.processing import Palette
 from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
 from contract.recipes import recipe
 from tests.fuzz.library import BUCKET_URL, IMAGE, NOW, Everything, connected
-from tests.fuzz.sentences import DEEP, spoken
+from tests.fuzz.sentences import DEEP, check_message
 
 PALETTE = Palette(
     primary="#102030", secondary="#405060", tertiary="#708090", source_color="#102030", all_colors=("#102030",) * 8
@@ -71,8 +71,8 @@ def seeds() -> Sequence[bytes]:
         filters=FrameFilters(orientations=("portrait",), newest_days=30, name="a", colour="#102030"),
     )
     return [
-        msgspec.json.encode(one)
-        for one in (
+        msgspec.json.encode(record)
+        for record in (
             photo,
             msgspec.structs.replace(photo, error="photo.jpg is damaged."),
             ImageRecord(image_id=IMAGE, revision=9, deleted_at=NOW),
@@ -86,19 +86,19 @@ def check(data: bytes) -> None:
     try:
         photo = parse_record(name, data)
     except UnreadableRecord as error:
-        spoken(error, start=name, end="")
+        check_message(error, start=name, end="")
     else:
         assert parse_record(name, msgspec.json.encode(photo)) == photo
         assert len(pictures_of([photo])) <= len(photo.results) + 1
         with connected() as connection:
-            taken = record_import.import_images(connection, [photo], BUCKET_URL, Everything(), NOW)
-            if taken:
-                (again,) = record_queries.read_records(connection, [IMAGE], BUCKET_URL)
-                assert (again.revision, again.deleted_at) == (photo.revision, photo.deleted_at)
+            imported = record_import.import_images(connection, [photo], BUCKET_URL, Everything(), NOW)
+            if imported:
+                (stored,) = record_queries.read_records(connection, [IMAGE], BUCKET_URL)
+                assert (stored.revision, stored.deleted_at) == (photo.revision, photo.deleted_at)
     try:
         frames = parse_devices(data)
     except UnreadableRecord as error:
-        spoken(error, start=object_names.DEVICES, end="")
+        check_message(error, start=object_names.DEVICES, end="")
         return
     with connected() as connection:
         if record_import.import_devices(connection, frames):

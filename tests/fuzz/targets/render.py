@@ -1,4 +1,4 @@
-"""All of `render_image`: mutated pictures are rendered, or refused in words."""
+"""The whole of `render_image`: a mutated image is rendered, or rejected with a message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contract.recipes import FOCUS
 from processor.errors import RenderError
 from processor.render.limits import Limits
 from processor.render.pipeline import render_image
-from tests.fuzz.sentences import NAME, spoken
+from tests.fuzz.sentences import NAME, check_message
 from tests.hostile import mutations
 
 SCREENS = (Device(name="wide", width=40, height=24), Device(name="thin", width=3, height=90))
@@ -24,7 +24,7 @@ def check(data: bytes) -> None:
     try:
         rendered = render_image(data, SCREENS, framing=FOCUS, name=NAME, limits=SMALL)
     except RenderError as error:
-        spoken(error)
+        check_message(error)
         return
     assert [variant.data[:3] for variant in rendered.variants] == [b"\xff\xd8\xff"] * len(SCREENS)
     assert len(rendered.palette.all_colors) == 8

@@ -13,7 +13,7 @@ from contract import object_names
 from contract.messages.sidecars import Sidecar, SidecarResult, Thumbnail
 from contract.recipes import recipe, thumbnail_recipe
 from tests.fuzz.library import IMAGE, NOW, Addresses, connected
-from tests.fuzz.sentences import DEEP, spoken
+from tests.fuzz.sentences import DEEP, check_message
 
 PATHS = PathValidator(Addresses())
 COLOURS = ("#102030", "#405060", "#708090")
@@ -42,19 +42,19 @@ def seeds() -> Sequence[bytes]:
         seconds=0.25,
         found_focus=(0.25, 0.5),
     )
-    given = {"imageId": IMAGE, "processedAt": "2024-05-01T10:20:30.123Z", "results": [msgspec.to_builtins(result)]}
+    legacy = {"imageId": IMAGE, "processedAt": "2024-05-01T10:20:30.123Z", "results": [msgspec.to_builtins(result)]}
     chosen = msgspec.structs.replace(full, focus=(0.5, 0.5), neutral=True)
-    return [*(msgspec.json.encode(one) for one in (full, given, chosen)), b'{"more": ' + DEEP]
+    return [*(msgspec.json.encode(sidecar) for sidecar in (full, legacy, chosen)), b'{"more": ' + DEEP]
 
 
 def check(data: bytes) -> None:
     try:
         sidecar, moment = parse(data, IMAGE)
     except ValueError as error:
-        spoken(error, start="", end="")
+        check_message(error, start="", end="")
         return
     object_names.check(object_names.archived_sidecar(IMAGE, moment))
-    assert parse(msgspec.json.encode(sidecar), IMAGE) == (sidecar, moment), "what is archived can be read again"
+    assert parse(msgspec.json.encode(sidecar), IMAGE) == (sidecar, moment), "an archived sidecar can be parsed again"
     with connected() as connection:
         verdict, reason, _ = import_sidecar(connection, sidecar, PATHS.variant_uri, PATHS.thumbnail_uri, NOW)
         assert verdict in (ARCHIVABLE, WAITS, REFUSED, DEAD)

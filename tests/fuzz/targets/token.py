@@ -1,6 +1,6 @@
-"""What claims to be a token of Google's for the scheduler: checked against a certificate that is made here.
+"""ID tokens of the scheduler, checked against a certificate that this process generates.
 
-The key is made anew in each process, so what was learned of its tokens earlier only looks like them.
+Each process has a new key, so tokens saved by an earlier run have an invalid signature.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from collections.abc import Sequence
 from backend.auth.google_oidc import SchedulerIdentity
 from backend.http.errors import Forbidden
 from tests.backend.auth.test_google_oidc import ACCOUNT, AUDIENCE, Google
-from tests.fuzz.sentences import DEEP, spoken
+from tests.fuzz.sentences import DEEP, check_message
 
 
 @functools.cache
 def _google() -> Google:
-    made = Google()
-    threading.Thread(target=made.server.serve_forever, args=(0.05,), daemon=True).start()
-    atexit.register(made.server.server_close)
-    atexit.register(made.server.shutdown)
-    return made
+    google = Google()
+    threading.Thread(target=google.server.serve_forever, args=(0.05,), daemon=True).start()
+    atexit.register(google.server.server_close)
+    atexit.register(google.server.shutdown)
+    return google
 
 
 @functools.cache
 def _identity() -> SchedulerIdentity:
-    # The clock stands still: one fetch is enough for all.
+    # A constant clock: the certificates are fetched once.
     return SchedulerIdentity(ACCOUNT, AUDIENCE, certificates_url=_google().url, monotonic=lambda: 0.0)
 
 
@@ -42,9 +42,9 @@ def seeds() -> Sequence[bytes]:
 def check(data: bytes) -> None:
     try:
         _identity().check(data.decode("latin-1"))
-    except Forbidden as refusal:
-        spoken(refusal, start="this ", end="")
+    except Forbidden as error:
+        check_message(error, start="this ", end="")
         return
-    # What is signed; of the signature itself a lenient reader takes several spellings.
-    said, _, _ = data.rpartition(b".")
-    assert said == seeds()[0].rpartition(b".")[0], "nobody but Google can make a token"
+    # Only the signed part is compared: base64 decoders accept several spellings of a signature.
+    signed, _, _ = data.rpartition(b".")
+    assert signed == seeds()[0].rpartition(b".")[0], "a token passed that Google did not sign"

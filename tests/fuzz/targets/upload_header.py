@@ -1,4 +1,4 @@
-"""What an upload is: the backend's look at the header, by Pillow and pi-heif, of everything that anybody sends."""
+"""The header check of every upload in the backend, by Pillow and pi-heif."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
 from backend.images.header import EXTENSIONS, read_upload_header
-from tests.fuzz.sentences import NAME, spoken
+from tests.fuzz.sentences import NAME, check_message
 from tests.fuzz.targets import heif, photo_header
 
-MOST = 100_000_000
+MAX_PIXELS = 100_000_000
 
 
 def seeds() -> Sequence[bytes]:
@@ -18,10 +18,10 @@ def seeds() -> Sequence[bytes]:
 
 def check(data: bytes) -> None:
     try:
-        header = read_upload_header(data, NAME, max_pixels=MOST, max_progressive_pixels=MOST // 2)
-    except (UnsupportedMediaType, UnprocessableEntity) as refusal:
-        spoken(refusal, start=f"{NAME}: ", end="")
+        header = read_upload_header(data, NAME, max_pixels=MAX_PIXELS, max_progressive_pixels=MAX_PIXELS // 2)
+    except (UnsupportedMediaType, UnprocessableEntity) as error:
+        check_message(error, start=f"{NAME}: ", end="")
         return
     assert header.extension in EXTENSIONS.values()
-    assert 1 <= header.width * header.height <= MOST
+    assert 1 <= header.width * header.height <= MAX_PIXELS
     assert header.captured_at is None or -5e9 < header.captured_at < 1e10

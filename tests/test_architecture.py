@@ -63,6 +63,7 @@ def imported_by(*modules: str) -> set[str]:
     return set(completed.stdout.split())
 
 
+@pytest.mark.server
 def test_command_line_loads_no_program_before_a_command_runs() -> None:
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources("slideshow") if path.stem[0] != "_"
@@ -72,6 +73,7 @@ def test_command_line_loads_no_program_before_a_command_runs() -> None:
     assert sorted(name for name in loaded if name.partition(".")[0] in {"backend", "processor", "native"}) == []
 
 
+@pytest.mark.server
 def test_contract_loads_msgspec_and_the_standard_library_only() -> None:
     """The Google Cloud Storage client is loaded when a `gs://` bucket is opened."""
     modules = [

@@ -45,6 +45,7 @@ def test_document_links_have_existing_targets(document: Path) -> None:
             assert (document.parent / target).exists(), f"{document.name} links to {target}, which does not exist"
 
 
+@pytest.mark.server
 def test_readme_commands_exist() -> None:
     commands = set(re.findall(r"\.venv/bin/slideshow ([a-z]+)", README))
     assert {"serve", "upload", "devices", "status", "retry", "render"} <= commands
@@ -66,6 +67,7 @@ def test_readme_make_targets_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
+@pytest.mark.server
 def test_readme_python_snippet_runs(tmp_path: Path) -> None:
     import pyvips
 

@@ -51,6 +51,7 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_file_fits_its_schema(schema: str) -> None:
     files = sorted(ROOT.glob(SCHEMAS[schema]))

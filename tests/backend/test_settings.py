@@ -153,6 +153,7 @@ def test_no_secret_is_in_a_fault() -> None:
     assert "hidden" not in " ".join(faults_of(environ))
 
 
+@pytest.mark.server
 def test_a_program_with_wrong_settings_says_all_and_exits_2(tmp_path: Path) -> None:
     environ = {
         "PATH": os.environ["PATH"],
@@ -211,6 +212,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     assert (tmp_path / "secrets.json").read_bytes() == content
 
 
+@pytest.mark.server
 def test_ports() -> None:
     with listening_socket("127.0.0.1", 0) as free:
         free.listen()

@@ -41,6 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.server
 def test_every_case_says_what_it_is() -> None:
     listed = bench("list")
     assert listed.exit_code == 0, listed.output
@@ -138,6 +139,7 @@ def test_a_run_is_kept_and_compared_and_the_missing_are_named(
     assert compared.output.count("within noise") == len(HERE)
 
 
+@pytest.mark.server
 def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None:
     """The case `quality` looks at large photos alone; these are small, so its parts are called as it calls them."""
     from contextlib import ExitStack
@@ -169,6 +171,7 @@ def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None
     assert any("pillow: all 2 pictures" in remark for remark in remarks)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("name", ["model", "sharp-tuned", "imagemagick"])
 def test_a_rival_that_is_installed_makes_the_same_pictures(name: str, folder: Path, tmp_path: Path) -> None:
     from bench.cases import quality
@@ -194,6 +197,7 @@ def test_a_rival_that_is_installed_makes_the_same_pictures(name: str, folder: Pa
         assert "icc_profile" not in opened.info
 
 
+@pytest.mark.server
 def test_a_run_never_takes_the_place_of_another(tmp_path: Path) -> None:
     run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=lambda line: None)
     first = runner.place_for(run, tmp_path)
@@ -203,6 +207,7 @@ def test_a_run_never_takes_the_place_of_another(tmp_path: Path) -> None:
     assert second.name.startswith(first.stem)
 
 
+@pytest.mark.server
 def test_runs_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text("{}")

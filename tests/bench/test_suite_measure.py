@@ -11,6 +11,8 @@ import pytest
 
 from bench.core.measure import ContenderFailed, Refused, Worker
 
+pytestmark = pytest.mark.server
+
 ECHO = """
 import json, sys
 for line in sys.stdin:

@@ -158,6 +158,7 @@ while True:
 """
 
 
+@pytest.mark.server
 def test_a_killed_writer_leaves_whole_objects_or_none(tmp_path: Path) -> None:
     bucket = open_bucket(tmp_path.as_uri())
     for turn in range(3):

@@ -133,6 +133,7 @@ def environment(container: run_v2.Container) -> dict[str, str]:
     return {variable.name: variable.value or "a-secret-of-the-deployment" for variable in container.env}
 
 
+@pytest.mark.server
 def test_the_builds_fit_their_published_schema() -> None:
     files = sorted(str(path) for path in DEPLOY.glob("cloudbuild.*.yaml"))
     assert len(files) == 2
@@ -179,6 +180,7 @@ def test_the_job_is_what_the_backend_reckons_with() -> None:
     run_v2.Job.deserialize(run_v2.Job.serialize(job))
 
 
+@pytest.mark.server
 def test_deployed_job_accepts_a_start_of_one_task() -> None:
     """The API reference rejects a parallelism above the task count, and most starts are of one task."""
     _, flags = flags_of("processor", "deploy")

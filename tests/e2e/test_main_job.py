@@ -18,6 +18,8 @@ import pyvips
 
 from tests.support import server
 
+pytestmark = pytest.mark.server
+
 DEVICES = [("small-landscape", 800, 480), ("medium-landscape", 1024, 600), ("small-portrait", 480, 800)]
 PHOTOS = 16
 

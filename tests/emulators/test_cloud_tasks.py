@@ -19,6 +19,8 @@ from google.protobuf import duration_pb2
 from emulators.cloud_tasks.queue import RULES, EmulatedQueue, RetryPolicy
 from emulators.cloud_tasks.server import running_queue
 
+pytestmark = pytest.mark.server
+
 QUEUE = "projects/my-photos-1/locations/us-central1/queues/slideshow-ticks"
 URL = "http://127.0.0.1:9/internal/tick"
 ACCOUNT = "slideshow-scheduler@my-photos-1.iam.gserviceaccount.com"

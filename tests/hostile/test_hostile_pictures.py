@@ -16,6 +16,8 @@ import pytest
 
 from tests.hostile import mutations
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
 """Wall time of one picture, on a machine that has other things to do; `MAX_CPU_SECONDS` is what it may take."""

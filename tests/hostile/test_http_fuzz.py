@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from tests.support import server, small_photos
 
+pytestmark = pytest.mark.server
+
 ANSWER_SECONDS = 20.0
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=1500)

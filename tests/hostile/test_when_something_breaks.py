@@ -20,6 +20,8 @@ from tests.hostile.test_chaos import folder as chaos_folder
 from tests.support import server, small_photos
 from tests.support.upload_forms import send
 
+pytestmark = pytest.mark.server
+
 BUSY_SECONDS = 10.0
 GONE_SECONDS = 60.0
 folder = chaos_folder

@@ -129,6 +129,7 @@ def test_a_large_picture_is_the_same_photo(monkeypatch: pytest.MonkeyPatch) -> N
     assert native.quantize(many) == {argb: n * times for argb, n in native.quantize(once).items()}
 
 
+@pytest.mark.server
 @pytest.mark.long
 @pytest.mark.timeout(250)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")

@@ -12,6 +12,8 @@ from native.jit import X86_TARGET_FEATURES, portable_target
 from tests.native.digest import digest, pictures
 from tests.native.processes import ABOUT_COMPILATION, HERE, NO_SAMPLES, ROOT, digest_of, run, told_of_target
 
+pytestmark = pytest.mark.server
+
 SCENES = "2"
 """What `digest.py` is told, so that it comes to the same as `expected`."""
 compiled_only = pytest.mark.skipif(not jit.COMPILES, reason=ABOUT_COMPILATION)

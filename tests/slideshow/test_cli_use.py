@@ -20,6 +20,7 @@ def run(*arguments: str, **options: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
+@pytest.mark.server
 def test_help_lists_every_command_and_imports_none_of_them() -> None:
     code = (
         "import sys; sys.argv = ['slideshow', '--help']\n"
@@ -44,6 +45,7 @@ def test_each_command_explains_itself(command: list[str]) -> None:
     assert len(out.splitlines()) > 6
 
 
+@pytest.mark.server
 def test_the_module_is_the_same_program() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "slideshow", "--version"], capture_output=True, text=True, timeout=30, check=True
@@ -127,6 +129,7 @@ def test_an_address_where_nobody_answers(tmp_path: Path) -> None:
         assert "is not an address" in err
 
 
+@pytest.mark.server
 def test_nobody_is_asked_for_a_password_where_nobody_listens(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
     terminal, theirs = os.openpty()
@@ -171,6 +174,7 @@ def test_serve_says_where_the_password_is_in_embedded_mode_only(tmp_path: Path) 
     assert where_the_password_is({**embedded, "BATCH_SIZE": "many"}) is None
 
 
+@pytest.mark.server
 def test_serve_says_it_before_it_serves(tmp_path: Path) -> None:
     """A port that is taken ends the backend at once."""
     with socket.socket() as taken:

@@ -40,6 +40,7 @@ def doctor(environ: dict[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *arguments], env={**nothing, **environ})
 
 
+@pytest.mark.server
 def test_a_deployment_that_is_well(tmp_path: Path) -> None:
     """A real backend, an imitated bucket and an imitated Cloud Run; then without permissions and with a wrong token."""
     data = tmp_path / "data"
@@ -93,6 +94,7 @@ def test_settings_are_told_all_at_once() -> None:
     assert found.output.splitlines()[-1] == "2 checks: 2 wrong, 0 odd"
 
 
+@pytest.mark.server
 def test_a_bucket_that_refuses_and_a_backend_that_is_not_there() -> None:
     with GcsServer("another") as bucket:
         found = doctor(
@@ -108,6 +110,7 @@ def test_a_bucket_that_refuses_and_a_backend_that_is_not_there() -> None:
     assert "http://127.0.0.1:9 does not answer" in found.output
 
 
+@pytest.mark.server
 def test_an_embedded_backend(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with server.running(data) as backend:

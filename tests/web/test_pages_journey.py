@@ -13,6 +13,8 @@ from tests.support import server
 from tests.support.browser import Watched, log_in, new_context, serious_problems
 from tests.support.painted_photos import paint_all
 
+pytestmark = pytest.mark.browser
+
 PHOTOS = 12
 DONE_MS = 90_000
 KEPT_MS = 300

@@ -32,6 +32,7 @@ def expire(backend: server.BackendServer, client: httpx.Client) -> None:
     backend.sql(f"UPDATE sessions SET expires_at = ? WHERE token_hash = ({latest})", time.time() - 1)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("end", [log_out, expire])
 def test_a_stream_ends_with_its_login_and_others_go_on(
     backend: server.BackendServer, end: Callable[[server.BackendServer, httpx.Client], None]

@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from tests.support import server, small_photos
 from tests.support.frame_library import finished, queue
 from tests.support.server import problem
+
+pytestmark = pytest.mark.server
 
 
 def test_a_token_opens_its_own_device_and_no_other(backend: server.BackendServer) -> None:

@@ -13,6 +13,8 @@ from tests.support import frame_library, server
 from tests.support.frame_library import finished, queue
 from tests.support.server import problem
 
+pytestmark = pytest.mark.server
+
 FOREVER = 2_000_000
 """Seconds: slots so long that none is likely to end during a test."""
 

@@ -9,6 +9,8 @@ from tests.support import frame_library, server
 from tests.support.frame_library import queue
 from tests.support.server import problem
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def paired(backend: server.BackendServer) -> list[str]:

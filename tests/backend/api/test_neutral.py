@@ -9,6 +9,8 @@ import pytest
 from tests.support import server
 from tests.support.frame_library import queue
 
+pytestmark = pytest.mark.server
+
 
 @pytest.mark.parametrize("neutral", [True, False])
 def test_the_mark_is_kept_and_told(backend: server.BackendServer, image: str, neutral: bool) -> None:

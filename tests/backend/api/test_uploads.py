@@ -15,6 +15,8 @@ from tests.support.server import problem
 from tests.support.small_photos import jpeg_of_size, png_header
 from tests.support.upload_forms import UPLOAD, send
 
+pytestmark = pytest.mark.server
+
 LIMIT = 1024 * 1024
 
 

@@ -19,6 +19,8 @@ from google.auth import crypt, jwt
 from backend.auth.google_oidc import PAUSE_SECONDS, TRUSTED_SECONDS, SchedulerIdentity
 from backend.http.errors import Forbidden, ServiceUnavailable
 
+pytestmark = pytest.mark.server
+
 ACCOUNT = "slideshow-scheduler@my-photos.iam.gserviceaccount.com"
 AUDIENCE = "https://slideshow-backend-1.us-central1.run.app"
 

@@ -44,6 +44,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("number", [400, pytest.param(2000, marks=pytest.mark.long)])
 def test_sixteen_claimants_in_four_processes_share_the_images(library: Library, number: int) -> None:
     library.device("small")

@@ -22,6 +22,8 @@ from tests.support.library_state import fill, seen
 from tests.support.server import problem
 from tests.support.small_photos import photo
 
+pytestmark = pytest.mark.server
+
 LIMIT_SECONDS = 60.0
 FLEETING = {"DATABASE_DURABLE": "no", "SNAPSHOT_DELAY_SECONDS": "0.2", "TICK_SECONDS": "0.1"}
 

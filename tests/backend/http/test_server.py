@@ -99,6 +99,7 @@ def test_the_transport_is_asked_for_everything_else(noting: Noting) -> None:
     _in_a_loop(noting, act)
 
 
+@pytest.mark.server
 def test_answers_to_requests_that_come_together_are_whole_and_in_order(backend: server.BackendServer) -> None:
     parts = urlsplit(backend.url)
     asked = b"".join(
@@ -115,6 +116,7 @@ def test_answers_to_requests_that_come_together_are_whole_and_in_order(backend: 
     assert b'"openapi":' in told
 
 
+@pytest.mark.server
 def test_whoever_has_said_all_is_answered(backend: server.BackendServer) -> None:
     parts = urlsplit(backend.url)
     for _ in range(20):

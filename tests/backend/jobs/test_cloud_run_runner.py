@@ -25,6 +25,8 @@ from emulators.cloud_run.server import running_jobs_server
 from tests.conformance.runner import closing
 from tests.support.cloud_world import JOB, CloudWorld
 
+pytestmark = pytest.mark.server
+
 NAME = "job-20250101000000-abcdef"
 MARK = "(folder / f'ran-{os.environ[\"CLOUD_RUN_EXECUTION\"]}').touch()"
 

@@ -87,6 +87,7 @@ def test_a_want_of_memory_is_not_blamed_on_the_picture(monkeypatch: pytest.Monke
         encode_plain(picture_of(8, 8, 1, 0.5), 90)
 
 
+@pytest.mark.server
 def test_a_codec_that_cannot_be_loaded_ends_the_program_as_it_starts() -> None:
     program = (
         "import sys, imagecodecs\n"

@@ -18,6 +18,8 @@ from processor.task.loop import Task
 from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import SHARES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:

@@ -28,6 +28,7 @@ print(before - resident_mb())
 """
 
 
+@pytest.mark.server
 @pytest.mark.skipif(process._malloc_trim is None, reason="this C library has no malloc_trim")
 def test_what_was_freed_below_something_in_use_is_given_back() -> None:
     told = subprocess.run(

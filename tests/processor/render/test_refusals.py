@@ -93,6 +93,7 @@ def test_a_pixel_bomb_is_refused_by_its_header() -> None:
     assert "bomb.png has 40000 x 30000 pixels (1200 megapixels); a photo may have 100." in str(caught.value)
 
 
+@pytest.mark.server
 def test_a_bomb_takes_no_memory() -> None:
     script = (
         "import sys, resource\n"

@@ -69,6 +69,7 @@ print(json.dumps([peak, outcomes]))
 """
 
 
+@pytest.mark.server
 @needs_samples
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_every_odd_file_is_rendered_or_refused_by_name_in_little_memory() -> None:

@@ -14,6 +14,8 @@ from processor.task.loop import Task
 from tests.support.claims_server import ClaimsServer, Fault
 from tests.support.task_world import World
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(autouse=True)
 def quiet_retries() -> None:

@@ -15,6 +15,8 @@ from tests.support.claims_server import ClaimsServer
 from tests.support.pictures import png_by_header
 from tests.support.task_world import DEVICES, SHARES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:

@@ -19,6 +19,8 @@ from processor.pool.process import EXIT_CODE, watch_parent
 from tests.support.claims_server import ClaimsServer, Fault
 from tests.support.task_world import World
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:

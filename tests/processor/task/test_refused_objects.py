@@ -14,6 +14,8 @@ from processor.task.image_job import Outcome
 from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import DEVICES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:

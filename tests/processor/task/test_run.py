@@ -25,6 +25,8 @@ from processor.task.image_job import Outcome
 from tests.support.claims_server import ClaimsServer, Fault
 from tests.support.task_world import DEVICES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(autouse=True)
 def quiet_retries() -> None:

@@ -17,6 +17,8 @@ from processor.task.timings import Stopwatch
 from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import World, jpeg
 
+pytestmark = pytest.mark.server
+
 SLOW = 0.3
 """Seconds that a download takes here, far longer than all the rest."""
 

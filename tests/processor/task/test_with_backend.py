@@ -16,6 +16,8 @@ import pytest
 from tests.support import server as harness
 from tests.support.task_world import jpeg
 
+pytestmark = pytest.mark.server
+
 DEVICES = {"wide one": (160, 96), "tall": (60, 100)}
 HALF = ("tall/half", (60, 49))
 """Of the tall screen: landscapes stand one above the other in it, with two pixels between them."""

@@ -1,4 +1,4 @@
-"""Workflows, compose.yaml and contribution rules fit their schemas and name only what exists."""
+"""Workflows, compose.yaml and CONTRIBUTING.md fit their schemas and name only existing files and targets."""
 
 from __future__ import annotations
 
@@ -51,13 +51,14 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_file_fits_its_schema(schema: str) -> None:
     files = sorted(ROOT.glob(SCHEMAS[schema]))
     assert files
     command = [str(BIN / "check-jsonschema"), "--builtin-schema", schema, *map(str, files)]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert found.returncode == 0, found.stdout + found.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -90,8 +91,8 @@ def test_fast_tests_run_on_each_supported_python() -> None:
 
 @pytest.fixture(scope="module")
 def service() -> Any:
-    (found,) = load(ROOT / "compose.yaml")["services"].values()
-    return found
+    (only,) = load(ROOT / "compose.yaml")["services"].values()
+    return only
 
 
 def resolved(environment: dict[str, str]) -> dict[str, str]:
@@ -119,12 +120,12 @@ def test_compose_builds_a_stage_that_exists(service: Any) -> None:
 def test_compose_mounts_the_volume_where_the_data_are(service: Any) -> None:
     dockerfile = (ROOT / service["build"]["dockerfile"]).read_text()
     (mount,) = service["volumes"]
-    volume, place = mount.split(":")
+    volume, folder = mount.split(":")
     assert volume in load(ROOT / "compose.yaml")["volumes"]
-    assert place == service["environment"]["SLIDESHOW_DATA"]
+    assert folder == service["environment"]["SLIDESHOW_DATA"]
     # A new volume takes its owner from the folder of the image, and the image does not run as root.
     (user,) = set(re.findall(r"^USER (\d+):\d+$", dockerfile, re.MULTILINE))
-    assert f"install -d -o {user} -g {user} -m 700 {place}\n" in dockerfile
+    assert f"install -d -o {user} -g {user} -m 700 {folder}\n" in dockerfile
 
 
 def test_compose_publishes_the_port_to_this_machine_only(service: Any) -> None:

@@ -25,9 +25,9 @@ def shared_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.
 @pytest.fixture
 def backend(shared_backend: server.BackendServer) -> Iterator[server.BackendServer]:
     """The shared backend without photos, devices and executions, and with clients of this test's own."""
-    shared_backend.forget_all()
+    shared_backend.clear()
     yield shared_backend
-    shared_backend.hang_up()
+    shared_backend.close_clients()
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def unchanged(backend: server.BackendServer) -> Iterator[None]:
     before = backend.objects()
     yield
     assert backend.objects() == before
-    assert backend.left_aside() == []
+    assert backend.incomplete_objects() == []
     assert backend.sql("SELECT count(*) FROM images") == [(0,)]
 
 

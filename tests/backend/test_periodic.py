@@ -20,6 +20,8 @@ from contract.recipes import recipe
 from tests.support.core_library import LEASE_SECONDS, image_id
 from tests.support.tick_world import Clock, add, claim, device, leave_sidecar, run, until_ended
 
+pytestmark = pytest.mark.server
+
 
 def test_a_tick_with_nothing_to_do_does_nothing(tmp_path: Path) -> None:
     async def act(services: Services, clock: Clock) -> None:

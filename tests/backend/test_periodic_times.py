@@ -13,6 +13,8 @@ from backend.services import Services
 from tests.support.core_library import LEASE_SECONDS, image_id
 from tests.support.tick_world import HOUR, Clock, add, claim, device, leave_sidecar, run, until_ended
 
+pytestmark = pytest.mark.server
+
 
 def test_the_clock_jumps_an_hour_forward(tmp_path: Path) -> None:
     async def act(services: Services, clock: Clock) -> None:

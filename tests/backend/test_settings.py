@@ -153,24 +153,7 @@ def test_no_secret_is_in_a_fault() -> None:
     assert "hidden" not in " ".join(faults_of(environ))
 
 
-@pytest.mark.parametrize(
-    ("password", "valid"),
-    [
-        ("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA", True),
-        ("$argon2i$m=8,t=1,p=1$c2FsdA$aGFzaA", True),
-        ("$argon2id$v=19$nonsense", False),
-        ("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ", False),
-        ("$100 a month", True),
-    ],
-)
-def test_read_settings_damaged_password_hash_is_reported(password: str, valid: bool) -> None:
-    environ = {**CLOUD, "ADMIN_PASSWORD": password}
-    if valid:
-        assert read_settings(environ).admin_password == password
-    else:
-        assert [fault.partition(".")[0] for fault in faults_of(environ)] == ["ADMIN_PASSWORD: damaged hash"]
-
-
+@pytest.mark.server
 def test_a_program_with_wrong_settings_says_all_and_exits_2(tmp_path: Path) -> None:
     environ = {
         "PATH": os.environ["PATH"],
@@ -229,6 +212,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     assert (tmp_path / "secrets.json").read_bytes() == content
 
 
+@pytest.mark.server
 def test_ports() -> None:
     with listening_socket("127.0.0.1", 0) as free:
         free.listen()

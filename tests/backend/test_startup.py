@@ -12,6 +12,8 @@ import pytest
 from tests.support import server, small_photos
 from tests.support.server import problem
 
+pytestmark = pytest.mark.server
+
 
 def test_start_second_backend_on_the_same_data_fails(data_folder: Path) -> None:
     with server.running(data_folder) as backend:

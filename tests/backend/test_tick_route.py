@@ -9,9 +9,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support import server, small_photos
 from tests.support.server import problem
 from tests.support.ticks import TICK, WAIT_SECONDS, at_once, until_done
+
+pytestmark = pytest.mark.server
 
 
 def test_tick_concurrent_calls_do_all_periodic_work_once(data_folder: Path) -> None:

@@ -22,6 +22,8 @@ from bench.report.charts import THEME
 from bench.report.page import page
 from tests.bench.report_run import constructed_run, of_cases
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 LOADS = {"script", "link", "img", "image", "iframe", "object", "embed", "audio", "video", "foreignobject"}
 

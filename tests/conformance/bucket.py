@@ -1,7 +1,7 @@
-"""The promises that every bucket keeps, whatever its form.
+"""The test suite that every implementation of `Bucket` passes.
 
-A test module of one form subclasses `BucketPromises`, names the class `Test...` and gives it a
-fixture `bucket` that is empty at first. `reopen` gives a second handle on the same bucket.
+The test module of an implementation subclasses `BucketPromises`, names the class `Test...`, and defines a fixture
+`bucket` that is empty at first. `reopen` returns a second handle on the same bucket.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from contract.bucket.port import (
 
 TYPE = "application/octet-stream"
 
-ESCAPING = [
+UNSAFE_NAMES = [
     "",
     "/",
     "/etc/passwd",
@@ -52,13 +52,13 @@ ESCAPING = [
 ]
 
 
-def names_of(found: Iterator[object]) -> list[str]:
-    """The names of a listing, in its order."""
-    return [entry.name for entry in found]  # type: ignore[attr-defined]
+def names_of(listing: Iterator[object]) -> list[str]:
+    """Return the names of a listing, in its order."""
+    return [entry.name for entry in listing]  # type: ignore[attr-defined]
 
 
 class Pieces:
-    """Keeps the pieces of a download; raises `error` when it has the first."""
+    """Collects the pieces of a download; raises `error` after the first."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.seen: list[bytes] = []
@@ -71,18 +71,18 @@ class Pieces:
 
 
 class BucketPromises:
-    """What `contract.bucket.port.Bucket` says of each method, put to the proof."""
+    """Tests of each method of `contract.bucket.port.Bucket`."""
 
     def reopen(self, bucket: Bucket) -> Bucket:
-        """Another handle on the same bucket, as another process would open it."""
+        """Return another handle on the same bucket, as another process opens it."""
         raise NotImplementedError
 
-    def test_create_writes_once_and_knows_the_same_bytes(self, bucket: Bucket) -> None:
+    def test_create_with_the_same_bytes_writes_once(self, bucket: Bucket) -> None:
         assert bucket.create("a/b.bin", b"one", TYPE) is True
         assert bucket.create("a/b.bin", b"one", TYPE) is False
         assert bucket.read("a/b.bin") == b"one"
 
-    def test_create_refuses_a_name_taken_by_other_bytes(self, bucket: Bucket) -> None:
+    def test_create_with_other_bytes_raises_object_conflict(self, bucket: Bucket) -> None:
         bucket.create("a/b.bin", b"one", TYPE)
         with pytest.raises(ObjectConflict, match=r"a/b\.bin") as caught:
             bucket.create("a/b.bin", b"two", TYPE)
@@ -90,7 +90,7 @@ class BucketPromises:
         assert not caught.value.temporary
         assert bucket.read("a/b.bin") == b"one"
 
-    def test_of_many_creators_exactly_one_writes(self, bucket: Bucket) -> None:
+    def test_concurrent_creates_write_exactly_once(self, bucket: Bucket) -> None:
         outcomes: list[object] = []
         start = threading.Barrier(8)
 
@@ -111,13 +111,13 @@ class BucketPromises:
         assert outcomes.count("conflict") == 4
 
     @pytest.mark.parametrize("data", [b"", b"\0" * 70_000, bytes(range(256))])
-    def test_what_is_read_is_what_was_written(self, bucket: Bucket, data: bytes) -> None:
+    def test_read_returns_the_written_bytes(self, bucket: Bucket, data: bytes) -> None:
         bucket.replace("x", data, TYPE)
         assert bucket.read("x") == data
         assert self.reopen(bucket).read("x") == data
         assert bucket.stat("x").size == len(data)
 
-    def test_read_limits_are_exact(self, bucket: Bucket) -> None:
+    def test_read_beyond_its_limit_raises_object_too_large(self, bucket: Bucket) -> None:
         bucket.replace("x", b"12345", TYPE)
         assert bucket.read("x", 5) == b"12345"
         assert bucket.read("x", 6) == b"12345"
@@ -128,7 +128,7 @@ class BucketPromises:
             bucket.read("x", 0)
 
     @pytest.mark.parametrize("size", [0, 5, PIECE_BYTES, 3 * PIECE_BYTES + 1])
-    def test_a_download_comes_in_bounded_pieces_and_in_order(self, bucket: Bucket, size: int) -> None:
+    def test_download_writes_bounded_pieces_in_order(self, bucket: Bucket, size: int) -> None:
         data = bytes(number * 7 % 251 for number in range(size))
         bucket.replace("x", data, TYPE)
         pieces = Pieces()
@@ -136,7 +136,7 @@ class BucketPromises:
         assert b"".join(pieces.seen) == data
         assert all(0 < len(piece) <= PIECE_BYTES for piece in pieces.seen)
 
-    def test_a_download_that_is_refused_gives_no_piece(self, bucket: Bucket) -> None:
+    def test_rejected_download_writes_no_piece(self, bucket: Bucket) -> None:
         bucket.replace("folder/x", b"12345", TYPE)
         pieces = Pieces()
         with pytest.raises(ObjectTooLarge):
@@ -146,8 +146,8 @@ class BucketPromises:
                 bucket.download_to(name, pieces)
         assert pieces.seen == []
 
-    @pytest.mark.parametrize("error", [OSError("full"), KeyError("stop"), BrokenPipeError("nobody reads")])
-    def test_what_the_taker_of_a_download_raises_comes_out(self, bucket: Bucket, error: Exception) -> None:
+    @pytest.mark.parametrize("error", [OSError("full"), KeyError("stop"), BrokenPipeError("no reader")])
+    def test_download_raises_the_error_of_its_writer(self, bucket: Bucket, error: Exception) -> None:
         bucket.replace("x", bytes(3 * PIECE_BYTES), TYPE)
         pieces = Pieces(error)
         with pytest.raises(type(error)) as caught:
@@ -155,14 +155,14 @@ class BucketPromises:
         assert caught.value is error
         assert len(pieces.seen) == 1
 
-    def test_asking_for_an_age_keeps_what_is_young(self, bucket: Bucket) -> None:
+    def test_expire_keeps_young_objects(self, bucket: Bucket) -> None:
         for name in ("old/x", "old/y/z", "other"):
             bucket.replace(name, b"x", TYPE)
         bucket.expire("old/", 30)
         assert bucket.expire("old/", 30) is False
         assert names_of(bucket.list("", recursive=True)) == ["old/x", "old/y/z", "other"]
 
-    def test_a_generation_is_written_over_once(self, bucket: Bucket) -> None:
+    def test_write_if_overwrites_a_generation_once(self, bucket: Bucket) -> None:
         first = bucket.write_if("a/x", b"one", TYPE, NO_OBJECT)
         assert bucket.read_with_generation("a/x") == (b"one", first)
         assert bucket.stat("a/x").generation == first
@@ -175,7 +175,7 @@ class BucketPromises:
         assert bucket.read_with_generation("a/x", 3) == (b"two", second)
         with pytest.raises(ObjectTooLarge):
             bucket.read_with_generation("a/x", 2)
-        bucket.replace("a/x", b"two", TYPE)  # the same bytes are another writing
+        bucket.replace("a/x", b"two", TYPE)  # the same bytes make a new generation
         with pytest.raises(ObjectChanged):
             bucket.write_if("a/x", b"three", TYPE, second)
         bucket.delete("a/x")
@@ -185,7 +185,7 @@ class BucketPromises:
             bucket.write_if("a/x", b"three", TYPE, second)
         bucket.write_if("a/x", b"three", TYPE, NO_OBJECT)
 
-    def test_writers_who_read_before_they_write_lose_nothing(self, bucket: Bucket) -> None:
+    def test_write_if_with_concurrent_writers_loses_no_update(self, bucket: Bucket) -> None:
         bucket.replace("count", b"0", TYPE)
         handles = [self.reopen(bucket) for _ in range(4)]
 
@@ -206,7 +206,7 @@ class BucketPromises:
             thread.join(timeout=30)
         assert bucket.read("count") == b"40"
 
-    def test_what_is_not_there_is_not_found(self, bucket: Bucket) -> None:
+    def test_missing_object_raises_object_not_found(self, bucket: Bucket) -> None:
         bucket.replace("folder/leaf", b"x", TYPE)
         for name in ("missing", "folder", "folder/leaf/deeper", "folder/other"):
             with pytest.raises(ObjectNotFound):
@@ -219,7 +219,7 @@ class BucketPromises:
                 bucket.move(name, "elsewhere")
         assert names_of(bucket.list("", recursive=True)) == ["folder/leaf"]
 
-    def test_readers_see_the_old_or_the_new_never_a_part(self, bucket: Bucket) -> None:
+    def test_read_during_a_replace_returns_whole_objects(self, bucket: Bucket) -> None:
         contents = [bytes([letter]) * (20_000 + 17 * letter) for letter in range(1, 9)]
         bucket.replace("x", contents[0], TYPE)
         done = threading.Event()
@@ -244,7 +244,7 @@ class BucketPromises:
         assert reads[0] > 10
         assert torn == []
 
-    def test_a_writing_counts_as_an_update(self, bucket: Bucket) -> None:
+    def test_stat_returns_the_time_of_the_last_write(self, bucket: Bucket) -> None:
         before = time.time() - 5
         bucket.replace("x", b"one", TYPE)
         info = bucket.stat("x")
@@ -252,13 +252,14 @@ class BucketPromises:
         assert before <= info.updated <= time.time() + 5
         assert list(bucket.list("x")) == [info]
 
-    def test_a_listing_is_in_name_order_and_knows_folders(self, bucket: Bucket) -> None:
-        # '-' and '.' sort before '/', '0' behind it: a folder must not be sorted by its bare name.
+    def test_list_is_in_name_order_and_respects_folders(self, bucket: Bucket) -> None:
+        # '-' and '.' sort before '/', and '0' after it: a folder must not be sorted by its name without the slash.
         everything = ["a", "b-", "b-/x", "b.", "b/c", "b/d/e", "b0", "ü/ä"]
-        for name in reversed([name for name in everything if name != "b-"]):
-            bucket.replace(name, name.encode(), TYPE)
-        kept = [name for name in everything if name != "b-"]
-        assert names_of(bucket.list("", recursive=True)) == kept
+        for name in reversed(everything):
+            if name != "b-":
+                bucket.replace(name, name.encode(), TYPE)
+        stored = [name for name in everything if name != "b-"]
+        assert names_of(bucket.list("", recursive=True)) == stored
         assert names_of(bucket.list("")) == ["a", "b.", "b0"]
         assert names_of(bucket.list("b", recursive=True)) == ["b-/x", "b.", "b/c", "b/d/e", "b0"]
         assert names_of(bucket.list("b")) == ["b.", "b0"]
@@ -270,7 +271,7 @@ class BucketPromises:
         assert names_of(bucket.list("nothing/here/")) == []
         assert names_of(bucket.list("a/", recursive=True)) == []
 
-    def test_a_listing_can_be_taken_in_pages_while_objects_go(self, bucket: Bucket) -> None:
+    def test_list_read_in_pages_while_objects_move_misses_none(self, bucket: Bucket) -> None:
         wanted = [f"page/{number:04}" for number in range(100)]
         for name in wanted:
             bucket.replace(name, b"x", TYPE)
@@ -283,7 +284,7 @@ class BucketPromises:
         assert seen == wanted
         assert names_of(bucket.list("page/")) == []
 
-    def test_a_move_renames_and_may_be_repeated(self, bucket: Bucket) -> None:
+    def test_move_repeated_renames_once(self, bucket: Bucket) -> None:
         bucket.replace("from/x", b"new", TYPE)
         bucket.replace("to/deep/x", b"old", TYPE)
         bucket.move("from/x", "to/deep/x")
@@ -292,28 +293,28 @@ class BucketPromises:
         with pytest.raises(ObjectNotFound):
             bucket.read("from/x")
 
-    def test_a_move_onto_itself_keeps_the_object(self, bucket: Bucket) -> None:
+    def test_move_onto_itself_keeps_the_object(self, bucket: Bucket) -> None:
         bucket.replace("x", b"same", TYPE)
         bucket.move("x", "x")
         assert bucket.read("x") == b"same"
 
-    def test_a_move_of_nothing_to_nothing_says_so(self, bucket: Bucket) -> None:
+    def test_move_of_a_missing_object_raises_object_not_found(self, bucket: Bucket) -> None:
         with pytest.raises(ObjectNotFound) as caught:
             bucket.move("from/x", "to/x")
         assert caught.value.name == "from/x"
 
-    def test_a_delete_may_be_repeated(self, bucket: Bucket) -> None:
+    def test_delete_repeated_removes_only_its_object(self, bucket: Bucket) -> None:
         bucket.replace("a/x", b"x", TYPE)
         bucket.replace("a/y", b"y", TYPE)
         bucket.delete("a/x")
         bucket.delete("a/x")
         bucket.delete("a/x/deeper")
         bucket.delete("never/was")
-        bucket.delete("a")  # no object, although others have names that begin so
+        bucket.delete("a")  # no object has this name, although other names begin with it
         assert names_of(bucket.list("", recursive=True)) == ["a/y"]
 
-    @pytest.mark.parametrize("name", ESCAPING)
-    def test_names_that_escape_are_refused(self, bucket: Bucket, name: str) -> None:
+    @pytest.mark.parametrize("name", UNSAFE_NAMES)
+    def test_unsafe_name_raises_value_error(self, bucket: Bucket, name: str) -> None:
         bucket.replace("good", b"x", TYPE)
         calls: list[Callable[[], object]] = [
             lambda: bucket.read(name),
@@ -333,20 +334,20 @@ class BucketPromises:
         assert names_of(bucket.list("", recursive=True)) == ["good"]
 
     @pytest.mark.parametrize("prefix", ["../", "/etc/", "a/../../", "a//"])
-    def test_prefixes_that_escape_are_refused(self, bucket: Bucket, prefix: str) -> None:
+    def test_list_with_an_unsafe_prefix_raises_value_error(self, bucket: Bucket, prefix: str) -> None:
         with pytest.raises(ValueError, match="object name"):
             list(bucket.list(prefix, recursive=True))
 
-    def test_percent_signs_stay_as_they_are(self, bucket: Bucket) -> None:
+    def test_name_with_percent_signs_is_not_decoded(self, bucket: Bucket) -> None:
         name = "processed/100%25%20%2F..%2F/x%41.jpg"
         bucket.create(name, b"x", TYPE)
         assert names_of(bucket.list("processed/", recursive=True)) == [name]
         assert name_in(bucket, uri_of(bucket, name)) == name
 
-    def test_probe_answers(self, bucket: Bucket) -> None:
+    def test_probe_of_a_reachable_bucket_returns(self, bucket: Bucket) -> None:
         bucket.probe()
 
-    def test_addresses_and_names_agree(self, bucket: Bucket) -> None:
+    def test_name_in_reverses_uri_of_and_rejects_foreign_uris(self, bucket: Bucket) -> None:
         assert not bucket.url.endswith("/")
         assert name_in(bucket, "a/b") == "a/b"
         assert name_in(bucket, uri_of(bucket, "a/b")) == "a/b"
@@ -355,7 +356,7 @@ class BucketPromises:
                 name_in(bucket, foreign)
 
 
-def test_which_errors_are_worth_another_try() -> None:
+def test_bucket_errors_only_unavailable_is_temporary() -> None:
     kinds = {
         ObjectNotFound("n"): False,
         ObjectConflict("n"): False,

@@ -22,9 +22,9 @@ from contract import object_names
 from contract.bucket.disk import DiskBucket, _bucket_error
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectConflict
-from tests.conformance.bucket import TYPE, BucketPromises, names_of, test_which_errors_are_worth_another_try
+from tests.conformance.bucket import TYPE, BucketPromises, names_of, test_bucket_errors_only_unavailable_is_temporary
 
-__all__ = ["test_which_errors_are_worth_another_try"]
+__all__ = ["test_bucket_errors_only_unavailable_is_temporary"]
 
 
 @pytest.fixture
@@ -158,7 +158,8 @@ while True:
 """
 
 
-def test_killed_writer_leaves_complete_objects_only(tmp_path: Path) -> None:
+@pytest.mark.server
+def test_a_killed_writer_leaves_whole_objects_or_none(tmp_path: Path) -> None:
     bucket = open_bucket(tmp_path.as_uri())
     for turn in range(3):
         writer = subprocess.Popen(

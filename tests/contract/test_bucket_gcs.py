@@ -25,6 +25,8 @@ from emulators.cloud_storage.server import GcsServer
 from tests.conformance.bucket import TYPE, BucketPromises, names_of
 from tests.support.gcs_buckets import bucket_at, new_name, referee
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[GcsServer]:

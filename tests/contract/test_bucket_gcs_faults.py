@@ -19,6 +19,8 @@ from emulators.cloud_storage.server import MIXED, GcsServer
 from tests.conformance.bucket import TYPE, Pieces, names_of
 from tests.support.gcs_buckets import HASTY, bucket_at, new_name
 
+pytestmark = pytest.mark.server
+
 DATA = os.urandom(700_000)
 SHORT = TimeoutPolicy(connect=1.0, read=0.2, retries=0.4, min_pause=0.01, max_pause=0.02)
 

@@ -134,7 +134,8 @@ def environment(container: run_v2.Container) -> dict[str, str]:
     return {variable.name: variable.value or "a-secret-of-the-deployment" for variable in container.env}
 
 
-def test_builds_match_the_published_schema() -> None:
+@pytest.mark.server
+def test_the_builds_fit_their_published_schema() -> None:
     files = sorted(str(path) for path in DEPLOY.glob("cloudbuild.*.yaml"))
     assert len(files) == 2
     command = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.cloudbuild", *files]
@@ -181,6 +182,7 @@ def test_deployed_job_matches_the_settings_of_the_backend() -> None:
     run_v2.Job.deserialize(run_v2.Job.serialize(job))
 
 
+@pytest.mark.server
 def test_deployed_job_accepts_a_start_of_one_task() -> None:
     """Cloud Run rejects a parallelism above the task count, and most starts have one task."""
     _, flags = flags_of("processor", "deploy")

@@ -42,6 +42,7 @@ STARTS = 4
 TOKEN, PASSWORD = "token-of-the-image-tests", "password-of-the-image-tests"
 
 pytestmark = [
+    pytest.mark.server,
     pytest.mark.long,
     pytest.mark.timeout(300),
     pytest.mark.skipif(TOOL != "buildah", reason="SLIDESHOW_IMAGES=buildah runs this, after make images"),

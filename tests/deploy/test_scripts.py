@@ -12,6 +12,8 @@ import pytest
 
 from backend.jobs import bill
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 DEPLOY = ["deploy/deploy.sh", "--project", "my-photos-1", "--bucket", "our-photos", "--tag", "v1"]

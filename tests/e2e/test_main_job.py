@@ -1,4 +1,4 @@
-"""The main job as a whole: a real backend, real tasks, real files; and what happens when they die."""
+"""The whole system: a backend process, task processes and files, also when processes are killed."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ import numpy as np
 import pytest
 import pyvips
 
-from tests.support import server  # the helper beside the backend's tests
+from tests.support import server
+
+pytestmark = pytest.mark.server
 
 DEVICES = [("small-landscape", 800, 480), ("medium-landscape", 1024, 600), ("small-portrait", 480, 800)]
 PHOTOS = 16
 
 
 def sample(number: int) -> bytes:
-    """A 2 megapixel JPEG with structure and colours of its own."""
+    """Return a JPEG of 2 megapixels whose structure and colours differ by `number`."""
     random = np.random.default_rng(number)
     small = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
     image = pyvips.Image.new_from_array(small, interpretation="srgb").resize(100, kernel="cubic")
     noise = pyvips.Image.gaussnoise(image.width, image.height, sigma=12, mean=0, seed=number)
-    made: bytes = (image + noise).cast("uchar").copy(interpretation="srgb").jpegsave_buffer(Q=88)
-    return made
+    jpeg: bytes = (image + noise).cast("uchar").copy(interpretation="srgb").jpegsave_buffer(Q=88)
+    return jpeg
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +47,17 @@ def data(tmp_path: Path) -> Path:
 WORKING = {"TICK_SECONDS": "0.2", "FLUSH_DELAY_SECONDS": "0.5", "LEASE_SECONDS": "3", "LOCAL_TASKS": "2"}
 
 
-def filled(backend: server.BackendServer, photos: list[bytes]) -> None:
+def add_devices_and_photos(backend: server.BackendServer, photos: list[bytes]) -> None:
     for name, width, height in DEVICES:
         backend.add_device(name, width, height)
     for number, photo in enumerate(photos):
         backend.upload(photo, f"photo-{number}.jpg")
 
 
-def until(condition: Callable[[], bool], seconds: float, what: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float, describe: Callable[[], object]) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what()}"
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {describe()}"
         time.sleep(0.05)
 
 
@@ -67,8 +69,8 @@ def states(backend: server.BackendServer) -> dict[str, int]:
 
 
 def check_all_complete(backend: server.BackendServer, seconds: float = 60) -> None:
-    """Everything complete within `seconds`: one row per image and device, each naming a picture of its size."""
-    until(
+    """Check that all photos are complete within `seconds`: one row per image and device, with a file of its size."""
+    wait_until(
         lambda: states(backend) == {"complete": PHOTOS}, seconds, lambda: (states(backend), backend.log_text()[-3000:])
     )
     rows = backend.sql("SELECT image_id, device_size, width, height, file_path FROM processed_images")
@@ -76,14 +78,14 @@ def check_all_complete(backend: server.BackendServer, seconds: float = 60) -> No
     sizes = {name: (width, height) for name, width, height in DEVICES}
     for _, key, width, height, uri in rows:
         path = Path(unquote(urlsplit(str(uri)).path))
-        picture = pyvips.Image.new_from_file(str(path))
-        assert (picture.width, picture.height) == (width, height) == sizes[str(key)]
+        variant = pyvips.Image.new_from_file(str(path))
+        assert (variant.width, variant.height) == (width, height) == sizes[str(key)]
     assert backend.sql("SELECT count(*) FROM images WHERE strikes > 0 OR processing_error IS NOT NULL") == [(0,)]
 
 
-def in_the_middle(backend: server.BackendServer) -> bool:
-    found = states(backend)
-    return found.get("complete", 0) >= 2 and found.get("processing", 0) >= 1
+def is_half_done(backend: server.BackendServer) -> bool:
+    counts = states(backend)
+    return counts.get("complete", 0) >= 2 and counts.get("processing", 0) >= 1
 
 
 def task_pids(backend: server.BackendServer) -> list[int]:
@@ -98,15 +100,15 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-def test_killing_the_backend_loses_nothing(data: Path, photos: list[bytes]) -> None:
+def test_main_job_with_a_killed_backend_completes_all_photos(data: Path, photos: list[bytes]) -> None:
     first = server.start(data, **WORKING)
     try:
-        filled(first, photos)
-        until(lambda: in_the_middle(first), 60, first.log_text)
+        add_devices_and_photos(first, photos)
+        wait_until(lambda: is_half_done(first), 60, first.log_text)
         tasks = task_pids(first)
         first.process.kill()
         first.process.wait(10)
-        until(lambda: not any(alive(pid) for pid in tasks), 5, lambda: "a task outlived its backend")
+        wait_until(lambda: not any(alive(pid) for pid in tasks), 5, lambda: "a task runs longer than its backend")
     finally:
         first.stop()
     with server.running(data, **WORKING) as second:
@@ -115,13 +117,13 @@ def test_killing_the_backend_loses_nothing(data: Path, photos: list[bytes]) -> N
         assert lost[0][0] >= 1
 
 
-def test_killing_a_task_loses_nothing(data: Path, photos: list[bytes]) -> None:
+def test_main_job_with_a_killed_task_completes_all_photos(data: Path, photos: list[bytes]) -> None:
     with server.running(data, **WORKING) as backend:
-        filled(backend, photos)
-        until(lambda: in_the_middle(backend), 60, backend.log_text)
+        add_devices_and_photos(backend, photos)
+        wait_until(lambda: is_half_done(backend), 60, backend.log_text)
         os.kill(task_pids(backend)[0], signal.SIGKILL)
         check_all_complete(backend)
-        until(
+        wait_until(
             lambda: backend.sql("SELECT count(*) FROM executions WHERE finished_at IS NULL") == [(0,)],
             20,
             backend.log_text,
@@ -132,11 +134,11 @@ def test_killing_a_task_loses_nothing(data: Path, photos: list[bytes]) -> None:
         assert "CLOUD_RUN_TASK_ATTEMPT" in backend.log_text()
 
 
-def test_the_guides_update_does_no_harm(data: Path, photos: list[bytes]) -> None:
+def test_main_job_with_images_reset_by_sql_completes_all_photos(data: Path, photos: list[bytes]) -> None:
     with server.running(data, **WORKING) as backend:
-        filled(backend, photos)
+        add_devices_and_photos(backend, photos)
         for _ in range(3):
-            until(lambda: in_the_middle(backend) or states(backend) == {"complete": PHOTOS}, 60, backend.log_text)
+            wait_until(lambda: is_half_done(backend) or states(backend) == {"complete": PHOTOS}, 60, backend.log_text)
             backend.sql("UPDATE images SET processing_status='pending' WHERE processing_status='processing'")
             time.sleep(0.3)
         check_all_complete(backend)
@@ -144,7 +146,7 @@ def test_the_guides_update_does_no_harm(data: Path, photos: list[bytes]) -> None
 
 @contextlib.contextmanager
 def execution(backend: server.BackendServer, name: str, tasks: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """An execution as a platform starts it, beside the backend's own runner."""
+    """Start an execution as Cloud Run does, without the backend's runner; yield its tasks."""
     running = []
     for index in range(tasks):
         environment = server.environment(
@@ -170,12 +172,12 @@ def execution(backend: server.BackendServer, name: str, tasks: int) -> Iterator[
             task.wait(10)
 
 
-def test_two_executions_render_each_image_once(data: Path, photos: list[bytes]) -> None:
+def test_main_job_with_two_executions_renders_each_image_once(data: Path, photos: list[bytes]) -> None:
     with server.running(data) as backend:
-        filled(backend, photos)
+        add_devices_and_photos(backend, photos)
         with execution(backend, "one", 2) as one, execution(backend, "two", 2) as two:
             assert [task.wait(90) for task in one + two] == [0, 0, 0, 0]
         check_all_complete(backend, 5)
         assert backend.sql("SELECT count(*), sum(attempts) FROM images") == [(PHOTOS, PHOTOS)]
         owners = {row[0] for row in backend.sql("SELECT DISTINCT lease_owner FROM images")}
-        assert len(owners) > 1, "one task did all the work"
+        assert len(owners) > 1, "one task processed all images"

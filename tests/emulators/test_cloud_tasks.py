@@ -1,4 +1,4 @@
-"""The emulated queue rejects what the reference rejects, and delivers the rest; asked by Google's own client."""
+"""The emulated queue rejects the calls that Cloud Tasks rejects, and delivers all others; called by Google's client."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from google.protobuf import duration_pb2
 from emulators.cloud_tasks.queue import RULES, EmulatedQueue, RetryPolicy
 from emulators.cloud_tasks.server import running_queue
 
+pytestmark = pytest.mark.server
+
 QUEUE = "projects/my-photos-1/locations/us-central1/queues/slideshow-ticks"
 URL = "http://127.0.0.1:9/internal/tick"
 ACCOUNT = "slideshow-scheduler@my-photos-1.iam.gserviceaccount.com"
 
 
 class Client:
-    """Google's client, and the queue that it calls."""
+    """Google's client and the emulated queue that it calls."""
 
     def __init__(self, queue: EmulatedQueue, endpoint: str) -> None:
         self.queue = queue
@@ -35,7 +37,7 @@ class Client:
     def create(
         self, *, parent: str = QUEUE, name: str = "", url: str = URL, seconds: float = 3600, **fields: Any
     ) -> str:
-        """Create a task for `seconds` from now, without the client's own retries; return its name."""
+        """Create a task due in `seconds`, without the client's retries; return its name."""
         target = {"url": url, "http_method": tasks_v2.HttpMethod.POST, **fields.pop("target", {})}
         task = {"schedule_time": datetime.now(UTC) + timedelta(seconds=seconds), "http_request": target, **fields}
         if name:
@@ -45,8 +47,8 @@ class Client:
         return created
 
     def describe(self, name: str) -> tasks_v2.Queue:
-        found: tasks_v2.Queue = self._client.get_queue(name=name, retry=None, timeout=10)
-        return found
+        queue: tasks_v2.Queue = self._client.get_queue(name=name, retry=None, timeout=10)
+        return queue
 
 
 @pytest.fixture
@@ -124,7 +126,7 @@ def test_call_at_the_limits_is_accepted(client: Client) -> None:
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Answers deliveries with the statuses of its server's list, then with 200."""
+    """Responds to deliveries with the statuses in its server's list, then with 200."""
 
     def do_POST(self) -> None:
         server: Any = self.server

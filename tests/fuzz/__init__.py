@@ -1,8 +1,7 @@
-"""Fuzzing of every parser of untrusted bytes: guided by coverage (`make fuzz`), and with seeds in the test suite.
+"""Fuzzing of every parser of untrusted input: guided by coverage in `make fuzz`, by fixed seeds in the test suite.
 
-A target (a file in `targets/`) has two functions.
-`seeds()` returns good inputs to start from.
-`check(data)` accepts any bytes, and raises if an undeclared error occurs or an error message is not presentable.
+Each module in `targets/` has `seeds()`, which returns valid inputs to begin with, and `check(data)`, which accepts any
+bytes. `check` raises if the parser raises an error that it does not declare, or one without a readable sentence.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Database in memory with one device and one photo; changes are rolled back after each use."""
+"""A database in memory with one device and one photo; each use rolls its changes back."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BUCKET_URL = "gs://photos"
 NOW = 1_700_000_000.0
 
 
-class AllNames:
-    """A container of all names: every variant is in the bucket."""
+class Everything:
+    """A set that contains every object name."""
 
     def __contains__(self, _: object) -> bool:
         return True
 
 
-class UrlBucket:
-    """A bucket of which only the URL is used."""
+class Addresses:
+    """A bucket with an address and no operations."""
 
     url = BUCKET_URL
 

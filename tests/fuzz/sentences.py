@@ -1,17 +1,17 @@
-"""Common rules of all targets: the size of inputs, and the form of error messages."""
+"""Shared by all targets: the length limit of inputs, and the form of error messages."""
 
 from __future__ import annotations
 
 NAME = "photo.x"
-"""Name of every file in the targets."""
+"""File name of every input."""
 MAX_INPUT_BYTES = 32_768
-"""Maximum size of an input; the good pictures are smaller."""
+"""Length limit of an input; the valid images are shorter."""
 DEEP = b"[" * 3000
-"""JSON that is nested too deeply for any reader; Python's own gives up at a depth of a thousand."""
+"""JSON nested deeper than readers accept; Python's own reader stops at a depth of about 1000."""
 
 
 def check_message(error: Exception, *, start: str = f"{NAME} ", end: str = ".") -> None:
-    """Assert that the message of `error` is a sentence for people, about the file."""
+    """Raise AssertionError unless the message of `error` is a sentence with this start and end."""
     message = str(error)
     assert message.startswith(start), message
     assert message.endswith(end), message

@@ -1,6 +1,7 @@
-"""Fuzz one target, guided by coverage: `python -m fuzz.worker TARGET`, followed by arguments of libFuzzer.
+"""Fuzz one target, guided by coverage: `python -m tests.fuzz.worker TARGET`, followed by arguments of libFuzzer.
 
-`__main__.py` runs it as a separate process, because libFuzzer never returns and a finding ends the process.
+This is a separate process, because libFuzzer never returns and exits at a finding. `__main__.py` starts it and parses
+its output.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import atheris
 from tests.fuzz import BUILD
 
 INSTRUMENTED = ("backend", "contract", "processor", "slideshow", "PIL", "email", "google")
-"""Without `native`: its kernels are compiled from their bytecode, which must not change."""
+"""Packages whose code counts as coverage. `native` is left out: numba compiles its bytecode, which must not change."""
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def main() -> None:
 
         chosen = target(name)
         seeds = chosen.seeds()
-        for data in seeds:  # triggers deferred imports, so that they are instrumented
+        for data in seeds:  # runs the imports inside functions
             chosen.check(data)
     folder = BUILD / name / "seeds"
     shutil.rmtree(folder, ignore_errors=True)
@@ -34,17 +35,17 @@ def main() -> None:
     for data in seeds:
         (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
 
-    def check(data: bytes) -> None:
+    def run(data: bytes) -> None:
         try:
             chosen.check(data)
         except BaseException:
-            # libFuzzer stores it as well, but not if an exit handler ends the process first.
+            # libFuzzer saves the input as well, but not if the process ends before it does.
             finding = BUILD / name / "findings" / f"crash-{hashlib.sha1(data).hexdigest()}"
             finding.write_bytes(data)
             print(f"Test unit written to {finding}", file=sys.stderr, flush=True)  # noqa: T201
             raise
 
-    atheris.Setup(sys.argv, check)
+    atheris.Setup(sys.argv, run)
     atheris.Fuzz()
 
 

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from tests.support import server, small_photos
 
+pytestmark = pytest.mark.server
+
 ANSWER_SECONDS = 20.0
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=1500)
@@ -160,7 +162,7 @@ def status_of(backend: server.BackendServer, request: bytes) -> int | None:
 def assert_healthy(backend: server.BackendServer) -> None:
     assert backend.anonymous.get("/_health").status_code == 200
     assert "Traceback" not in backend.log_text()
-    assert backend.left_aside() == []
+    assert backend.incomplete_objects() == []
 
 
 def raw(method: bytes, path: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support import server, small_photos
 
+pytestmark = pytest.mark.server
+
 MAX_ATTEMPTS = 20
 LEASE_SECONDS = "3"
 ROOT = Path(__file__).resolve().parents[2]

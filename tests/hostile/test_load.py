@@ -8,6 +8,8 @@ import pytest
 
 from tests.load.__main__ import measure
 
+pytestmark = pytest.mark.server
+
 
 @pytest.mark.long
 @pytest.mark.timeout(300)

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support import server
 
+pytestmark = pytest.mark.server
+
 MAX_EXAMPLES = 30
 """For each operation, in addition to the systematic cases of its coverage phase."""
 

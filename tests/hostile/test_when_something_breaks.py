@@ -20,6 +20,8 @@ from tests.hostile.test_chaos import folder as chaos_folder
 from tests.support import server, small_photos
 from tests.support.upload_forms import send
 
+pytestmark = pytest.mark.server
+
 BUSY_SECONDS = 10.0
 GONE_SECONDS = 60.0
 folder = chaos_folder
@@ -54,7 +56,7 @@ def test_full_disk_rejects_uploads_temporarily_and_stores_nothing(tmp_path: Path
             assert send(backend.admin, small_photos.photo(3)).status_code == 503
             assert backend.admin.get("/api/images").status_code == 200
         assert backend.objects() == before
-        assert backend.left_aside() == []
+        assert backend.incomplete_objects() == []
         assert states(backend) == [("pending", 1)]
         assert send(backend.admin, large).status_code == 201
         assert send(backend.admin, small_photos.photo(3)).status_code == 201

@@ -131,6 +131,7 @@ def test_quantize_of_a_large_picture_scales_the_populations(monkeypatch: pytest.
     assert native.quantize(many) == {argb: n * times for argb, n in native.quantize(once).items()}
 
 
+@pytest.mark.server
 @pytest.mark.long
 @pytest.mark.timeout(250)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")

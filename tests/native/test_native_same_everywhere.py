@@ -20,6 +20,8 @@ from tests.native.processes import (
     run,
 )
 
+pytestmark = pytest.mark.server
+
 SCENES = "2"
 """Argument of `digest.py` that gives the digest `expected`."""
 compiled_only = pytest.mark.skipif(not jit.COMPILES, reason=ABOUT_COMPILATION)

@@ -21,6 +21,7 @@ SAMPLES = os.environ.get("SLIDESHOW_SAMPLES")
 PROXY_SIDE = 256
 SMALL = (32, 24)
 pytestmark = [
+    pytest.mark.server,
     pytest.mark.long,
     pytest.mark.timeout(600),
     pytest.mark.skipif(not SAMPLES, reason=NO_SAMPLES),

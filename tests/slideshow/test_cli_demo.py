@@ -19,6 +19,8 @@ import pytest
 from slideshow.client.local_backend import announcement
 from tests.support import cli_pictures
 
+pytestmark = pytest.mark.server
+
 SECONDS = 90
 KEYS = {
     "images",

@@ -21,6 +21,8 @@ from slideshow.demo import run
 from slideshow.errors import BackendEnded, CommandFailed
 from tests.support import cli_pictures
 
+pytestmark = pytest.mark.server
+
 # Nothing is rendered by itself here: what the commands say must not depend on how far the tasks are.
 QUIET = {"BATCH_SIZE": "100000", "FLUSH_DELAY_SECONDS": "100000"}
 

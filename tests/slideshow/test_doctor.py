@@ -39,8 +39,9 @@ def doctor(environ: dict[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *arguments], env={**nothing, **environ})
 
 
-def test_doctor_of_a_deployment_finds_each_error(tmp_path: Path) -> None:
-    """A real backend with emulators of Cloud Storage and Cloud Run; then missing permissions and a wrong token."""
+@pytest.mark.server
+def test_a_deployment_that_is_well(tmp_path: Path) -> None:
+    """A real backend, an imitated bucket and an imitated Cloud Run; then without permissions and with a wrong token."""
     data = tmp_path / "data"
     with GcsServer("our-photos") as bucket:
         cloud = {**SECRETS, **PROJECT, "GCS_BUCKET_NAME": "our-photos", "STORAGE_EMULATOR_HOST": bucket.url}
@@ -96,7 +97,8 @@ def test_doctor_with_missing_secrets_reports_each() -> None:
     assert found.output.splitlines()[-1] == "2 checks: 2 wrong, 0 odd"
 
 
-def test_doctor_without_bucket_and_backend_reports_both() -> None:
+@pytest.mark.server
+def test_a_bucket_that_refuses_and_a_backend_that_is_not_there() -> None:
     with GcsServer("another") as bucket:
         found = doctor(
             {
@@ -111,7 +113,8 @@ def test_doctor_without_bucket_and_backend_reports_both() -> None:
     assert "http://127.0.0.1:9 does not answer" in found.output
 
 
-def test_doctor_of_an_embedded_backend_finds_no_error(tmp_path: Path) -> None:
+@pytest.mark.server
+def test_an_embedded_backend(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with server.running(data) as backend:
         found = doctor({}, "--data", str(backend.data))

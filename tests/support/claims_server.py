@@ -1,7 +1,7 @@
 """A small claims server for tests of the task: HTTP on 127.0.0.1, with leases that really end.
 
-It serves the processing calls of the contract, in memory, and can inject faults:
-`faults` contains, for a part of a path, the faults of the next calls to it.
+It implements the processing calls of the contract in memory. `faults` maps a part of a path to the faults of the next
+calls to such a path.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small photos for the tests of the command line: a few hundred pixels, each with colours of its own."""
+"""Small photos for the tests of the command line: a few hundred pixels per side, each with different colours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COLOURS = [(200, 60, 40), (40, 120, 200), (60, 160, 70), (220, 180, 60)]
 
 
 def photo(number: int, size: tuple[int, int] = (480, 360)) -> bytes:
-    """A JPEG file; another `number` gives another picture."""
+    """Return a JPEG file; another `number` gives another photo."""
     image = Image.new("RGB", size, COLOURS[number % len(COLOURS)])
     image.paste((20 + number, 30, 50), (0, 0, size[0] // 3, size[1] // 2))
     image.paste((240, 240 - number, 230), (size[0] // 2, size[1] // 2, *size))
@@ -21,7 +21,7 @@ def photo(number: int, size: tuple[int, int] = (480, 360)) -> bytes:
 
 
 def four_files(folder: Path) -> Path:
-    """Two photos, one of them twice, and a file that only has a photo's name."""
+    """Write two photos, a copy of one, and a damaged file with a photo's name; return the folder."""
     folder.mkdir()
     (folder / "a.jpg").write_bytes(photo(0))
     (folder / "b.jpg").write_bytes(photo(1, (300, 400)))

@@ -1,4 +1,4 @@
-"""A Cloud Run job on this machine, and runners that start it: for the tests of what only Cloud Run can do."""
+"""An emulated Cloud Run job and runners that start it, for tests of behaviour that only Cloud Run has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JOB = "projects/a-project/locations/a-region/jobs/slideshow-processor"
 
 
 class CloudWorld(RunnerWorld):
-    """Tasks are children of an imitated Cloud Run, which is asked over gRPC or REST."""
+    """Runs tasks as child processes of an emulated Cloud Run, which runners call over gRPC or REST."""
 
     retry_seconds = 5.0
 
@@ -38,14 +38,14 @@ class CloudWorld(RunnerWorld):
             term_grace_seconds=self.grace_seconds,
         )
         with running_jobs_server(JOB, definition) as self.server:
-            async with self.another() as made:
-                yield made
+            async with self.another() as runner:
+                yield runner
 
     @contextlib.asynccontextmanager
     async def another(self) -> AsyncIterator[Runner]:
-        """A further runner on the same database and server, as another process of the backend has."""
+        """Open one more runner on the same database and server, as another backend process does."""
         url = self.server.grpc_url if self.transport == "grpc" else self.server.rest_url
-        made = CloudRunRunner(
+        runner = CloudRunRunner(
             self.database,
             lambda: CloudRunApi("a-project", "a-region", "slideshow-processor", url, retry_seconds=self.retry_seconds),
             max_tasks=10,
@@ -53,9 +53,9 @@ class CloudWorld(RunnerWorld):
             retries=self.retries,
             prefers_latency=False,
         )
-        async with closing(made):
-            yield made
+        async with closing(runner):
+            yield runner
 
     def expect(self, method: str, *statuses: str) -> None:
-        """Have the next calls of a method meet these instead of an answer."""
+        """Let the next calls of a method fail with these statuses."""
         self.server.model.faults.extend(Fault(method, status) for status in statuses)

@@ -94,7 +94,7 @@ class Library:
         return self._loop.run_until_complete(self.database.read(query, *args, **kwargs))
 
     def by_hand(self, statement: str, **values: Any) -> int:
-        """Run a statement that a person types into sqlite3, and return the number of changed rows."""
+        """Run a statement as an operator does with sqlite3; return the number of changed rows."""
         return self.write(lambda connection: connection.execute(sa.text(statement), values).rowcount)
 
     def add(self, *numbers: int, at: float = 0.0) -> list[str]:
@@ -188,7 +188,7 @@ def rows_of(claimed: ClaimedImage, answer: ClaimAnswer) -> list[ProcessedImage]:
 
 
 def outcome_of(claimed: ClaimedImage) -> ImageOutcome:
-    """Return the outcome that a task reports for a claimed image."""
+    """Return the outcome that a task reports for a whole image."""
     return ImageOutcome(
         image_id=claimed.id, lease=claimed.lease, color_palette=PALETTE, histogram=HISTOGRAM, seconds=0.5
     )

@@ -1,4 +1,4 @@
-"""Both programs on the emulator of Google Cloud Storage: a backend process, and tasks as processes."""
+"""Both programs on an emulated Google Cloud Storage: a backend process and task processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START_SECONDS = 60.0
 
 
 class GcsWorld:
-    """`client` is logged in as administrator; `server` is the bucket."""
+    """A backend process on an emulated bucket; `client` is an administrator's, `server` serves the bucket."""
 
     def __init__(self, server: GcsServer, client: httpx.Client, log: Path) -> None:
         self.server = server
@@ -34,18 +34,20 @@ class GcsWorld:
         self.client.post("/api/devices", json=body).raise_for_status()
 
     def upload(self, data: bytes, filename: str) -> str:
-        answer = self.client.post("/api/admin/upload", files={"file": (filename, data)})
-        answer.raise_for_status()
-        return str(answer.json()["id"])
+        """Upload one photo; return its id."""
+        response = self.client.post("/api/admin/upload", files={"file": (filename, data)})
+        response.raise_for_status()
+        return str(response.json()["id"])
 
     def tick(self) -> dict[str, object]:
-        answer = self.client.post("/internal/tick", headers={"Authorization": f"Bearer {TOKEN}"})
-        answer.raise_for_status()
-        report: dict[str, object] = answer.json()
-        return report
+        """Call the periodic run; return its response."""
+        response = self.client.post("/internal/tick", headers={"Authorization": f"Bearer {TOKEN}"})
+        response.raise_for_status()
+        body: dict[str, object] = response.json()
+        return body
 
     def run_tasks(self, count: int, **environ: str) -> list[str]:
-        """Run an execution of `count` tasks to its end and return their logs. Fails unless all exit with 0."""
+        """Run an execution of `count` tasks; return their logs. Raises AssertionError unless all exit with 0."""
         tasks = [
             subprocess.Popen(
                 [sys.executable, "-m", "processor"],
@@ -79,14 +81,14 @@ class GcsWorld:
         return logs
 
     def objects(self, prefix: str = "") -> dict[str, bytes]:
-        """Return the objects in the bucket by name."""
+        """Return the objects of the bucket whose names begin with `prefix`, by name."""
         stored = self.server.store.bucket(BUCKET).objects
         return {name: stored[name].data for name in sorted(stored) if name.startswith(prefix)}
 
 
 @contextlib.contextmanager
 def gcs_world(folder: Path) -> Iterator[GcsWorld]:
-    """Run a new backend on an empty bucket during a block."""
+    """Run a new backend on an empty emulated bucket for the time of a block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])

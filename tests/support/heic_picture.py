@@ -1,7 +1,7 @@
-"""Write a HEIC file without an encoder, because no installed library encodes HEVC: one block of 32 x 32 raw pixels.
+"""Write a HEIC file without an HEVC encoder: one block of 32 x 32 pixels, stored as uncompressed samples.
 
-By ITU-T H.265 (2021): parameter sets 7.3.2, slice 7.3.6, `pcm_sample` 7.3.8.7, arithmetic coder 9.3.4; the boxes by
-ISO/IEC 23008-12 and 14496-12.
+The bits follow ITU-T H.265 (2021): parameter sets 7.3.2, slice 7.3.6, `pcm_sample` 7.3.8.7, arithmetic coder 9.3.4.
+The boxes follow ISO/IEC 23008-12 and 14496-12. None of the libraries in use encodes HEVC.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PROFILE = bytes([3, 0x70, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 30])  # Main Still Pict
 
 
 class Bits:
-    """A sequence of bits; `u` writes numbers of fixed width, `ue` Exp-Golomb numbers (9.2)."""
+    """Collects bits in order; `u` appends fixed-width numbers, `ue` Exp-Golomb numbers (9.2)."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -35,14 +35,14 @@ class Bits:
             self.text += "0" * (len(digits) - 1) + digits
 
     def aligned(self) -> bytes:
-        """Return the bits, followed by a 1 and by zeros up to a full byte (7.3.2.11)."""
+        """Return all bits, then a 1 and zeros up to a whole byte (7.3.2.11)."""
         text = self.text + "1"
         text += "0" * (-len(text) % 8)
         return int(text, 2).to_bytes(len(text) // 8, "big")
 
 
 def _unit(kind: int, body: bytes) -> bytes:
-    """Return a NAL unit, with a 3 inserted into each sequence that would look like its end (7.3.1.1)."""
+    """Return a NAL unit; a byte 3 is inserted wherever the body would contain a start code (7.3.1.1)."""
     out, zeros = bytearray([kind << 1, 1]), 0
     for byte in body:
         if zeros >= 2 and byte <= 3:
@@ -89,7 +89,7 @@ def _picture_parameters() -> bytes:
     bits.flags("0 0 0")
     bits.ue(0, 0)
     bits.flags("0 0 0 0 0 0 0")
-    bits.flags("1 0 1")  # deblocking: configured here only, off
+    bits.flags("1 0 1")  # deblocking: set here, no override, off
     bits.flags("0 0")
     bits.ue(0)
     bits.flags("0 0")
@@ -97,9 +97,10 @@ def _picture_parameters() -> bytes:
 
 
 def _ended(interval: int) -> str:
-    """Return the bits that end arithmetic coding, without the last one, if no bit was written yet.
+    """Return the bits that end arithmetic coding at this interval width, except the last one.
 
-    They are the lower end of the last two of the `interval` (`EncodeFlush`), without the bit that is left out at first.
+    No bit may have been written before. The bits are the lower end of the interval's last two values (`EncodeFlush`),
+    without the first bit, which the coder suppresses.
     """
     return format(interval - 2, "010b")[1:-1]
 
@@ -120,7 +121,7 @@ def _slice(samples: bytes) -> bytes:
 
 
 def box(kind: bytes, *content: bytes) -> bytes:
-    """Return a box of this kind, with its length."""
+    """Return a box of this kind, which begins with its length."""
     body = b"".join(content)
     return struct.pack(">I4s", len(body) + 8, kind) + body
 
@@ -135,7 +136,7 @@ def _configuration(units: Iterable[bytes]) -> bytes:
 
 
 def heic(y: NDArray[np.uint8], cb: NDArray[np.uint8], cr: NDArray[np.uint8], *properties: bytes) -> bytes:
-    """Return the file; `y` has shape (32, 32), `cb` and `cr` (16, 16). `properties` are further boxes of the image."""
+    """Return the file; `y` has shape (32, 32), `cb` and `cr` (16, 16). `properties` are further item property boxes."""
     assert (y.shape, cb.shape, cr.shape) == ((SIDE, SIDE), (SIDE // 2, SIDE // 2), (SIDE // 2, SIDE // 2))
     picture = _slice(y.tobytes() + cb.tobytes() + cr.tobytes())
     data = struct.pack(">I", len(picture)) + picture
@@ -153,11 +154,7 @@ def heic(y: NDArray[np.uint8], cb: NDArray[np.uint8], cr: NDArray[np.uint8], *pr
             _full(b"hdlr", bytes(4), b"pict", bytes(13)),
             _full(b"pitm", struct.pack(">H", 1)),
             _full(b"iinf", struct.pack(">H", 1), _full(b"infe", struct.pack(">HH", 1, 0), b"hvc1\0", version=2)),
-            box(
-                b"iprp",
-                box(b"ipco", *boxes),
-                _full(b"ipma", struct.pack(">IHB", 1, 1, len(boxes)), numbers),
-            ),
+            box(b"iprp", box(b"ipco", *boxes), _full(b"ipma", struct.pack(">IHB", 1, 1, len(boxes)), numbers)),
             _full(b"iloc", struct.pack(">BBHHHHII", 0x44, 0, 1, 1, 0, 1, offset, len(data))),
         )
 
@@ -165,7 +162,7 @@ def heic(y: NDArray[np.uint8], cb: NDArray[np.uint8], cr: NDArray[np.uint8], *pr
 
 
 def grey_ramp(*properties: bytes) -> bytes:
-    """Return a file whose rows rise from black to white, without colour, in the video range (16 to 235)."""
+    """Return a grey image that rises from black to white row by row, in limited range (16 to 235)."""
     rows = np.linspace(16, 235, SIDE).round().astype(np.uint8)
     neutral = np.full((SIDE // 2, SIDE // 2), 128, np.uint8)
     return heic(np.repeat(rows[:, None], SIDE, axis=1), neutral, neutral, *properties)

@@ -30,7 +30,7 @@ IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 @dataclass
 class Photo:
-    """The model of one image.
+    """The state of one image in the model; `rows` maps a device's key to the size of its current row.
 
     `rows` maps a device key to the size of its current row. Keys in `again` are to be rendered again although
     their size is right. The state of a deleted image is `gone`.

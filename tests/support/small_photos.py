@@ -1,4 +1,4 @@
-"""Small pictures made on the spot, pictures that lie about their size, and the names of objects."""
+"""Small photos, files whose header claims another size, and percent-encoded device keys."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PALETTE = {
 
 
 def percent(key: str) -> str:
-    """The key of a device as object names hold it."""
-    kept = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
-    return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in key.encode())
+    """Return the key of a device, percent-encoded as in object names."""
+    unreserved = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
+    return "".join(chr(byte) if byte in unreserved else f"%{byte:02X}" for byte in key.encode())
 
 
 @functools.lru_cache(maxsize=256)
 def jpeg(width: int, height: int, colour: tuple[int, int, int] = (90, 120, 60), orientation: int = 1) -> bytes:
-    """A JPEG of one colour; `orientation` goes into its EXIF data."""
+    """Return a JPEG of one colour, with `orientation` in its EXIF data."""
     exif = Image.Exif()
     if orientation != 1:
         exif[0x0112] = orientation
@@ -38,7 +38,7 @@ def jpeg(width: int, height: int, colour: tuple[int, int, int] = (90, 120, 60), 
 
 
 def photo(number: int, width: int = 64, height: int = 48) -> bytes:
-    """A small JPEG unlike that of any other number."""
+    """Return a small JPEG that differs by `number`."""
     digest = hashlib.sha256(f"photo {number}".encode()).digest()
     tile = Image.frombytes("RGB", (2, 2), digest[:12])
     out = io.BytesIO()
@@ -47,7 +47,7 @@ def photo(number: int, width: int = 64, height: int = 48) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that is nothing but its header and an end."""
+    """Return a PNG with only a header and an end chunk."""
     chunks = b""
     for kind, body in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IEND", b"")):
         chunks += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -55,7 +55,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def jpeg_of_size(width: int, height: int, *, progressive: bool) -> bytes:
-    """A small JPEG whose header claims another size."""
+    """Return a small JPEG whose header claims this size."""
     out = io.BytesIO()
     Image.new("RGB", (16, 16), "grey").save(out, "JPEG", progressive=progressive)
     data = bytearray(out.getvalue())

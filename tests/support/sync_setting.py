@@ -34,16 +34,16 @@ class Setting:
         return SidecarSync(self.library.database, self.bucket, PathValidator(self.bucket), holder)
 
     def leave(self, image: str, content: Sidecar | bytes) -> None:
-        """Put a sidecar where tasks put theirs, and before it the pictures that it tells of."""
+        """Write a sidecar as tasks do, after the variants that it lists."""
         data = content if isinstance(content, bytes) else msgspec.json.encode(content)
         if isinstance(content, Sidecar):
-            for told in content.results:
+            for result in content.results:
                 with contextlib.suppress(ValueError):  # a name that could be no object of this bucket
-                    self.bucket.replace(name_in(self.bucket, told.file_path), b"a picture", "image/jpeg")
+                    self.bucket.replace(name_in(self.bucket, result.file_path), b"a picture", "image/jpeg")
         self.bucket.replace(object_names.sidecar(image), data, JSON)
 
     def run(self, now: float = 500.0) -> SyncReport:
-        """One pass that nobody hinders."""
+        """Run one sync; return its report."""
         report = self.library.run(self.sync.run(now))
         assert isinstance(report, SyncReport)
         return report
@@ -54,7 +54,7 @@ class Setting:
 
 
 def result(image: str, key: str = "small", size: tuple[int, int] = (800, 480), **changes: Any) -> SidecarResult:
-    """One variant as a sidecar tells it."""
+    """Return one variant as a sidecar lists it."""
     made = SidecarResult(
         device_size=key,
         width=size[0],

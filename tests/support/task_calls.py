@@ -1,4 +1,4 @@
-"""What tests do as a task, beside what a backend under test offers itself."""
+"""Requests of a task, and database changes around them, for tests of a running backend."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from tests.support import server
 
 
 def start(backend: server.BackendServer, claimed: dict[str, Any]) -> dict[str, Any]:
-    answer = backend.processor.post(
+    """Start an attempt at a claimed image; return the response."""
+    response = backend.processor.post(
         f"/api/processing-attempts/{claimed['id']}/start", json={"attempt": 0, "lease": claimed["lease"]}
     )
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
 
 
 def report(backend: server.BackendServer, message: dict[str, Any]) -> dict[str, Any]:
-    answer = backend.processor.post("/api/processed-images", json=message)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    """Report rendered images; return the response."""
+    response = backend.processor.post("/api/processed-images", json=message)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
 
 
 def record(backend: server.BackendServer) -> list[tuple[Any, ...]]:
-    """All that the database says about images and their pictures."""
+    """Return all rows of images and their variants."""
     return backend.sql("SELECT * FROM images ORDER BY id") + backend.sql("SELECT * FROM processed_images ORDER BY id")
 
 
 def expire(backend: server.BackendServer) -> None:
-    """Let every lease be past its end."""
+    """Make every lease expire."""
     backend.sql("UPDATE images SET lease_until = ? WHERE lease_until IS NOT NULL", time.time() - 1)

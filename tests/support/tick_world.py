@@ -1,4 +1,4 @@
-"""A backend without a server and without its loop, whose clock tests set."""
+"""Backend services without HTTP server and periodic loop, with a clock that tests set."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run(
     script: str = "pass",
     **changes: Any,
 ) -> None:
-    """Do `act` with the services of a backend whose loop is off and whose tasks run `script`."""
+    """Run `act` with the services of a backend whose periodic loop is off and whose tasks run `script`."""
     made = Settings(
         slideshow_data=str(folder),
         processor_auth_token="token-of-the-tests",
@@ -76,7 +76,7 @@ def run(
 
 
 async def add(services: Services, *numbers: int) -> list[str]:
-    """Take in photos at this moment."""
+    """Add photos with the current time of the clock; return their ids."""
     for number in numbers:
         values = {
             "id": image_id(number),
@@ -94,20 +94,20 @@ async def add(services: Services, *numbers: int) -> list[str]:
 
 
 async def device(services: Services, name: str = "small") -> None:
-    """A device of 800 x 480."""
+    """Save a device of 800 x 480 pixels."""
     body = DeviceBody(name=name, width=800, height=480)
     await services.database.write(devices.save, name, body, "hash", services.clock())
 
 
 async def claim(services: Services, owner: str = "elsewhere/0") -> list[str]:
-    """Claim everything; the leases."""
+    """Claim all images; return the leases."""
     request = ClaimRequest(owner=owner, limit=50)
-    answer = await services.database.write(claims.claim, request, "ab" * 16, services.clock(), LEASE_SECONDS)
-    return [image.lease for image in answer.images]
+    claimed = await services.database.write(claims.claim, request, "ab" * 16, services.clock(), LEASE_SECONDS)
+    return [image.lease for image in claimed.images]
 
 
 def leave_sidecar(services: Services, image: str) -> None:
-    """What a task leaves whose report was lost."""
+    """Write the variant and the sidecar of a task whose report was lost."""
     result = SidecarResult(
         device_size="small",
         width=800,
@@ -119,13 +119,13 @@ def leave_sidecar(services: Services, image: str) -> None:
         tertiary=PALETTE.tertiary,
         recipe=recipe(800, 480),
     )
-    made = Sidecar(image_id=image, processed_at="2025-01-31T12:00:00Z", results=(result,), histogram=HISTOGRAM)
+    sidecar = Sidecar(image_id=image, processed_at="2025-01-31T12:00:00Z", results=(result,), histogram=HISTOGRAM)
     services.bucket.replace(result.file_path, b"a picture", "image/jpeg")
-    services.bucket.replace(object_names.sidecar(image), msgspec.json.encode(made), "application/json")
+    services.bucket.replace(object_names.sidecar(image), msgspec.json.encode(sidecar), "application/json")
 
 
 async def until_ended(services: Services) -> int:
-    """Follow until every execution has ended; how many did."""
+    """Follow executions until all have ended; return how many ended."""
     ended = 0
     while await services.database.read(executions.unfinished):
         await services.wake_up.wait()

@@ -1,4 +1,4 @@
-"""Timed work by hand: what tests of the tick over HTTP share."""
+"""Calls of the periodic run over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TICK = "/internal/tick"
 
 
 def until_done(backend: server.BackendServer, *, ticking: bool) -> None:
-    """Wait until every image is complete or failed, calling the tick or leaving that to the backend."""
+    """Wait until every image is complete or failed; with `ticking`, call the periodic run until then."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         if ticking:
@@ -28,18 +28,18 @@ def until_done(backend: server.BackendServer, *, ticking: bool) -> None:
 
 
 def at_once(calls: int, backend: server.BackendServer, path: str) -> list[httpx.Response]:
-    """The answers of so many calls with the processor's token, sent together."""
-    answers: list[httpx.Response] = []
+    """Send `calls` requests concurrently with the processor's token; return the responses."""
+    responses: list[httpx.Response] = []
     clients = [backend.client(Authorization=backend.processor.headers["Authorization"]) for _ in range(calls)]
     barrier = threading.Barrier(calls, timeout=10)
 
     def post(client: httpx.Client) -> None:
         barrier.wait()
-        answers.append(client.post(path))
+        responses.append(client.post(path))
 
     threads = [threading.Thread(target=post, args=(client,)) for client in clients]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(WAIT_SECONDS)
-    return answers
+    return responses

@@ -1,4 +1,4 @@
-"""Uploads as clients send them: whole ones, hand-made forms, and ones that only begin."""
+"""Upload requests: complete ones, multipart bodies built by hand, and ones that stop after the head."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def send(client: httpx.Client, data: bytes, filename: str = "photo.jpg") -> http
 
 
 def form(*parts: tuple[str, str, bytes], end: bool = True, boundary: str = "the-boundary") -> bytes:
-    """A multipart body of (field, raw Content-Disposition tail, bytes)."""
+    """Return a multipart body of (field, raw end of Content-Disposition, bytes); without `end` it is incomplete."""
     body = b""
     for name, tail, data in parts:
         body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{tail}\r\n\r\n'.encode() + data + b"\r\n"
@@ -29,7 +29,7 @@ def post_form(client: httpx.Client, body: bytes) -> httpx.Response:
 
 
 def begun_upload(backend: server.BackendServer, length: int) -> socket.socket:
-    """A connection on which an upload of `length` bytes has been announced."""
+    """Open a connection and send the head of an upload of `length` bytes; return the connection."""
     address = urlsplit(backend.url)
     connection = socket.create_connection((str(address.hostname), address.port or 0), timeout=10)
     head = (

@@ -35,10 +35,10 @@ def quiet_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.B
 
 @pytest.fixture
 def backend(quiet_backend: server.BackendServer) -> Iterator[server.BackendServer]:
-    """Return the quiet backend, emptied."""
-    quiet_backend.forget_all()
+    """The quiet one, empty."""
+    quiet_backend.clear()
     yield quiet_backend
-    quiet_backend.hang_up()
+    quiet_backend.close_clients()
 
 
 @pytest.fixture(scope="module")

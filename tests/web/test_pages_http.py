@@ -14,6 +14,8 @@ from tests.support import server, small_photos
 from tests.support.library_rows import PALETTES, SHAPES, STATES, fill, photo_id
 from tests.support.server import problem
 
+pytestmark = pytest.mark.server
+
 PAGES = ("/", "/upload", "/devices", "/activity", f"/photos/{photo_id(0)}", "/devices/frame%200/frame")
 HTML = {"Accept": "text/html"}
 

@@ -16,6 +16,8 @@ from tests.support import server
 from tests.support.browser import Watched, log_in, new_context, serious_problems
 from tests.support.painted_photos import paint_all
 
+pytestmark = pytest.mark.browser
+
 PHOTOS = 12
 DONE_MS = 90_000
 STORED_MS = 300
@@ -27,8 +29,10 @@ RECORD = """() => { window.seen = []; const sample = () => {
   requestAnimationFrame(sample); }; sample(); }"""
 
 
-def test_journey_painted_photos(working_backend: server.BackendServer, browser: Browser, tmp_path: Path) -> None:
-    working_backend.forget_all()
+def test_an_owners_way_through_the_pages(
+    working_backend: server.BackendServer, browser: Browser, tmp_path: Path
+) -> None:
+    working_backend.clear()
     files = paint_all(tmp_path / "photos", PHOTOS)
     Journey(working_backend, new_context(browser, working_backend.url), PHOTOS).go(files, tmp_path)
 
@@ -41,8 +45,8 @@ def test_journey_sample_photos(
 ) -> None:
     folder = os.environ.get("SLIDESHOW_SAMPLES")
     if not folder:
-        pytest.skip("set SLIDESHOW_SAMPLES to a folder with photos")
-    working_backend.forget_all()
+        pytest.skip("real photos are taken from the folder that SLIDESHOW_SAMPLES names")
+    working_backend.clear()
     files = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
     context = new_context(browser, working_backend.url, size, theme)
     Journey(working_backend, context, len(files)).go(files, tmp_path)

@@ -20,6 +20,8 @@ from tests.support import server
 from tests.support.library_rows import fill, photo_id
 from tests.support.painted_photos import paint
 
+pytestmark = pytest.mark.server
+
 PHOTOS = 10_000
 FIRST_BYTE_SECONDS = 0.060
 FIRST_SCREEN_BYTES = 600_000

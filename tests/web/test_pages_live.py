@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support import server
 from tests.support.browser import log_in, new_context
+
+pytestmark = pytest.mark.browser
 
 LISTEN = """
 let events = 0;

@@ -30,6 +30,7 @@ def expire(backend: server.BackendServer, client: httpx.Client) -> None:
     backend.sql(f"UPDATE sessions SET expires_at = ? WHERE token_hash = ({latest})", time.time() - 1)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("end", [log_out, expire])
 def test_stream_session_ends_only_its_stream_ends(
     backend: server.BackendServer, end: Callable[[server.BackendServer, httpx.Client], None]

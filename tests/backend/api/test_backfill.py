@@ -12,6 +12,8 @@ from tests.support import server
 from tests.support.server import problem
 from tests.support.task_calls import report
 
+pytestmark = pytest.mark.server
+
 
 def shown(backend: server.BackendServer, device: str) -> list[str]:
     queue = backend.admin.get(f"/api/devices/{device}/slideshow").json()["queue"]

@@ -8,6 +8,8 @@ import pytest
 from tests.support import server, small_photos
 from tests.support.server import problem
 
+pytestmark = pytest.mark.server
+
 UNKNOWN = "0" * 32
 
 ID = "{image}"

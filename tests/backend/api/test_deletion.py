@@ -12,6 +12,8 @@ from tests.support import server
 from tests.support.server import problem
 from tests.support.small_photos import PALETTE, jpeg, photo
 
+pytestmark = pytest.mark.server
+
 
 def rendered(backend: server.BackendServer) -> tuple[str, dict[str, Any]]:
     """Return a complete photo, and the message that reported it."""

@@ -7,8 +7,10 @@ from urllib.parse import quote
 import pytest
 
 from tests.support import server, small_photos
-from tests.support.frame_calls import finished, queue
+from tests.support.frame_library import finished, queue
 from tests.support.server import problem
+
+pytestmark = pytest.mark.server
 
 SIZE = {"width": 80, "height": 48}
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.support import server
 from tests.support.server import problem
 from tests.support.task_calls import report, start
+
+pytestmark = pytest.mark.server
 
 OTHER_ID = "f" * 32
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from contract import object_names
 from tests.support import server
 from tests.support.server import problem
 from tests.support.task_calls import report
+
+pytestmark = pytest.mark.server
 
 
 def image_info(backend: server.BackendServer, image: str) -> dict[str, Any]:

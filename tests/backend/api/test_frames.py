@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from tests.support import server, small_photos
-from tests.support.frame_calls import finished, queue
+from tests.support.frame_library import finished, queue
 from tests.support.server import problem
+
+pytestmark = pytest.mark.server
 
 
 def test_device_token_permits_only_its_device(backend: server.BackendServer) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from tests.support import frame_library, server
-from tests.support.frame_calls import finished, queue
+from tests.support.frame_library import finished, queue
 from tests.support.server import problem
+
+pytestmark = pytest.mark.server
 
 FOREVER = 2_000_000
 """Seconds of an interval that is unlikely to end during a test."""

@@ -6,8 +6,10 @@ import pytest
 
 from contract.split_screen import half_key
 from tests.support import frame_library, server
-from tests.support.frame_calls import queue
+from tests.support.frame_library import queue
 from tests.support.server import problem
+
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support import frame_library, server
 
+pytestmark = pytest.mark.server
+
 MAX_ANSWER = 65_536
 MAX_COMPACT = 4096
 

@@ -7,9 +7,13 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from tests.support import server
 from tests.support.server import problem
 from tests.support.task_calls import expire, record, report, start
+
+pytestmark = pytest.mark.server
 
 
 def test_claim_repeated_id_returns_the_same_leases(backend: server.BackendServer, frame: dict[str, Any]) -> None:

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support import server, small_photos
 from tests.support.server import problem
+
+pytestmark = pytest.mark.server
 
 TASKS = 10
 PHOTOS = 50

@@ -7,7 +7,9 @@ import json
 import pytest
 
 from tests.support import server
-from tests.support.frame_calls import queue
+from tests.support.frame_library import queue
+
+pytestmark = pytest.mark.server
 
 
 @pytest.mark.parametrize("neutral", [True, False])

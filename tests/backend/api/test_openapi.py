@@ -6,8 +6,12 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from tests.support import server
 from tests.support.server import problem
+
+pytestmark = pytest.mark.server
 
 UNKNOWN = "0" * 32
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support import server, small_photos
 from tests.support.server import problem
+
+pytestmark = pytest.mark.server
 
 
 def test_ready_missing_bucket_is_503(data_folder: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 from tests.support import server
 from tests.support.server import problem
 
+pytestmark = pytest.mark.server
+
 REDS = {"#B02020": 900, "#701010": 300}
 BLUES = {"#2030C0": 500, "#101060": 100}
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.support import server, small_photos
 from tests.support.server import problem
 from tests.support.task_calls import record, report, start
+
+pytestmark = pytest.mark.server
 
 OTHER_ID = "f" * 32
 

@@ -7,6 +7,8 @@ import pytest
 from tests.support import server, small_photos
 from tests.support.server import problem
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def address(backend: server.BackendServer, image: str) -> str:

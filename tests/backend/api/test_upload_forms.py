@@ -16,6 +16,8 @@ from tests.support import server, small_photos
 from tests.support.server import problem
 from tests.support.upload_forms import UPLOAD, begun_upload, form, post_form, send
 
+pytestmark = pytest.mark.server
+
 NAMES = [
     ('; filename="../../etc/passwd"', "passwd"),
     ('; filename="C:\\\\photos\\\\sea.jpg"', "sea.jpg"),

@@ -15,6 +15,8 @@ from tests.support.server import problem
 from tests.support.small_photos import jpeg_of_size, png_header
 from tests.support.upload_forms import UPLOAD, send
 
+pytestmark = pytest.mark.server
+
 LIMIT = 1024 * 1024
 
 
@@ -127,7 +129,7 @@ def test_upload_byte_limit_is_exact(backend: server.BackendServer) -> None:
     assert "1 MiB" in sentence
     problem(send(backend.admin, picture + bytes(5 * LIMIT), "larger.jpg"), 413)
     assert backend.objects() == before
-    assert backend.left_aside() == []
+    assert backend.incomplete_objects() == []
 
 
 def test_upload_several_files_get_one_result_each(backend: server.BackendServer) -> None:

@@ -13,6 +13,8 @@ from argon2 import PasswordHasher
 from tests.support import server
 from tests.support.server import problem
 
+pytestmark = pytest.mark.server
+
 OLD, NEW, PASSWORD, METRICS = "the-old-token-0123", "the-new-token-4567", "correct horse battery", "metrics-token-89"
 PAGES_ORIGIN = "https://home.example"
 

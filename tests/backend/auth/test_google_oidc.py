@@ -28,6 +28,8 @@ from backend.auth.google_oidc import MAX_CACHE_SECONDS, MIN_FETCH_INTERVAL_SECON
 from backend.database import Database
 from backend.http.errors import Forbidden, ServiceUnavailable
 
+pytestmark = pytest.mark.server
+
 ACCOUNT = "slideshow-scheduler@my-photos.iam.gserviceaccount.com"
 AUDIENCE = "https://slideshow-backend-1.us-central1.run.app"
 

@@ -11,6 +11,8 @@ from tests.support import server, small_photos
 from tests.support.server import problem
 from tests.support.upload_forms import UPLOAD, send
 
+pytestmark = pytest.mark.server
+
 
 def test_session_cookie_alone_permits_upload(backend: server.BackendServer) -> None:
     session = backend.admin.cookies["session_id"]

@@ -44,6 +44,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("number", [400, pytest.param(2000, marks=pytest.mark.long)])
 def test_claim_from_four_processes_gives_each_image_to_one_task(library: Library, number: int) -> None:
     library.device("small")

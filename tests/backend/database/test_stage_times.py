@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import time
 
-from backend.database.stage_times import PhotoTimes, StageTimes, summarize
+import pytest
+
+from backend.database.stage_times import PhotoTimes, StageTimes, summed_up
 from contract.messages.processing import MAX_SECONDS, StageSeconds
 from tests.support import server
 from tests.support.task_calls import record, report
+
+pytestmark = pytest.mark.server
 
 
 def photo(number: int, **stages: float) -> PhotoTimes:

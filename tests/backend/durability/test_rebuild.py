@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from click.testing import CliRunner
 
 from contract import object_names
@@ -15,6 +16,8 @@ from tests.support import server
 from tests.support.library_state import fill, seen
 from tests.support.server import problem
 from tests.support.small_photos import photo
+
+pytestmark = pytest.mark.server
 
 
 class Ran(NamedTuple):

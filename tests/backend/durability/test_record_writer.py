@@ -27,6 +27,7 @@ def record(backend: server.BackendServer, image: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.server
 def test_every_acknowledged_change_of_a_photo_is_in_its_record(backend: server.BackendServer) -> None:
     backend.add_device("frame")
     image, other = backend.upload_photos(2)
@@ -54,6 +55,7 @@ def test_every_acknowledged_change_of_a_photo_is_in_its_record(backend: server.B
     assert "error" not in record(backend, other)
 
 
+@pytest.mark.server
 def test_devices_are_recorded_with_the_hash_of_their_token_alone(backend: server.BackendServer) -> None:
     token = backend.add_device("frame")["token"]
     kept = (backend.bucket / object_names.DEVICES).read_text()

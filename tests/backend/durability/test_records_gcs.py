@@ -19,6 +19,8 @@ from contract.bucket.port import Bucket
 from emulators.cloud_storage.server import GcsServer
 from tests.support.core_library import Library
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:

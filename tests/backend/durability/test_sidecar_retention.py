@@ -15,6 +15,8 @@ from backend.services import Services
 from backend.settings import Settings
 from emulators.cloud_storage.server import GcsServer
 
+pytestmark = pytest.mark.server
+
 DAY = 24 * 3600.0
 ARCHIVED = "images/metadata/archive/2026/01/" + "0" * 32 + ".json"
 

@@ -22,6 +22,8 @@ from tests.support.library_state import fill, seen
 from tests.support.server import problem
 from tests.support.small_photos import photo
 
+pytestmark = pytest.mark.server
+
 LIMIT_SECONDS = 60.0
 FLEETING = {"DATABASE_DURABLE": "no", "SNAPSHOT_DELAY_SECONDS": "0.2", "TICK_SECONDS": "0.1"}
 
@@ -77,7 +79,7 @@ class House:
 
     def kill(self, backend: server.BackendServer) -> None:
         """What a platform does that is out of patience; the disk goes as well."""
-        backend.hang_up()
+        backend.close_clients()
         backend.process.kill()
         backend.process.wait()
         shutil.rmtree(backend.data)

@@ -80,6 +80,7 @@ def server_id(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
+@pytest.mark.server
 def test_every_difference_is_named_and_mended(filled: server.BackendServer) -> None:
     wanted = break_everything(filled)
     found = verify(filled, "--deep")

@@ -22,6 +22,8 @@ from ruamel.yaml.comments import TaggedScalar
 
 from tests.support import frame_library, server
 
+pytestmark = pytest.mark.server
+
 FRAMES = (Path(__file__).parents[3] / "docs/frames.md").read_text()
 SERVER = "http://192.168.1.10:8080"
 KILOBYTE = 1000

@@ -19,6 +19,8 @@ from tests.support import server
 from tests.support.cloud_world import JOB
 from tests.support.ticks import TICK, WAIT_SECONDS, at_once, until_done
 
+pytestmark = pytest.mark.server
+
 
 @contextlib.contextmanager
 def cloud(data: Path, log: Path, **more: str) -> Iterator[tuple[JobsServer, dict[str, str], dict[str, str]]]:

@@ -25,6 +25,8 @@ from emulators.cloud_run.server import running_jobs_server
 from tests.conformance.runner import closing
 from tests.support.cloud_world import JOB, CloudWorld
 
+pytestmark = pytest.mark.server
+
 NAME = "job-20250101000000-abcdef"
 MARK = "(folder / f'ran-{os.environ[\"CLOUD_RUN_EXECUTION\"]}').touch()"
 
@@ -72,7 +74,7 @@ def test_what_passes_is_tried_again(world: CloudWorld, caplog: pytest.LogCapture
         return await world.end(runner)
 
     assert world.run(MARK, act).state == "succeeded"
-    assert len(world.made("ran-*")) == 1
+    assert len(world.files("ran-*")) == 1
     assert sum("is asked again" in record.getMessage() for record in caplog.records) == 4
 
 
@@ -83,7 +85,7 @@ def test_a_start_whose_answer_was_lost_is_found_and_not_repeated(world: CloudWor
         return await world.end(runner)
 
     assert world.run(MARK, act).state == "succeeded"
-    assert len(world.made("ran-*")) == 1
+    assert len(world.files("ran-*")) == 1
 
 
 def test_a_second_accepted_start_has_leases_of_its_own(grpc_world: CloudWorld) -> None:
@@ -96,7 +98,7 @@ def test_a_second_accepted_start_has_leases_of_its_own(grpc_world: CloudWorld) -
     assert grpc_world.run(MARK, act).state == "succeeded"
     first, second = grpc_world.server.model.executions
     assert first.short_name != second.short_name, "the name that owns the leases is another"
-    assert f"ran-{second.short_name}" in grpc_world.made("ran-*")
+    assert f"ran-{second.short_name}" in grpc_world.files("ran-*")
 
 
 @pytest.mark.parametrize(

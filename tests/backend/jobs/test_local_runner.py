@@ -22,6 +22,8 @@ from backend.jobs.local_runner import LocalRunner, lives, start_mark
 from backend.jobs.runner import Outcome, RunnerError
 from contract.machine import usable_cpus
 
+pytestmark = pytest.mark.server
+
 NAME = "job-20250101000000-abcdef"
 
 

@@ -13,6 +13,8 @@ from backend.jobs.runner import Runner
 from tests.conformance.runner import RunnerPromises, RunnerWorld, closing
 from tests.support.cloud_world import CloudWorld
 
+pytestmark = pytest.mark.server
+
 
 class LocalWorld(RunnerWorld):
     """Tasks are children of this process."""

@@ -14,6 +14,8 @@ from backend.jobs.tick_scheduler import CREATE_SECONDS, CloudTasksScheduler, Wai
 from emulators.cloud_tasks.queue import EmulatedQueue
 from emulators.cloud_tasks.server import running_queue
 
+pytestmark = pytest.mark.server
+
 QUEUE = "projects/my-photos-1/locations/us-central1/queues/slideshow-ticks"
 URL = "https://backend.example/internal/tick"
 ACCOUNT = "slideshow-scheduler@my-photos-1.iam.gserviceaccount.com"

@@ -1,4 +1,4 @@
-"""Fuzz targets by name. A target is imported only when it runs, so that the tested code can be instrumented first."""
+"""The targets by name. A target is imported only when it runs, after the code under test was instrumented."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Target(Protocol):
     """Interface of the modules of this package."""
 
     def seeds(self) -> Sequence[bytes]:
-        """Return good inputs, the same at every call."""
+        """Return valid inputs, the same at every call."""
         ...
 
     def check(self, data: bytes) -> None:
-        """Process `data`, and raise if the tested code misbehaves."""
+        """Raise if the code under test mishandles `data`."""
         ...
 
 
 def target(name: str) -> Target:
-    """Import a target by its name."""
-    return cast(Target, importlib.import_module(f"fuzz.targets.{name}"))
+    """Import and return the target of this name."""
+    return cast(Target, importlib.import_module(f"tests.fuzz.targets.{name}"))

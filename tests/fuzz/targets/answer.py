@@ -1,4 +1,4 @@
-"""Responses to the processor's calls, possibly not from the backend. The first line is a `Retry-After` header."""
+"""Responses to the processor's requests, which a proxy may have sent. The first line is a `Retry-After` header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from processor.backend_api.client import _decoded, _lease_answer
 from processor.backend_api.status_codes import MAX_RETRY_AFTER, MIN_RETRY_AFTER, explained, retry_after
 from processor.errors import BackendRejected
 from tests.fuzz.library import IMAGE, NOW
-from tests.fuzz.sentences import DEEP, spoken
+from tests.fuzz.sentences import DEEP, check_message
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1/api/processing/claims")
 
@@ -37,8 +37,7 @@ def check(data: bytes) -> None:
     seconds = retry_after(line.decode("latin-1"), NOW)
     assert seconds is None or MIN_RETRY_AFTER <= seconds <= MAX_RETRY_AFTER
     response = httpx.Response(409, content=body, request=REQUEST)
-    explanation = explained(response)
-    assert 1 <= len(explanation) <= 500
+    assert 1 <= len(explained(response)) <= 500
     lease = _lease_answer(body)
     assert lease is None or isinstance(lease, LeaseAnswer)
     for kind in (ClaimAnswer, AttemptAnswer, ProcessedAnswer, LeaseAnswer):

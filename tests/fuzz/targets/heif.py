@@ -15,7 +15,7 @@ from processor.errors import RenderError
 from processor.render.file_types import container_of, rejected_format
 from processor.render.header import read_header
 from processor.render.limits import Limits
-from tests.fuzz.sentences import NAME, spoken
+from tests.fuzz.sentences import NAME, check_message
 from tests.hostile import mutations
 
 SMALL = Limits(max_pixels=250_000)
@@ -23,7 +23,7 @@ SMALL = Limits(max_pixels=250_000)
 
 def seeds() -> Sequence[bytes]:
     files = [data for name, data in mutations.good() if name.endswith((".avif", ".heic"))]
-    # The boxes of a HEIC file with another content.
+    # The boxes of a HEIC file with another codec inside.
     files += [data.replace(b"ftypavif", b"ftypheic").replace(b"av01", b"hvc1") for data in files]
     points = [b"colrnclx" + struct.pack(">HHH", 12, curve, 1) for curve in (13, 16, 18)]
     return [*files, *(colour + files[0] for colour in points)]

@@ -1,4 +1,4 @@
-"""ICC colour profiles, which our own code reads first."""
+"""Colour profiles, which this project parses before it passes them to a library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
 
 
 def profile(curve: bytes) -> bytes:
-    """Return a matrix profile with this curve for each channel, and sRGB's columns (ICC.1:2022, section 7)."""
+    """Return a matrix profile with this curve for each channel and the columns of sRGB (ICC.1:2022, section 7)."""
     columns = [b"XYZ \0\0\0\0" + struct.pack(">iii", *(round(v * 65536) for v in column)) for column in SRGB_COLUMNS]
     bodies = [*columns, curve, curve, curve]
     names = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")

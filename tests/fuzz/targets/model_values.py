@@ -1,4 +1,4 @@
-"""Values in the legacy system's database, whose columns accept anything: as text, and as a number where possible."""
+"""Values in the database of the legacy system, whose columns accept any type: as text, as bytes and as a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names and URLs from outside: of objects and files, in reports and in routes."""
+"""Untrusted names and addresses: of objects and files, in reports and in routes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fuzz.library import BUCKET_URL, IMAGE, UrlBucket
 from fuzz.sentences import check_message
 from processor.errors import NotAnImage, printable_name
 from tests.fuzz.library import BUCKET_URL, IMAGE, Addresses
-from tests.fuzz.sentences import spoken
+from tests.fuzz.sentences import check_message
 
 BUCKET = UrlBucket()
 PATHS = PathValidator(BUCKET)
@@ -51,8 +51,8 @@ def check(data: bytes) -> None:
         assert object_names.check(name) == name
         assert not {"", ".", ".."} & set(name.split("/"))
         name.encode()
-    found = object_names.device_of_variant(text)
-    for device, image in (found, (DEVICE, IMAGE)) if found else ((DEVICE, IMAGE),):
+    parsed_variant = object_names.device_of_variant(text)
+    for device, image in (parsed_variant, (DEVICE, IMAGE)) if parsed_variant else ((DEVICE, IMAGE),):
         try:
             stored = PATHS.variant_uri(text, device, image)
         except ValueError as error:
@@ -70,14 +70,14 @@ def check(data: bytes) -> None:
     assert "C" not in {unicodedata.category(character)[0] for character in tidy}
     assert printable_name(text).isprintable()
     assert str(NotAnImage(text, "is empty")).isprintable()
-    _folder(text)
+    _check_device_folder(text)
 
 
-def _folder(device: str) -> None:
-    """Check that the folder of a device is one part of a path for any device name."""
+def _check_device_folder(device: str) -> None:
+    """Check that the folder of a device is one path component, for any device key."""
     try:
         folder = object_names.device_folder(device)
-    except ValueError as error:  # also for a lone surrogate, which cannot be encoded
+    except ValueError as error:  # also half a surrogate pair, which has no bytes
         check_message(error, start="", end="")
         return
     assert object_names.check(f"{folder}x").count("/") == 2

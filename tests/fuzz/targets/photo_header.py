@@ -1,4 +1,4 @@
-"""The header check of every original in a task, and the memory estimate that follows from it."""
+"""The header check of every original in a task, and the memory estimate that uses its result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from processor.errors import RenderError
 from processor.render.decode_plan import estimate_bytes
 from processor.render.header import read_header
 from processor.render.limits import DEFAULT_LIMITS
-from tests.fuzz.sentences import LONGEST, NAME, spoken
+from tests.fuzz.sentences import MAX_INPUT_BYTES, NAME, check_message
 from tests.hostile import mutations
 
 SCREENS = (Device(name="frame", width=800, height=480),)

@@ -1,4 +1,4 @@
-"""JPEG and PNG decoded from a download whose checksum is never verified; the stream ends anywhere."""
+"""JPEG and PNG decoded from a download that ends early, without a verified checksum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from processor.errors import RenderError
 from processor.render.decode import decode
 from processor.render.header import read_header
 from processor.render.limits import Limits
-from tests.fuzz.sentences import NAME, spoken
+from tests.fuzz.sentences import NAME, check_message
 from tests.hostile import mutations
 
 SMALL = Limits(max_pixels=1_000_000, max_progressive_pixels=1_000_000)
@@ -23,20 +23,20 @@ def seeds() -> Sequence[bytes]:
 
 
 def check(data: bytes) -> None:
-    arriving = DownloadBuffer(len(data))
-    arriving.write(data)
-    arriving.end(complete=False)
+    download = DownloadBuffer(len(data))
+    download.write(data)
+    download.end(whole=False)
     try:
-        header = read_header(arriving, NAME, SMALL)
+        header = read_header(download, NAME, SMALL)
         shrink = 2 if header.loader == "jpeg" else 4
-        base = decode(arriving, header, shrink, NAME)
+        decoded = decode(download, header, shrink, NAME)
     except DownloadFailed:
-        return  # all other formats need the complete file
+        return  # other formats need the whole file
     except RenderError as error:
         check_message(error)
         return
-    assert header.loader in ("jpeg", "png"), "other formats wait for the complete file"
-    height, width, bands = base.pixels.shape
+    assert header.loader in ("jpeg", "png"), "other formats need the whole file"
+    height, width, bands = decoded.pixels.shape
     assert bands == 3
     assert abs(width - header.width / shrink) <= 1
     assert abs(height - header.height / shrink) <= 1

@@ -1,4 +1,4 @@
-"""Permanent records of a photo and of all devices, from which the database is rebuilt."""
+"""Permanent records of a photo and of all devices, as `rebuild` reads and imports them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from contract.messages.frames import FrameFilters
 from contract.messages.processing import Palette
 from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
 from contract.recipes import recipe
-from fuzz.library import BUCKET_URL, IMAGE, NOW, AllNames, connected
-from fuzz.sentences import DEEP, check_message
+from tests.fuzz.library import BUCKET_URL, IMAGE, NOW, Everything, connected
+from tests.fuzz.sentences import DEEP, check_message
 
 PALETTE = Palette(
     primary="#102030", secondary="#405060", tertiary="#708090", source_color="#102030", all_colors=("#102030",) * 8
@@ -91,10 +91,10 @@ def check(data: bytes) -> None:
         assert parse_record(name, msgspec.json.encode(photo)) == photo
         assert len(pictures_of([photo])) <= len(photo.results) + 1
         with connected() as connection:
-            imported = record_import.import_images(connection, [photo], BUCKET_URL, AllNames(), NOW)
+            imported = record_import.import_images(connection, [photo], BUCKET_URL, Everything(), NOW)
             if imported:
-                (again,) = record_queries.read_records(connection, [IMAGE], BUCKET_URL)
-                assert (again.revision, again.deleted_at) == (photo.revision, photo.deleted_at)
+                (stored,) = record_queries.read_records(connection, [IMAGE], BUCKET_URL)
+                assert (stored.revision, stored.deleted_at) == (photo.revision, photo.deleted_at)
     try:
         frames = parse_devices(data)
     except UnreadableRecord as error:

@@ -1,4 +1,4 @@
-"""The complete `render_image`: mutated pictures are rendered, or rejected with a sentence."""
+"""The whole of `render_image`: a mutated image is rendered, or rejected with a message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fuzz.sentences import NAME, check_message
 from processor.errors import RenderError
 from processor.render.limits import Limits
 from processor.render.pipeline import render_image
-from tests.fuzz.sentences import NAME, spoken
+from tests.fuzz.sentences import NAME, check_message
 from tests.hostile import mutations
 
 SCREENS = (Device(name="wide", width=40, height=24), Device(name="thin", width=3, height=90))

@@ -12,8 +12,8 @@ from backend.durability.sidecar_sync import parse
 from contract import object_names
 from contract.messages.sidecars import Sidecar, SidecarResult, Thumbnail
 from contract.recipes import recipe, thumbnail_recipe
-from fuzz.library import IMAGE, NOW, UrlBucket, connected
-from fuzz.sentences import DEEP, check_message
+from tests.fuzz.library import IMAGE, NOW, Addresses, connected
+from tests.fuzz.sentences import DEEP, check_message
 
 PATHS = PathValidator(UrlBucket())
 COLOURS = ("#102030", "#405060", "#708090")
@@ -54,7 +54,7 @@ def check(data: bytes) -> None:
         check_message(error, start="", end="")
         return
     object_names.check(object_names.archived_sidecar(IMAGE, moment))
-    assert parse(msgspec.json.encode(sidecar), IMAGE) == (sidecar, moment), "an archived sidecar can be read again"
+    assert parse(msgspec.json.encode(sidecar), IMAGE) == (sidecar, moment), "an archived sidecar can be parsed again"
     with connected() as connection:
         verdict, reason, _ = import_sidecar(connection, sidecar, PATHS.variant_uri, PATHS.thumbnail_uri, NOW)
         assert verdict in (ARCHIVABLE, WAITS, REFUSED, DEAD)

@@ -1,6 +1,6 @@
-"""Fuzz the verification of the scheduler's Google ID tokens, with a certificate that is generated here.
+"""ID tokens of the scheduler, checked against a certificate that this process generates.
 
-The key is generated in each process, so tokens of an earlier corpus have invalid signatures.
+Each process has a new key, so tokens saved by an earlier run have an invalid signature.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from test_core_scheduler_identity import ACCOUNT, AUDIENCE, Google
 
 from backend.auth.google_oidc import SchedulerIdentity
 from backend.http.errors import Forbidden
-from tests.fuzz.sentences import DEEP, spoken
+from tests.backend.auth.test_google_oidc import ACCOUNT, AUDIENCE, Google
+from tests.fuzz.sentences import DEEP, check_message
 
 
 @functools.cache
@@ -29,7 +30,7 @@ def _google() -> Google:
 
 @functools.cache
 def _identity() -> SchedulerIdentity:
-    # The clock stands still, so that certificates are fetched only once.
+    # A constant clock: the certificates are fetched once.
     return SchedulerIdentity(ACCOUNT, AUDIENCE, certificates_url=_google().url, monotonic=lambda: 0.0)
 
 
@@ -43,9 +44,9 @@ def seeds() -> Sequence[bytes]:
 def check(data: bytes) -> None:
     try:
         _identity().check(data.decode("latin-1"))
-    except Forbidden as problem:
-        spoken(problem, start="invalid token: ", end="")
+    except Forbidden as error:
+        check_message(error, start="this ", end="")
         return
-    # Compare the signed part only: Base64 allows several spellings of the signature.
+    # Only the signed part is compared: base64 decoders accept several spellings of a signature.
     signed, _, _ = data.rpartition(b".")
-    assert signed == seeds()[0].rpartition(b".")[0], "only Google can sign a token"
+    assert signed == seeds()[0].rpartition(b".")[0], "a token passed that Google did not sign"

@@ -1,4 +1,4 @@
-"""The backend's header check of every upload, by Pillow and pi-heif."""
+"""The header check of every upload in the backend, by Pillow and pi-heif."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
 from backend.images.header import EXTENSIONS, read_upload_header
-from fuzz.sentences import NAME, check_message
-from fuzz.targets import heif, photo_header
+from tests.fuzz.sentences import NAME, check_message
+from tests.fuzz.targets import heif, photo_header
 
 MAX_PIXELS = 100_000_000
 

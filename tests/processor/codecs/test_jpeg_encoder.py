@@ -88,7 +88,8 @@ def test_encode_plain_without_memory_raises_memory_error(monkeypatch: pytest.Mon
         encode_plain(picture_of(8, 8, 1, 0.5), 90)
 
 
-def test_import_jpeg_without_codec_raises_import_error() -> None:
+@pytest.mark.server
+def test_a_codec_that_cannot_be_loaded_ends_the_program_as_it_starts() -> None:
     program = (
         "import sys, imagecodecs\n"
         "sys.modules['imagecodecs._jpeg8'] = None\n"

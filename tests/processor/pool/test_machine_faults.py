@@ -18,6 +18,8 @@ from processor.task.loop import Task
 from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import SHARES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 
 def fail_first_start(monkeypatch: pytest.MonkeyPatch, prefix: str, error: BaseException) -> list[str]:
     """Fail the start of the first thread whose name begins with `prefix`; return the names of failed threads."""

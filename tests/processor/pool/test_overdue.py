@@ -19,6 +19,8 @@ from processor.task.image_job import Outcome
 from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import DEVICES, SHARES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:

@@ -21,6 +21,8 @@ from processor.task.image_job import Outcome
 from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import DEVICES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 READ = "import sys; sys.stdin.buffer.read(); "
 
 

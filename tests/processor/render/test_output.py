@@ -207,6 +207,7 @@ print((field("VmHWM") - before) * 1024, estimate)
 """
 
 
+@pytest.mark.server
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 @pytest.mark.parametrize(
     ("kind", "options"),

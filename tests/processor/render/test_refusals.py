@@ -93,7 +93,8 @@ def test_render_image_pixel_bomb_raises_from_its_header() -> None:
     assert "bomb.png has 40000 x 30000 pixels (1200 megapixels); a photo may have 100." in str(caught.value)
 
 
-def test_render_image_pixel_bomb_allocates_no_memory() -> None:
+@pytest.mark.server
+def test_a_bomb_takes_no_memory() -> None:
     script = (
         "import sys, resource\n"
         "from processor.render.pipeline import render_image\n"

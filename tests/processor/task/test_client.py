@@ -39,6 +39,8 @@ from processor.errors import (
 )
 from tests.support.claims_server import TOKEN, ClaimsServer, Fault
 
+pytestmark = pytest.mark.server
+
 IMAGE = "0" * 32
 REQUEST = ClaimRequest(owner="run/0", claim_id="a" * 32, renderer_version=RENDERER_VERSION)
 

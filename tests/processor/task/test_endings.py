@@ -14,6 +14,8 @@ from processor.task.loop import Task
 from tests.support.claims_server import ClaimsServer, Fault
 from tests.support.task_world import World
 
+pytestmark = pytest.mark.server
+
 
 @pytest.mark.parametrize(("token", "sentence"), [("a-wrong-token", "BACKEND_AUTH_TOKEN")])
 def test_task_rejected_token_exits_with_1(

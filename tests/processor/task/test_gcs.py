@@ -17,6 +17,8 @@ from processor.render.pipeline import render_image
 from tests.support.gcs_world import BUCKET, GcsWorld, gcs_world
 from tests.support.task_world import DEVICES, jpeg
 
+pytestmark = pytest.mark.server
+
 KINDS = (object_names.ORIGINALS, object_names.PROCESSED, object_names.THUMBNAILS)
 
 

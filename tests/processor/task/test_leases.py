@@ -14,6 +14,8 @@ from processor.task.loop import Task
 from tests.support.claims_server import ClaimsServer, Fault
 from tests.support.task_world import World
 
+pytestmark = pytest.mark.server
+
 
 def test_job_lease_lost_at_start_drops_the_image(world: World) -> None:
     photos = world.add_photos(2)

@@ -15,6 +15,8 @@ from tests.support.claims_server import ClaimsServer
 from tests.support.pictures import png_by_header
 from tests.support.task_world import DEVICES, SHARES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 
 def test_task_pixel_limits_apply_to_quarantined_images(world: World) -> None:
     (good,) = world.add_photos(1, width=1000, height=1000)

@@ -15,6 +15,8 @@ from processor.task.image_job import Outcome
 from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import DEVICES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 
 def test_job_unwritable_object_fails_only_its_photo(world: World, tmp_path: Path) -> None:
     photos = world.add_photos(3)

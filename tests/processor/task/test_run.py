@@ -24,6 +24,8 @@ from processor.task.image_job import Outcome
 from tests.support.claims_server import ClaimsServer, Fault
 from tests.support.task_world import DEVICES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 
 def test_task_renders_stores_and_reports_each_photo_once(world: World) -> None:
     photos = world.add_photos(12)

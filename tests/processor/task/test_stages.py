@@ -14,6 +14,8 @@ from contract.messages.processing import StageSeconds
 from contract.messages.sidecars import Sidecar
 from processor.timings import Stopwatch
 
+pytestmark = pytest.mark.server
+
 SLOW = 0.3
 """Seconds of a download here, far longer than all other stages."""
 

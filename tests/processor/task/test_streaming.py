@@ -25,6 +25,8 @@ from processor.task.image_job import Outcome
 from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import DEVICES, World, jpeg
 
+pytestmark = pytest.mark.server
+
 PIECE = 3000
 SCREENS = (*DEVICES, Device(name="large", width=900, height=700))
 

@@ -16,6 +16,8 @@ import pytest
 from tests.support import server as harness
 from tests.support.task_world import jpeg
 
+pytestmark = pytest.mark.server
+
 DEVICES = {"wide one": (160, 96), "tall": (60, 100)}
 HALF = ("tall/half", (60, 49))
 """Split-screen variant of the tall device: two landscapes above each other, with a gutter of two pixels."""

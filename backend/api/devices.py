@@ -68,7 +68,7 @@ class Devices(Resource):
 
     @operation("List the devices", access=Access.ADMIN, responses={200: DeviceList})
     async def on_get(self, req: Request, resp: Response) -> None:
-        rows = await self.services.database.read(devices.every)
+        rows = await self.services.database.read(devices.read_all)
         ready = await self.services.database.read(images.ready_counts)
         send_json(resp, DeviceList(devices=tuple(device_info(device, ready) for device in rows)))
 

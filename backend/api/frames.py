@@ -78,12 +78,12 @@ class DeviceSlideshow(_FrameResource):
         query, count = _query_of(req), query_int(req, "count", 50, 1, 100)
         device = await self.device(req, device_id)
         frames = self.services.frames
-        show = await frames.show(device)
+        show = await frames.state(device)
         entries = await frames.entries(show, await frames.upcoming(show, query.after, count))
         if query.compact:
             send(req, resp, self.compact(show, entries))
             return
-        queue = within(entries if query.captions else [without_captions(entry) for entry in entries], REPLY_BYTES)
+        queue = fit_entries(entries if query.captions else [without_captions(entry) for entry in entries], REPLY_BYTES)
         moment = datetime.fromtimestamp(self.services.clock(), UTC)
         slideshow = Slideshow(
             device_id=device_id,
@@ -137,16 +137,16 @@ class DeviceNext(_FrameResource):
                 due[0].bodies[query] = body
         return body
 
-    def _next(self, show: FrameState, place: Place, query: FrameQuery) -> Body:
+    def _next(self, show: FrameState, place: CycleEntry, query: FrameQuery) -> Body:
         """Return the response with an entry that is rendered already, and cache it for later cycles."""
         epoch, entry = place
         if query.compact:
-            return self._body(show, msgspec.structs.replace(show.made[entry], entry=name_of(epoch, entry)), query)
+            return self._body(show, msgspec.structs.replace(show.made[entry], entry=entry_name(epoch, entry)), query)
         template = show.answers.get((entry, query.captions))
         if template is None:
             template = nameless_answer(show.made[entry], until=0.0, gap=show.device.gap, captions=query.captions)
             show.answers[entry, query.captions] = template
-        return template.named(name_of(epoch, entry))
+        return template.named(entry_name(epoch, entry))
 
     def _body(self, show: FrameState, entry: QueueEntry, query: FrameQuery) -> Body:
         if query.compact:
@@ -168,8 +168,8 @@ class DeviceImage(_FrameResource):
         query = _query_of(req)
         device = await self.device(req, device_id)
         frames = self.services.frames
-        show = await frames.show(device)
-        entries = await frames.entries(show, [(show.bag.epoch, (image_id,))])
+        show = await frames.state(device)
+        entries = await frames.entries(show, [(show.queue.cycle, (image_id,))])
         if not entries:
             raise NotFound(f"there is no picture of {image_id[:64]!r} for this device")
         if query.compact:

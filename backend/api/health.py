@@ -53,7 +53,7 @@ class MetricsResource(Resource):
         services, metrics = self.services, self.services.metrics
         for state, count in (await services.database.read(images.counts)).items():
             metrics.images.labels(state).set(count)
-        first = (await services.database.read(images.waiting)).first_at
+        first = (await services.database.read(images.queue_load)).first_at
         metrics.oldest_pending.set(0 if first is None else max(0.0, services.clock() - first))
         metrics.variants.set((await services.database.read(images.variant_counts, 0.0))[0])
         metrics.executions.set(len(await services.database.read(executions.unfinished)))

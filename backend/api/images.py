@@ -23,7 +23,7 @@ from contract.messages.processing import Focus, ImageId, ImageState, Palette, Su
 
 async def find_image(services: Services, image_id: str) -> ImageInfo:
     """Return the photo with this id. Raises NotFound."""
-    image = await services.database.read(images.one, image_id)
+    image = await services.database.read(images.get, image_id)
     if image is None:
         raise NotFound(f"there is no image {image_id[:64]!r}")
     return image

@@ -139,7 +139,9 @@ class Failures(Resource):
     )
     async def on_patch(self, req: Request, resp: Response, image_id: str, body: Failure) -> None:
         await state_of_image(self.services, image_id)
-        counted = await self.services.database.write(results.fail, image_id, body.error, body.lease, strike=body.strike)
+        counted = await self.services.database.write(
+            results.fail, image_id, body.error, body.lease, crashed=body.strike
+        )
         if counted:
             await self.services.record_writer.keep([image_id])
             self.services.metrics.failures.inc()

@@ -149,7 +149,7 @@ class Authority:
 
     async def _require_session(self, req: Request, now: float) -> None:
         values = req.get_cookie_values(COOKIE) or [""]
-        if not values[0] or not await self._database.read(sessions_and_locks.session_is_open, digest(values[0]), now):
+        if not values[0] or not await self._database.read(sessions.session_is_open, digest(values[0]), now):
             raise Unauthorized("log in first: POST /login with the admin password")
         if req.method not in ("GET", "HEAD"):
             reject_cross_site(req)

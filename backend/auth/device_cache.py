@@ -59,7 +59,7 @@ class DeviceCache:
     async def _read(self) -> None:
         stamp = self._database.stamp()  # before the query: a change during it causes another query
         try:
-            rows = await self._database.read(devices.every)
+            rows = await self._database.read(devices.read_all)
         finally:
             self._refreshing = None
         self._by_id = {device.id: device for device in rows}
@@ -76,7 +76,7 @@ class DeviceCache:
         if last is not None and last <= now < last + SEEN_SECONDS:
             return
         self._seen[identity] = now
-        write = asyncio.create_task(self._database.write(devices.seen, device.id, now))
+        write = asyncio.create_task(self._database.write(devices.mark_seen, device.id, now))
         self._writes.add(write)
         write.add_done_callback(self._written)
 

@@ -13,9 +13,7 @@ from backend.frames.cache import ATTEMPTS, FrameStateCache
 from backend.frames.entries import EntryBuilder, Rows, entry_name
 from backend.frames.positions import PositionWriter
 from backend.frames.state import FrameState
-from backend.http.middleware import ServingState
-from backend.playlist import bag as bag_rules
-from backend.playlist.bag import Bag
+from backend.playlist import shuffle_queue
 from backend.playlist.pairs import Entry
 from backend.playlist.shuffle_queue import ShuffleQueue
 from contract.bucket.port import Bucket

@@ -73,7 +73,7 @@ class ActivityMonitor:
 
 
 def _read(
-    connection: Connection, sessions: Collection[str], now: float, in_cloud: bool, last_error: str | None
+    connection: Connection, session_hashes: Collection[str], now: float, in_cloud: bool, last_error: str | None
 ) -> tuple[Activity, frozenset[str]]:
     ended = sessions.ended_sessions(connection, session_hashes, now)
     return gather(connection, now, in_cloud, last_error), ended

@@ -76,7 +76,7 @@ def gather(connection: Connection, now: float, in_cloud: bool, last_error: str |
 
     `in_cloud`: tasks run as a Cloud Run job.
     """
-    waiting = images.waiting(connection)
+    waiting = images.queue_load(connection)
     counts = images.counts(connection)
     return Activity(
         counts=counts,
@@ -91,7 +91,7 @@ def gather(connection: Connection, now: float, in_cloud: bool, last_error: str |
     )
 
 
-def waiting_sentence(waiting: images.Waiting, now: float) -> str:
+def waiting_sentence(waiting: images.QueueLoad, now: float) -> str:
     """Return how many photos wait and for how long; empty if none does."""
     if not waiting.pending:
         return ""

@@ -44,7 +44,7 @@ class DevicesPage(PageResource):
 
     async def _devices(self) -> list[dict[str, Any]]:
         database = self.services.database
-        rows = await database.read(devices.every)
+        rows = await database.read(devices.read_all)
         ready = await database.read(images.ready_counts)
         total = sum((await database.read(images.counts)).values())
         return [await self._values(device, device_info(device, ready), total) for device in rows]

@@ -69,12 +69,12 @@ class GalleryPage(PageResource):
         database = self.services.database
         ids = req.get_param("ids")
         if ids is not None:
-            rows = await database.read(gallery.these, ids.split(",")[:MAX_REFRESHED])
+            rows = await database.read(gallery.tiles, ids.split(",")[:MAX_REFRESHED])
             self.site.send_fragment(resp, "_tiles.html", tiles=[shown_tile(tile) for tile in rows])
             return
         filters = filters_of(req)
         after = cursor_of(req.get_param("after"))
-        tiles, more, counts = await database.read(gallery.screen, filters, after, PAGE_SIZE)
+        tiles, more, counts = await database.read(gallery.page_and_counts, filters, after, PAGE_SIZE)
         values: dict[str, Any] = {
             "tiles": [shown_tile(tile) for tile in tiles],
             "more": self._more(req, tiles[-1]) if more else None,

@@ -42,7 +42,7 @@ class LoginPage(LoginResource):
         resp.status = 403
 
     async def _send_page(self, req: Request, resp: Response, next_path: str | None, error: str) -> None:
-        first_login = await self.services.database.read(sessions_and_locks.get_fact, sessions_and_locks.FIRST_LOGIN)
+        first_login = await self.services.database.read(key_value.get, sessions.FIRST_LOGIN)
         await self.site.send_page(
             req,
             resp,

@@ -80,7 +80,7 @@ def _proxies(photos: tuple[Photo, ...]) -> dict[str, Pixels]:
         data = photo.read()
         try:
             header = read_header(data, photo.name)
-            pixels[photo.name] = proxy_pixels(decode(data, header, standard_shrink(header), photo.name)).copy()
+            pixels[photo.name] = colour_pixels(decode(data, header, standard_shrink(header), photo.name)).copy()
         except RenderError:  # a damaged photo has no colours
             continue
     return pixels

@@ -20,7 +20,6 @@ import click
 from msgspec import Struct
 
 from bench.cloud_demo.compare_buckets import Comparison, compare_buckets
-from bench.core.ports import free_port
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket
 from contract.machine import free_port

@@ -60,6 +60,7 @@ def proxy(photo: bytes, header: Header) -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def rendered(photo: bytes) -> RenderedImage:
     """The photo rendered for the default screens."""
+    from contract.recipes import CENTRE
     from processor.render.pipeline import render_image
     from slideshow.photos.screens import DEFAULT_SCREENS
 

@@ -75,9 +75,9 @@ def test_cut_one_screen(benchmark: Benchmark, photo: bytes, header: Header) -> N
     assert benchmark(cut_with_levels).shape == (SCREEN[1], SCREEN[0], 3)
 
 
-@pytest.mark.parametrize("profile", [jpeg_profiles.DEVICE, jpeg_profiles.THUMBNAIL], ids=lambda profile: profile.name)
-def test_encode_profiles(benchmark: Benchmark, decoded: DecodedImage, profile: jpeg_profiles.JpegProfile) -> None:
-    size = (1920, 1080) if profile is jpeg_profiles.DEVICE else (200, 200)
+@pytest.mark.parametrize("profile", [jpeg.DEVICE, jpeg.THUMBNAIL], ids=lambda profile: profile.name)
+def test_encode_profiles(benchmark: Benchmark, decoded: DecodedImage, profile: jpeg.JpegProfile) -> None:
+    size = (1920, 1080) if profile is jpeg.DEVICE else (200, 200)
     picture = native.resize(decoded.pixels, *size)
     file = benchmark(profile.encode, picture)
     assert file.startswith(b"\xff\xd8")

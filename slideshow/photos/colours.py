@@ -55,7 +55,7 @@ def colours_of_file(
         header = read_header(data, file.name, DEFAULT_LIMITS)
         width, height = fitted(header.upright_width, header.upright_height, PREVIEW_SIDE)
         devices = [Device(name="preview", width=width, height=height)] if preview else []
-        image = render_image(data, devices, name=file.name)
+        image = render_image(data, devices, framing=CENTRE, name=file.name)
     except (CannotRead, RenderError) as error:
         return PhotoColours(file=shown, error=str(error)), b""
     colours = PhotoColours(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -21,18 +20,15 @@ from typing import Any
 
 import httpx
 import pytest
-from ruamel.yaml import YAML
 
 from emulators.cloud_storage.server import GcsServer
 from tests.support.small_photos import photo
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/backend"))
-
-from small_photos import photo  # noqa: E402
 
 from contract.machine import free_port  # noqa: E402
 from emulators.cloud_storage.server import GcsServer  # noqa: E402
+from tests.support.small_photos import photo  # noqa: E402
 
 TOOL = os.environ.get("SLIDESHOW_IMAGES", "")
 BASE = os.environ.get("SLIDESHOW_BASE", "docker.io/library/python:3.11-slim-bookworm")

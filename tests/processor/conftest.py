@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import stamina.instrumentation
-from claims_server import ClaimsServer
-from task_world import World
+
+from tests.support.claims_server import ClaimsServer
+from tests.support.task_world import World
 
 
 @pytest.fixture(autouse=True)

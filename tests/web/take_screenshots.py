@@ -12,15 +12,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
-
-import server
-from browser import MISSING, SIZES, THEMES, WatchedPage, chromium, log_in, new_context, open_browser
-from painted_photos import paint_all
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support import server
-from tests.support.browser import HOW, SIZES, THEMES, Watched, chromium, log_in, new_context, open_browser
+from tests.support.browser import (
+    MISSING,
+    SIZES,
+    THEMES,
+    WatchedPage,
+    chromium,
+    log_in,
+    new_context,
+    open_browser,
+)
 from tests.support.painted_photos import paint_all
 
 OUT = Path(__file__).resolve().parents[2] / "build/screenshots"

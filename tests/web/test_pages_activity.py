@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.database.activity import group_failures, reason_of
-from backend.database.images import QueueLoad
+from backend.database.activity import reason_of
 from backend.jobs.bill import TASK
 from backend.pages.activity_view import cost_so_far, waiting_sentence
 from backend.pages.formatting import ago, counted, duration, moment, size

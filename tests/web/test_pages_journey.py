@@ -7,13 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-import server
-from browser import WatchedPage, log_in, new_context, serious_problems
-from painted_photos import paint_all
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.support import server
-from tests.support.browser import Watched, log_in, new_context, serious_problems
+from tests.support.browser import WatchedPage, log_in, new_context, serious_problems
 from tests.support.painted_photos import paint_all
 
 pytestmark = pytest.mark.browser

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from backend.database.stage_times import PhotoTimes, StageTimes, summed_up
+from backend.database.stage_times import PhotoTimes, StageTimes
 from contract.messages.processing import MAX_SECONDS, StageSeconds
 from tests.support import server
 from tests.support.task_calls import record, report

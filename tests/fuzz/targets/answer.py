@@ -8,8 +8,6 @@ from collections.abc import Sequence
 import httpx
 
 from contract.messages.processing import AttemptAnswer, ClaimAnswer, LeaseAnswer, ProcessedAnswer
-from fuzz.library import IMAGE, NOW
-from fuzz.sentences import DEEP, check_message
 from processor.backend_api.client import _decoded, _lease_answer
 from processor.backend_api.status_codes import MAX_RETRY_AFTER, MIN_RETRY_AFTER, explained, retry_after
 from processor.errors import BackendRejected

@@ -5,9 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-import mutations
-
-from fuzz.sentences import NAME, check_message
 from processor.codecs.heif import HeifError, decode_heic
 from processor.codecs.vips import pyvips
 from processor.colour.code_points import code_points, to_sdr

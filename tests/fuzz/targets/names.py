@@ -10,10 +10,8 @@ from backend.durability.path_validation import PathValidator
 from contract import object_names
 from contract.bucket.port import name_in, uri_of
 from contract.recipes import recipe
-from fuzz.library import BUCKET_URL, IMAGE, UrlBucket
-from fuzz.sentences import check_message
 from processor.errors import NotAnImage, printable_name
-from tests.fuzz.library import BUCKET_URL, IMAGE, Addresses
+from tests.fuzz.library import BUCKET_URL, IMAGE, UrlBucket
 from tests.fuzz.sentences import check_message
 
 BUCKET = UrlBucket()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contract.messages.processing import Device
-from fuzz.sentences import MAX_INPUT_BYTES, NAME, check_message
 from processor.errors import RenderError
 from processor.render.decode_plan import estimate_bytes
 from processor.render.header import read_header

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import mutations
-
-from fuzz.sentences import NAME, check_message
 from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed
 from processor.errors import RenderError
 from processor.render.decode import decode

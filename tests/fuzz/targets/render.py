@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from contract.messages.processing import Device
 from contract.recipes import FOCUS
-from fuzz.sentences import NAME, check_message
 from processor.errors import RenderError
 from processor.render.limits import Limits
 from processor.render.pipeline import render_image

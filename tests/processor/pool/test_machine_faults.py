@@ -8,15 +8,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from task_world import SHARES, World, jpeg, render_in_pool
 
 from processor.errors import is_resource_shortage
 from processor.pool.render_pool import RenderPool
 from processor.pool.sandbox import SandboxSettings
 from processor.task.image_job import Outcome
 from processor.task.loop import Task
-from tests.support.claims_server import ClaimsServer
-from tests.support.task_world import SHARES, World, jpeg
+from tests.support.task_world import SHARES, World, jpeg, render_in_pool
 
 pytestmark = pytest.mark.server
 

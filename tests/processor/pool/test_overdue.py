@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from task_world import DEVICES, SHARES, World, jpeg, render_in_pool
 
 from processor.errors import RenderOverdue
 from processor.pool.render_pool import RenderPool
 from processor.render.pipeline import render_image
 from processor.task.image_job import Outcome
 from tests.support.claims_server import ClaimsServer
-from tests.support.task_world import DEVICES, SHARES, World, jpeg
+from tests.support.task_world import DEVICES, SHARES, World, jpeg, render_in_pool
 
 pytestmark = pytest.mark.server
 

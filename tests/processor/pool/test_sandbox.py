@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from task_world import DEVICES, World, jpeg
 
 from contract.recipes import recipe
 from processor.errors import NotAnImage, SandboxDied, TooMuchMemory
@@ -18,7 +17,6 @@ from processor.pool import sandbox as sandbox_module
 from processor.pool.sandbox import SandboxRequest, SandboxSettings, render_in_sandbox, respond
 from processor.render.pipeline import RenderedImage, render_image
 from processor.task.image_job import Outcome
-from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import DEVICES, World, jpeg
 
 pytestmark = pytest.mark.server

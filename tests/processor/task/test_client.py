@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from claims_server import TOKEN, ClaimsServer, Fault
 
 from contract.messages.processing import AttemptStart, ClaimAnswer, ClaimRequest, Failure, LeaseAnswer, LeaseList
 from contract.recipes import RENDERER_VERSION

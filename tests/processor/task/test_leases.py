@@ -6,12 +6,10 @@ import json
 import logging
 
 import pytest
-from claims_server import Fault
-from task_world import World
 
 from processor.task.image_job import Outcome
 from processor.task.loop import Task
-from tests.support.claims_server import ClaimsServer, Fault
+from tests.support.claims_server import Fault
 from tests.support.task_world import World
 
 pytestmark = pytest.mark.server

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from pictures import png_by_header
-from task_world import DEVICES, SHARES, World, jpeg, render_in_pool
 
 from processor.errors import BrokenPixels, TooManyPixels
 from processor.pool.render_pool import RenderPool, estimated_bytes
 from processor.render.limits import Limits
-from tests.support.claims_server import ClaimsServer
 from tests.support.pictures import png_by_header
-from tests.support.task_world import DEVICES, SHARES, World, jpeg
+from tests.support.task_world import DEVICES, SHARES, World, jpeg, render_in_pool
 
 pytestmark = pytest.mark.server
 

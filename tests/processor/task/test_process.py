@@ -12,12 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from claims_server import Fault
-from task_world import World
-
 from processor.__main__ import leave
 from processor.pool.process import EXIT_CODE, watch_parent
-from tests.support.claims_server import ClaimsServer, Fault
+from tests.support.claims_server import Fault
 from tests.support.task_world import World
 
 pytestmark = pytest.mark.server

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from task_world import DEVICES, World, jpeg
 
 from contract import object_names
 from contract.bucket.port import BucketDenied, BucketError, ObjectNotFound, ObjectTooLarge
 from contract.recipes import recipe
 from processor.task.image_job import Outcome
-from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import DEVICES, World, jpeg
 
 pytestmark = pytest.mark.server

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from claims_server import Fault
 from PIL import Image
 
 from contract import object_names
@@ -21,7 +20,7 @@ from processor.pool.memory_budget import Shares
 from processor.pool.render_pool import estimated_bytes
 from processor.settings import MEBIBYTE
 from processor.task.image_job import Outcome
-from tests.support.claims_server import ClaimsServer, Fault
+from tests.support.claims_server import Fault
 from tests.support.task_world import DEVICES, World, jpeg
 
 pytestmark = pytest.mark.server
@@ -172,7 +171,7 @@ def test_reporter_rejected_result_does_not_affect_its_batch(world: World) -> Non
     original = world.server._report
 
     def rejecting(report: object) -> object:
-        from claims_server import Rejected
+        from tests.support.claims_server import Rejected
 
         if any(outcome.image_id == bad for outcome in report.outcomes):  # type: ignore[attr-defined]
             raise Rejected(422, "histogram: too odd")

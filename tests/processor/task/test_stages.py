@@ -6,13 +6,13 @@ import time
 
 import msgspec
 import pytest
-from task_world import World, jpeg
 
 from contract import object_names
 from contract.bucket.port import ByteWriter
 from contract.messages.processing import StageSeconds
 from contract.messages.sidecars import Sidecar
 from processor.timings import Stopwatch
+from tests.support.task_world import World, jpeg
 
 pytestmark = pytest.mark.server
 

@@ -22,7 +22,6 @@ from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed, fil
 from processor.errors import RenderError
 from processor.render.pipeline import RenderedImage, render_image
 from processor.task.image_job import Outcome
-from tests.support.claims_server import ClaimsServer
 from tests.support.task_world import DEVICES, World, jpeg
 
 pytestmark = pytest.mark.server

@@ -10,8 +10,3 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "fuzz"
-
-# Helpers of the other tests create good pictures and keys.
-for folder in (HOSTILE, HOSTILE.parent / "processor", HOSTILE.parent / "backend"):
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))

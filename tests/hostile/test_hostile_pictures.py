@@ -16,21 +16,18 @@ import pytest
 
 from tests.hostile import mutations
 
-pytestmark = pytest.mark.server
-
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
 """Maximum wall time of one picture, with a reserve for busy machines; `MAX_CPU_SECONDS` limits its CPU time."""
 MAX_CPU_SECONDS = 10.0
 MAX_MB = 1024
-IMPORT_PATH = [str(HERE), str(HERE.parent / "processor"), str(HERE.parents[1])]
 
 
 def work(*arguments: object) -> list[dict[str, Any]]:
     """Return the outcome of each picture. Raises AssertionError that names one which crashed or hung the process."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "picture_worker", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(IMPORT_PATH), "MALLOC_ARENA_MAX": "2"},
+        [sys.executable, "-m", "tests.hostile.picture_worker", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "2"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

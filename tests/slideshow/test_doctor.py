@@ -20,6 +20,7 @@ from slideshow.__main__ import main
 from slideshow.doctor.finding import Finding
 from slideshow.doctor.job import NEEDED, configuration, latest_execution, permissions
 from slideshow.doctor.service import clock_skew
+from tests.support import server
 
 PROJECT = {"GCP_PROJECT_ID": "my-photos-1", "GCP_REGION": "us-central1"}
 JOB = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"
@@ -39,9 +40,8 @@ def doctor(environ: dict[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *arguments], env={**nothing, **environ})
 
 
-@pytest.mark.server
-def test_a_deployment_that_is_well(tmp_path: Path) -> None:
-    """A real backend, an imitated bucket and an imitated Cloud Run; then without permissions and with a wrong token."""
+def test_doctor_of_a_deployment_finds_each_error(tmp_path: Path) -> None:
+    """A real backend with emulators of Cloud Storage and Cloud Run; then missing permissions and a wrong token."""
     data = tmp_path / "data"
     with GcsServer("our-photos") as bucket:
         cloud = {**SECRETS, **PROJECT, "GCS_BUCKET_NAME": "our-photos", "STORAGE_EMULATOR_HOST": bucket.url}
@@ -71,7 +71,7 @@ def test_a_deployment_that_is_well(tmp_path: Path) -> None:
                 assert lines[-1] == "10 checks: 0 wrong, 1 odd"
                 assert SECRETS["PROCESSOR_AUTH_TOKEN"] not in well.output
 
-                jobs.model.missing_permissions = {"run.jobs.runWithOverrides"}
+                jobs.model.missing = {"run.jobs.runWithOverrides"}
                 bucket.denied.add("get bucket")
                 ill = doctor({**environ, "PROCESSOR_AUTH_TOKEN": "another-token", "DEVICE_AUTH": "open"}, "--json")
                 assert ill.exit_code == 1
@@ -97,8 +97,7 @@ def test_doctor_with_missing_secrets_reports_each() -> None:
     assert found.output.splitlines()[-1] == "2 checks: 2 wrong, 0 odd"
 
 
-@pytest.mark.server
-def test_a_bucket_that_refuses_and_a_backend_that_is_not_there() -> None:
+def test_doctor_without_bucket_and_backend_reports_both() -> None:
     with GcsServer("another") as bucket:
         found = doctor(
             {
@@ -113,8 +112,7 @@ def test_a_bucket_that_refuses_and_a_backend_that_is_not_there() -> None:
     assert "http://127.0.0.1:9 does not answer" in found.output
 
 
-@pytest.mark.server
-def test_an_embedded_backend(tmp_path: Path) -> None:
+def test_doctor_of_an_embedded_backend_finds_no_error(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with server.running(data) as backend:
         found = doctor({}, "--data", str(backend.data))

@@ -110,7 +110,7 @@ class TaskSteps(LifeModel):
         before = self.rows
         held = self.holds(claimed)
         repeated = photo.state == "failed" and photo.lease == claimed.lease
-        counted = self.library.write(results.fail, claimed.id, "it broke", claimed.lease, strike=strike)
+        counted = self.library.write(results.fail, claimed.id, "it broke", claimed.lease, crashed=crashed)
         assert counted == (held or repeated)
         if not held:
             assert self.library.everything() == before, "a lost lease changed something"

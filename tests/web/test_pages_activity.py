@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.database.activity import reason_of
+from backend.database.activity import grouped, reason_of
+from backend.database.images import Waiting
 from backend.jobs.bill import TASK
 from backend.pages.activity_view import cost_so_far, waiting_sentence
 from backend.pages.formatting import ago, counted, duration, moment, size

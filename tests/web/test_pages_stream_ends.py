@@ -12,9 +12,11 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from backend.database import sessions
+from backend.database import sessions_and_locks
 from backend.database.tables import metadata
 from backend.pages.activity import ActivityMonitor
+from tests.support import server
+from tests.support.server import problem
 
 SOON = 6.0
 """Seconds within which a stream must end; it takes one or two."""
@@ -30,7 +32,6 @@ def expire(backend: server.BackendServer, client: httpx.Client) -> None:
     backend.sql(f"UPDATE sessions SET expires_at = ? WHERE token_hash = ({latest})", time.time() - 1)
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("end", [log_out, expire])
 def test_stream_session_ends_only_its_stream_ends(
     backend: server.BackendServer, end: Callable[[server.BackendServer, httpx.Client], None]
@@ -71,7 +72,7 @@ def test_activity_monitor_many_streams_share_one_query() -> None:
     metadata.create_all(engine)
     with engine.begin() as connection:
         for name in ("first", "second", "old"):
-            sessions.open_session(connection, name, 100.0, 150.0 if name == "old" else 1000.0)
+            sessions_and_locks.open_session(connection, name, 100.0, 150.0 if name == "old" else 1000.0)
     reads = []
 
     async def read(call: Callable[..., Any], *args: Any) -> Any:

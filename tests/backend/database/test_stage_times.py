@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import time
 
-import pytest
-
-from backend.database.stage_times import PhotoTimes, StageTimes
+from backend.database.stage_times import PhotoTimes, StageTimes, summarize
 from contract.messages.processing import MAX_SECONDS, StageSeconds
 from tests.support import server
 from tests.support.task_calls import record, report
-
-pytestmark = pytest.mark.server
 
 
 def photo(number: int, **stages: float) -> PhotoTimes:

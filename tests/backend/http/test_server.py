@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from backend.http.server import MAX_BUFFERED, _CoalescedWrites
+from tests.support import server
 
 
 class RecordingTransport:
@@ -98,8 +99,7 @@ def test_other_calls_reach_the_transport(recording: RecordingTransport) -> None:
     _in_a_loop(recording, act)
 
 
-@pytest.mark.server
-def test_answers_to_requests_that_come_together_are_whole_and_in_order(backend: server.BackendServer) -> None:
+def test_pipelined_requests_are_answered_in_order(backend: server.BackendServer) -> None:
     parts = urlsplit(backend.url)
     requests = b"".join(
         f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: {connection}\r\n\r\n".encode()
@@ -115,8 +115,7 @@ def test_answers_to_requests_that_come_together_are_whole_and_in_order(backend: 
     assert b'"openapi":' in response
 
 
-@pytest.mark.server
-def test_whoever_has_said_all_is_answered(backend: server.BackendServer) -> None:
+def test_half_closed_connection_still_gets_its_response(backend: server.BackendServer) -> None:
     parts = urlsplit(backend.url)
     for _ in range(20):
         with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:

@@ -24,7 +24,7 @@ NAMES = (
 
 
 class Target(Protocol):
-    """Interface of the modules of this package."""
+    """A module of this package."""
 
     def seeds(self) -> Sequence[bytes]:
         """Return valid inputs, the same at every call."""

@@ -31,4 +31,4 @@ def check(data: bytes) -> None:
     for value in values:
         seconds = moment(value)
         assert seconds is None or math.isfinite(seconds)
-        assert [colour for colour in colours(value) if not isinstance(colour, str)] == []
+        assert all(isinstance(colour, str) for colour in colours(value))

@@ -11,10 +11,10 @@ from contract import object_names
 from contract.bucket.port import name_in, uri_of
 from contract.recipes import recipe
 from processor.errors import NotAnImage, printable_name
-from tests.fuzz.library import BUCKET_URL, IMAGE, UrlBucket
+from tests.fuzz.library import BUCKET_URL, IMAGE, Addresses
 from tests.fuzz.sentences import check_message
 
-BUCKET = UrlBucket()
+BUCKET = Addresses()
 PATHS = PathValidator(BUCKET)
 DEVICE = "küche/half"
 
@@ -65,7 +65,7 @@ def check(data: bytes) -> None:
     assert 1 <= len(tidy) <= 200
     assert "/" not in tidy
     assert "\\" not in tidy
-    assert "C" not in {unicodedata.category(character)[0] for character in tidy}
+    assert all(unicodedata.category(character)[0] != "C" for character in tidy)
     assert printable_name(text).isprintable()
     assert str(NotAnImage(text, "is empty")).isprintable()
     _check_device_folder(text)

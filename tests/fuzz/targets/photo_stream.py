@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed
 from processor.errors import RenderError
-from processor.render.decode import decode
-from processor.render.header import read_header
+from processor.render.decode import decode, read_header
 from processor.render.limits import Limits
 from tests.fuzz.sentences import NAME, check_message
 from tests.hostile import mutations

@@ -29,4 +29,4 @@ def check(data: bytes) -> None:
     assert [variant.data[:3] for variant in rendered.variants] == [b"\xff\xd8\xff"] * len(SCREENS)
     assert len(rendered.palette.all_colors) == 8
     assert rendered.found_focus is not None
-    assert 0 <= min(rendered.found_focus) <= max(rendered.found_focus) <= 1
+    assert all(0 <= share <= 1 for share in rendered.found_focus)

@@ -12,10 +12,10 @@ from backend.durability.sidecar_sync import parse
 from contract import object_names
 from contract.messages.sidecars import Sidecar, SidecarResult, Thumbnail
 from contract.recipes import recipe, thumbnail_recipe
-from tests.fuzz.library import IMAGE, NOW, connected
+from tests.fuzz.library import IMAGE, NOW, Addresses, connected
 from tests.fuzz.sentences import DEEP, check_message
 
-PATHS = PathValidator(UrlBucket())
+PATHS = PathValidator(Addresses())
 COLOURS = ("#102030", "#405060", "#708090")
 
 

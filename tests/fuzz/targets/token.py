@@ -11,8 +11,6 @@ import functools
 import threading
 from collections.abc import Sequence
 
-from test_core_scheduler_identity import ACCOUNT, AUDIENCE, Google
-
 from backend.auth.google_oidc import SchedulerIdentity
 from backend.http.errors import Forbidden
 from tests.backend.auth.test_google_oidc import ACCOUNT, AUDIENCE, Google

@@ -69,11 +69,9 @@ print(json.dumps([peak, outcomes]))
 """
 
 
-@pytest.mark.server
 @needs_samples
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_render_image_odd_samples_stay_in_memory_and_name_their_file() -> None:
-    tests = Path(__file__).parent
     ran = subprocess.run(
         [sys.executable, "-c", RENDER_ALL, *map(str, files("odd"))],
         capture_output=True,

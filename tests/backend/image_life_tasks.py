@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from core_library import LEASE_SECONDS, PALETTE, image_id, rows_of, stored_path
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,6 +18,8 @@ from backend.database.results import MAX_STRIKES
 from backend.durability.sidecar_import import import_sidecar
 from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
+
+PATHS = SimpleNamespace(variant_uri=stored_path, thumbnail_uri=str)
 
 
 class TaskSteps(LifeModel):
@@ -191,13 +195,13 @@ class TaskSteps(LifeModel):
             ),
         )
         before = self.rows
-        verdict, reason, new = self.library.write(import_sidecar, sidecar, stored_path, str, self.now)
+        verdict, reason, new = self.library.write(import_sidecar, sidecar, PATHS, self.now)
         if photo.state == "complete":
             assert verdict == "archivable"
         elif photo.state == "failed":
-            assert verdict == "refused"
+            assert verdict == "rejected"
         elif photo.state == "gone":
-            assert verdict == "dead"
+            assert verdict == "deleted"
         elif (photo.state == "processing" and photo.until >= self.now) or photo.focus is not None:
             assert verdict == "waits"
         elif name in self.screens and self.screens[name].size == size:
@@ -207,7 +211,7 @@ class TaskSteps(LifeModel):
                 self.complete(photo)
             return
         else:
-            assert (verdict, new) == ("refused", False), reason
+            assert (verdict, new) == ("rejected", False), reason
             if not self.missing(photo):  # put back by hand although nothing was lacking
                 self.complete(photo)
             return

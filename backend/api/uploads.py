@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import unicodedata
 from collections.abc import AsyncIterator
@@ -15,8 +14,6 @@ from falcon.asgi.multipart import BodyPart, MultipartForm
 from falcon.media.multipart import MultipartParseError
 
 from backend.auth.access import Access
-from backend.database import images
-from backend.durability.record_writer import fresh_record
 from backend.http.errors import (
     HttpProblem,
     PayloadTooLarge,
@@ -26,12 +23,8 @@ from backend.http.errors import (
     UnsupportedMediaType,
 )
 from backend.http.operations import answer, operation
-from backend.images.header import UploadHeader, header_of, new_row
 from backend.services import Services
-from backend.settings import Settings
-from contract import object_names
-from contract.bucket.port import uri_of
-from contract.messages.admin import Problem, RetryRequest, UploadedImage, UploadResult, UploadResults
+from contract.messages.admin import Problem, UploadedImage, UploadResult, UploadResults
 
 log = logging.getLogger(__name__)
 
@@ -101,10 +94,7 @@ class Uploads:
             answer(resp, result, 200 if result.duplicate else 201)
         else:
             answer(resp, _lines(results))
-        self.services.wake_up.set()
-        if not self.services.settings.tick_seconds:
-            # Nobody follows the hint: where no timer runs, the upload that fills a batch starts its execution.
-            await self.services.queue.flush_if_due(self.services.clock())
+        await self.services.ingest.dispatch()
 
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -146,7 +136,7 @@ class Uploads:
         try:
             if isinstance(received, HttpProblem):
                 raise received
-            image = await self._take(filename, received)
+            image = await self.services.ingest.store(received, filename)
         except HttpProblem as refusal:
             self.services.metrics.uploads.labels("refused").inc()
             log.info("upload refused: %s", refusal.detail)
@@ -169,58 +159,6 @@ class Uploads:
         if drained:
             raise PayloadTooLarge(f"{filename}: larger than the {limit // 2**20} MiB that an upload may have")
         return bytes(data)
-
-    async def _take(self, filename: str, data: bytes) -> UploadedImage:
-        """Keep the original, then the row: a row never names an object that is not there."""
-        services, settings = self.services, self.services.settings
-        if not data:
-            raise UnsupportedMediaType(f"{filename}: the file is empty")
-        header, file_hash = await asyncio.to_thread(_looked_at, data, filename, settings)
-        image_id = file_hash[:32]
-        name = object_names.original(image_id, header.extension)
-        state, leaving = await services.database.read(images.known, image_id, uri_of(services.bucket, name))
-        if state is None and leaving:
-            services.wake_up.set()
-            raise ServiceUnavailable(
-                f"{filename}: this photo was deleted, and its file is being removed; send it again soon"
-            )
-        restored = await services.in_bucket(services.bucket.create, name, data, "application/octet-stream")
-        if state == "failed" and restored:  # it may well have failed since its original was gone
-            again = RetryRequest(which="named", ids=(image_id,))
-            await services.record_writer.keep(await services.database.write(images.retry, again, services.clock()))
-            state = "pending"
-        if state is not None and restored:  # or it was deleted since
-            state = await services.database.read(images.state_of, image_id)
-        revision = 0
-        if state is None:
-            row = new_row(
-                image_id,
-                header,
-                uri=uri_of(services.bucket, name),
-                file_hash=file_hash,
-                filename=filename,
-                size=len(data),
-                ingested_at=services.clock(),
-            )
-            revision = await services.database.write(images.add, row)
-            if revision:
-                await services.record_writer.keep_new(fresh_record(row, name, revision))
-        if not revision:
-            await services.record_writer.keep_if_due(image_id)
-        return UploadedImage(
-            id=image_id,
-            filename=filename,
-            width=header.width,
-            height=header.height,
-            orientation=header.orientation,
-            processing_status=state or "pending",
-            duplicate=not revision,
-        )
-
-
-def _looked_at(data: bytes, filename: str, settings: Settings) -> tuple[UploadHeader, str]:
-    """What the header says, and the SHA-256. Raises Refused."""
-    return header_of(data, filename, settings), hashlib.sha256(data).hexdigest()
 
 
 def _lines(results: list[tuple[str, UploadedImage | HttpProblem]]) -> UploadResults:

@@ -21,7 +21,7 @@ JOB = "projects/a-project/locations/a-region/jobs/slideshow-processor"
 
 
 class CloudWorld(RunnerWorld):
-    """Tasks are children of an imitated Cloud Run, which is asked over gRPC or REST."""
+    """Tasks are subprocesses of an emulated Cloud Run, which is called over gRPC or REST."""
 
     retry_seconds = 5.0
 

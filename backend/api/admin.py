@@ -11,7 +11,7 @@ from backend.database import devices, executions, images
 from backend.database.throughput import work_rate
 from backend.http.errors import Conflict, UnprocessableEntity
 from backend.http.operations import Query, answer, operation
-from backend.periodic import TickReport, tick
+from backend.periodic import TickReport, run_periodic_work
 from backend.services import Services
 from contract.messages.admin import FlushAnswer, Problem, RetryAnswer, RetryRequest, Status, SyncReport
 
@@ -64,7 +64,7 @@ class Flush:
 
     @operation("Execute the job for what is pending, now", access=Access.ADMIN, answers={200: FlushAnswer})
     async def on_post(self, req: Request, resp: Response) -> None:
-        name, reason = await self.services.queue.flush_if_due(self.services.clock(), flush=True)
+        name, reason = await self.services.queue.dispatch_if_due(self.services.clock(), forced=True)
         answer(resp, FlushAnswer(execution=name, reason=reason))
 
 
@@ -98,17 +98,17 @@ class Retry:
     )
     async def on_post(self, req: Request, resp: Response, body: RetryRequest) -> None:
         retried = await self.services.database.write(images.retry, body, self.services.clock())
-        await self.services.record_writer.keep(retried)
+        await self.services.record_writer.save(retried)
         self.services.wake_up.set()
         answer(resp, RetryAnswer(retried=len(retried)))
 
 
 class Tick:
-    """`POST /internal/tick`, for a scheduler."""
+    """`POST /internal/run_periodic_work`, for a scheduler."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
 
     @operation("Do the timed work that is due", access=Access.TICK, answers={200: TickReport})
     async def on_post(self, req: Request, resp: Response) -> None:
-        answer(resp, await tick(self.services))
+        answer(resp, await run_periodic_work(self.services))

@@ -116,7 +116,7 @@ class Results:
         stored, errors = await services.database.write(
             results.record, body.images, outcomes, services.path_validator.variant_uri, services.clock()
         )
-        await services.record_writer.keep([row.image_id for row in body.images] + [told.image_id for told in outcomes])
+        await services.record_writer.save([row.image_id for row in body.images] + [told.image_id for told in outcomes])
         services.metrics.results.labels("stored").inc(stored)
         services.metrics.results.labels("refused").inc(len(errors))
         if errors:
@@ -151,7 +151,7 @@ class Failures:
         await known_image(self.services, image_id)
         counted = await self.services.database.write(results.fail, image_id, body.error, body.lease, strike=body.strike)
         if counted:
-            await self.services.record_writer.keep([image_id])
+            await self.services.record_writer.save([image_id])
             self.services.metrics.failures.inc()
             log.warning("image %s %s: %s", image_id, "struck" if body.strike else "failed", body.error)
         elif body.lease is not None:

@@ -51,7 +51,7 @@ def page(*, access: Access) -> Callable[[Responder], Responder]:
         async def guarded(self: Guarded, req: Request, resp: Response, **params: Any) -> None:
             services = self.site.services
             try:
-                await services.serving_state.admit(req.method, access)
+                await services.serving_state.admit(req.method, public=access is Access.PUBLIC)
                 await services.authority.require(access, req, None, services.clock())
                 await responder(self, req, resp, **params)
             except HttpProblem as error:

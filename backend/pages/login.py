@@ -7,7 +7,7 @@ from falcon.asgi import Request, Response
 from backend.api.session import LoginResource, LogoutResource
 from backend.auth.access import Access
 from backend.database import sessions_and_locks
-from backend.embedded import kept_secrets
+from backend.embedded import load_secrets
 from backend.pages.access import page, redirect, safe_place, wants_page
 from backend.pages.base import Site
 
@@ -20,7 +20,7 @@ class LoginPage(LoginResource):
         self.site = site
         settings = site.services.settings
         self._made_here = (
-            settings.embedded and kept_secrets(settings.data_folder).admin_password == settings.admin_password
+            settings.embedded and load_secrets(settings.data_folder).admin_password == settings.admin_password
         )
 
     @page(access=Access.PUBLIC)

@@ -57,7 +57,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         settings = read_settings(environ)
     except SettingsError as error:
-        yield from (setting_fault(fault, environ) for fault in error.faults)
+        yield from (setting_fault(fault, environ) for fault in error.problems)
         return
     yield from _of_settings(settings)
     from slideshow.doctor import bucket, job, service
@@ -110,10 +110,10 @@ def _place_of(settings: Settings) -> tuple[str, str] | Finding:
             "BACKEND_API_URL is not set, so it cannot be asked",
             "gcloud run services update slideshow-backend --update-env-vars BACKEND_API_URL=https://...",
         )
-    from backend.embedded import kept_secrets
+    from backend.embedded import load_secrets
 
     try:
         told = json.loads((settings.data_folder / "backend.json").read_bytes())
     except (OSError, ValueError):
         return wrong("backend", f"none runs in {settings.data_folder}", "slideshow serve")
-    return str(told["url"]), settings.processor_auth_token or kept_secrets(settings.data_folder).processor_token
+    return str(told["url"]), settings.processor_auth_token or load_secrets(settings.data_folder).processor_token

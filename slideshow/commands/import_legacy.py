@@ -80,7 +80,7 @@ async def _take_over(file: Path, settings: Settings, *, dry_run: bool) -> Import
     database = Database(settings.database)
     try:
         database.migrate()
-        await restore(database, bucket, now, tell=tell)
+        await restore(database, bucket, now, progress=tell)
     finally:
         database.close()
     return report

@@ -42,13 +42,13 @@ def settings_of(data: str | None) -> Settings:
 @contextlib.contextmanager
 def folder_held(settings: Settings, why: str) -> Iterator[None]:
     """Keep a backend from starting in the data folder. Raises CommandFailed if one works there."""
-    from backend.embedded import held
+    from backend.embedded import lock_data_folder
 
     if not settings.embedded:
         yield
         return
     try:
-        with held(settings.data_folder):
+        with lock_data_folder(settings.data_folder):
             yield
     except BlockingIOError:
         raise CommandFailed(f"a backend works in {settings.data_folder}; stop it first: {why}") from None
@@ -132,10 +132,10 @@ def _make_room(settings: Settings, *, replace: bool) -> Path | None:
 
 async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
     from backend.database import Database, images, record_import
-    from backend.durability.path_validation import PathValidator
     from backend.durability.rebuild import rebuild as rebuild_database
     from backend.durability.record_reader import THREADS
     from backend.durability.sidecar_sync import SidecarSync
+    from backend.images.ingest import original_reader
     from contract.bucket.open import open_bucket
 
     bucket = open_bucket(settings.bucket, connections=THREADS)
@@ -146,16 +146,16 @@ async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
         if not replace and any(counts.values()):
             raise CommandFailed("the database is not empty; --replace empties it and makes it again")
         await database.write(record_import.clear)
-        sync = SidecarSync(database, bucket, PathValidator(bucket), f"rebuild-{os.getpid()}")
-        report = await rebuild_database(database, bucket, sync, settings, time.time(), tell)
+        sync = SidecarSync(database, bucket, f"rebuild-{os.getpid()}")
+        report = await rebuild_database(database, bucket, sync, original_reader(settings, bucket), time.time(), tell)
     finally:
         database.close()
     lines = [
         f"{counted(report.images, 'photo')}, {counted(report.variants, 'picture')}, "
         f"{counted(report.devices, 'device')}, {counted(report.deleted, 'deleted photo')}"
     ]
-    if report.adopted:
-        lines.append(f"{counted(report.adopted, 'original')} had no record and will be rendered")
+    if report.imported_originals:
+        lines.append(f"{counted(report.imported_originals, 'original')} had no record and will be rendered")
     if report.imported_sidecars:
         lines.append(f"{counted(report.imported_sidecars, 'sidecar')} told of pictures that no record knew")
     lines += [f"left alone, since it cannot be understood: {name}" for name in report.unreadable]

@@ -27,7 +27,7 @@ def main() -> int:
     # Another backend of the same run must not meet the same faults in the same order.
     chances = orders.random(f"backend/{os.getpid()}")
     services.open_bucket = lambda url, **more: FaultyBucket(opening(url, **more), orders, chances)
-    services.Services = functools.partial(services.Services, clock=orders.clock)
+    services.open_services = functools.partial(services.open_services, clock=orders.clock)
     _make_executions_small()
     return serve()
 

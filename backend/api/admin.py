@@ -11,7 +11,9 @@ from backend.auth.access import Access
 from backend.database import devices, executions, images
 from backend.database.throughput import work_rate
 from backend.http.errors import Conflict, UnprocessableEntity
-from backend.periodic import TickReport, tick
+from backend.http.operations import Query, answer, operation
+from backend.periodic import TickReport, run_periodic_work
+from backend.services import Services
 from contract.messages.admin import FlushAnswer, Problem, RetryAnswer, RetryRequest, Status, SyncReport
 
 SHOWN_EXECUTIONS = 50
@@ -63,8 +65,8 @@ class Flush(Resource):
 
     @operation("Start the job for the pending photos now", access=Access.ADMIN, responses={200: FlushAnswer})
     async def on_post(self, req: Request, resp: Response) -> None:
-        name, reason = await self.services.queue.flush_if_due(self.services.clock(), flush=True)
-        send_json(resp, FlushAnswer(execution=name, reason=reason))
+        name, reason = await self.services.queue.dispatch_if_due(self.services.clock(), forced=True)
+        answer(resp, FlushAnswer(execution=name, reason=reason))
 
 
 class Sync(Resource):
@@ -91,14 +93,14 @@ class Retry(Resource):
     )
     async def on_post(self, req: Request, resp: Response, body: RetryRequest) -> None:
         retried = await self.services.database.write(images.retry, body, self.services.clock())
-        await self.services.record_writer.keep(retried)
+        await self.services.record_writer.save(retried)
         self.services.wake_up.set()
         send_json(resp, RetryAnswer(retried=len(retried)))
 
 
-class Tick(Resource):
-    """`POST /internal/tick`, called by Cloud Scheduler."""
+class Tick:
+    """`POST /internal/run_periodic_work`, for a scheduler."""
 
     @operation("Do the periodic work that is due", access=Access.TICK, responses={200: TickReport})
     async def on_post(self, req: Request, resp: Response) -> None:
-        send_json(resp, await tick(self.services))
+        answer(resp, await run_periodic_work(self.services))

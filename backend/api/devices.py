@@ -39,7 +39,7 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
         new = await services.database.write(devices.save, device_id, body, digest(token), services.clock())
     except ValueError as error:
         raise Conflict(str(error)) from error
-    await services.record_writer.keep_devices()
+    await services.record_writer.save_devices()
     services.wake_up.set()
     return DeviceSaved(success=True, device_id=device_id, token=token if new else None)
 
@@ -109,6 +109,6 @@ class OneDevice(Resource):
     async def on_delete(self, req: Request, resp: Response, device_id: str) -> None:
         if not await self.services.database.write(devices.remove, device_id, self.services.clock()):
             raise NotFound(f"there is no device {device_id[:64]!r}")
-        await self.services.record_writer.keep_devices()
+        await self.services.record_writer.save_devices()
         self.services.wake_up.set()
         send_json(resp, Success())

@@ -14,7 +14,7 @@ from backend.colours.pair_palette import palette_of_pair
 from backend.colours.schemes import default_variant, schemes_of
 from backend.database import images
 from backend.http.errors import NotFound, UnprocessableEntity
-from backend.images.deletion import delete_image
+from backend.http.operations import Query, answer, operation, query_int
 from backend.services import Services
 from contract.messages.admin import FocusBody, ImageInfo, ImageList, Problem
 from contract.messages.frames import ColourSchemes, SchemeContrast, SchemeVariant
@@ -65,7 +65,7 @@ class OneImage(Resource):
         responses={200: Success, 404: Problem},
     )
     async def on_delete(self, req: Request, resp: Response, image_id: str) -> None:
-        if not await delete_image(self.services, image_id):
+        if not await self.services.deletion.delete(image_id, self.services.clock()):
             raise NotFound(f"there is no image {image_id[:64]!r}")
         self.services.wake_up.set()
         send_json(resp, Success())
@@ -96,7 +96,7 @@ class ImageFocus(Resource):
         changed = await self.services.database.write(images.set_focus, image_id, point, self.services.clock())
         if changed is None:
             raise NotFound(f"there is no image {image_id[:64]!r}")
-        await self.services.record_writer.keep([image_id])
+        await self.services.record_writer.save([image_id])
         self.services.wake_up.set()
         send_json(resp, Success())
 

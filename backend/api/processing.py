@@ -107,9 +107,7 @@ class Results(Resource):
         stored, errors = await services.database.write(
             results.record, body.images, outcomes, services.path_validator.variant_uri, services.clock()
         )
-        await services.record_writer.keep(
-            [row.image_id for row in body.images] + [outcome.image_id for outcome in outcomes]
-        )
+        await services.record_writer.save([row.image_id for row in body.images] + [told.image_id for told in outcomes])
         services.metrics.results.labels("stored").inc(stored)
         services.metrics.results.labels("refused").inc(len(errors))
         if errors:
@@ -143,7 +141,7 @@ class Failures(Resource):
             results.fail, image_id, body.error, body.lease, crashed=body.strike
         )
         if counted:
-            await self.services.record_writer.keep([image_id])
+            await self.services.record_writer.save([image_id])
             self.services.metrics.failures.inc()
             log.warning("image %s %s: %s", image_id, "crashed its sandbox" if body.strike else "failed", body.error)
         elif body.lease is not None:

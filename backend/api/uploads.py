@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import contextlib
 import logging
 import unicodedata
 
@@ -14,8 +14,6 @@ from falcon.media.multipart import MultipartParseError
 
 from backend.api.operations import Resource, operation, send_json
 from backend.auth.access import Access
-from backend.database import images
-from backend.durability.record_writer import fresh_record
 from backend.http.errors import (
     HttpProblem,
     PayloadTooLarge,
@@ -24,11 +22,9 @@ from backend.http.errors import (
     UnprocessableEntity,
     UnsupportedMediaType,
 )
-from backend.images.header import UploadHeader, header_of, new_row
-from backend.settings import Settings
-from contract import object_names
-from contract.bucket.port import uri_of
-from contract.messages.admin import Problem, RetryRequest, UploadedImage, UploadResult, UploadResults
+from backend.http.operations import answer, operation
+from backend.services import Services
+from contract.messages.admin import Problem, UploadedImage, UploadResult, UploadResults
 
 log = logging.getLogger(__name__)
 
@@ -101,11 +97,8 @@ class Uploads(Resource):
                 raise result
             send_json(resp, result, 200 if result.duplicate else 201)
         else:
-            send_json(resp, UploadResults(results=tuple(_result_line(*result) for result in results)))
-        services.wake_up.set()
-        if not services.settings.tick_seconds:
-            # No timer waits for the wake-up event: the upload that fills a batch starts its execution.
-            await services.queue.flush_if_due(services.clock())
+            answer(resp, _lines(results))
+        await self.services.ingest.dispatch()
 
     async def _parse_form(self, form: MultipartForm, results: list[FileResult]) -> None:
         """Append the result of each file to `results`. Raises MultipartParseError if the form is incomplete."""
@@ -124,6 +117,25 @@ class Uploads(Resource):
             filename = tidy_name(part.filename)
         except MultipartParseError:
             filename = "unnamed"
+        try:
+            return filename, await self._read(part, filename)
+        except PayloadTooLarge as refusal:
+            return filename, refusal
+
+    async def _settle(self, filename: str, received: bytes | HttpProblem) -> tuple[str, UploadedImage | HttpProblem]:
+        """The image that a file became, or why it was refused."""
+        try:
+            if isinstance(received, HttpProblem):
+                raise received
+            image = await self.services.ingest.store(received, filename)
+        except HttpProblem as refusal:
+            self.services.metrics.uploads.labels("refused").inc()
+            log.info("upload refused: %s", refusal.detail)
+            return filename, refusal
+        self.services.metrics.uploads.labels("duplicate" if image.duplicate else "new").inc()
+        return filename, image
+
+    async def _read(self, part: BodyPart, filename: str) -> bytes:
         limit = self.services.settings.upload_limit_mib * 1024 * 1024
         data = bytearray()
         drained = 0
@@ -151,58 +163,6 @@ class Uploads(Resource):
             return filename, problem
         self.services.metrics.uploads.labels("duplicate" if image.duplicate else "new").inc()
         return filename, image
-
-    async def _take(self, filename: str, data: bytes) -> UploadedImage:
-        """Keep the original, then the row: a row never names an object that is not there."""
-        services, settings = self.services, self.services.settings
-        if not data:
-            raise UnsupportedMediaType(f"{filename}: the file is empty")
-        header, file_hash = await asyncio.to_thread(_validate, data, filename, settings)
-        image_id = file_hash[:32]
-        name = object_names.original(image_id, header.extension)
-        state, leaving = await services.database.read(images.upload_state, image_id, uri_of(services.bucket, name))
-        if state is None and leaving:
-            services.wake_up.set()
-            raise ServiceUnavailable(
-                f"{filename}: this photo was deleted, and its file is being removed; send it again soon"
-            )
-        restored = await services.in_bucket(services.bucket.create, name, data, "application/octet-stream")
-        if state == "failed" and restored:  # it may well have failed since its original was gone
-            again = RetryRequest(which="named", ids=(image_id,))
-            await services.record_writer.keep(await services.database.write(images.retry, again, services.clock()))
-            state = "pending"
-        if state is not None and restored:  # or it was deleted since
-            state = await services.database.read(images.state_of, image_id)
-        revision = 0
-        if state is None:
-            row = new_row(
-                image_id,
-                header,
-                uri=uri_of(services.bucket, name),
-                file_hash=file_hash,
-                filename=filename,
-                size=len(data),
-                ingested_at=services.clock(),
-            )
-            revision = await services.database.write(images.add, row)
-            if revision:
-                await services.record_writer.keep_new(fresh_record(row, name, revision))
-        if not revision:
-            await services.record_writer.keep_if_due(image_id)
-        return UploadedImage(
-            id=image_id,
-            filename=filename,
-            width=header.width,
-            height=header.height,
-            orientation=header.orientation,
-            processing_status=state or "pending",
-            duplicate=not revision,
-        )
-
-
-def _validate(data: bytes, filename: str, settings: Settings) -> tuple[UploadHeader, str]:
-    """Return the file's header and its SHA-256 in hex. Raises HttpProblem if the file is not accepted."""
-    return header_of(data, filename, settings), hashlib.sha256(data).hexdigest()
 
 
 def _result_line(filename: str, result: UploadedImage | HttpProblem) -> UploadResult:

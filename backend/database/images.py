@@ -222,3 +222,24 @@ def set_focus(connection: Connection, image_id: str, focus: Focus | None, now: f
     )
     _invalidate_variants(connection, processed_images.c.image_id == image_id)
     return True
+
+
+def work_state(connection: Connection, image_id: str) -> sa.Row[Any] | None:
+    """Return (processing_status, lease_until, focus) of an image, or None for an unknown one."""
+    query: sa.Select[Any] = select(images.c.processing_status, images.c.lease_until, images.c.focus)
+    return connection.execute(query.where(images.c.id == image_id)).first()
+
+
+class QueueAge(NamedTuple):
+    """Number of unfinished images, when the oldest was queued, and when an image was last completed."""
+
+    unfinished: int
+    oldest_queued_at: float | None
+    last_completed_at: float | None
+
+
+def queue_age(connection: Connection) -> QueueAge:
+    """Return how long the queue has waited."""
+    unfinished = images.c.processing_status.in_(("pending", "processing"))
+    count, oldest = connection.execute(select(func.count(), func.min(images.c.queued_at)).where(unfinished)).one()
+    return QueueAge(count, oldest, connection.scalar(select(func.max(images.c.processed_at))))

@@ -6,9 +6,9 @@ from falcon.asgi import Request, Response
 
 from backend.api.session import LoginResource, LogoutResource
 from backend.auth.access import Access
-from backend.database import key_value, sessions
-from backend.embedded import kept_secrets
-from backend.pages.access import accepts_html, page, redirect, safe_path
+from backend.database import sessions_and_locks
+from backend.embedded import load_secrets
+from backend.pages.access import page, redirect, safe_place, wants_page
 from backend.pages.base import Site
 
 
@@ -19,8 +19,8 @@ class LoginPage(LoginResource):
         super().__init__(site.services)
         self.site = site
         settings = site.services.settings
-        self._generated = (
-            settings.embedded and kept_secrets(settings.data_folder).admin_password == settings.admin_password
+        self._made_here = (
+            settings.embedded and load_secrets(settings.data_folder).admin_password == settings.admin_password
         )
 
     @page(access=Access.PUBLIC)

@@ -18,6 +18,57 @@ from slideshow.output import counted, show_progress
 if TYPE_CHECKING:
     from backend.settings import Settings
 
+# Neither is used by these commands: they talk to nobody but the bucket and the database.
+_UNUSED = {"PROCESSOR_AUTH_TOKEN": "unused", "ADMIN_PASSWORD": "unused"}
+
+
+def settings_of(data: str | None) -> Settings:
+    """The backend's settings, as `slideshow serve` would read them. Raises CommandFailed naming each fault."""
+    from backend.settings import SettingsError, read_settings
+
+    environ = {**os.environ, **_UNUSED}
+    if data is not None:
+        environ["SLIDESHOW_DATA"] = data
+    try:
+        settings = read_settings(environ)
+    except SettingsError as error:
+        raise CommandFailed(str(error)) from error
+    if settings.embedded and not settings.data_folder.is_dir():
+        raise CommandFailed(f"there is no data folder {settings.data_folder}; name it with --data")
+    return settings
+
+
+@contextlib.contextmanager
+def folder_held(settings: Settings, why: str) -> Iterator[None]:
+    """Keep a backend from starting in the data folder. Raises CommandFailed if one works there."""
+    from backend.embedded import lock_data_folder
+
+    if not settings.embedded:
+        yield
+        return
+    try:
+        with lock_data_folder(settings.data_folder):
+            yield
+    except BlockingIOError:
+        raise CommandFailed(f"a backend works in {settings.data_folder}; stop it first: {why}") from None
+
+
+def backend_works(settings: Settings) -> bool:
+    """Whether a backend may be at work on this database at this moment; where nobody can tell, it may."""
+    if not settings.embedded:
+        return True
+    try:
+        with folder_held(settings, "nothing is changed"):
+            return False
+    except CommandFailed:
+        return True
+
+
+def tell(sentence: str) -> None:
+    """Show progress, where somebody looks."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{sentence}", nl=False, err=True)
+
 
 @click.command()
 @with_data_folder
@@ -70,10 +121,10 @@ def _rename_database(settings: Settings, *, replace: bool) -> Path | None:
 async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
     """Rebuild the database, and return a report in lines of text."""
     from backend.database import Database, images, record_import
-    from backend.durability.path_validation import PathValidator
     from backend.durability.rebuild import rebuild as rebuild_database
     from backend.durability.record_reader import THREADS
     from backend.durability.sidecar_sync import SidecarSync
+    from backend.images.ingest import original_reader
     from contract.bucket.open import open_bucket
 
     bucket = open_bucket(settings.bucket, connections=THREADS)
@@ -84,16 +135,16 @@ async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
         if not replace and any(counts.values()):
             raise CommandFailed("the database is not empty; --replace empties and rebuilds it")
         await database.write(record_import.clear)
-        sync = SidecarSync(database, bucket, PathValidator(bucket), f"rebuild-{os.getpid()}")
-        report = await rebuild_database(database, bucket, sync, settings, time.time(), show_progress)
+        sync = SidecarSync(database, bucket, f"rebuild-{os.getpid()}")
+        report = await rebuild_database(database, bucket, sync, original_reader(settings, bucket), time.time(), tell)
     finally:
         database.close()
     lines = [
         f"restored {counted(report.images, 'photo')}, {counted(report.variants, 'variant')}, "
         f"{counted(report.devices, 'device')}, {counted(report.deleted, 'deleted photo')}"
     ]
-    if report.adopted:
-        lines.append(f"{counted(report.adopted, 'original')} had no record and will be rendered")
+    if report.imported_originals:
+        lines.append(f"{counted(report.imported_originals, 'original')} had no record and will be rendered")
     if report.imported_sidecars:
         lines.append(f"imported variants without a record from {counted(report.imported_sidecars, 'sidecar')}")
     lines += [f"skipped, because it cannot be read: {name}" for name in report.unreadable]

@@ -87,10 +87,11 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
     from backend.database import Database
     from backend.durability.rebuild import restore
     from backend.durability.record_reader import THREADS
-    from backend.durability.verify.compare import look
-    from backend.durability.verify.content import look_inside
+    from backend.durability.verify.compare import compare
+    from backend.durability.verify.content import check_content
     from backend.durability.verify.repair import Repair
-    from backend.startup import load
+    from backend.images.ingest import original_reader
+    from backend.startup import load_database
     from contract.bucket.open import open_bucket
 
     bucket = open_bucket(settings.bucket, connections=THREADS)
@@ -104,20 +105,22 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
         database.migrate()
         since = 0.0
         if not settings.durable:
-            since = await load(database, bucket, settings, await asyncio.to_thread(_snapshot, bucket), time.time())
-        differences = await look(database, bucket)
-        if differences and not repair and backend_may_run(settings):  # a change may have been in progress
-            await asyncio.sleep(SETTLE_SECONDS)
+            since = await load_database(
+                database, bucket, settings, await asyncio.to_thread(_snapshot, bucket), time.time()
+            )
+        found = await compare(database, bucket)
+        if found and not repair and backend_works(settings):  # it may have been in the middle of something
+            await asyncio.sleep(SETTLED_SECONDS)
             if not settings.durable:
                 await restore(database, bucket, time.time(), since=since)
-            remaining = set(await look(database, bucket))
-            differences = [difference for difference in differences if difference in remaining]
+            again = set(await compare(database, bucket))
+            found = [difference for difference in found if difference in again]
         if deep:
-            differences += await look_inside(database, bucket, show_progress)
+            found += await check_content(database, bucket, tell)
         if not repair:
-            return differences, differences
-        left = await Repair(database, bucket, settings, time.time()).mend(differences)
-        return differences, left
+            return found, found
+        left = await Repair(database, bucket, original_reader(settings, bucket), time.time()).repair(found)
+        return found, left
 
 
 def _snapshot(bucket: Bucket) -> tuple[bytes, ObjectInfo] | None:

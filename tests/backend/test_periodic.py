@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from backend.database import executions, garbage, images
-from backend.periodic import TickReport, loop, tick
+from backend.periodic import TickReport, run_periodic_work, run_periodically
 from backend.services import Services
 from contract import object_names
 from contract.bucket.port import ObjectNotFound, uri_of
@@ -23,15 +23,17 @@ from tests.support.tick_world import Clock, add, claim, device, leave_sidecar, r
 pytestmark = pytest.mark.server
 
 
-def test_a_tick_with_nothing_to_do_does_nothing(tmp_path: Path) -> None:
+def test_periodic_work_with_nothing_to_do_reports_nothing(tmp_path: Path) -> None:
     async def act(services: Services, clock: Clock) -> None:
-        assert await tick(services) == TickReport(reason="nothing is pending")
-        assert await tick(services) == TickReport(reason="nothing is pending")
+        assert await run_periodic_work(services) == TickReport(reason="nothing is pending")
+        assert await run_periodic_work(services) == TickReport(reason="nothing is pending")
 
     run(tmp_path, act)
 
 
-def test_two_ticks_at_once_do_everything_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_periodic_work_run_twice_concurrently_does_everything_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def act(services: Services, clock: Clock) -> None:
         await device(services)
         lost, _, _, _ = await add(services, 1, 2, 3, 4)
@@ -41,7 +43,7 @@ def test_two_ticks_at_once_do_everything_once(tmp_path: Path, caplog: pytest.Log
         old = uri_of(services.bucket, "processed/small/old.jpg")
         await services.database.write(garbage.schedule_deletion, [old], clock.now)
         clock.now += LEASE_SECONDS + 31
-        reports = await asyncio.gather(tick(services), tick(services))
+        reports = await asyncio.gather(run_periodic_work(services), run_periodic_work(services))
         assert sorted(report.freed_leases for report in reports) == [0, 4]
         assert len([report for report in reports if report.started]) == 1
         assert sorted(report.synced for report in reports) == [0, 1]
@@ -56,11 +58,11 @@ def test_two_ticks_at_once_do_everything_once(tmp_path: Path, caplog: pytest.Log
     run(tmp_path, act)
 
 
-def test_many_ticks_at_once_start_one_execution(tmp_path: Path) -> None:
+def test_periodic_work_run_concurrently_starts_one_execution(tmp_path: Path) -> None:
     async def act(services: Services, clock: Clock) -> None:
         await add(services, *range(5))
         clock.now += 31
-        reports = await asyncio.gather(*(tick(services) for _ in range(8)))
+        reports = await asyncio.gather(*(run_periodic_work(services) for _ in range(8)))
         started = [report.started for report in reports if report.started]
         assert len(started) == 1
         assert started[0].startswith("slideshow-processor-")
@@ -68,48 +70,50 @@ def test_many_ticks_at_once_start_one_execution(tmp_path: Path) -> None:
     run(tmp_path, act, script="import time; time.sleep(0.5)")
 
 
-def test_the_batch_and_the_delay_decide(tmp_path: Path) -> None:
+def test_periodic_work_dispatches_a_full_batch(tmp_path: Path) -> None:
     async def act(services: Services, clock: Clock) -> None:
         await add(services, 1, 2)
         clock.now += 29
-        report = await tick(services)
+        report = await run_periodic_work(services)
         assert (report.started, report.reason) == (None, "2 of 3 gathered, the first 29 s ago")
         await add(services, 3)
-        assert (await tick(services)).started is not None
+        assert (await run_periodic_work(services)).started is not None
 
     run(tmp_path, act, batch_size=3)
 
 
-def test_garbage_goes_in_time_and_what_is_in_use_again_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_periodic_work_removes_due_garbage_and_keeps_used_objects(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def act(services: Services, clock: Clock) -> None:
         await device(services)
         (image,) = await add(services, 1)
         leave_sidecar(services, image)
-        await tick(services)
+        await run_periodic_work(services)
         used = object_names.variant("small", image, recipe(800, 480))
         for name in (used, "processed/small/later.jpg", "processed/small/now.jpg"):
             services.bucket.replace(name, b"x", "image/jpeg")
         note = services.database.write
-        await note(garbage.schedule_deletion, [uri_of(services.bucket, "processed/small/later.jpg")], clock.now + 10)
-        await note(garbage.schedule_deletion, [uri_of(services.bucket, "processed/small/now.jpg")], clock.now)
-        await note(garbage.schedule_deletion, [uri_of(services.bucket, used)], clock.now)
-        await note(garbage.schedule_deletion, ["gs://foreign/x"], clock.now)
-        await tick(services)
+        await note(garbage.discard, [uri_of(services.bucket, "processed/small/later.jpg")], clock.now + 10)
+        await note(garbage.discard, [uri_of(services.bucket, "processed/small/now.jpg")], clock.now)
+        await note(garbage.discard, [uri_of(services.bucket, used)], clock.now)
+        await note(garbage.discard, ["gs://foreign/x"], clock.now)
+        await run_periodic_work(services)
         left = [entry.name for entry in services.bucket.list("processed/", recursive=True)]
         assert left == sorted([used, "processed/small/later.jpg"])
-        assert "gs://foreign/x is not ours to remove" in caplog.text
+        assert "gs://foreign/x is not in our bucket" in caplog.text
         clock.now += 10
-        await tick(services)
+        await run_periodic_work(services)
         assert [entry.name for entry in services.bucket.list("processed/", recursive=True)] == [used]
 
     run(tmp_path, act)
 
 
-def test_the_loop_survives_trouble_and_takes_a_hint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_run_periodically_survives_errors_and_wakes_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def act(services: Services, clock: Clock) -> None:
         working = services.queue
         services.queue = None  # type: ignore[assignment]
-        going = asyncio.create_task(loop(services, 600))
+        going = asyncio.create_task(run_periodically(services, 600))
         async with asyncio.timeout(20):
             while services.last_error is None:
                 await asyncio.sleep(0.01)
@@ -128,12 +132,12 @@ def test_the_loop_survives_trouble_and_takes_a_hint(tmp_path: Path, caplog: pyte
     assert "failed and is tried again" in caplog.text
 
 
-def test_a_data_folder_that_was_moved_is_followed(tmp_path: Path) -> None:
+def test_open_services_after_the_data_folder_moved_updates_addresses(tmp_path: Path) -> None:
     async def fill(services: Services, clock: Clock) -> None:
         await device(services)
         (image,) = await add(services, 1)
         leave_sidecar(services, image)
-        assert (await tick(services)).synced == 1
+        assert (await run_periodic_work(services)).synced == 1
 
     async def look(services: Services, clock: Clock) -> None:
         found = await services.database.read(images.get, image_id(1))
@@ -146,10 +150,10 @@ def test_a_data_folder_that_was_moved_is_followed(tmp_path: Path) -> None:
     run(tmp_path / "new place", look)
 
 
-def test_services_close_in_order_even_while_tasks_run(tmp_path: Path) -> None:
+def test_close_services_while_tasks_run_ends_them(tmp_path: Path) -> None:
     async def act(services: Services, clock: Clock) -> None:
         await add(services, 1)
         clock.now += 31
-        assert (await tick(services)).started
+        assert (await run_periodic_work(services)).started
 
     run(tmp_path, act, script="import time; time.sleep(60)")

@@ -1,4 +1,4 @@
-"""Settings: every fault at once, every one described, no secret told; and what embedded mode keeps."""
+"""Settings: all problems at once, descriptions, hidden secrets; and the files of embedded mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from backend.database import Database
-from backend.embedded import keep_port, kept_secrets, listening_socket
+from backend.embedded import bind_socket, load_secrets, save_port
 from backend.settings import SECRETS, Settings, SettingsError, describe, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,14 +22,14 @@ CLOUD = {"GCS_BUCKET_NAME": "photos", "PROCESSOR_AUTH_TOKEN": "token-of-tests", 
 FIELDS = [field.name for field in msgspec.structs.fields(Settings)]
 
 
-def faults_of(environ: dict[str, str]) -> list[str]:
-    """What is wrong with an environment."""
+def problems_of(environ: dict[str, str]) -> list[str]:
+    """Return the problems of an environment."""
     with pytest.raises(SettingsError) as caught:
         read_settings(environ)
-    return caught.value.faults
+    return caught.value.problems
 
 
-def test_nothing_set_is_embedded_mode_with_the_defaults_of_the_contract() -> None:
+def test_read_settings_empty_environment_gives_embedded_defaults() -> None:
     made = read_settings({})
     assert made.embedded
     assert (made.batch_size, made.flush_delay_seconds, made.max_tasks) == (50, 30.0, 10)
@@ -42,7 +42,7 @@ def test_nothing_set_is_embedded_mode_with_the_defaults_of_the_contract() -> Non
     assert str(made.database) == f"sqlite:///{Path.cwd() / '.slideshow' / 'slideshow.db'}"
 
 
-def test_each_setting_is_read_from_its_variable() -> None:
+def test_read_settings_reads_each_variable() -> None:
     given = {
         **CLOUD,
         "SLIDESHOW_DATA": "/data",
@@ -75,13 +75,15 @@ def test_each_setting_is_read_from_its_variable() -> None:
         ({**CLOUD, "GCS_BUCKET_NAME": "", "BUCKET_URL": "gs://other/"}, False, "gs://other"),
     ],
 )
-def test_what_is_embedded_and_which_bucket_counts(environ: dict[str, str], embedded: bool, bucket: str) -> None:
+def test_settings_bucket_and_embedded_follow_from_the_variables(
+    environ: dict[str, str], embedded: bool, bucket: str
+) -> None:
     made = read_settings(environ)
     assert (made.embedded, made.bucket) == (embedded, bucket)
 
 
-def test_all_faults_are_told_at_once() -> None:
-    told = faults_of(
+def test_read_settings_reports_all_problems_at_once() -> None:
+    problems = problems_of(
         {
             "BUCKET_URL": "s3://wrong",
             "GCS_BUCKET_NAME": "photos",
@@ -94,7 +96,7 @@ def test_all_faults_are_told_at_once() -> None:
             "DATABASE_DURABLE": "perhaps",
         }
     )
-    variables = [fault.split(":")[0] for fault in told]
+    variables = [problem.split(":")[0] for problem in problems]
     assert sorted(variables) == sorted(
         [
             "BUCKET_URL",
@@ -109,52 +111,51 @@ def test_all_faults_are_told_at_once() -> None:
             "ADMIN_PASSWORD",
         ]
     )
-    assert all(fault.endswith(".") for fault in told)
-    assert next(f for f in told if f.startswith("BATCH_SIZE")) == (
+    assert all(problem.endswith(".") for problem in problems)
+    assert next(f for f in problems if f.startswith("BATCH_SIZE")) == (
         "BATCH_SIZE: invalid value 'many' (Expected `int`, got `str`). "
         "Meaning: Number of pending images that starts an execution."
     )
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_setting_is_described(name: str) -> None:
+def test_describe_every_setting_is_a_sentence(name: str) -> None:
     text = describe(name)
     assert len(text) > 8
     assert text.endswith(".")
     assert "|" not in text, "docs/settings.md shows it in a table"
 
 
-def test_a_setting_of_nobody_has_no_description() -> None:
+def test_describe_unknown_setting_raises_key_error() -> None:
     with pytest.raises(KeyError):
         describe("no_such_setting")
 
 
 @pytest.mark.parametrize("name", ["processor_auth_token", "admin_password"])
 @pytest.mark.parametrize("text", [None, "", " ", "\n", "\t \r\n"])
-def test_an_empty_secret_is_missing(name: str, text: str | None) -> None:
+def test_read_settings_empty_secret_is_missing(name: str, text: str | None) -> None:
     environ = {variable: value for variable, value in CLOUD.items() if variable != name.upper()}
     if text is not None:
         environ[name.upper()] = text
-    (fault,) = faults_of(environ)
-    assert fault.startswith(f"{name.upper()}: missing")
+    (problem,) = problems_of(environ)
+    assert problem.startswith(f"{name.upper()}: missing")
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_secrets_lose_the_line_feed_of_a_shell(name: str) -> None:
+def test_read_settings_strips_secrets(name: str) -> None:
     assert getattr(read_settings({**CLOUD, name.upper(): "  s3cret word\n"}), name) == "s3cret word"
 
 
-def test_every_secret_is_listed() -> None:
+def test_secrets_lists_every_secret() -> None:
     assert {name for name in FIELDS if "token" in name or "password" in name} == set(SECRETS)
 
 
-def test_no_secret_is_in_a_fault() -> None:
+def test_read_settings_problems_contain_no_secret() -> None:
     environ = {**CLOUD, "PORT": "x", "ADMIN_PASSWORD": "hidden-password", "PROCESSOR_AUTH_TOKEN": "hidden-token"}
-    assert "hidden" not in " ".join(faults_of(environ))
+    assert "hidden" not in " ".join(problems_of(environ))
 
 
-@pytest.mark.server
-def test_a_program_with_wrong_settings_says_all_and_exits_2(tmp_path: Path) -> None:
+def test_main_invalid_settings_prints_all_problems_and_returns_2(tmp_path: Path) -> None:
     environ = {
         "PATH": os.environ["PATH"],
         "SLIDESHOW_DATA": str(tmp_path / "data"),
@@ -175,58 +176,57 @@ def test_a_program_with_wrong_settings_says_all_and_exits_2(tmp_path: Path) -> N
     assert not (tmp_path / "data").exists()
 
 
-# --- what embedded mode keeps -------------------------------------------------------------------
+# --- the data folder of embedded mode -------------------------------------------------------------------
 
 
-def test_secrets_are_made_once_and_kept_for_their_owner_alone(tmp_path: Path) -> None:
+def test_load_secrets_generates_once_and_only_the_owner_can_read(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
-    first = kept_secrets(folder)
-    assert kept_secrets(folder) == first
+    first = load_secrets(folder)
+    assert load_secrets(folder) == first
     assert len(first.processor_token) >= 32
     assert len(first.admin_password) >= 15
     assert stat.S_IMODE((folder / "secrets.json").stat().st_mode) == 0o600
     assert [path.name for path in folder.iterdir()] == ["secrets.json"]
-    assert kept_secrets(tmp_path / "other").processor_token != first.processor_token
+    assert load_secrets(tmp_path / "other").processor_token != first.processor_token
 
 
-def test_starts_at_once_agree(tmp_path: Path) -> None:
+def test_load_secrets_concurrently_returns_the_same_secrets(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda _: kept_secrets(tmp_path / "data"), range(16)))
+        found = list(pool.map(lambda _: load_secrets(tmp_path / "data"), range(16)))
     assert len({(kept.processor_token, kept.admin_password) for kept in found}) == 1
 
 
-def test_the_port_is_remembered_and_the_secrets_stay(tmp_path: Path) -> None:
-    before = kept_secrets(tmp_path)
-    keep_port(tmp_path, 4711)
-    after = kept_secrets(tmp_path)
+def test_save_port_keeps_the_secrets(tmp_path: Path) -> None:
+    before = load_secrets(tmp_path)
+    save_port(tmp_path, 4711)
+    after = load_secrets(tmp_path)
     assert after.port == 4711
     assert (after.processor_token, after.admin_password) == (before.processor_token, before.admin_password)
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"no json", b'{"processor_token": 7}', b"\xff"])
-def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+def test_load_secrets_damaged_file_is_named_and_kept(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "secrets.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"secrets\.json is damaged .* remove it"):
-        kept_secrets(tmp_path)
+        load_secrets(tmp_path)
     assert (tmp_path / "secrets.json").read_bytes() == content
 
 
-@pytest.mark.server
-def test_ports() -> None:
-    with listening_socket("127.0.0.1", 0) as free:
+def test_bind_socket_uses_the_stored_port_if_it_is_free() -> None:
+    with bind_socket("127.0.0.1", 0) as free:
         free.listen()
         taken = free.getsockname()[1]
         with pytest.raises(OSError, match="in use"):
-            listening_socket("127.0.0.1", taken)
-        with listening_socket("127.0.0.1", 0, kept_port=taken) as another:
+            bind_socket("127.0.0.1", taken)
+        with bind_socket("127.0.0.1", 0, stored_port=taken) as another:
             assert another.getsockname()[1] not in (0, taken)
-    with listening_socket("127.0.0.1", 0, kept_port=taken) as again:
+    with bind_socket("127.0.0.1", 0, stored_port=taken) as again:
         assert again.getsockname()[1] == taken
         assert again.family == socket.AF_INET
 
 
-def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
+def test_settings_database_accepts_any_folder_name(tmp_path: Path) -> None:
     made = read_settings({"SLIDESHOW_DATA": str(tmp_path / "what? #1 100%")})
     database = Database(made.database)
     database.migrate()

@@ -253,11 +253,11 @@ LINES = {
         "[JobQueue] slideshow-processor-20261124-a1b2c3 lost after 61.2 s, 0 retries",
         "[JobQueue] slideshow-processor-20261124-a1b2c3 could not be started, its images stay pending: refused",
     ],
-    "slideshow_stuck_images": ["[JobQueue] images stuck: 2 photos wait, and for 16 min none was completed"],
+    "slideshow_stuck_images": ["[JobQueue] images stuck: 2 photos wait, and none was completed for 16 min"],
     "slideshow_queue_age": ["[JobQueue] queue age: the oldest of 2 photos has waited 10 s"],
 }
-"""Lines as the backend writes them: `%s %s after` and `could not be started` in jobs/queue.py, the others in
-jobs/queue_monitor.py, whose own test contains the same words."""
+"""As the backend writes them: `%s %s after` and `could not be started` in `jobs/queue.py`, the others in
+`jobs/queue_monitor.py`, whose own test contains the same lines."""
 
 
 def pattern_of(metric: dict[str, Any]) -> str:
@@ -276,9 +276,9 @@ def test_metric_counts_exactly_its_own_lines(name: str) -> None:
         assert metric["valueExtractor"] == "EXTRACT(jsonPayload.queue_age_seconds)"
 
 
-def test_metric_lines_occur_in_the_backend() -> None:
-    queue, monitor = ((ROOT / "backend/jobs" / name).read_text() for name in ("queue.py", "queue_monitor.py"))
-    for words in ('"[JobQueue] %s %s after', '"[JobQueue] %s could not be started'):
+def test_the_words_of_the_metrics_are_those_of_the_backend() -> None:
+    queue, watch = ((ROOT / "backend" / name).read_text() for name in ("jobs/queue.py", "jobs/queue_monitor.py"))
+    for words in ('"[JobQueue] %s %s after', '"[JobQueue] %s could not be started, its images stay pending: %s"'):
         assert words in queue
     for words in ('"[JobQueue] queue age: ', '"[JobQueue] images stuck: '):
         assert words in monitor

@@ -109,11 +109,11 @@ def run_checks(data: Path, good: set[str], bad: set[str], devices: int) -> Check
 
 def _differences(data: Path) -> list[Difference]:
     from backend.database import Database
-    from backend.durability.verify.compare import look
+    from backend.durability.verify.compare import compare
     from contract.bucket.open import open_bucket
 
     database = Database(f"sqlite:///{data / 'slideshow.db'}")
     try:
-        return asyncio.run(look(database, open_bucket((data / "bucket").as_uri(), connections=4)))
+        return asyncio.run(compare(database, open_bucket((data / "bucket").as_uri(), connections=4)))
     finally:
         database.close()

@@ -166,6 +166,6 @@ class Environment:
 
 
 def _processor_token(data: Path) -> str:
-    from backend.embedded import kept_secrets
+    from backend.embedded import load_secrets
 
-    return kept_secrets(data).processor_token
+    return load_secrets(data).processor_token

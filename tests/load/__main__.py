@@ -94,10 +94,10 @@ def measure(data: Path, seconds: float) -> list[str]:
     return lines
 
 
-def _callers(backend: MeasuredBackend, measurements: Measurements) -> list[Caller]:
-    from backend.embedded import kept_secrets
+def _callers(backend: MeasuredBackend, notes: Notes) -> list[Caller]:
+    from backend.embedded import load_secrets
 
-    secrets = kept_secrets(backend.data)
+    secrets = load_secrets(backend.data)
     with httpx.Client(base_url=backend.url, trust_env=False) as client:
         client.post("/login", json={"password": secrets.admin_password}).raise_for_status()
         session = client.cookies["session_id"]

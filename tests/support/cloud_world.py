@@ -18,7 +18,7 @@ JOB = "projects/a-project/locations/a-region/jobs/slideshow-processor"
 
 
 class CloudWorld(RunnerWorld):
-    """Runs tasks as child processes of an emulated Cloud Run, which runners call over gRPC or REST."""
+    """Tasks are subprocesses of an emulated Cloud Run, which is called over gRPC or REST."""
 
     retry_seconds = 5.0
 

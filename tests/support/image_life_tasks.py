@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+from core_library import LEASE_SECONDS, PALETTE, image_id, rows_of, stored_path
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     precondition,
@@ -16,6 +19,8 @@ from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
 from tests.support.core_library import LEASE_SECONDS, PALETTE, image_id, rows_of, stored_path
 from tests.support.image_life_model import NAMES, OWNERS, PHOTOS, SIZES, LifeModel
+
+PATHS = SimpleNamespace(variant_uri=stored_path, thumbnail_uri=str)
 
 
 class TaskSteps(LifeModel):
@@ -191,13 +196,13 @@ class TaskSteps(LifeModel):
             ),
         )
         before = self.rows
-        verdict, reason, new = self.library.write(import_sidecar, sidecar, stored_path, str, self.now)
+        verdict, reason, new = self.library.write(import_sidecar, sidecar, PATHS, self.now)
         if photo.state == "complete":
             assert verdict == "archivable"
         elif photo.state == "failed":
-            assert verdict == "refused"
+            assert verdict == "rejected"
         elif photo.state == "gone":
-            assert verdict == "dead"
+            assert verdict == "deleted"
         elif (photo.state == "processing" and photo.until >= self.now) or photo.focus is not None:
             assert verdict == "waits"
         elif name in self.screens and self.screens[name].size == size:
@@ -207,8 +212,8 @@ class TaskSteps(LifeModel):
                 self.complete(photo)
             return
         else:
-            assert (verdict, new) == ("refused", False), reason
-            if not self.missing(photo):  # returned to the queue by hand although no variant was missing
+            assert (verdict, new) == ("rejected", False), reason
+            if not self.missing(photo):  # put back by hand although nothing was lacking
                 self.complete(photo)
             return
         assert self.library.everything() == before

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from backend.durability.path_validation import PathValidator
 from backend.durability.sidecar_sync import SidecarSync
 from contract import object_names
 from contract.bucket.open import open_bucket
@@ -30,31 +29,31 @@ class Setting:
         self.sync = self.another("one")
 
     def another(self, holder: str) -> SidecarSync:
-        """The sync of another backend process."""
-        return SidecarSync(self.library.database, self.bucket, PathValidator(self.bucket), holder)
+        """Return the sync of another backend process."""
+        return SidecarSync(self.library.database, self.bucket, holder)
 
     def leave(self, image: str, content: Sidecar | bytes) -> None:
-        """Write a sidecar as tasks do, after the variants that it lists."""
+        """Store a sidecar as a task does, after the pictures that it contains."""
         data = content if isinstance(content, bytes) else msgspec.json.encode(content)
         if isinstance(content, Sidecar):
-            for result in content.results:
+            for stored in content.results:
                 with contextlib.suppress(ValueError):  # a name that could be no object of this bucket
-                    self.bucket.replace(name_in(self.bucket, result.file_path), b"a picture", "image/jpeg")
+                    self.bucket.replace(name_in(self.bucket, stored.file_path), b"a picture", "image/jpeg")
         self.bucket.replace(object_names.sidecar(image), data, JSON)
 
     def run(self, now: float = 500.0) -> SyncReport:
-        """Run one sync; return its report."""
+        """Run one pass, which no other pass blocks."""
         report = self.library.run(self.sync.run(now))
         assert isinstance(report, SyncReport)
         return report
 
     def objects(self) -> list[str]:
-        """The sidecars, waiting and archived."""
+        """Return the names of the sidecars, waiting and archived."""
         return [entry.name for entry in self.bucket.list(object_names.METADATA, recursive=True)]
 
 
 def result(image: str, key: str = "small", size: tuple[int, int] = (800, 480), **changes: Any) -> SidecarResult:
-    """Return one variant as a sidecar lists it."""
+    """Return one variant, as in a sidecar."""
     made = SidecarResult(
         device_size=key,
         width=size[0],
@@ -70,5 +69,5 @@ def result(image: str, key: str = "small", size: tuple[int, int] = (800, 480), *
 
 
 def sidecar(image: str, *results: SidecarResult, at: str = "2025-01-31T12:00:00Z", **more: Any) -> Sidecar:
-    """The sidecar of an image with one variant, or with those given."""
+    """Return the sidecar of an image with one variant, or with the given ones."""
     return Sidecar(image_id=image, processed_at=at, results=results or (result(image),), histogram=HISTOGRAM, **more)

@@ -13,7 +13,7 @@ import msgspec
 from backend.database import claims, devices, executions, images
 from backend.jobs.local_runner import LocalRunner
 from backend.jobs.queue import JobQueue
-from backend.services import Services
+from backend.services import Services, open_services
 from backend.settings import Settings
 from contract import object_names
 from contract.bucket.port import uri_of
@@ -54,23 +54,19 @@ def run(
 
     async def body() -> None:
         clock = Clock()
-        services = Services(made, own_url="http://127.0.0.1:9", clock=clock)
-        await services.start()
-        services.runner = LocalRunner(
-            services.database,
-            dict,
-            max_tasks=2,
-            timeout_seconds=made.task_timeout_seconds,
-            retries=0,
-            ended=services.wake_up.set,
-            command=[sys.executable, "-c", script],
-        )
-        services.queue = JobQueue(services.database, services.runner, made)
-        try:
+        async with open_services(made, own_url="http://127.0.0.1:9", clock=clock) as services:
+            services.runner = LocalRunner(
+                services.database,
+                dict,
+                max_tasks=2,
+                timeout_seconds=made.task_timeout_seconds,
+                retries=0,
+                ended=services.wake_up.set,
+                command=[sys.executable, "-c", script],
+            )
+            services.queue = JobQueue(services.database, services.runner, made)
             async with asyncio.timeout(60):
                 await act(services, clock)
-        finally:
-            await services.close()
 
     asyncio.run(body())
 
@@ -107,7 +103,7 @@ async def claim(services: Services, owner: str = "elsewhere/0") -> list[str]:
 
 
 def leave_sidecar(services: Services, image: str) -> None:
-    """Write the variant and the sidecar of a task whose report was lost."""
+    """Store a sidecar, as a task does whose report was lost."""
     result = SidecarResult(
         device_size="small",
         width=800,

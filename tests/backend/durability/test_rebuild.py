@@ -1,4 +1,4 @@
-"""`slideshow rebuild`: the whole database out of the bucket alone."""
+"""`slideshow rebuild`: the complete database from the bucket alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.server
 
 
 class Ran(NamedTuple):
-    """What a command did."""
+    """The result of a command."""
 
     returncode: int
     stdout: str
@@ -32,13 +32,13 @@ def slideshow(data: Path, *arguments: str, **settings: str) -> Ran:
     """Run a command of the command line over a data folder, in this process: its imports take a second."""
     wanted = server.environment(data, settings)
     environ = {name: wanted.get(name) for name in {*os.environ, *wanted}}
-    told = CliRunner(env=environ).invoke(main, [*arguments, "--data", str(data)])
-    if told.exception is not None and not isinstance(told.exception, SystemExit):
-        raise told.exception
-    return Ran(told.exit_code, told.stdout, told.stderr)
+    ran = CliRunner(env=environ).invoke(main, [*arguments, "--data", str(data)])
+    if ran.exception is not None and not isinstance(ran.exception, SystemExit):
+        raise ran.exception
+    return Ran(ran.exit_code, ran.stdout, ran.stderr)
 
 
-def test_everything_acknowledged_comes_back_out_of_the_bucket_alone(data_folder: Path) -> None:
+def test_rebuild_restores_everything_acknowledged(data_folder: Path) -> None:
     with server.running(data_folder) as backend:
         token = backend.add_device("kitchen")["token"]
         gone = fill(backend)
@@ -49,12 +49,12 @@ def test_everything_acknowledged_comes_back_out_of_the_bucket_alone(data_folder:
         address = backend.admin.get("/api/devices/kitchen/next").json()["url"]
     kept = {"hall": before["devices"]["devices"][1]["ready"]}
     assert kept == {"hall": 3}
-    assert slideshow(data_folder, "rebuild").returncode == 1  # not over a database, unless told
+    assert slideshow(data_folder, "rebuild").returncode == 1  # an existing database needs --replace
     (data_folder / "slideshow.db").write_bytes(b"a damaged database")
-    told = slideshow(data_folder, "rebuild", "--replace")
-    assert told.returncode == 0, told.stderr
-    assert told.stdout == "restored 5 photos, 6 variants, 2 devices, 1 deleted photo\n"
-    assert "renamed the previous database to" in told.stderr
+    ran = slideshow(data_folder, "rebuild", "--replace")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "5 photos, 6 pictures, 2 devices, 1 deleted photo\n"
+    assert "is kept as" in ran.stderr
     with server.running(data_folder) as backend:
         assert seen(backend) == before
         frame = backend.client(Authorization=f"Bearer {token}")
@@ -65,7 +65,7 @@ def test_everything_acknowledged_comes_back_out_of_the_bucket_alone(data_folder:
         assert not any(gone in name for name in backend.objects() if not name.startswith(object_names.RECORDS))
 
 
-def test_replaced_pictures_are_noted_for_removal_again(data_folder: Path) -> None:
+def test_rebuild_schedules_replaced_pictures_for_removal_again(data_folder: Path) -> None:
     with server.running(data_folder) as backend:
         backend.add_device("kitchen")
         backend.upload_photos(1)
@@ -75,13 +75,13 @@ def test_replaced_pictures_are_noted_for_removal_again(data_folder: Path) -> Non
         backend.finish(backend.claim("x/1"))
         assert len(list(backend.bucket.glob("processed/kitchen/*.jpg"))) == 2  # the former one has a day's grace
     assert slideshow(data_folder, "verify").stdout == "0 differences\n"
-    told = slideshow(data_folder, "rebuild", "--replace")
-    assert told.returncode == 0, told.stderr
+    ran = slideshow(data_folder, "rebuild", "--replace")
+    assert ran.returncode == 0, ran.stderr
     checked = slideshow(data_folder, "verify")
     assert (checked.returncode, checked.stdout) == (0, "0 differences\n")
 
 
-def test_what_no_record_tells_of_is_taken_in_or_named(data_folder: Path) -> None:
+def test_rebuild_without_records_imports_originals_and_names_invalid_ones(data_folder: Path) -> None:
     with server.running(data_folder) as backend:
         backend.add_device("kitchen")
         (image,) = backend.upload_photos(1)
@@ -99,36 +99,36 @@ def test_what_no_record_tells_of_is_taken_in_or_named(data_folder: Path) -> None
         backend.store(name, content)
     backend.store(f"images/originals/{'1' * 32}.jpg", b"no picture")
     (data_folder / "slideshow.db").unlink()
-    told = slideshow(data_folder, "rebuild")
-    assert told.returncode == 0, told.stderr
-    lines = told.stdout.splitlines()
-    assert lines[0] == "restored 1 photo, 0 variants, 1 device, 1 deleted photo"
+    ran = slideshow(data_folder, "rebuild")
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert lines[0] == "1 photo, 0 pictures, 1 device, 1 deleted photo"
     assert [line.rpartition(" ")[2] for line in lines[1:]] == [
         *damaged,
         f"images/originals/{'1' * 32}.jpg",
     ]
     (bucket / object_names.record(image)).unlink()
-    told = slideshow(data_folder, "rebuild", "--replace")
-    assert "1 original had no record and will be rendered" in told.stdout
+    ran = slideshow(data_folder, "rebuild", "--replace")
+    assert "1 original had no record and will be rendered" in ran.stdout
     with server.running(data_folder) as backend:
         backend.processor.post("/internal/tick").raise_for_status()
         assert not (bucket / f"images/originals/{gone}.jpg").exists()
         assert [work["id"] for work in backend.claim("y/0")] == [image]
 
 
-def test_without_a_data_folder_there_is_nothing_to_do(tmp_path: Path) -> None:
-    told = slideshow(tmp_path / "none", "rebuild")
-    assert told.returncode == 1
-    assert "no data folder" in told.stderr
+def test_rebuild_without_data_folder_fails(tmp_path: Path) -> None:
+    ran = slideshow(tmp_path / "none", "rebuild")
+    assert ran.returncode == 1
+    assert "no data folder" in ran.stderr
 
 
-def test_a_record_of_another_photos_file_is_named_and_left_out(data_folder: Path) -> None:
+def test_rebuild_record_of_another_photo_is_named_and_left_out(data_folder: Path) -> None:
     with server.running(data_folder) as backend:
         (image,) = backend.upload_photos(1)
         record = json.loads((backend.bucket / object_names.record(image)).read_bytes())
     damaged = object_names.record("0" * 32)  # read before the right one
     backend.store(damaged, json.dumps({**record, "imageId": "0" * 32}).encode())
-    told = slideshow(data_folder, "rebuild", "--replace")
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.startswith("restored 1 photo, ")
-    assert damaged in told.stdout
+    ran = slideshow(data_folder, "rebuild", "--replace")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("1 photo, ")
+    assert damaged in ran.stdout

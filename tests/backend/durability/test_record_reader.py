@@ -1,4 +1,4 @@
-"""Records that somebody has damaged: each is unreadable in words, and none breaks the whole rebuilding."""
+"""Damaged records: each one is reported, and none stops a rebuild."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FRAME |= {"createdAt": 1.0, "changedAt": 1.0}
         {"results": [PICTURE, PICTURE]},
     ],
 )
-def test_a_photos_record_that_no_database_holds_is_unreadable(damage: dict[str, Any]) -> None:
+def test_parse_record_invalid_values_raise_unreadable(damage: dict[str, Any]) -> None:
     good = {"imageId": IMAGE, "revision": 1, "fileHash": IMAGE * 2, "results": [PICTURE]}
     assert parse_record(NAME, json.dumps(good).encode()).results[0].device == "frame"
     with pytest.raises(UnreadableRecord, match=f"^{NAME} "):
@@ -52,21 +52,21 @@ def test_a_photos_record_that_no_database_holds_is_unreadable(damage: dict[str, 
     "devices",
     [[FRAME, FRAME], [FRAME, {**FRAME, "id": "b"}], [FRAME, {**FRAME, "key": "b"}], [{**FRAME, "gap": 2**64}]],
 )
-def test_a_devices_record_that_no_database_holds_is_unreadable(devices: list[dict[str, Any]]) -> None:
+def test_parse_devices_invalid_values_raise_unreadable(devices: list[dict[str, Any]]) -> None:
     assert parse_devices(json.dumps({"revision": 1, "devices": [FRAME]}).encode()).devices[0].key == "a"
     with pytest.raises(UnreadableRecord, match=r"^state/devices\.json "):
         parse_devices(json.dumps({"revision": 1, "devices": devices}).encode())
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"revision": "\xff"}', b'{"more": ' + b"[" * 100_000])
-def test_what_is_no_record_at_all_is_unreadable(data: bytes) -> None:
-    with pytest.raises(UnreadableRecord, match="is no record of a photo"):
+def test_parse_invalid_json_raises_unreadable(data: bytes) -> None:
+    with pytest.raises(UnreadableRecord, match="is not a valid record of a photo"):
         parse_record(NAME, data)
-    with pytest.raises(UnreadableRecord, match="is no record of devices"):
+    with pytest.raises(UnreadableRecord, match="is not a valid record of devices"):
         parse_devices(data)
 
 
-def test_damaged_records_are_named_in_the_listings_order_though_read_at_once(tmp_path: Path) -> None:
+def test_read_records_names_damaged_ones_in_listing_order(tmp_path: Path) -> None:
     class SlowAtFirst(DiskBucket):
         """The earlier a record stands in the listing, the later it is read."""
 

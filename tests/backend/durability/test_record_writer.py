@@ -27,27 +27,26 @@ def record(backend: server.BackendServer, image: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.server
-def test_every_acknowledged_change_of_a_photo_is_in_its_record(backend: server.BackendServer) -> None:
+def test_record_contains_every_acknowledged_change_of_a_photo(backend: server.BackendServer) -> None:
     backend.add_device("frame")
     image, other = backend.upload_photos(2)
-    told = record(backend, image)
-    assert told["filename"] == "photo-0.jpg"
-    assert told["filePath"] == f"images/originals/{image}.jpg"
-    assert told["fileHash"] == hashlib.sha256(photo(0)).hexdigest()
-    assert told["revision"] == 1
+    stored = record(backend, image)
+    assert stored["filename"] == "photo-0.jpg"
+    assert stored["filePath"] == f"images/originals/{image}.jpg"
+    assert stored["fileHash"] == hashlib.sha256(photo(0)).hexdigest()
+    assert stored["revision"] == 1
     claimed = {work["id"]: work for work in backend.claim("x/0")}
     message = backend.render(claimed[image])
     message["outcomes"][0]["histogram"] = {"#112233": 7}
     backend.processor.post("/api/processed-images", json=message).raise_for_status()
-    told = record(backend, image)
-    (result,) = told["results"]
+    stored = record(backend, image)
+    (result,) = stored["results"]
     assert result["device"] == "frame"
     assert f"{backend.bucket.as_uri()}/{result['filePath']}" == message["images"][0]["filePath"]
     assert "palette" not in result  # it is the photo's own
-    assert told["palette"] == message["outcomes"][0]["colorPalette"] | {"neutral": False}
-    assert told["histogram"] == {"#112233": 7}
-    assert "error" not in told
+    assert stored["palette"] == message["outcomes"][0]["colorPalette"] | {"neutral": False}
+    assert stored["histogram"] == {"#112233": 7}
+    assert "error" not in stored
     failure = {"error": "broken", "lease": claimed[other]["lease"]}
     backend.processor.patch(f"/api/images/{other}/failed", json=failure).raise_for_status()
     assert record(backend, other)["error"] == "broken"
@@ -55,8 +54,7 @@ def test_every_acknowledged_change_of_a_photo_is_in_its_record(backend: server.B
     assert "error" not in record(backend, other)
 
 
-@pytest.mark.server
-def test_devices_are_recorded_with_the_hash_of_their_token_alone(backend: server.BackendServer) -> None:
+def test_devices_record_contains_the_hash_of_tokens_only(backend: server.BackendServer) -> None:
     token = backend.add_device("frame")["token"]
     kept = (backend.bucket / object_names.DEVICES).read_text()
     (device,) = json.loads(kept)["devices"]
@@ -70,7 +68,7 @@ def test_devices_are_recorded_with_the_hash_of_their_token_alone(backend: server
 
 
 class _Refusing(DiskBucket):
-    """A bucket that takes no record while it is told so."""
+    """A bucket that rejects records while `refuses` is set."""
 
     refuses = False
 
@@ -91,10 +89,7 @@ class Place:
     def writer(self) -> RecordWriter:
         """The records as another process keeps them."""
 
-        async def confirm() -> None:
-            return
-
-        return RecordWriter(self.library.database, self.bucket, asyncio.to_thread, confirm)
+        return RecordWriter(self.library.database, self.bucket, asyncio.to_thread)
 
     def record(self, image: str) -> ImageRecord:
         (read,) = self.library.read(record_queries.read_records, [image], self.bucket.url)
@@ -113,13 +108,13 @@ def place(tmp_path: Path) -> Any:
     made.library.close()
 
 
-def test_what_could_not_be_recorded_is_told_and_caught_up(place: Place) -> None:
+def test_save_failing_bucket_raises_and_catch_up_writes_later(place: Place) -> None:
     image, other = place.library.add(1, 2)
     place.bucket.refuses = True
     with pytest.raises(BucketUnavailable):
-        place.library.run(place.records.keep([image, other]))
+        place.library.run(place.records.save([image, other]))
     with pytest.raises(BucketUnavailable):
-        place.library.run(place.records.keep_if_due(image))  # the same upload again promises nothing either
+        place.library.run(place.records.save_if_stale(image))  # the same upload again promises nothing either
     place.bucket.refuses = False
     assert place.library.run(place.records.catch_up()) == 2
     assert place.record(image).filename == "photo-1.jpg"
@@ -128,7 +123,7 @@ def test_what_could_not_be_recorded_is_told_and_caught_up(place: Place) -> None:
     assert place.bucket.stat(object_names.DEVICES).size > 0
 
 
-def test_a_repeated_report_writes_nothing_again(place: Place) -> None:
+def test_save_after_a_repeated_report_writes_nothing(place: Place) -> None:
     library = place.library
     library.device("small")
     (image,) = library.add(1)
@@ -137,20 +132,20 @@ def test_a_repeated_report_writes_nothing_again(place: Place) -> None:
     generations = set()
     for _ in range(2):
         library.write(results.record, rows_of(claimed, answer), [outcome_of(claimed)], stored_path, 2.0)
-        library.run(place.records.keep([image]))
+        library.run(place.records.save([image]))
         generations.add(place.bucket.stat(object_names.record(image)).generation)
     assert len(generations) == 1
     assert [result.device for result in place.record(image).results] == ["small"]
 
 
-def test_writers_of_one_record_lose_no_change(place: Place) -> None:
+def test_save_by_concurrent_writers_loses_no_change(place: Place) -> None:
     (image,) = place.library.add(1)
     writers = [place.records, place.writer(), place.writer()]
 
     async def change(writer: RecordWriter) -> None:
         for _ in range(10):
-            await place.library.database.write(record_queries.increment_revisions, [image])
-            await writer.keep([image])
+            await place.library.database.write(record_queries.changed, [image])
+            await writer.save([image])
 
     async def at_once() -> None:
         await asyncio.gather(*(change(writer) for writer in writers))

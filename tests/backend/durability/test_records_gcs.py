@@ -1,4 +1,4 @@
-"""Records, epoch, snapshots and their way back over Google's client and a strict imitation of its service."""
+"""Records, fencing token and snapshots over Google's client and a strict emulator of its service."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    with GcsServer("photos") as imitation:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", imitation.url)
+    with GcsServer("photos") as emulator:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
         yield open_bucket("gs://photos", connections=8)
 
 
-def test_what_is_written_to_the_cloud_comes_back(bucket: Bucket, tmp_path: Path) -> None:
+def test_restore_from_cloud_storage_returns_snapshot_and_newer_records(bucket: Bucket, tmp_path: Path) -> None:
     library = Library(tmp_path / "slideshow.db")
     other = Library(tmp_path / "other.db")
     try:
         epoch = FencingToken(bucket, asyncio.to_thread, "one")
-        library.run(epoch.take(0.0))
-        records = RecordWriter(library.database, bucket, asyncio.to_thread, epoch.confirm)
+        library.run(epoch.acquire(0.0))
+        records = RecordWriter(library.database, bucket, asyncio.to_thread, epoch)
         made = Snapshots(library.database, bucket, asyncio.to_thread, epoch, 30.0)
         library.device("small")
         one, two, three = library.add(1, 2, 3)
-        library.run(records.keep([one, two, three]))
-        library.run(records.keep_devices())
+        library.run(records.save([one, two, three]))
+        library.run(records.save_devices())
         library.run(made.take())
-        library.write(record_queries.increment_revisions, [one])
-        assert library.write(tombstones.add, two, 5.0)
-        library.run(records.keep([one, two]))
-        library.run(records.keep([one, two]))  # known, and not written again
+        library.write(record_queries.changed, [one])
+        assert library.write(tombstones.bury, two, 5.0)
+        library.run(records.save([one, two]))
+        library.run(records.save([one, two]))  # known, and not written again
         library.run(made.take())
         load_into(tmp_path / "other.db", bucket.read(object_names.SNAPSHOT))
         other.write(record_import.clear)
@@ -55,10 +55,10 @@ def test_what_is_written_to_the_cloud_comes_back(bucket: Bucket, tmp_path: Path)
         assert other.read(tombstones.is_deleted, two)
         assert other.read(record_queries.read_devices) == library.read(record_queries.read_devices)
         second = FencingToken(bucket, asyncio.to_thread, "two")
-        other.run(second.take(1.0))
-        library.write(record_queries.increment_revisions, [three])
+        other.run(second.acquire(1.0))
+        library.write(record_queries.changed, [three])
         with pytest.raises(FencingTokenLost):
-            library.run(records.keep([three]))
+            library.run(records.save([three]))
     finally:
         library.close()
         other.close()

@@ -26,7 +26,7 @@ def place(tmp_path: Path) -> Iterator[Setting]:
     made.library.close()
 
 
-def test_a_lost_report_is_imported_and_archived(place: Setting) -> None:
+def test_sync_lost_report_is_imported_and_archived(place: Setting) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     thumbnail = Thumbnail(file_path=object_names.thumbnail(image, "0" * 10), width=200, height=200)
@@ -42,7 +42,7 @@ def test_a_lost_report_is_imported_and_archived(place: Setting) -> None:
     assert place.run() == SyncReport()
 
 
-def test_a_sidecar_of_the_model_system_is_understood(place: Setting) -> None:
+def test_sync_legacy_sidecar_is_imported(place: Setting) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     given = {
@@ -62,7 +62,7 @@ def test_a_sidecar_of_the_model_system_is_understood(place: Setting) -> None:
         ],
     }
     place.leave(image, msgspec.json.encode(given))
-    assert place.run() == SyncReport(found=1, left=1), "the picture that it tells of is not there"
+    assert place.run() == SyncReport(found=1, left=1), "its picture is missing"
     assert place.library.states()[image] == "pending"
     place.bucket.replace(f"processed/small/{image}.jpg", b"a picture", "image/jpeg")
     assert place.run().imported == 1
@@ -79,7 +79,7 @@ def test_a_sidecar_of_the_model_system_is_understood(place: Setting) -> None:
         ("0001-01-01T00:00:00Z", "0001/01"),
     ],
 )
-def test_the_archive_is_by_month_of_utc(place: Setting, at: str, month: str) -> None:
+def test_sync_archives_by_month_in_utc(place: Setting, at: str, month: str) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     place.leave(image, sidecar(image, at=at))
@@ -87,7 +87,7 @@ def test_the_archive_is_by_month_of_utc(place: Setting, at: str, month: str) -> 
     assert place.objects() == [f"images/metadata/archive/{month}/{image}.json"]
 
 
-def test_what_is_recorded_already_is_archived_and_changes_nothing(place: Setting) -> None:
+def test_sync_stored_results_are_archived_and_change_nothing(place: Setting) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     answer = place.library.claim(at=100)
@@ -118,13 +118,13 @@ def broken(image: str) -> dict[str, bytes]:
             sidecar(image, thumbnail=Thumbnail(file_path="file:///etc/passwd", width=1, height=1))
         ),
         "wrong size": encode(sidecar(image, result(image, size=(801, 480)))),
-        "unknown device": encode(sidecar(image, result(image, key="nobody"))),
+        "unknown device": encode(sidecar(image, result(image, key="unknown"))),
         "bad colour": encode(good).replace(b"#112233", b"#11223x"),
     }
 
 
 @pytest.mark.parametrize("kind", sorted(broken("0" * 32)))
-def test_what_cannot_be_imported_stays_and_stops_nobody(
+def test_sync_invalid_sidecar_stays_and_others_are_imported(
     place: Setting, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     place.library.device("small")
@@ -135,20 +135,20 @@ def test_what_cannot_be_imported_stays_and_stops_nobody(
     assert place.run() == SyncReport(found=2, imported=1, archived=1, left=1)
     assert place.library.states() == {bad: "pending", good: "complete"}
     assert place.bucket.read(object_names.sidecar(bad)) == content
-    told = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(told) == 1
-    assert bad in told[0].getMessage()
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert bad in warnings[0].getMessage()
     caplog.clear()
     place.run(600)
-    assert not [record for record in caplog.records if record.levelno == logging.WARNING], "it is told once"
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING], "it is logged once"
 
 
-def test_an_unknown_image_has_no_sidecar_to_import(place: Setting) -> None:
+def test_sync_sidecar_of_an_unknown_image_stays(place: Setting) -> None:
     place.leave(image_id(5), sidecar(image_id(5)))
     assert place.run() == SyncReport(found=1, left=1)
 
 
-def test_a_failed_image_keeps_its_sidecar(place: Setting) -> None:
+def test_sync_sidecar_of_a_failed_image_stays(place: Setting) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     claimed = place.library.claim(at=100).images[0]
@@ -158,7 +158,7 @@ def test_a_failed_image_keeps_its_sidecar(place: Setting) -> None:
     assert place.library.states()[image] == "failed"
 
 
-def test_without_devices_nothing_is_archived_or_completed(place: Setting) -> None:
+def test_sync_without_devices_archives_nothing(place: Setting) -> None:
     (image,) = place.library.add(1)
     place.leave(image, sidecar(image))
     for now in (500, 600):
@@ -169,7 +169,7 @@ def test_without_devices_nothing_is_archived_or_completed(place: Setting) -> Non
     assert place.library.states()[image] == "complete"
 
 
-def test_a_part_of_a_sidecar_is_kept_and_the_rest_waits(place: Setting) -> None:
+def test_sync_partly_valid_sidecar_is_imported_in_part(place: Setting) -> None:
     place.library.device("small")
     place.library.device("tall", 480, 800)
     (image,) = place.library.add(1)
@@ -180,7 +180,7 @@ def test_a_part_of_a_sidecar_is_kept_and_the_rest_waits(place: Setting) -> None:
     assert [item.device for item in answer.images[0].work] == ["tall"]
 
 
-def test_a_lease_that_lives_makes_it_wait(place: Setting) -> None:
+def test_sync_claimed_image_waits(place: Setting) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     claimed = place.library.claim(at=100).images[0]

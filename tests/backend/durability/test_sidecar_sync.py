@@ -1,4 +1,4 @@
-"""Runs of the metadata sync: one at a time, locks of the dead, and what becomes of the archive."""
+"""Passes of the metadata sync: one at a time, locks of crashed processes, and the archive."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from backend.database import devices, key_value
-from backend.durability.path_validation import PathValidator
+from backend.database import devices, sessions_and_locks
 from backend.durability.sidecar_sync import CONCURRENCY, LOCK_SECONDS, SidecarSync, parse
 from contract import object_names
 from contract.bucket.port import Bucket, BucketDenied
@@ -32,7 +31,7 @@ def place(tmp_path: Path) -> Iterator[Setting]:
     made.library.close()
 
 
-def test_two_runs_never_overlap(place: Setting) -> None:
+def test_sync_concurrent_runs_never_overlap(place: Setting) -> None:
     place.library.device("small")
     ids = place.library.add(*range(30))
     for image in ids:
@@ -48,8 +47,8 @@ def test_two_runs_never_overlap(place: Setting) -> None:
     assert report == SyncReport(found=30, imported=30, archived=30)
 
 
-def test_a_lock_left_by_a_dead_backend_ends(place: Setting) -> None:
-    assert place.library.write(key_value.acquire_lock, "sync", "dead", 500.0, LOCK_SECONDS)
+def test_sync_lock_of_a_crashed_backend_expires(place: Setting) -> None:
+    assert place.library.write(sessions_and_locks.take_lock, "sync", "dead", 500.0, LOCK_SECONDS)
     assert place.library.run(place.sync.run(500.0 + LOCK_SECONDS)) is None
     assert place.library.run(place.sync.run(501.0 + LOCK_SECONDS)) == SyncReport()
     assert place.library.run(place.sync.run(502.0 + LOCK_SECONDS)) == SyncReport(), "it gives the lock back"
@@ -68,12 +67,12 @@ class DeniesMoves:
         raise BucketDenied(source, "storage.objects.delete is missing")
 
 
-def test_an_archive_that_refuses_loses_nothing(place: Setting, caplog: pytest.LogCaptureFixture) -> None:
+def test_sync_rejected_move_archives_in_a_later_pass(place: Setting, caplog: pytest.LogCaptureFixture) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     place.leave(image, sidecar(image))
     denied: Any = DeniesMoves(place.bucket)
-    sync = SidecarSync(place.library.database, denied, PathValidator(place.bucket), "x")
+    sync = SidecarSync(place.library.database, denied, "x")
     report = place.library.run(sync.run(500.0))
     assert (report.imported, report.archived, report.left) == (1, 0, 1)
     assert place.library.states()[image] == "complete"
@@ -81,15 +80,15 @@ def test_an_archive_that_refuses_loses_nothing(place: Setting, caplog: pytest.Lo
     assert place.run(600) == SyncReport(found=1, archived=1)
 
 
-def test_a_pass_tells_how_many_files_it_syncs(place: Setting, caplog: pytest.LogCaptureFixture) -> None:
+def test_sync_logs_the_number_of_files(place: Setting, caplog: pytest.LogCaptureFixture) -> None:
     place.bucket.replace(object_names.METADATA + "notes.txt", b"x", "text/plain")
     caplog.set_level(logging.INFO)
     place.leave(image_id(5), sidecar(image_id(5)))
-    assert place.run().found == 1, "what is no sidecar is not looked at"
+    assert place.run().found == 1, "other files are not read"
     assert "Syncing 2 metadata files" in caplog.text
 
 
-def test_sidecars_are_fetched_some_at_a_time(place: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sync_reads_sidecars_concurrently_up_to_the_limit(place: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(2 * CONCURRENCY):
         place.leave(image_id(number), sidecar(image_id(number)))
     read, lock, under_way, most = place.bucket.read, threading.Lock(), 0, 0
@@ -109,7 +108,7 @@ def test_sidecars_are_fetched_some_at_a_time(place: Setting, monkeypatch: pytest
     assert 1 < most <= CONCURRENCY
 
 
-def test_pictures_of_a_device_that_was_removed_are_history(place: Setting) -> None:
+def test_sync_sidecar_with_removed_device_is_archived(place: Setting) -> None:
     place.library.device("small")
     place.library.device("tall", 480, 800)
     (image,) = place.library.add(1)
@@ -120,14 +119,14 @@ def test_pictures_of_a_device_that_was_removed_are_history(place: Setting) -> No
     assert place.run() == SyncReport(found=1, archived=1)
 
 
-def test_times_are_given_in_utc() -> None:
+def test_parse_returns_the_time_in_utc() -> None:
     image = image_id(1)
     data = msgspec.json.encode(sidecar(image, at="2025-01-31T12:00:00+02:00"))
     assert parse(data, image)[1] == datetime(2025, 1, 31, 10, tzinfo=UTC)
     assert parse(data, image)[1].tzinfo is UTC
 
 
-def test_the_archive_keeps_what_earlier_sidecars_of_the_month_told(place: Setting) -> None:
+def test_sync_merges_results_of_other_devices_in_the_archive(place: Setting) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     place.leave(image, sidecar(image))
@@ -137,11 +136,11 @@ def test_the_archive_keeps_what_earlier_sidecars_of_the_month_told(place: Settin
     assert place.run().archived == 1
     (name,) = place.objects()
     archived = msgspec.json.decode(place.bucket.read(name), type=Sidecar)
-    assert [told.device_size for told in archived.results] == ["wide", "small"]
+    assert [archived_result.device_size for archived_result in archived.results] == ["wide", "small"]
 
 
 @pytest.mark.parametrize("damage", [b"no JSON", b'{"imageId": "\xff"}', b'{"more": ' + b"[" * 100_000])
-def test_a_damaged_sidecar_in_the_archive_keeps_no_new_one_out(place: Setting, damage: bytes) -> None:
+def test_sync_damaged_archived_sidecar_is_replaced(place: Setting, damage: bytes) -> None:
     place.library.device("small")
     (image,) = place.library.add(1)
     place.bucket.replace(f"images/metadata/archive/2025/01/{image}.json", damage, JSON)
@@ -151,8 +150,8 @@ def test_a_damaged_sidecar_in_the_archive_keeps_no_new_one_out(place: Setting, d
     assert msgspec.json.decode(place.bucket.read(name), type=Sidecar).image_id == image
 
 
-def test_the_lock_of_a_dead_process_ends_soon(place: Setting) -> None:
-    place.library.write(key_value.acquire_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
+def test_sync_lock_of_a_crashed_process_can_be_freed_at_start(place: Setting) -> None:
+    place.library.write(sessions_and_locks.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
     assert place.library.run(place.sync.run(501.0)) is None
     assert place.library.run(place.sync.run(500.0 + LOCK_SECONDS + 1)) == SyncReport()
     place.library.write(key_value.acquire_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)

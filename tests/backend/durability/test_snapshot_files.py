@@ -1,4 +1,4 @@
-"""Snapshots without a server: whole or refused, never over a successor's, and before the archive of sidecars."""
+"""Snapshots without a server: complete or rejected, fenced, and taken before sidecars are archived."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from backend.durability import snapshots as snapshot
 from backend.durability.fencing import FencingToken, FencingTokenLost
-from backend.durability.path_validation import PathValidator
 from backend.durability.sidecar_sync import SidecarSync
 from backend.durability.snapshots import DamagedSnapshot, Snapshots, load_into, snapshot_of
 from contract import object_names
@@ -31,7 +30,7 @@ def snapshots(library: Library, bucket: Bucket, holder: str = "one") -> tuple[Fe
     return epoch, Snapshots(library.database, bucket, asyncio.to_thread, epoch, 30.0)
 
 
-def test_a_snapshot_is_loaded_whole_or_not_at_all(library: Library, tmp_path: Path) -> None:
+def test_load_into_damaged_snapshot_changes_nothing(library: Library, tmp_path: Path) -> None:
     library.add(1, 2)
     file = tmp_path / "slideshow.db"
     data = snapshot_of(file)
@@ -47,25 +46,25 @@ def test_a_snapshot_is_loaded_whole_or_not_at_all(library: Library, tmp_path: Pa
     assert not list(tmp_path.glob("snapshot-*"))
 
 
-def test_when_a_snapshot_is_due(library: Library, bucket: Bucket) -> None:
+def test_take_if_due_waits_for_the_delay(library: Library, bucket: Bucket) -> None:
     epoch, made = snapshots(library, bucket)
-    library.run(epoch.take(0.0))
+    library.run(epoch.acquire(0.0))
     library.run(made.take())
     assert not library.run(made.take_if_due(1000.0))  # nothing has changed
     library.add(1)
-    mark = made.mark()
-    assert not made.holds(mark)
+    mark = made.checkpoint()
+    assert not made.covers(mark)
     taken = [now for now in (1000.0, 1029.0, 1030.0, 1031.0, 1100.0) if library.run(made.take_if_due(now))]
     assert taken == [1030.0]
-    assert made.holds(mark)
+    assert made.covers(mark)
 
 
-def test_near_the_limit_the_log_says_what_to_do(
+def test_take_slowly_logs_the_remedy(
     library: Library, bucket: Bucket, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epoch, made = snapshots(library, bucket)
     library.add(1, 2)
-    library.run(epoch.take(0.0))
+    library.run(epoch.acquire(0.0))
     library.run(made.take())
     assert caplog.records == []
     monkeypatch.setattr(snapshot, "NEAR_LIMIT_SECONDS", 0.0)
@@ -75,13 +74,13 @@ def test_near_the_limit_the_log_says_what_to_do(
     assert "for 2 photos" in line
 
 
-def test_the_backend_before_acknowledges_nothing_and_overwrites_nothing(library: Library, bucket: Bucket) -> None:
+def test_previous_instance_acknowledges_nothing_and_overwrites_nothing(library: Library, bucket: Bucket) -> None:
     epoch, older = snapshots(library, bucket)
-    library.run(epoch.take(0.0))
+    library.run(epoch.acquire(0.0))
     library.run(older.take())
     later, newer = snapshots(library, bucket, "two")
     library.run(newer.read())
-    assert library.run(later.take(1.0)) == 2
+    assert library.run(later.acquire(1.0)) == 2
     before = bucket.stat(object_names.SNAPSHOT)
     with pytest.raises(FencingTokenLost):
         library.run(older.take())
@@ -95,7 +94,7 @@ def test_the_backend_before_acknowledges_nothing_and_overwrites_nothing(library:
     library.run(later.confirm())
 
 
-def test_callers_never_share_a_look_that_began_before_they_asked(library: Library, bucket: Bucket) -> None:
+def test_confirm_shares_only_requests_that_began_after_the_call(library: Library, bucket: Bucket) -> None:
     looks = []
 
     async def slow(call: object, *arguments: object) -> object:
@@ -106,7 +105,7 @@ def test_callers_never_share_a_look_that_began_before_they_asked(library: Librar
     epoch = FencingToken(bucket, slow, "one")
 
     async def ask() -> None:
-        await epoch.take(0.0)
+        await epoch.acquire(0.0)
         looks.clear()
         first = asyncio.create_task(epoch.confirm())
         await asyncio.sleep(0.01)
@@ -116,9 +115,9 @@ def test_callers_never_share_a_look_that_began_before_they_asked(library: Librar
     assert len(looks) == 2
 
 
-def test_a_sidecar_is_archived_after_the_snapshot_that_holds_its_rows(library: Library, bucket: Bucket) -> None:
+def test_sync_archives_after_the_snapshot_that_contains_the_rows(library: Library, bucket: Bucket) -> None:
     epoch, made = snapshots(library, bucket)
-    library.run(epoch.take(0.0))
+    library.run(epoch.acquire(0.0))
     library.run(made.take())
     library.device("small")
     (image,) = library.add(1)
@@ -128,9 +127,9 @@ def test_a_sidecar_is_archived_after_the_snapshot_that_holds_its_rows(library: L
     result = SidecarResult(
         device_size="small", width=800, height=480, file_path=name, colors=(), recipe=recipe(800, 480), **colours
     )
-    told = Sidecar(image_id=image, processed_at="2026-01-01T00:00:00Z", results=(result,))
-    bucket.replace(object_names.sidecar(image), msgspec.json.encode(told), "application/json")
-    sync = SidecarSync(library.database, bucket, PathValidator(bucket), "x", made)
+    left = Sidecar(image_id=image, processed_at="2026-01-01T00:00:00Z", results=(result,))
+    bucket.replace(object_names.sidecar(image), msgspec.json.encode(left), "application/json")
+    sync = SidecarSync(library.database, bucket, "x", made)
     for imported in (1, 0):
         report = library.run(sync.run(500.0))
         assert (report.imported, report.archived) == (imported, 0)

@@ -1,4 +1,4 @@
-"""A database that does not outlive the process: restored from its snapshot, or from the bucket alone; two at once."""
+"""A database that does not outlive the process: its restoration, and two backends at a time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def in_snapshot(snapshot: Path, query: str) -> set[object]:
-    """What a query gives over the snapshot in the bucket, in its first column."""
+    """Return the first column of a query over the snapshot in the bucket."""
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         connection.deserialize(gzip.decompress(snapshot.read_bytes()))
         return {row[0] for row in connection.execute(query)}
@@ -74,18 +74,18 @@ class House:
     def started_up(self) -> server.BackendServer:
         """A new backend that takes changes."""
         backend = self.begin()
-        until(lambda: "took over as epoch" in backend.log_text())
+        until(lambda: "accepting changes with fencing token" in backend.log_text())
         return backend
 
     def kill(self, backend: server.BackendServer) -> None:
-        """What a platform does that is out of patience; the disk goes as well."""
-        backend.close_clients()
+        """Kill the process and delete its disk, as a platform does after the grace period."""
+        backend.hang_up()
         backend.process.kill()
         backend.process.wait()
         shutil.rmtree(backend.data)
 
 
-def test_a_lost_database_comes_back_from_snapshot_and_records_or_from_the_bucket_alone(house: House) -> None:
+def test_start_restores_from_snapshot_and_records_or_from_the_bucket_alone(house: House) -> None:
     backend = house.started_up()
     token = backend.add_device("kitchen")["token"]
     fill(backend)
@@ -110,8 +110,8 @@ def test_a_lost_database_comes_back_from_snapshot_and_records_or_from_the_bucket
     idle = snapshot.stat().st_mtime_ns
     time.sleep(1.0)  # ten ticks, five times the delay
     assert snapshot.stat().st_mtime_ns == idle, "a snapshot was taken although nothing had changed"
-    told = slideshow(backend.data, "verify", "--deep", BUCKET_URL=house.bucket.as_uri(), **FLEETING)
-    assert (told.returncode, told.stdout) == (0, "0 differences\n"), told.stdout + told.stderr
+    ran = slideshow(backend.data, "verify", "--deep", BUCKET_URL=house.bucket.as_uri(), **FLEETING)
+    assert (ran.returncode, ran.stdout) == (0, "0 differences\n"), ran.stdout + ran.stderr
     house.kill(backend)
     snapshot.unlink()
 
@@ -123,7 +123,7 @@ def test_a_lost_database_comes_back_from_snapshot_and_records_or_from_the_bucket
     assert frame.get("/api/devices/kitchen/next").status_code == 200
 
 
-def test_of_two_backends_the_older_stops_and_nothing_acknowledged_is_lost(house: House) -> None:
+def test_second_backend_replaces_the_first_and_loses_no_acknowledged_change(house: House) -> None:
     older = house.started_up()
     older.add_device("kitchen")
     reader = older.log_in()
@@ -170,7 +170,7 @@ def test_of_two_backends_the_older_stops_and_nothing_acknowledged_is_lost(house:
     assert set(acknowledged) <= {row[0] for row in house.started_up().sql("SELECT id FROM images")}
 
 
-def test_a_starting_backend_answers_health_and_refuses_the_rest(house: House) -> None:
+def test_starting_backend_answers_health_and_rejects_other_requests(house: House) -> None:
     house.bucket.mkdir()
     (house.bucket / "state").mkdir()
     (house.bucket / object_names.DEVICES).write_bytes(b"damaged")  # so that loading does not end
@@ -189,5 +189,5 @@ def test_a_starting_backend_answers_health_and_refuses_the_rest(house: House) ->
             assert "being loaded" in problem(answer, 503)
             assert answer.headers["retry-after"]
     (house.bucket / object_names.DEVICES).unlink()
-    until(lambda: "took over as epoch" in backend.log_text())
+    until(lambda: "accepting changes with fencing token" in backend.log_text())
     assert backend.anonymous.get("/_ready").status_code == 200

@@ -1,4 +1,4 @@
-"""`slideshow verify`: each difference between bucket and database is named, and mended when asked."""
+"""`slideshow verify`: each difference between bucket and database is named, and repaired on request."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def verify(backend: server.BackendServer, *options: str) -> list[tuple[str, str]
     """The differences, as (kind, subject); the exit code must fit."""
     ran = slideshow(backend.data, "verify", "--json", *options)
     assert ran.stderr == ""
-    told = json.loads(ran.stdout)
-    assert ran.returncode == (1 if told.get("left", told["differences"]) else 0)
-    return [(difference["kind"], difference["subject"]) for difference in told["differences"]]
+    printed = json.loads(ran.stdout)
+    assert ran.returncode == (1 if printed.get("left", printed["differences"]) else 0)
+    return [(difference["kind"], difference["subject"]) for difference in printed["differences"]]
 
 
 def break_everything(backend: server.BackendServer) -> list[tuple[str, str]]:
@@ -80,18 +80,17 @@ def server_id(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-@pytest.mark.server
-def test_every_difference_is_named_and_mended(filled: server.BackendServer) -> None:
+def test_verify_names_every_difference_and_repairs_it(filled: server.BackendServer) -> None:
     wanted = break_everything(filled)
     found = verify(filled, "--deep")
     changed = [each for each in wanted if each[0] == "original of another size"]
     deep = [("original with other content", subject) for _, subject in changed]
     assert sorted(found) == sorted(wanted + deep)
-    mended = slideshow(filled.data, "verify", "--repair", "--deep")
-    assert mended.returncode == 1, mended.stdout + mended.stderr
+    repaired = slideshow(filled.data, "verify", "--repair", "--deep")
+    assert repaired.returncode == 1, repaired.stdout + repaired.stderr
     lost = sorted(subject for kind, subject in found if kind in ("original missing", "original of another size"))
-    assert mended.stdout.count("(fixed)") == len(found) - 3
-    assert mended.stdout.count("(not fixed)") == 3
+    assert repaired.stdout.count("(mended)") == len(found) - 3
+    assert repaired.stdout.count("(left") == 3
     assert sorted(verify(filled, "--deep")) == [("original missing", subject) for subject in lost]
     with server.running(filled.data) as backend:
         backend.processor.post("/internal/tick").raise_for_status()
@@ -107,8 +106,8 @@ def test_every_difference_is_named_and_mended(filled: server.BackendServer) -> N
         assert verify(backend, "--deep") == []
 
 
-def test_no_database_is_no_agreement(tmp_path: Path) -> None:
+def test_verify_without_database_fails(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    told = slideshow(tmp_path / "data", "verify")
-    assert told.returncode == 1
-    assert "slideshow rebuild" in told.stderr
+    ran = slideshow(tmp_path / "data", "verify")
+    assert ran.returncode == 1
+    assert "slideshow rebuild" in ran.stderr

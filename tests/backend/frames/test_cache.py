@@ -20,7 +20,7 @@ from backend.frames.cache import FrameStateCache
 from backend.frames.entries import EntryBuilder, nameless_answer
 from backend.frames.service import MAX_CACHED_ENTRIES, FrameService
 from backend.playlist.pairs import Entry
-from backend.services import PASSING
+from backend.services import TRANSIENT_CHANGES
 from contract.messages.frames import Caption, NextEntry, QueueEntry
 from contract.messages.processing import Palette
 
@@ -58,7 +58,7 @@ class Wall:
         monkeypatch.setattr(shuffle_queues, "available_photos", available_photos)
         self.database = Database(f"sqlite:///{file}")
         self.database.migrate()
-        self.database.ephemeral, self.database.private = PASSING, frozenset({shuffle_queues.save})
+        self.database.passing, self.database.private = TRANSIENT_CHANGES, frozenset({bags.keep})
         for name in ("read", "write"):
             monkeypatch.setattr(self.database, name, self._counted(getattr(self.database, name)))
         states = FrameStateCache(self.database, time.time, may_write=lambda: self.may_write, new_seed=lambda: "seed")

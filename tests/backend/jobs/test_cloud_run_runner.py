@@ -1,4 +1,4 @@
-"""What only Cloud Run can do to its runner: refuse, lose an answer, be busy, forget; and what it may see."""
+"""The Cloud Run runner alone: rejected calls, lost responses, deleted executions, and what Cloud Run receives."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def grpc_world(tmp_path: Path) -> Iterator[CloudWorld]:
     made.database.close()
 
 
-def test_overrides_name_the_execution_and_carry_no_secret(grpc_world: CloudWorld) -> None:
+def test_start_overrides_contain_the_execution_and_no_secret(grpc_world: CloudWorld) -> None:
     async def act(runner: Runner) -> None:
         await grpc_world.begin(runner, 2)
         await grpc_world.end(runner)
@@ -65,7 +65,7 @@ def test_overrides_name_the_execution_and_carry_no_secret(grpc_world: CloudWorld
     assert "BACKEND_AUTH_TOKEN" in str(resource)
 
 
-def test_what_passes_is_tried_again(world: CloudWorld, caplog: pytest.LogCaptureFixture) -> None:
+def test_runner_transient_errors_are_retried(world: CloudWorld, caplog: pytest.LogCaptureFixture) -> None:
     async def act(runner: Runner) -> Outcome:
         world.expect("RunJob", "RESOURCE_EXHAUSTED", "UNAVAILABLE")
         await world.begin(runner, 1)
@@ -74,11 +74,11 @@ def test_what_passes_is_tried_again(world: CloudWorld, caplog: pytest.LogCapture
         return await world.end(runner)
 
     assert world.run(MARK, act).state == "succeeded"
-    assert len(world.files("ran-*")) == 1
-    assert sum("is asked again" in record.getMessage() for record in caplog.records) == 4
+    assert len(world.made("ran-*")) == 1
+    assert sum("retrying a call" in record.getMessage() for record in caplog.records) == 4
 
 
-def test_a_start_whose_answer_was_lost_is_found_and_not_repeated(world: CloudWorld) -> None:
+def test_start_lost_response_finds_the_execution(world: CloudWorld) -> None:
     async def act(runner: Runner) -> Outcome:
         world.expect("RunJob", LOST)
         await world.begin(runner, 1)
@@ -88,7 +88,7 @@ def test_a_start_whose_answer_was_lost_is_found_and_not_repeated(world: CloudWor
     assert len(world.files("ran-*")) == 1
 
 
-def test_a_second_accepted_start_has_leases_of_its_own(grpc_world: CloudWorld) -> None:
+def test_start_accepted_twice_gives_separate_leases(grpc_world: CloudWorld) -> None:
     async def act(runner: Runner) -> Outcome:
         grpc_world.expect("RunJob", LOST)
         grpc_world.expect("ListExecutions", "PERMISSION_DENIED")
@@ -102,18 +102,18 @@ def test_a_second_accepted_start_has_leases_of_its_own(grpc_world: CloudWorld) -
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "sentence"),
     [
         ("PERMISSION_DENIED", "roles/run.jobsExecutorWithOverrides"),
-        ("UNAUTHENTICATED", "does not take the backend's credentials"),
+        ("UNAUTHENTICATED", "rejects the backend's credentials"),
         ("INVALID_ARGUMENT", "refuses to start projects/a-project"),
     ],
 )
-def test_a_lasting_refusal_is_told_at_once(grpc_world: CloudWorld, status: str, told: str) -> None:
+def test_start_permanent_error_is_raised_at_once(grpc_world: CloudWorld, status: str, sentence: str) -> None:
     async def act(runner: Runner) -> None:
         grpc_world.expect("RunJob", status)
         began = time.monotonic()
-        with pytest.raises(RunnerError, match=told):
+        with pytest.raises(RunnerError, match=sentence):
             await runner.start(NAME, 1)
         assert time.monotonic() - began < 3
 
@@ -121,20 +121,20 @@ def test_a_lasting_refusal_is_told_at_once(grpc_world: CloudWorld, status: str, 
     assert grpc_world.server.model.executions == []
 
 
-def test_a_start_that_stays_refused_is_given_up(grpc_world: CloudWorld) -> None:
+def test_start_that_stays_unavailable_raises(grpc_world: CloudWorld) -> None:
     grpc_world.retry_seconds = 1.0
 
     async def act(runner: Runner) -> None:
         grpc_world.expect("RunJob", *["UNAVAILABLE"] * 50)
         began = time.monotonic()
-        with pytest.raises(RunnerError, match="did not manage to start"):
+        with pytest.raises(RunnerError, match="failed to start"):
             await runner.start(NAME, 1)
         assert time.monotonic() - began < 5
 
     grpc_world.run(MARK, act)
 
 
-def test_a_job_that_is_not_there_names_the_settings(grpc_world: CloudWorld) -> None:
+def test_start_unknown_job_names_the_settings(grpc_world: CloudWorld) -> None:
     async def act(runner: Runner) -> None:
         api = CloudRunApi("a-project", "a-region", "another-job", grpc_world.server.grpc_url)
         with pytest.raises(RunnerError, match="PROCESSOR_JOB_NAME"):
@@ -145,16 +145,16 @@ def test_a_job_that_is_not_there_names_the_settings(grpc_world: CloudWorld) -> N
 
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
-def test_a_server_that_is_away_is_told(scheme: str) -> None:
+def test_start_without_server_raises_after_retries(scheme: str) -> None:
     api = CloudRunApi("a-project", "a-region", "a-job", f"{scheme}://127.0.0.1:1", retry_seconds=0.5)
     began = time.monotonic()
-    with pytest.raises(RunnerError, match=r"did not manage to start|did not answer when asked to start"):
+    with pytest.raises(RunnerError, match=r"failed to start|did not respond to the request to start"):
         api.start(NAME, 1)
     assert time.monotonic() - began < 5
     api.close()
 
 
-def test_missing_credentials_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_without_credentials_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nowhere.json"))
     world = CloudWorld(tmp_path)
 
@@ -169,7 +169,7 @@ def test_missing_credentials_are_told(tmp_path: Path, monkeypatch: pytest.Monkey
     world.database.close()
 
 
-def test_the_next_process_of_the_backend_goes_on(world: CloudWorld) -> None:
+def test_outcome_is_read_by_a_restarted_backend(world: CloudWorld) -> None:
     """Also where the first one died between the start and its answer: then the execution is found by our name."""
 
     async def act(runner: Runner) -> list[str]:
@@ -188,7 +188,7 @@ def test_the_next_process_of_the_backend_goes_on(world: CloudWorld) -> None:
     assert world.run("while not (folder / 'go').exists(): time.sleep(0.01)", act) == ["succeeded", "succeeded"]
 
 
-def test_either_way_of_following_is_enough(grpc_world: CloudWorld) -> None:
+def test_outcome_needs_operation_or_execution_only(grpc_world: CloudWorld) -> None:
     many = ["PERMISSION_DENIED"] * 100
 
     async def act(runner: Runner) -> None:
@@ -210,7 +210,7 @@ def test_either_way_of_following_is_enough(grpc_world: CloudWorld) -> None:
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])
-def test_the_imitation_shows_its_job_and_keeps_its_own_variables(transport: str, tmp_path: Path) -> None:
+def test_emulator_returns_its_job_and_rejects_reserved_variables(transport: str, tmp_path: Path) -> None:
     definition = JobDefinition(command=["true"], environment={"A": "b"}, secrets={"TOKEN": "hidden"})
     with running_jobs_server(JOB, definition) as server:
         api = CloudRunApi(*JOB.split("/")[1::2], server.grpc_url if transport == "grpc" else server.rest_url)
@@ -269,7 +269,7 @@ def test_emulated_execution_runs_at_most_parallelism_tasks_at_once(tmp_path: Pat
     assert execution.resource().succeeded_count == 3
 
 
-def test_a_deleted_execution_is_lost(grpc_world: CloudWorld) -> None:
+def test_outcome_of_a_deleted_execution_is_lost(grpc_world: CloudWorld) -> None:
     async def act(runner: Runner) -> Outcome | None:
         await grpc_world.begin(runner, 1)
         grpc_world.expect("GetOperation", "NOT_FOUND")
@@ -281,7 +281,7 @@ def test_a_deleted_execution_is_lost(grpc_world: CloudWorld) -> None:
     assert found.state == "lost"
 
 
-def test_a_cancelled_execution_has_failed() -> None:
+def test_outcome_of_a_cancelled_execution_is_failed() -> None:
     failed = run_v2.Condition(type_="Completed", state="CONDITION_FAILED", message="it was cancelled")
     ended = run_v2.Execution(
         completion_time="2026-01-01T00:00:00Z", task_count=3, cancelled_count=3, conditions=[failed]
@@ -291,7 +291,7 @@ def test_a_cancelled_execution_has_failed() -> None:
     assert outcome_of(ended) == Outcome(state="failed", error="3 of 3 tasks failed")
 
 
-def test_the_client_is_imported_on_its_thread_alone() -> None:
+def test_google_client_is_not_imported_at_start() -> None:
     found = "any(name.startswith(('google', 'grpc')) for name in sys.modules)"
     code = f"import sys, backend.jobs.open_runner; sys.exit({found})"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

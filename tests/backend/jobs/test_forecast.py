@@ -1,4 +1,4 @@
-"""The plan's course and its bill, in cases with known answers and in any case."""
+"""Forecasts and bills: cases with known results, and properties of all cases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from backend.jobs import bill
 from backend.jobs.cloud_run.runner import cloud_profile
-from backend.jobs.forecast import forecast, model_batches, pending_at_once, scaled, spread
+from backend.jobs.forecast import forecast, model_batches, pending_now, scaled, spread
 from contract.messages.admin import WorkRate
 
 RATE = WorkRate(seconds_per_megapixel=0.02, megapixels_per_photo=12.0)
@@ -27,15 +27,17 @@ MINUTE = 60 * (2 * 0.000018 + 1 * 0.000002)
         (50_000, 2, 20, 1271, 12_200),  # more than ten tasks do before their time limit, and no more than ten run
     ],
 )
-def test_photos_that_wait(photos: int, executions: int, tasks: int, seconds: float, billed: float) -> None:
-    found = forecast(pending_at_once(photos), RATE, COST)
+def test_forecast_of_waiting_photos_has_known_results(
+    photos: int, executions: int, tasks: int, seconds: float, billed: float
+) -> None:
+    found = forecast(pending_now(photos), RATE, COST)
     assert (found.executions, found.tasks) == (executions, tasks)
     assert found.seconds == pytest.approx(seconds, rel=0.05)
     assert found.billed_seconds == pytest.approx(billed, rel=0.05)
     assert found.dollars == pytest.approx(found.billed_seconds * MINUTE / 60)
 
 
-def test_photos_that_keep_coming_are_left_to_the_task_that_runs() -> None:
+def test_forecast_of_a_steady_stream_leaves_photos_to_the_running_task() -> None:
     found = forecast(spread(5000, 600), RATE, COST)
     assert (found.executions, found.tasks, found.most_tasks) == (2, 2, 2)
     assert found.model_dollars == pytest.approx(100 * 10 * 60 * (2 * 0.000018 + 2 * 0.000002))
@@ -45,8 +47,8 @@ def test_photos_that_keep_coming_are_left_to_the_task_that_runs() -> None:
     assert quick.dollars > found.dollars
 
 
-def test_batches_of_the_model_system() -> None:
-    assert [model_batches(pending_at_once(number)) for number in (1, 50, 51, 5000)] == [1, 1, 2, 100]
+def test_model_batches_are_full_or_end_after_the_delay() -> None:
+    assert [model_batches(pending_now(number)) for number in (1, 50, 51, 5000)] == [1, 1, 2, 100]
     assert model_batches([(0, 1), (29, 1), (31, 1)]) == 2
     assert model_batches([(0, 1), (100, 60)]) == 3
     assert model_batches([]) == 0
@@ -59,7 +61,7 @@ def test_batches_of_the_model_system() -> None:
     st.floats(1, 50),
     st.booleans(),
 )
-def test_whatever_arrives_is_done_and_never_costs_less_than_its_work(
+def test_forecast_of_any_arrivals_finishes_and_bills_at_least_the_work(
     arrivals: list[tuple[float, int]], seconds: float, megapixels: float, latency: bool
 ) -> None:
     rate = WorkRate(seconds_per_megapixel=seconds, megapixels_per_photo=megapixels)
@@ -73,13 +75,13 @@ def test_whatever_arrives_is_done_and_never_costs_less_than_its_work(
         assert found.billed_seconds <= work + 75.0 * found.tasks
 
 
-def test_a_task_is_billed_for_a_minute_at_least_and_by_tenths() -> None:
+def test_billed_seconds_are_a_minute_or_more_in_tenths() -> None:
     assert [bill.billed_seconds(seconds) for seconds in (0, 59.99, 60, 60.04, 61)] == pytest.approx(
         [60, 60, 60, 60.1, 61]
     )
 
 
-def test_standing_costs() -> None:
+def test_monthly_costs_of_services_follow_the_list_prices() -> None:
     assert bill.always_on_month(bill.Size(1, 0)) == pytest.approx(46.66, abs=0.01)
     assert bill.always_on_month(bill.SERVICE_WITH_WORKERS) == pytest.approx(101.09, abs=0.01)
     ticks = 30 * 24 * 60
@@ -90,8 +92,8 @@ def test_standing_costs() -> None:
     )
 
 
-def test_a_month_is_the_same_again_and_again() -> None:
-    one = forecast(pending_at_once(50), RATE, COST)
+def test_scaled_multiplies_counts_and_costs() -> None:
+    one = forecast(pending_now(50), RATE, COST)
     month = scaled(one, 20)
     assert (month.photos, month.executions, month.seconds) == (1000, 20, one.seconds)
     assert month.dollars == pytest.approx(20 * MINUTE)

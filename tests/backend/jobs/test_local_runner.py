@@ -1,4 +1,4 @@
-"""What only local processes do as a runner: figures, what a task may see, how they end with the backend."""
+"""The local runner alone: measured figures, the environment of tasks, and their end with the backend."""
 
 # Tests look at files and at processes while nothing else runs in their loop, one of them on purpose.
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from backend.database import Database, executions
-from backend.jobs.local_runner import LocalRunner, lives, start_mark
+from backend.jobs.local_runner import LocalRunner, is_alive, start_mark
 from backend.jobs.runner import Outcome, RunnerError
 from contract.machine import usable_cpus
 
@@ -44,7 +44,7 @@ def run(
     timeout: float = 30.0,
     command: list[str] | None = None,
 ) -> object:
-    """What `act` gives with a runner whose tasks run `script`; the runner is closed afterwards."""
+    """Return the result of `act` with a runner whose tasks run `script`. The runner is closed afterwards."""
 
     async def body() -> object:
         database = Database(f"sqlite:///{tmp_path / 'slideshow.db'}")
@@ -81,13 +81,15 @@ async def to_the_end(runner: LocalRunner, ended: asyncio.Event, tasks: int) -> O
 
 
 def outcome(tmp_path: Path, script: str, *, tasks: int = 1, **more: object) -> Outcome:
-    """How an execution of `script` ends."""
+    """Return the outcome of an execution of `script`."""
     found = run(tmp_path, script, lambda runner, _, ended: to_the_end(runner, ended, tasks), **more)  # type: ignore[arg-type]
     assert isinstance(found, Outcome)
     return found
 
 
-def test_tasks_get_what_cloud_run_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_task_environment_contains_cloud_run_variables_and_no_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("ADMIN_PASSWORD", "admin_password", "PROCESSOR_AUTH_TOKEN", "PROCESSOR_AUTH_TOKEN_PREVIOUS"):
         monkeypatch.setenv(name, "hidden-from-tasks")
     monkeypatch.setenv("METRICS_TOKEN", "hidden-from-tasks")
@@ -116,7 +118,7 @@ seen = dict(os.environ, argv=sys.argv, cwd=os.getcwd())
         assert Path(seen["cwd"], "contract").is_dir()
 
 
-def test_a_failed_task_is_started_again_with_a_higher_attempt(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_task_is_started_again_with_a_higher_attempt(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     script = """
 attempt = int(os.environ["CLOUD_RUN_TASK_ATTEMPT"])
 (folder / f"attempt-{attempt}").touch()
@@ -125,16 +127,16 @@ sys.exit(0 if attempt == 2 else 7)
     found = outcome(tmp_path, script)
     assert (found.state, found.retries, found.error) == ("succeeded", 2, None)
     assert sorted(path.name for path in tmp_path.glob("attempt-*")) == ["attempt-0", "attempt-1", "attempt-2"]
-    told = [record.getMessage() for record in caplog.records]
-    assert any("[JobQueue]" in line and "CLOUD_RUN_TASK_ATTEMPT=2" in line and "exit code 7" in line for line in told)
+    lines = [record.getMessage() for record in caplog.records]
+    assert any("[JobQueue]" in line and "CLOUD_RUN_TASK_ATTEMPT=2" in line and "exit code 7" in line for line in lines)
 
 
-def test_a_signal_that_ended_a_task_is_named(tmp_path: Path) -> None:
+def test_outcome_of_a_killed_task_names_the_signal(tmp_path: Path) -> None:
     found = outcome(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)", retries=0)
     assert (found.state, found.error) == ("failed", "task 0 ended with signal SIGKILL")
 
 
-def test_cpu_and_memory_are_measured(tmp_path: Path) -> None:
+def test_outcome_contains_cpu_time_and_memory(tmp_path: Path) -> None:
     script = """
 block = bytearray(150_000_000)
 block[::4096] = b"x" * len(block[::4096])
@@ -150,13 +152,13 @@ sys.exit(1 - int(os.environ["CLOUD_RUN_TASK_ATTEMPT"]))
     assert 150 <= found.peak_rss_mb < 1000
 
 
-def test_a_command_that_does_not_exist_fails_the_execution(tmp_path: Path) -> None:
+def test_outcome_of_a_missing_command_is_failed(tmp_path: Path) -> None:
     found = outcome(tmp_path, "", retries=1, command=[str(tmp_path / "nowhere")])
     assert (found.state, found.retries) == ("failed", 1)
     assert found.error == "task 0 ended with exit code 127"
 
 
-def test_closing_ends_tasks_and_starts_none_again(tmp_path: Path) -> None:
+def test_close_ends_tasks_and_starts_no_more(tmp_path: Path) -> None:
     script = """
 index, attempt = os.environ["CLOUD_RUN_TASK_INDEX"], os.environ["CLOUD_RUN_TASK_ATTEMPT"]
 (folder / f"pid-{index}-{attempt}").write_text(str(os.getpid()))
@@ -183,7 +185,7 @@ time.sleep(60)
     assert sorted(path.name for path in tmp_path.glob("pid-*")) == ["pid-0-0", "pid-1-0"]
 
 
-def test_closing_just_when_a_task_has_ended_loses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_close_after_a_task_has_ended_loses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def act(runner: LocalRunner, database: Database, ended: asyncio.Event) -> None:
         await runner.start(NAME, 1)
         async with asyncio.timeout(20):
@@ -191,7 +193,7 @@ def test_closing_just_when_a_task_has_ended_loses_nothing(tmp_path: Path, caplog
                 await asyncio.sleep(0.01)
         (task,) = await database.read(executions.tasks_of, NAME)
         deadline = time.monotonic() + 10
-        while lives(task.pid, task.pid_started):  # the loop stands still: nobody has reaped it yet
+        while is_alive(task.pid, task.pid_started):  # the loop is blocked, so nothing has reaped it yet
             assert time.monotonic() < deadline
             time.sleep(0.01)
         await runner.close()
@@ -202,7 +204,7 @@ def test_closing_just_when_a_task_has_ended_loses_nothing(tmp_path: Path, caplog
     assert not [record for record in caplog.records if record.exc_info]
 
 
-def test_an_orphaned_execution_is_lost_only_when_its_tasks_are_gone(tmp_path: Path) -> None:
+def test_outcome_of_an_orphaned_execution_is_lost_once_its_tasks_ended(tmp_path: Path) -> None:
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 
     async def act(runner: LocalRunner, database: Database, ended: asyncio.Event) -> None:
@@ -226,14 +228,14 @@ def test_an_orphaned_execution_is_lost_only_when_its_tasks_are_gone(tmp_path: Pa
         sleeper.wait(timeout=10)
 
 
-def test_a_process_is_told_from_a_later_one_of_its_number() -> None:
+def test_start_mark_distinguishes_processes_with_the_same_pid() -> None:
     mark = start_mark(os.getpid())
     assert mark is not None
-    assert lives(os.getpid(), mark)
-    assert not lives(os.getpid(), mark + "0")
+    assert is_alive(os.getpid(), mark)
+    assert not is_alive(os.getpid(), mark + "0")
     ended = subprocess.Popen([sys.executable, "-c", ""])
     time_limit = time.monotonic() + 10
-    while start_mark(ended.pid) is not None:  # a zombie lives no more, although its number is still taken
+    while start_mark(ended.pid) is not None:  # a zombie does not count, although its pid is still taken
         assert time.monotonic() < time_limit
         time.sleep(0.01)
     ended.wait(timeout=10)
@@ -244,7 +246,7 @@ def test_usable_cpus_are_those_of_this_process() -> None:
     assert 1 <= usable_cpus() <= (os.cpu_count() or 1)
 
 
-def test_a_task_that_cannot_be_registered_is_ended(tmp_path: Path) -> None:
+def test_task_that_cannot_be_registered_is_terminated(tmp_path: Path) -> None:
     async def act(runner: LocalRunner, database: Database, ended: asyncio.Event) -> Outcome:
         database.close()
         (tmp_path / "slideshow.db").unlink()

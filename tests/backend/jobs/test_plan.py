@@ -28,12 +28,12 @@ RATE = 0.05
 
 
 def decided(
-    pending: int, waited: float, *, profile: RunnerProfile = CLOUD, flush: bool = False, **more: Any
+    pending: int, waited: float, *, profile: RunnerProfile = CLOUD, forced: bool = False, **more: Any
 ) -> Decision:
     """The decision with the default settings: batches of 50, 30 s."""
     more = {"pending_megapixels": pending * PHOTO, "seconds_per_megapixel": RATE, **more}
     facts = QueueFacts(pending=pending, first_pending_at=NOW - waited, **more)
-    return decide(facts, NOW, batch_size=50, flush_delay=30.0, profile=profile, flush=flush)
+    return decide(facts, NOW, batch_size=50, flush_delay=30.0, profile=profile, forced=forced)
 
 
 @pytest.mark.parametrize(
@@ -52,41 +52,43 @@ def decided(
         (5000, 99_999, 10, 10, 2),
     ],
 )
-def test_when_and_how_many(pending: int, waited: float, cloud_tasks: int, quick_tasks: int, local_tasks: int) -> None:
+def test_decide_starts_the_expected_tasks(
+    pending: int, waited: float, cloud_tasks: int, quick_tasks: int, local_tasks: int
+) -> None:
     assert decided(pending, waited).tasks == cloud_tasks
     assert decided(pending, waited, profile=QUICK).tasks == quick_tasks
     assert decided(pending, waited, profile=LOCAL).tasks == local_tasks
 
 
 @pytest.mark.parametrize(("megapixels", "tasks"), [(2.0, 1), (8.0, 1), (12.0, 2), (24.0, 4), (100.0, 10)])
-def test_pixels_count_and_not_photos(megapixels: float, tasks: int) -> None:
+def test_decide_counts_pixels_and_not_photos(megapixels: float, tasks: int) -> None:
     assert decided(200, 0, pending_megapixels=200 * megapixels).tasks == tasks
 
 
 @pytest.mark.parametrize(("rate", "tasks"), [(0.001, 1), (0.05, 4), (0.1, 8), (10.0, 10)])
-def test_what_was_measured_counts(rate: float, tasks: int) -> None:
+def test_decide_uses_the_measured_rate(rate: float, tasks: int) -> None:
     assert decided(500, 0, seconds_per_megapixel=rate).tasks == tasks
 
 
-def test_few_photos_are_not_shared_among_more_tasks() -> None:
+def test_decide_starts_at_most_one_task_per_photo() -> None:
     assert decided(3, 30, pending_megapixels=1e6).tasks == 3
     assert decided(3, 30, pending_megapixels=1e6, profile=QUICK).tasks == 3
     assert decided(1, 30, pending_megapixels=0.0).tasks == 1
 
 
-def test_nothing_pending_is_never_due() -> None:
+def test_decide_nothing_pending_is_never_due() -> None:
     for first in (None, NOW):
         facts = QueueFacts(pending=0, pending_megapixels=0.0, in_work_megapixels=70.0, first_pending_at=first)
-        decision = decide(facts, NOW, batch_size=1, flush_delay=0.001, profile=CLOUD, flush=True)
+        decision = decide(facts, NOW, batch_size=1, flush_delay=0.001, profile=CLOUD, forced=True)
         assert (decision.tasks, decision.reason) == (0, "nothing is pending")
 
 
-def test_a_flush_waits_for_nothing() -> None:
-    decision = decided(1, 0, flush=True)
+def test_decide_forced_starts_at_once() -> None:
+    decision = decided(1, 0, forced=True)
     assert (decision.tasks, decision.images, decision.reason) == (1, 1, "on request")
 
 
-def test_the_reason_tells_what_is_gathered() -> None:
+def test_decide_reason_contains_count_and_waiting_time() -> None:
     assert decided(7, 12).reason == "7 of 50 gathered, the first 12 s ago"
     assert decided(60, 12).reason == "60 pending, the first 12 s ago"
 
@@ -105,19 +107,19 @@ def test_the_reason_tells_what_is_gathered() -> None:
         (3, -3600, True),  # the clock was set back by an hour
     ],
 )
-def test_failures_are_backed_off_for_a_while(failures: int, since: float, due: bool) -> None:
-    for flush in (False, True):
-        decision = decided(50, 0, failures=failures, last_failure_at=NOW - since, flush=flush)
+def test_decide_after_failures_backs_off(failures: int, since: float, due: bool) -> None:
+    for forced in (False, True):
+        decision = decided(50, 0, failures=failures, last_failure_at=NOW - since, forced=forced)
         assert (decision.tasks > 0) == due
         assert due or "executions failed" in decision.reason
 
 
-def test_a_clock_that_was_set_back_delays_nobody_for_ever() -> None:
+def test_decide_after_the_clock_was_set_back_starts_in_time() -> None:
     assert decided(1, -3600).tasks == 1
     assert decided(1, -3).tasks == 0, "two clocks may differ by a little"
 
 
-def test_running_tasks_get_what_they_can_still_take() -> None:
+def test_decide_leaves_work_to_running_tasks() -> None:
     enough = decided(60, 40, running_task_seconds=60 * PHOTO * RATE)
     assert (enough.tasks, enough.reason) == (0, "running tasks will take the 60 pending images")
     busy = decided(60, 40, running_task_seconds=60 * PHOTO * RATE, in_work_megapixels=20 * PHOTO)
@@ -127,10 +129,10 @@ def test_running_tasks_get_what_they_can_still_take() -> None:
 
 
 @pytest.mark.parametrize(("live", "tasks"), [(0, 10), (3, 7), (9, 1), (10, 0), (12, 0)])
-def test_no_more_tasks_run_than_may(live: int, tasks: int) -> None:
+def test_decide_never_exceeds_the_maximum(live: int, tasks: int) -> None:
     decision = decided(50_000, 40, live_tasks=live, running_task_seconds=live * 800.0)
     assert decision.tasks == tasks
-    assert tasks or decision.reason == f"{live} tasks are running, as many as may"
+    assert tasks or decision.reason == f"already running the maximum of {live} tasks"
 
 
 @pytest.mark.parametrize(
@@ -143,12 +145,10 @@ def test_no_more_tasks_run_than_may(live: int, tasks: int) -> None:
         (-1.0, 60, 1, True),  # the clock was set back
     ],
 )
-def test_a_full_batch_does_not_pay_for_the_same_minute_twice(
-    since: float, pending: int, waited: float, due: bool
-) -> None:
+def test_decide_full_batch_waits_while_a_minute_is_paid(since: float, pending: int, waited: float, due: bool) -> None:
     assert (decided(pending, waited, last_started_at=NOW - since).tasks > 0) == due
     assert decided(pending, waited, last_started_at=NOW - since, profile=QUICK).tasks > 0
-    assert decided(pending, waited, last_started_at=NOW - since, flush=True).tasks > 0
+    assert decided(pending, waited, last_started_at=NOW - since, forced=True).tasks > 0
 
 
 facts = st.builds(
@@ -174,10 +174,10 @@ profiles = st.builds(
 
 
 @given(facts, profiles, st.integers(1, 100), st.floats(0.1, 1000), st.booleans())
-def test_every_decision_makes_sense(
-    given_facts: QueueFacts, profile: RunnerProfile, batch: int, delay: float, flush: bool
+def test_decide_any_facts_give_a_consistent_decision(
+    given_facts: QueueFacts, profile: RunnerProfile, batch: int, delay: float, forced: bool
 ) -> None:
-    decision = decide(given_facts, NOW, batch_size=batch, flush_delay=delay, profile=profile, flush=flush)
+    decision = decide(given_facts, NOW, batch_size=batch, flush_delay=delay, profile=profile, forced=forced)
     assert 0 <= decision.tasks <= min(profile.max_tasks, given_facts.pending)
     assert decision.tasks == 0 or decision.tasks + given_facts.live_tasks <= max(
         profile.max_tasks, 1 + given_facts.live_tasks
@@ -185,7 +185,7 @@ def test_every_decision_makes_sense(
     assert decision.tasks <= decision.images <= given_facts.pending
     assert (decision.tasks == 0) == (decision.images == 0)
     assert decision.reason
-    again = decide(given_facts, NOW, batch_size=batch, flush_delay=delay, profile=profile, flush=flush)
+    again = decide(given_facts, NOW, batch_size=batch, flush_delay=delay, profile=profile, forced=forced)
     assert again == decision
     if decision.tasks > 1:  # each further task has work that is worth its start
         megapixels = given_facts.pending_megapixels + profile.prefers_latency * given_facts.in_work_megapixels
@@ -194,7 +194,9 @@ def test_every_decision_makes_sense(
 
 
 @given(facts, profiles, st.integers(1, 100), st.floats(0.1, 1000))
-def test_nothing_waits_for_ever(given_facts: QueueFacts, profile: RunnerProfile, batch: int, delay: float) -> None:
+def test_decide_any_facts_start_in_the_end(
+    given_facts: QueueFacts, profile: RunnerProfile, batch: int, delay: float
+) -> None:
     if given_facts.pending == 0 or given_facts.first_pending_at is None:
         return
     later = max(NOW, given_facts.first_pending_at, given_facts.last_failure_at) + delay + MAX_BACKOFF_SECONDS + 1
@@ -206,7 +208,7 @@ def test_nothing_waits_for_ever(given_facts: QueueFacts, profile: RunnerProfile,
     ("pending", "live", "tasks"),
     [(600, 0, 2), (600, 1, 1), (600, 2, 0), (1, 1, 0), (1, 0, 1)],
 )
-def test_where_tasks_cost_nothing_a_straggler_is_joined(pending: int, live: int, tasks: int) -> None:
+def test_decide_free_tasks_join_a_running_one(pending: int, live: int, tasks: int) -> None:
     more = {"live_tasks": live, "running_task_seconds": live * 880.0, "in_work_megapixels": live * PHOTO}
     assert decided(pending, 60, profile=LOCAL, **more).tasks == tasks
     assert live == 0 or decided(pending, 60, profile=CLOUD, **more).tasks == 0

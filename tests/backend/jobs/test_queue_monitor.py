@@ -1,4 +1,4 @@
-"""The lines from which alerts are made: said while photos wait, in the words that the alerts' filters search for."""
+"""The log lines on which alerts are based: they match the filters of the log metrics."""
 
 from __future__ import annotations
 
@@ -7,40 +7,39 @@ from pathlib import Path
 
 import pytest
 
-from backend.jobs.queue_monitor import PACE_SECONDS, STUCK_SECONDS, QueueMonitor
-from tests.support.core_library import Library
+from backend.jobs.queue_monitor import LOG_INTERVAL_SECONDS, STUCK_SECONDS, QueueMonitor
 
 START = 1_700_000_000.0
 
 
-def test_the_queue_is_told_of_while_photos_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_queue_monitor_logs_while_photos_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "backend.jobs.queue_monitor")
     library = Library(tmp_path / "library.db")
     watch = QueueMonitor(library.database)
 
-    def told(at: float) -> list[str]:
+    def logged(at: float) -> list[str]:
         caplog.clear()
-        library.run(watch.tell(START + at))
+        library.run(watch.log_age(START + at))
         return [record.getMessage() for record in caplog.records]
 
-    assert told(0) == []  # nothing waits
+    assert logged(0) == []  # nothing waits
     library.device("kitchen")
     first, second = library.add(1, 2, at=START)
-    assert told(10) == ["[JobQueue] queue age: the oldest of 2 photos has waited 10 s"]
+    assert logged(10) == ["[JobQueue] queue age: the oldest of 2 photos has waited 10 s"]
     assert caplog.records[0].fields == {"queue_age_seconds": 10, "queued_images": 2}  # type: ignore[attr-defined]
-    assert told(20) == []  # it was told of a moment ago
-    assert len(told(10 + PACE_SECONDS)) == 1
-    assert len(told(STUCK_SECONDS - 1)) == 1
+    assert logged(20) == []  # the last line is too recent
+    assert len(logged(10 + LOG_INTERVAL_SECONDS)) == 1
+    assert len(logged(STUCK_SECONDS - 1)) == 1
 
-    stuck = "[JobQueue] images stuck: 2 photos wait, and for 16 min none was completed"
-    assert stuck in told(STUCK_SECONDS + PACE_SECONDS)
+    stuck = "[JobQueue] images stuck: 2 photos wait, and none was completed for 16 min"
+    assert stuck in logged(STUCK_SECONDS + LOG_INTERVAL_SECONDS)
 
-    # One was completed a moment ago: however old the other is, it has its turn.
+    # One was completed just now, so the other is not stuck, however old it is.
     at = START + 2 * STUCK_SECONDS
     library.by_hand("UPDATE images SET processing_status='complete', processed_at=:at WHERE id=:id", at=at, id=first)
     library.by_hand("UPDATE images SET processing_status='processing' WHERE id=:id", id=second)
-    age = 2 * STUCK_SECONDS + PACE_SECONDS
-    assert told(age) == [f"[JobQueue] queue age: the oldest of 1 photos has waited {age - 1:.0f} s"]
+    age = 2 * STUCK_SECONDS + LOG_INTERVAL_SECONDS
+    assert logged(age) == [f"[JobQueue] queue age: the oldest of 1 photos has waited {age - 1:.0f} s"]
     library.by_hand("UPDATE images SET processing_status='complete'")
-    assert told(age + PACE_SECONDS) == []
+    assert logged(age + LOG_INTERVAL_SECONDS) == []
     library.close()

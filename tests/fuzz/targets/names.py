@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from backend.api.uploads import tidy_name
-from backend.durability.path_validation import PathValidator
+from backend.durability.sidecar_import import PathValidator
 from contract import object_names
 from contract.bucket.port import name_in, uri_of
 from contract.recipes import recipe

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from backend.durability.path_validation import PathValidator
-from backend.durability.sidecar_import import ARCHIVABLE, DEAD, REFUSED, WAITS, import_sidecar
+from backend.durability.sidecar_import import ARCHIVABLE, DELETED, REJECTED, WAITS, PathValidator, import_sidecar
 from backend.durability.sidecar_sync import parse
 from contract import object_names
 from contract.messages.sidecars import Sidecar, SidecarResult, Thumbnail
@@ -56,6 +55,6 @@ def check(data: bytes) -> None:
     object_names.check(object_names.archived_sidecar(IMAGE, moment))
     assert parse(msgspec.json.encode(sidecar), IMAGE) == (sidecar, moment), "an archived sidecar can be parsed again"
     with connected() as connection:
-        verdict, reason, _ = import_sidecar(connection, sidecar, PATHS.variant_uri, PATHS.thumbnail_uri, NOW)
-        assert verdict in (ARCHIVABLE, WAITS, REFUSED, DEAD)
+        verdict, reason, _ = import_sidecar(connection, sidecar, PATHS, NOW)
+        assert verdict in (ARCHIVABLE, WAITS, REJECTED, DELETED)
         assert reason

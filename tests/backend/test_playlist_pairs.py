@@ -122,4 +122,3 @@ def test_what_depends_on_time_is_asked_again_each_hour() -> None:
 )
 def test_the_longer_side_is_divided(width: int, height: int, gap: int, expected: tuple[int, int] | None) -> None:
     assert half_size(width, height, gap) == expected
-

@@ -243,10 +243,10 @@ def test_task_image_stops_on_sigterm(tmp_path: Path) -> None:
             pid = processor.process("processor")
             wait_for(lambda: "Task 0 of 1" in log.read_text(), 20, log)
             time.sleep(1.0)
-            asked = time.monotonic()
+            stopped = time.monotonic()
             os.kill(pid, signal.SIGTERM)
             code = task.wait(20)
-            assert time.monotonic() - asked < 10, log.read_text()
+            assert time.monotonic() - stopped < 10, log.read_text()
             assert code in (0, 1), log.read_text()
 
 

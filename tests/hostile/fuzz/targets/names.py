@@ -49,8 +49,8 @@ def check(data: bytes) -> None:
         assert object_names.check(name) == name
         assert not {"", ".", ".."} & set(name.split("/"))
         name.encode()
-    found = object_names.device_of_variant(text)
-    for device, image in (found, (DEVICE, IMAGE)) if found else ((DEVICE, IMAGE),):
+    parsed_variant = object_names.device_of_variant(text)
+    for device, image in (parsed_variant, (DEVICE, IMAGE)) if parsed_variant else ((DEVICE, IMAGE),):
         try:
             stored = PATHS.variant_uri(text, device, image)
         except ValueError as error:

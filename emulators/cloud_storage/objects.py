@@ -83,8 +83,8 @@ def check_preconditions(query: Mapping[str, str], generation: int, metageneratio
         side: "Source" for the source of a copy, else empty.
     """
     for field, current in (("Generation", generation), ("Metageneration", metageneration)):
-        wanted, unwanted = query.get(f"if{side}{field}Match"), query.get(f"if{side}{field}NotMatch")
-        if (wanted is not None and int(wanted) != current) or (unwanted is not None and int(unwanted) == current):
+        required, excluded = query.get(f"if{side}{field}Match"), query.get(f"if{side}{field}NotMatch")
+        if (required is not None and int(required) != current) or (excluded is not None and int(excluded) == current):
             raise ApiError(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
 
 
@@ -147,8 +147,8 @@ class ObjectStore:
         """Return the current generation of an object, which must be the requested one. Raises ApiError 404 or 412."""
         with self._lock:
             current = self.bucket(bucket_name).objects.get(name)
-            wanted = query.get("generation")
-            if current is None or (wanted is not None and int(wanted) != current.generation):
+            required = query.get("generation")
+            if current is None or (required is not None and int(required) != current.generation):
                 raise not_found(f"No such object: {bucket_name}/{name}: it")
             check_preconditions(query, current.generation, current.metageneration)
             return current

@@ -157,10 +157,10 @@ def _stay_limits(centres: NDArray[np.int32]) -> NDArray[np.int32]:
     limits = np.empty(k, np.int32)
     for j in range(k):
         next_distance = np.int32(FAR)
-        for other in range(j):
-            next_distance = min(next_distance, _distance(centres, j, centres, other))
-        for other in range(j + 1, k):
-            next_distance = min(next_distance, _distance(centres, j, centres, other))
+        for i in range(j):
+            next_distance = min(next_distance, _distance(centres, j, centres, i))
+        for i in range(j + 1, k):
+            next_distance = min(next_distance, _distance(centres, j, centres, i))
         radius = max(MIN_GAIN, (math.sqrt(float(next_distance)) + MIN_GAIN) / 2.0)
         # One less, so that the rounding of a square root never decides.
         limits[j] = np.int32(min(radius * radius, float(FAR))) - 1

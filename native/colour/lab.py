@@ -54,8 +54,8 @@ def linear(component: float) -> float:
 
 def _light_tables() -> NDArray[np.int32]:
     shares = [[weight / white for weight in row] for row, white in zip(TO_XYZ, WHITE, strict=True)]
-    one = 1 << _LIGHT_BITS
-    tables = [[[round(share * linear(c) * one) for c in range(256)] for share in row] for row in shares]
+    unit = 1 << _LIGHT_BITS
+    tables = [[[round(share * linear(c) * unit) for c in range(256)] for share in row] for row in shares]
     return np.array(tables, np.int32)
 
 

@@ -101,8 +101,8 @@ def test_disk_bucket_behaves_like_a_dictionary(steps: list[tuple[Any, ...]], cut
             prefix = name[:cut]
             if "//" in prefix or prefix.startswith("/"):
                 continue
-            wanted = [n for n in sorted(model) if n.startswith(prefix) and (recursive or "/" not in n[len(prefix) :])]
-            assert names_of(bucket.list(prefix, recursive=recursive)) == wanted
+            expected = [n for n in sorted(model) if n.startswith(prefix) and (recursive or "/" not in n[len(prefix) :])]
+            assert names_of(bucket.list(prefix, recursive=recursive)) == expected
 
 
 def test_opening_removes_old_temporary_files_only(tmp_path: Path) -> None:

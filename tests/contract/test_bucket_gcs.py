@@ -75,12 +75,12 @@ class TestReferee(BucketPromises):
         if reason := UNSUPPORTED.get(request.function.__name__):
             pytest.skip(reason)
         name = new_name()
-        asked = urllib.request.Request(
+        creation = urllib.request.Request(
             f"{referee_address}/storage/v1/b?project=p",
             json.dumps({"name": name}).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(asked, timeout=10):
+        with urllib.request.urlopen(creation, timeout=10):
             return bucket_at(referee_address, name)
 
     def reopen(self, bucket: Bucket) -> Bucket:
@@ -206,13 +206,13 @@ def test_expire_adds_its_rule_once_and_keeps_all_others(server: GcsServer) -> No
     name = bucket.url.removeprefix("gs://")
     server.store.bucket(name).lifecycle = {"rule": list(RULES)}
     assert bucket.expire("images/metadata/archive/", 30) is True
-    wanted = [
+    expected = [
         *RULES,
         {"action": {"type": "Delete"}, "condition": {"age": 30, "matchesPrefix": ["images/metadata/archive/"]}},
     ]
-    assert server.store.bucket(name).lifecycle == {"rule": wanted}
+    assert server.store.bucket(name).lifecycle == {"rule": expected}
     assert bucket.expire("images/metadata/archive/", 30) is False
-    assert server.store.bucket(name).lifecycle == {"rule": wanted}
+    assert server.store.bucket(name).lifecycle == {"rule": expected}
     assert server.requests["patch bucket"] == 1
 
 

@@ -20,9 +20,9 @@ from contract.bucket.port import BucketDenied, BucketError, BucketUnavailable, O
 def errors_of(module: ModuleType) -> list[type[Exception]]:
     """Return every exception that a module defines, without warnings."""
     return [
-        found
-        for _, found in inspect.getmembers(module, inspect.isclass)
-        if issubclass(found, Exception) and not issubclass(found, Warning) and found.__module__ == module.__name__
+        member
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, Exception) and not issubclass(member, Warning) and member.__module__ == module.__name__
     ]
 
 

@@ -33,10 +33,10 @@ def server() -> Iterator[GcsServer]:
 
 @pytest.fixture
 def bucket(server: GcsServer) -> GcsBucket:
-    found = bucket_at(server.url, "photos")
-    found.replace("x", DATA, TYPE)
+    filled = bucket_at(server.url, "photos")
+    filled.replace("x", DATA, TYPE)
     server.requests.clear()
-    return found
+    return filled
 
 
 TRANSIENT = [
@@ -89,9 +89,9 @@ def test_damaged_streamed_download_raises_bucket_unavailable(
     arrived = b"".join(pieces.seen)
     assert len(arrived) == len(DATA)
     assert arrived != DATA
-    again = Pieces()
-    bucket.download_to("x", again)
-    assert b"".join(again.seen) == DATA
+    second_pieces = Pieces()
+    bucket.download_to("x", second_pieces)
+    assert b"".join(second_pieces.seen) == DATA
 
 
 def test_object_replaced_during_a_download_is_not_mixed(server: GcsServer, bucket: GcsBucket) -> None:

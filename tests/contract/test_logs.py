@@ -34,13 +34,13 @@ def test_cloud_run_lines_are_json_objects(environ: dict[str, str], capsys: pytes
         "two\nlines of %s", "it", extra={"fields": {"image": "abc", "severity": "x", "odd": object}}
     )
     (line,) = lines(capsys)
-    found = json.loads(line)
-    assert found["severity"] == "WARNING"
-    assert found["message"] == "two\nlines of it"
-    assert found["logger"] == "backend.x"
-    assert found["image"] == "abc"
-    assert found["odd"] == str(object)
-    assert found["time"].endswith("Z")
+    entry = json.loads(line)
+    assert entry["severity"] == "WARNING"
+    assert entry["message"] == "two\nlines of it"
+    assert entry["logger"] == "backend.x"
+    assert entry["image"] == "abc"
+    assert entry["odd"] == str(object)
+    assert entry["time"].endswith("Z")
 
 
 def test_json_line_contains_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -229,7 +229,7 @@ def test_device_derives_id_key_and_orientation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "wanted"),
+    ("width", "height", "expected"),
     [
         (100, 100, "square"),
         (104, 100, "square"),
@@ -240,16 +240,16 @@ def test_device_derives_id_key_and_orientation() -> None:
         (8192, 1, "landscape"),
     ],
 )
-def test_orientation_of_sizes_around_the_limits(width: int, height: int, wanted: str) -> None:
-    assert orientation_of(width, height) == wanted
+def test_orientation_of_sizes_around_the_limits(width: int, height: int, expected: str) -> None:
+    assert orientation_of(width, height) == expected
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_orientation_follows_the_longer_side(width: int, height: int) -> None:
-    found = orientation_of(width, height)
+    orientation = orientation_of(width, height)
     if width == height:
-        assert found == "square"
-    if found == "landscape":
+        assert orientation == "square"
+    if orientation == "landscape":
         assert width > height
-    if found == "portrait":
+    if orientation == "portrait":
         assert width < height

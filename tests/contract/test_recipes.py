@@ -20,9 +20,9 @@ GOLDEN = {
 }
 
 
-@pytest.mark.parametrize(("size", "wanted"), GOLDEN.items())
-def test_recipe_has_its_published_value(size: tuple[int, int], wanted: str) -> None:
-    assert recipe(*size) == wanted
+@pytest.mark.parametrize(("size", "expected"), GOLDEN.items())
+def test_recipe_has_its_published_value(size: tuple[int, int], expected: str) -> None:
+    assert recipe(*size) == expected
 
 
 def test_thumbnail_recipe_has_its_published_value() -> None:

@@ -22,6 +22,9 @@ _WATCH = (
 )
 
 
+UNFINISHED = ("pending", "processing")
+
+
 class CheckResult(Struct, frozen=True, kw_only=True):
     """Errors that the checks found, one text each.
 
@@ -83,25 +86,29 @@ def run_checks(data: Path, good: set[str], bad: set[str], devices: int) -> Check
         devices: Number of variants of a complete photo.
     """
     database = data / "slideshow.db"
-    found = {
+    photos = {
         image: (state, error)
         for image, state, error in rows(database, "SELECT id, processing_status, processing_error FROM images")
     }
     pictures: dict[str, int] = dict(rows(database, "SELECT image_id, count(*) FROM processed_images GROUP BY 1"))
     completed: dict[str, int] = dict(rows(database, "SELECT image_id, count(*) FROM chaos_completions GROUP BY 1"))
-    lost = {image for image in good | bad if image not in found}
-    lost |= {image for image in good & found.keys() if found[image][0] == "complete" and pictures.get(image) != devices}
+    lost = {image for image in good | bad if image not in photos}
+    lost |= {
+        image for image in good & photos.keys() if photos[image][0] == "complete" and pictures.get(image) != devices
+    }
     return CheckResult(
         lost=tuple(sorted(lost)),
-        stuck=tuple(f"{image} is {state}" for image, (state, _) in found.items() if state in ("pending", "processing")),
+        stuck=tuple(
+            f"{image} is {state}" for image, (state, _) in photos.items() if state in ("pending", "processing")
+        ),
         twice=tuple(f"{image}, {times} times" for image, times in completed.items() if times > 1),
         failed=tuple(
-            f"{image}: {found[image][1]}" for image in sorted(good & found.keys()) if found[image][0] == "failed"
+            f"{image}: {photos[image][1]}" for image in sorted(good & photos.keys()) if photos[image][0] == "failed"
         ),
         unexplained=tuple(
-            f"{image}: {found[image]}"
-            for image in sorted(bad & found.keys())
-            if found[image][0] == "complete" or (found[image][0] == "failed" and not found[image][1])
+            f"{image}: {photos[image]}"
+            for image in sorted(bad & photos.keys())
+            if photos[image][0] == "complete" or (photos[image][0] == "failed" and not photos[image][1])
         ),
         differences=tuple(f"{each.kind}: {each.subject} {each.detail}" for each in _differences(data)),
     )

@@ -110,9 +110,9 @@ def _cut(data: bytearray, chances: random.Random) -> None:
 
 
 def _splice(data: bytearray, chances: random.Random) -> None:
-    _, other = chances.choice(good())
-    offset, begin = _offset(data, chances), chances.randrange(len(other))
-    piece = other[begin : begin + chances.choice((4, 64, 4096))]
+    _, donor = chances.choice(good())
+    offset, begin = _offset(data, chances), chances.randrange(len(donor))
+    piece = donor[begin : begin + chances.choice((4, 64, 4096))]
     data[offset : offset + chances.choice((0, len(piece)))] = piece
 
 

@@ -27,9 +27,9 @@ def noise(height: int, width: int, seed: int = 0) -> Picture:
 @given(sides, sides, sides, sides, st.integers(0, 99))
 def test_kernel_agrees_with_its_twin(height: int, width: int, new_height: int, new_width: int, seed: int) -> None:
     picture = noise(height, width, seed)
-    found = native.resize(picture, new_width, new_height)
+    resized_picture = native.resize(picture, new_width, new_height)
     # Half a level for rounding to 8 bits, the rest for integer weights and sums.
-    assert np.abs(found - resized(picture, new_width, new_height)).max() <= 0.5 + 0.5
+    assert np.abs(resized_picture - resized(picture, new_width, new_height)).max() <= 0.5 + 0.5
 
 
 @settings(max_examples=40 if COMPILES else 5, deadline=None)
@@ -39,10 +39,10 @@ def test_resize_of_a_fractional_box_in_every_orientation(
 ) -> None:
     picture = noise(37, 38)
     box = (left, top, min(width, 38.5 - left), min(height, 37.5 - top))
-    wanted_width, wanted_height = (19, 21) if orientation >= 5 else (21, 19)
-    found = native.resize(picture, wanted_width, wanted_height, box=box, orientation=orientation)
+    new_width, new_height = (19, 21) if orientation >= 5 else (21, 19)
+    resized_picture = native.resize(picture, new_width, new_height, box=box, orientation=orientation)
     expected = TURNED[orientation](resized(picture, 21, 19, box))
-    assert np.abs(found - expected).max() <= 1.0
+    assert np.abs(resized_picture - expected).max() <= 1.0
 
 
 @pytest.mark.slow
@@ -52,8 +52,8 @@ def test_resize_of_a_fractional_box_in_every_orientation(
 def test_resize_over_many_spans_and_tiles(width: int, height: int, orientation: int) -> None:
     picture = noise(613, 1201)
     size = (height, width) if orientation == 6 else (width, height)
-    found = native.resize(picture, *size, orientation=orientation)
-    off = np.abs(found - TURNED[orientation](resized(picture, width, height)))
+    resized_picture = native.resize(picture, *size, orientation=orientation)
+    off = np.abs(resized_picture - TURNED[orientation](resized(picture, width, height)))
     assert off.max() <= 1.0
     assert off.mean() < 0.3  # rounding alone gives 0.25
 
@@ -111,8 +111,8 @@ def test_resize_of_a_box_beyond_the_picture_repeats_the_edge(beyond: float) -> N
 
 def test_resize_of_a_tiny_box_is_one_colour() -> None:
     picture = noise(10, 40)
-    found = native.resize(picture, 300, 2, box=(7.25, 5.0, 1e-300, 1e-300))
-    assert (found == found[0, 0]).all()
+    resized_picture = native.resize(picture, 300, 2, box=(7.25, 5.0, 1e-300, 1e-300))
+    assert (resized_picture == resized_picture[0, 0]).all()
 
 
 @given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 99))

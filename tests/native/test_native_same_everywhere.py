@@ -90,8 +90,8 @@ import native
 import native.jit
 from numba.core import event
 with event.install_recorder("numba:compile") as compiling:
-    found = native.quantize(np.full((9, 3), 200, np.uint8))
-    native.score(found)
+    colours = native.quantize(np.full((9, 3), 200, np.uint8))
+    native.score(colours)
 assert [kernel.name for kernel in native.jit.KERNELS if kernel.compiled] == []
 assert gc.isenabled()
 assert gc.get_freeze_count() == 0

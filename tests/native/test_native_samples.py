@@ -48,13 +48,13 @@ def of_photos(file: Path, size: tuple[int, int] | None = None) -> Path:
 
 
 @pytest.fixture(scope="module")
-def proxies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return of_photos(tmp_path_factory.mktemp("proxies") / "proxies.npz")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return of_photos(tmp_path_factory.mktemp("copies") / "copies.npz")
 
 
 @pytest.fixture(scope="module")
-def pictures(proxies: Path) -> list[Pixels]:
-    return stored(proxies)
+def pictures(copies: Path) -> list[Pixels]:
+    return stored(copies)
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +62,14 @@ def expected(pictures: list[Pixels]) -> str:
     return digest(pictures)
 
 
-def test_digests_of_ten_processes_are_equal(proxies: Path, expected: str) -> None:
-    assert {digest_of(str(proxies)) for _ in range(10)} == {expected}
+def test_digests_of_ten_processes_are_equal(copies: Path, expected: str) -> None:
+    assert {digest_of(str(copies)) for _ in range(10)} == {expected}
 
 
 @pytest.mark.parametrize("target", ["host", "x86-64-v4"])
-def test_digest_for_another_target_is_equal(target: str, proxies: Path, tmp_path: Path, expected: str) -> None:
+def test_digest_for_another_target_is_equal(target: str, copies: Path, tmp_path: Path, expected: str) -> None:
     environment = environment_for(target)
-    assert digest_of(str(proxies), timeout=390, NUMBA_CACHE_DIR=str(tmp_path), **environment) == expected
+    assert digest_of(str(copies), timeout=390, NUMBA_CACHE_DIR=str(tmp_path), **environment) == expected
 
 
 def results_of(pixels: Pixels) -> tuple[list[tuple[int, int]], list[int]]:

@@ -22,10 +22,10 @@ def seeds() -> Sequence[bytes]:
     image |= {"lease": "1-2.3", "leaseUntil": NOW, "focus": [0.5, 0.5], "work": [{"device": "f", "recipe": "0" * 10}]}
     claims = {"images": [image], "devices": [{"name": "f", "width": 80, "height": 48}], "leaseSeconds": 60.0}
     attempt = {"attempt": 1, "devices": [{"name": "f", "width": 80, "height": 48, "orientation": "landscape"}]}
-    refused = {"title": "Conflict", "status": 409, "detail": "too late", "error": "too late", "held": [], "lost": []}
+    rejected = {"title": "Conflict", "status": 409, "detail": "too late", "error": "too late", "held": [], "lost": []}
     rows = {"inserted": 1, "errors": [{"imageId": IMAGE, "deviceSize": "f", "error": "unknown image"}]}
     headers = ("5", "Wed, 21 Oct 2026 07:28:00 GMT", "0.5", "Wed, 21 Oct 2026 07:28:00 -0730", "")
-    bodies = (claims, attempt, refused, rows, {"held": ["a-1"], "lost": [], "leaseUntil": NOW})
+    bodies = (claims, attempt, rejected, rows, {"held": ["a-1"], "lost": [], "leaseUntil": NOW})
     deep = b'5\n{"more": ' + DEEP
     return [deep, *(f"{header}\n{json.dumps(body)}".encode() for header, body in zip(headers, bodies, strict=True))]
 

@@ -28,8 +28,8 @@ def seeds() -> Sequence[bytes]:
 
 def check(data: bytes) -> None:
     kind = container_of(data)
-    refused = refused_kind(data)
-    assert refused is None or refused.startswith(("a ", "an "))
+    rejected = refused_kind(data)
+    assert rejected is None or rejected.startswith(("a ", "an "))
     points = code_points(data)
     if points is not None and points.need_conversion:
         converted = to_sdr(pyvips.Image.black(2, 2, bands=3).copy(interpretation="srgb"), points)

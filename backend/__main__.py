@@ -164,7 +164,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
                 timer = asyncio.create_task(run_periodically(services, settings.tick_seconds))
             app: Any = create_app(services)
             config = uvicorn.Config(
-                behind_platform(app) if "K_SERVICE" in os.environ else app,
+                trust_proxy_headers(app) if "K_SERVICE" in os.environ else app,
                 http=WriteCoalescingProtocol,
                 ws="none",
                 lifespan="off",

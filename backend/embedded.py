@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from contract.decoding import DECODE_ERRORS
 from contract.files import write_atomically
+from contract.messages import DECODE_ERRORS
 
 
 class StoredSecrets(Struct, kw_only=True):

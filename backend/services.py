@@ -20,12 +20,12 @@ from backend.auth.device_cache import DeviceCache
 from backend.database import Database, claims, devices, images, key_value, record_queries, shuffle_queues
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.record_writer import RecordWriter
-from backend.durability.serving_state import ServingState
 from backend.durability.sidecar_import import PathValidator
 from backend.durability.sidecar_sync import SidecarSync
 from backend.durability.snapshots import Snapshots
 from backend.frames.service import FrameService, open_frames
 from backend.http.metrics import Metrics
+from backend.http.middleware import ServingState
 from backend.images.deletion import Deletion
 from backend.images.ingest import Ingest
 from backend.jobs.open_runner import open_runner
@@ -104,10 +104,10 @@ class Services:
         self.serving_state = ServingState(durable=settings.durable)
         self.database = Database(settings.database)
         if not settings.durable:
-            self.database.make_anew()  # the bucket is the truth, and the file may be older or newer
+            self.database.recreate()  # the bucket is the truth, and the file may be older or newer
         self.database.migrate()
-        self.database.passing = TRANSIENT_CHANGES
-        self.database.private = frozenset({bags.keep})  # the caches of frames contain what they saved
+        self.database.ephemeral = TRANSIENT_CHANGES
+        self.database.private = frozenset({shuffle_queues.save})  # the caches of frames contain what they saved
         threads = settings.uploads_at_once + 2
         self.bucket: Bucket = open_bucket(settings.bucket, connections=threads + 2)  # two for the metadata sync
         self.bucket_threads = ThreadPoolExecutor(threads, "bucket")
@@ -150,13 +150,13 @@ class Services:
         """
         settings = self.settings
         if settings.embedded or not settings.durable:  # no other backend uses this database
-            await self.database.write(sessions_and_locks.free_all_locks)
-        picture_key = await self.database.write(sessions_and_locks.fact_or_make, "picture_key", secrets.token_hex(32))
-        stored_url = await self.database.write(sessions_and_locks.fact_or_make, "bucket_url", self.bucket.url)
+            await self.database.write(key_value.release_all_locks)
+        picture_key = await self.database.write(key_value.get_or_insert, "picture_key", secrets.token_hex(32))
+        stored_url = await self.database.write(key_value.get_or_insert, "bucket_url", self.bucket.url)
         if stored_url != self.bucket.url:
             log.warning("the bucket moved from %s to %s: updating stored addresses", stored_url, self.bucket.url)
             await self.database.write(images.move_bucket, stored_url, self.bucket.url)
-            await self.database.write(sessions_and_locks.set_fact, "bucket_url", self.bucket.url)
+            await self.database.write(key_value.put, "bucket_url", self.bucket.url)
         self.authority = Authority(
             self.database,
             self.device_cache,
@@ -168,7 +168,9 @@ class Services:
             picture_key=picture_key,
             scheduler=self._scheduler(),
         )
-        self.frames = open_frames(self.database, self.bucket, self.authority.signature, self.clock, self.serving_state)
+        self.frames = open_frames(
+            self.database, self.bucket, self.authority.signature, self.clock, lambda: self.serving_state.writing
+        )
 
     def _scheduler(self) -> SchedulerIdentity | None:
         account = self.settings.tick_service_account

@@ -78,7 +78,7 @@ async def _load_and_acquire(services: Services) -> None:
     # All acknowledged changes are in the bucket now. Other instances acknowledge nothing more.
     await restore(services.database, services.bucket, services.clock(), since=since)
     await services.read_database()
-    await services.database.write(sessions_and_locks.set_fact, LAST_SYNC, "0")  # the next periodic run reads sidecars
+    await services.database.write(key_value.put, LAST_SYNC, "0")  # the next periodic run reads sidecars
     await snapshots.take()  # a late snapshot of the previous instance now fails, because the generation has changed
     services.serving_state.become("writing")
     services.last_error = None

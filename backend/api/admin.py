@@ -11,9 +11,7 @@ from backend.auth.access import Access
 from backend.database import devices, executions, images
 from backend.database.throughput import work_rate
 from backend.http.errors import Conflict, UnprocessableEntity
-from backend.http.operations import Query, answer, operation
 from backend.periodic import TickReport, run_periodic_work
-from backend.services import Services
 from contract.messages.admin import FlushAnswer, Problem, RetryAnswer, RetryRequest, Status, SyncReport
 
 SHOWN_EXECUTIONS = 50
@@ -66,7 +64,7 @@ class Flush(Resource):
     @operation("Start the job for the pending photos now", access=Access.ADMIN, responses={200: FlushAnswer})
     async def on_post(self, req: Request, resp: Response) -> None:
         name, reason = await self.services.queue.dispatch_if_due(self.services.clock(), forced=True)
-        answer(resp, FlushAnswer(execution=name, reason=reason))
+        send_json(resp, FlushAnswer(execution=name, reason=reason))
 
 
 class Sync(Resource):
@@ -98,9 +96,9 @@ class Retry(Resource):
         send_json(resp, RetryAnswer(retried=len(retried)))
 
 
-class Tick:
-    """`POST /internal/run_periodic_work`, for a scheduler."""
+class Tick(Resource):
+    """`POST /internal/tick`, called by Cloud Scheduler."""
 
     @operation("Do the periodic work that is due", access=Access.TICK, responses={200: TickReport})
     async def on_post(self, req: Request, resp: Response) -> None:
-        answer(resp, await run_periodic_work(self.services))
+        send_json(resp, await run_periodic_work(self.services))

@@ -14,7 +14,6 @@ from backend.colours.pair_palette import palette_of_pair
 from backend.colours.schemes import default_variant, schemes_of
 from backend.database import images
 from backend.http.errors import NotFound, UnprocessableEntity
-from backend.http.operations import Query, answer, operation, query_int
 from backend.services import Services
 from contract.messages.admin import FocusBody, ImageInfo, ImageList, Problem
 from contract.messages.frames import ColourSchemes, SchemeContrast, SchemeVariant

@@ -80,7 +80,7 @@ def operation(
         @functools.wraps(responder)
         async def guarded(self: Resource, req: Request, resp: Response, **params: Any) -> None:
             services = self.services
-            await services.serving_state.admit(req.method, public=access is Access.PUBLIC)
+            await services.serving_state.admit(req.method, public=public)
             await services.authority.require(access, req, params.get("device_id"), services.clock())
             if decoder is not None:
                 params["body"] = decode(decoder, await read_limited(req, MAX_JSON_BYTES))

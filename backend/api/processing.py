@@ -107,7 +107,9 @@ class Results(Resource):
         stored, errors = await services.database.write(
             results.record, body.images, outcomes, services.path_validator.variant_uri, services.clock()
         )
-        await services.record_writer.save([row.image_id for row in body.images] + [told.image_id for told in outcomes])
+        await services.record_writer.save(
+            [row.image_id for row in body.images] + [outcome.image_id for outcome in outcomes]
+        )
         services.metrics.results.labels("stored").inc(stored)
         services.metrics.results.labels("refused").inc(len(errors))
         if errors:

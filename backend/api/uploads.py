@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import unicodedata
 
@@ -22,8 +21,6 @@ from backend.http.errors import (
     UnprocessableEntity,
     UnsupportedMediaType,
 )
-from backend.http.operations import answer, operation
-from backend.services import Services
 from contract.messages.admin import Problem, UploadedImage, UploadResult, UploadResults
 
 log = logging.getLogger(__name__)
@@ -97,8 +94,8 @@ class Uploads(Resource):
                 raise result
             send_json(resp, result, 200 if result.duplicate else 201)
         else:
-            answer(resp, _lines(results))
-        await self.services.ingest.dispatch()
+            send_json(resp, UploadResults(results=tuple(_result_line(*result) for result in results)))
+        await services.ingest.dispatch()
 
     async def _parse_form(self, form: MultipartForm, results: list[FileResult]) -> None:
         """Append the result of each file to `results`. Raises MultipartParseError if the form is incomplete."""
@@ -117,25 +114,6 @@ class Uploads(Resource):
             filename = tidy_name(part.filename)
         except MultipartParseError:
             filename = "unnamed"
-        try:
-            return filename, await self._read(part, filename)
-        except PayloadTooLarge as refusal:
-            return filename, refusal
-
-    async def _settle(self, filename: str, received: bytes | HttpProblem) -> tuple[str, UploadedImage | HttpProblem]:
-        """The image that a file became, or why it was refused."""
-        try:
-            if isinstance(received, HttpProblem):
-                raise received
-            image = await self.services.ingest.store(received, filename)
-        except HttpProblem as refusal:
-            self.services.metrics.uploads.labels("refused").inc()
-            log.info("upload refused: %s", refusal.detail)
-            return filename, refusal
-        self.services.metrics.uploads.labels("duplicate" if image.duplicate else "new").inc()
-        return filename, image
-
-    async def _read(self, part: BodyPart, filename: str) -> bytes:
         limit = self.services.settings.upload_limit_mib * 1024 * 1024
         data = bytearray()
         drained = 0
@@ -156,7 +134,7 @@ class Uploads(Resource):
         try:
             if isinstance(content, HttpProblem):
                 raise content
-            image = await self._take(filename, content)
+            image = await self.services.ingest.store(content, filename)
         except HttpProblem as problem:
             self.services.metrics.uploads.labels("refused").inc()
             log.info("upload rejected: %s", problem.detail)

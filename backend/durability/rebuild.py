@@ -132,15 +132,15 @@ async def restore(
         imported += await database.write(record_import.import_images, batch, bucket.url, existing, now)
         read += len(batch)
         progress(f"{read} records read")
-    await database.write(missing_variants.settle, now)
+    await database.write(missing_variants.reconcile_states, now)
     return imported
 
 
 async def _discard_unreferenced(database: Database, bucket: Bucket, present: set[str], now: float) -> None:
     """Schedule the deletion of unreferenced pictures: replaced ones, which the lost database had scheduled."""
-    known = await database.read(inventory.take, bucket.url)
-    uris = [uri_of(bucket, name) for name in inventory.unnamed_pictures(known, present, bucket.url)]
-    await database.write(garbage.discard, uris, now + REPLACED_GRACE_SECONDS)
+    known = await database.read(inventory.read_inventory, bucket.url)
+    uris = [uri_of(bucket, name) for name in inventory.unreferenced_pictures(known, present, bucket.url)]
+    await database.write(garbage.schedule_deletion, uris, now + REPLACED_GRACE_SECONDS)
 
 
 async def _import_originals(
@@ -157,8 +157,8 @@ async def _import_originals(
         image_id = object_names.image_of(entry.name)
         if image_id is None or await database.read(images.state_of, image_id) is not None:
             continue
-        if await database.read(tombstones.is_dead, image_id):
-            await database.write(garbage.discard, [uri_of(bucket, entry.name)], now)
+        if await database.read(tombstones.is_deleted, image_id):
+            await database.write(garbage.schedule_deletion, [uri_of(bucket, entry.name)], now)
         elif await import_original(database, bucket, row_of, entry, image_id):
             imported += 1
             progress(f"{entry.name} has no record and is imported")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from backend.database import Database, record_queries, sessions_and_locks
+from backend.database import Database, key_value, record_queries
 from backend.durability.fencing import FencingToken
 from contract import object_names
 from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectChanged, ObjectInfo, ObjectNotFound
@@ -118,10 +118,12 @@ class RecordWriter:
         if stale:
             await self.save(stale)
         if due:
-            await self._database.write(record_queries.mark, {image_id: self._revision(image_id) for image_id in due})
+            await self._database.write(
+                record_queries.mark_recorded, {image_id: self._revision(image_id) for image_id in due}
+            )
         if await self._database.read(record_queries.devices_due):
             revision = await self.save_devices()
-            await self._database.write(sessions_and_locks.set_fact, record_queries.DEVICES_RECORDED, str(revision))
+            await self._database.write(key_value.put, record_queries.DEVICES_RECORDED, str(revision))
         return len(stale)
 
     async def _confirm(self) -> None:

@@ -83,9 +83,9 @@ def import_sidecar(connection: Connection, sidecar: Sidecar, paths: PathValidato
     """
     image = images.work_state(connection, sidecar.image_id)
     if image is None:
-        if not tombstones.is_dead(connection, sidecar.image_id):
+        if not tombstones.is_deleted(connection, sidecar.image_id):
             return REJECTED, "unknown image", False
-        garbage.discard(connection, list(_valid_uris(sidecar, paths)), now)
+        garbage.schedule_deletion(connection, list(_valid_uris(sidecar, paths)), now)
         return DELETED, "the image was deleted while a task rendered it", False
     if image.processing_status == "processing" and (image.lease_until or 0) >= now:
         return WAITS, "a task has claimed this image and will report it", False

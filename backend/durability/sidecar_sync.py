@@ -24,7 +24,7 @@ from backend.durability.sidecar_import import ARCHIVABLE, DELETED, REJECTED, WAI
 from backend.durability.snapshots import Snapshots
 from contract import object_names
 from contract.bucket.port import Bucket, BucketDenied, BucketError, ObjectInfo, ObjectNotFound, name_in
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from contract.messages.admin import SyncReport
 from contract.messages.sidecars import Sidecar
 
@@ -96,17 +96,17 @@ class SidecarSync:
 
     async def run_if_due(self, now: float, interval: float, *, within: float) -> int:
         """Run a pass if the last one began at least `interval` seconds ago. Return the number of archived sidecars."""
-        stored = await self._database.read(sessions_and_locks.get_fact, LAST_SYNC)
+        stored = await self._database.read(key_value.get, LAST_SYNC)
         last = float(stored or 0)
         if last <= now < last + interval:  # a time in the future was stored before the clock was set back
             return 0
-        await self._database.write(sessions_and_locks.set_fact, LAST_SYNC, str(now))
+        await self._database.write(key_value.put, LAST_SYNC, str(now))
         report = await self.run(now, within=within)
         return report.archived if report else 0
 
     async def run(self, now: float, *, within: float = MAX_SECONDS) -> SyncReport | None:
         """Run one pass, or what fits into `within` seconds. Return None while another pass is under way."""
-        locked = await self._database.write(sessions_and_locks.take_lock, "sync", self._holder, now, LOCK_SECONDS)
+        locked = await self._database.write(key_value.acquire_lock, "sync", self._holder, now, LOCK_SECONDS)
         if not locked:
             return None
         try:
@@ -127,7 +127,7 @@ class SidecarSync:
                     break
                 if elapsed > renewed + LOCK_SECONDS / 4:
                     until = now + elapsed + LOCK_SECONDS
-                    await self._database.write(sessions_and_locks.renew_lock, "sync", self._holder, until)
+                    await self._database.write(key_value.renew_lock, "sync", self._holder, until)
                     renewed = elapsed
                 batch = waiting[start : start + CONCURRENCY]
                 for action, is_new in await gather_all(
@@ -211,12 +211,12 @@ class SidecarSync:
         Raises:
             BucketUnavailable: The bucket did not answer. The next try follows in an hour.
         """
-        stored = await self._database.read(sessions_and_locks.get_fact, LAST_EXPIRY_CHECK)
+        stored = await self._database.read(key_value.get, LAST_EXPIRY_CHECK)
         last = float(stored or 0)
         if last <= now < last + DAY_SECONDS:  # a time in the future was stored before the clock was set back
             return False
         retry = now - DAY_SECONDS + RETRY_SECONDS
-        await self._database.write(sessions_and_locks.set_fact, LAST_EXPIRY_CHECK, str(retry))
+        await self._database.write(key_value.put, LAST_EXPIRY_CHECK, str(retry))
         changed = False
         try:
             changed = await asyncio.to_thread(self._bucket.expire, object_names.ARCHIVE, ARCHIVE_DAYS)
@@ -227,7 +227,7 @@ class SidecarSync:
                 object_names.ARCHIVE,
                 error,
             )
-        await self._database.write(sessions_and_locks.set_fact, LAST_EXPIRY_CHECK, str(now))
+        await self._database.write(key_value.put, LAST_EXPIRY_CHECK, str(now))
         if changed:
             log.info("archived sidecars are removed after %d days", ARCHIVE_DAYS)
         return changed

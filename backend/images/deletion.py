@@ -39,7 +39,7 @@ class Deletion:
 
     async def delete(self, image_id: str, now: float) -> bool:
         """Delete a photo. Return False if there is none. Once this returns, the deletion may be acknowledged."""
-        if not await self._database.write(tombstones.bury, image_id, now):
+        if not await self._database.write(tombstones.add, image_id, now):
             return False
         await self._finish(image_id, now)
         await self.remove_garbage(now)
@@ -47,7 +47,7 @@ class Deletion:
 
     async def finish_interrupted(self, now: float) -> int:
         """Finish the deletions that a crash or a failing bucket interrupted. Return their number."""
-        interrupted = await self._database.read(tombstones.undone, BATCH_SIZE)
+        interrupted = await self._database.read(tombstones.unfinished, BATCH_SIZE)
         for image_id in interrupted:
             await self._finish(image_id, now)
         return len(interrupted)
@@ -62,14 +62,14 @@ class Deletion:
         for uri in await self._database.read(garbage.due, now, BATCH_SIZE):
             try:
                 name = name_in(self._bucket, uri)
-                if await self._database.write(garbage.take, uri, object_names.image_of(name), now):
+                if await self._database.write(garbage.confirm_deletion, uri, object_names.image_of(name), now):
                     await self._in_bucket(self._bucket.delete, name)
                     gone.append(uri)
             except ValueError as error:
                 log.warning("%s is not in our bucket and is not removed: %s", uri, error)
-                await self._database.write(garbage.removed, [uri])
+                await self._database.write(garbage.remove, [uri])
             except BucketError as error:
                 log.warning("an object could not be removed; the next try follows in an hour: %s", error)
         if gone:
-            await self._database.write(garbage.removed, gone)
+            await self._database.write(garbage.remove, gone)
         return len(gone)

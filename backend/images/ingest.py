@@ -78,7 +78,7 @@ class Ingest:
         image_id = file_hash[:32]
         name = object_names.original(image_id, header.extension)
         uri = uri_of(self._bucket, name)
-        state, being_deleted = await self._database.read(images.known, image_id, uri)
+        state, being_deleted = await self._database.read(images.upload_state, image_id, uri)
         if state is None and being_deleted:
             self._wake_up()
             raise ServiceUnavailable(

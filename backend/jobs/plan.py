@@ -11,7 +11,6 @@ import math
 
 from msgspec import Struct
 
-from backend.database.throughput import SECONDS_PER_MEGAPIXEL
 from backend.jobs.runner import RunnerProfile
 
 SECONDS_PER_MEGAPIXEL = 0.02

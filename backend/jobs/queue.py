@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def gather_facts(connection: Connection, now: float, start_up_seconds: float) -> QueueFacts:
     """Return the state of the queue. All queries of one call see the same version of the database."""
-    waiting = images.waiting(connection)
+    waiting = images.queue_load(connection)
     if not waiting.pending:
         return QueueFacts(pending=0, pending_megapixels=0.0, first_pending_at=None)
     failures, last_failure = 0, 0.0
@@ -138,7 +138,7 @@ class JobQueue:
                 outcome = Outcome(state="lost", error=f"its outcome is unknown: {error}")
             if outcome is None:
                 if row.state == "starting":  # the backend that started it died before it recorded the start
-                    await self._database.write(executions.started, row.name)
+                    await self._database.write(executions.mark_running, row.name)
                 continue
             await self._record_end(row, outcome, now)
             ended += 1

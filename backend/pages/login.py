@@ -6,9 +6,9 @@ from falcon.asgi import Request, Response
 
 from backend.api.session import LoginResource, LogoutResource
 from backend.auth.access import Access
-from backend.database import sessions_and_locks
+from backend.database import key_value, sessions
 from backend.embedded import load_secrets
-from backend.pages.access import page, redirect, safe_place, wants_page
+from backend.pages.access import accepts_html, page, redirect, safe_path
 from backend.pages.base import Site
 
 
@@ -19,7 +19,7 @@ class LoginPage(LoginResource):
         super().__init__(site.services)
         self.site = site
         settings = site.services.settings
-        self._made_here = (
+        self._generated = (
             settings.embedded and load_secrets(settings.data_folder).admin_password == settings.admin_password
         )
 

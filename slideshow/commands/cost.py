@@ -86,7 +86,7 @@ def cost_of(
         *((f"{number:,}", pending_now(number)) for number in (1, 50, 500, 5_000)),
         ("5,000 in 10 min", spread(5_000, 600.0)),
     ]
-    upload = forecast(pending_now(UPLOAD), work_rate, profile, around)
+    upload = forecast(pending_now(UPLOAD), work_rate, profile, assumptions)
     months = []
     for photos in MONTHS:
         simulated = max(1, round(photos * STEADY_SECONDS / bill.MONTH_SECONDS))

@@ -56,7 +56,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         settings = read_settings(environ)
     except SettingsError as error:
-        yield from (setting_fault(fault, environ) for fault in error.problems)
+        yield from (invalid_setting(sentence, environ) for sentence in error.problems)
         return
     yield from _settings(settings)
     from slideshow.doctor import bucket, job, service
@@ -112,5 +112,6 @@ def _backend_access(settings: Settings) -> tuple[str, str] | Finding:
     try:
         announced = json.loads((settings.data_folder / "backend.json").read_bytes())
     except (OSError, ValueError):
-        return wrong("backend", f"none runs in {settings.data_folder}", "slideshow serve")
-    return str(told["url"]), settings.processor_auth_token or load_secrets(settings.data_folder).processor_token
+        return wrong("backend", f"no backend runs in {settings.data_folder}", "slideshow serve")
+    token = settings.processor_auth_token or load_secrets(settings.data_folder).processor_token
+    return str(announced["url"]), token

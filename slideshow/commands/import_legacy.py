@@ -80,7 +80,7 @@ async def _import(file: Path, settings: Settings, *, dry_run: bool) -> ImportRep
     database = Database(settings.database)
     try:
         database.migrate()
-        await restore(database, bucket, now, progress=tell)
+        await restore(database, bucket, now, progress=show_progress)
     finally:
         database.close()
     return report

@@ -18,57 +18,6 @@ from slideshow.output import counted, show_progress
 if TYPE_CHECKING:
     from backend.settings import Settings
 
-# Neither is used by these commands: they talk to nobody but the bucket and the database.
-_UNUSED = {"PROCESSOR_AUTH_TOKEN": "unused", "ADMIN_PASSWORD": "unused"}
-
-
-def settings_of(data: str | None) -> Settings:
-    """The backend's settings, as `slideshow serve` would read them. Raises CommandFailed naming each fault."""
-    from backend.settings import SettingsError, read_settings
-
-    environ = {**os.environ, **_UNUSED}
-    if data is not None:
-        environ["SLIDESHOW_DATA"] = data
-    try:
-        settings = read_settings(environ)
-    except SettingsError as error:
-        raise CommandFailed(str(error)) from error
-    if settings.embedded and not settings.data_folder.is_dir():
-        raise CommandFailed(f"there is no data folder {settings.data_folder}; name it with --data")
-    return settings
-
-
-@contextlib.contextmanager
-def folder_held(settings: Settings, why: str) -> Iterator[None]:
-    """Keep a backend from starting in the data folder. Raises CommandFailed if one works there."""
-    from backend.embedded import lock_data_folder
-
-    if not settings.embedded:
-        yield
-        return
-    try:
-        with lock_data_folder(settings.data_folder):
-            yield
-    except BlockingIOError:
-        raise CommandFailed(f"a backend works in {settings.data_folder}; stop it first: {why}") from None
-
-
-def backend_works(settings: Settings) -> bool:
-    """Whether a backend may be at work on this database at this moment; where nobody can tell, it may."""
-    if not settings.embedded:
-        return True
-    try:
-        with folder_held(settings, "nothing is changed"):
-            return False
-    except CommandFailed:
-        return True
-
-
-def tell(sentence: str) -> None:
-    """Show progress, where somebody looks."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{sentence}", nl=False, err=True)
-
 
 @click.command()
 @with_data_folder
@@ -136,7 +85,9 @@ async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
             raise CommandFailed("the database is not empty; --replace empties and rebuilds it")
         await database.write(record_import.clear)
         sync = SidecarSync(database, bucket, f"rebuild-{os.getpid()}")
-        report = await rebuild_database(database, bucket, sync, original_reader(settings, bucket), time.time(), tell)
+        report = await rebuild_database(
+            database, bucket, sync, original_reader(settings, bucket), time.time(), show_progress
+        )
     finally:
         database.close()
     lines = [

@@ -108,19 +108,19 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
             since = await load_database(
                 database, bucket, settings, await asyncio.to_thread(_snapshot, bucket), time.time()
             )
-        found = await compare(database, bucket)
-        if found and not repair and backend_works(settings):  # it may have been in the middle of something
-            await asyncio.sleep(SETTLED_SECONDS)
+        differences = await compare(database, bucket)
+        if differences and not repair and backend_may_run(settings):  # a change may have been in progress
+            await asyncio.sleep(SETTLE_SECONDS)
             if not settings.durable:
                 await restore(database, bucket, time.time(), since=since)
-            again = set(await compare(database, bucket))
-            found = [difference for difference in found if difference in again]
+            remaining = set(await compare(database, bucket))
+            differences = [difference for difference in differences if difference in remaining]
         if deep:
-            found += await check_content(database, bucket, tell)
+            differences += await check_content(database, bucket, show_progress)
         if not repair:
-            return found, found
-        left = await Repair(database, bucket, original_reader(settings, bucket), time.time()).repair(found)
-        return found, left
+            return differences, differences
+        left = await Repair(database, bucket, original_reader(settings, bucket), time.time()).repair(differences)
+        return differences, left
 
 
 def _snapshot(bucket: Bucket) -> tuple[bytes, ObjectInfo] | None:

@@ -24,7 +24,7 @@ NEEDED = {
 
 
 def examine(settings: Settings, now: float) -> Iterator[Finding]:
-    """Nothing is started; every call only looks."""
+    """Check the job without starting it."""
     from backend.jobs.cloud_run.api import CloudRunApi
     from backend.jobs.cloud_run.errors import CLIENT_ERRORS, FOLLOW, runner_error
     from backend.jobs.runner import RunnerError

@@ -124,7 +124,7 @@ def test_store_photo_whose_original_is_missing_restores_the_original(environment
 
 def test_store_photo_whose_objects_are_being_deleted_is_rejected_and_wakes_up(environment: Environment) -> None:
     environment.store()
-    assert environment.library.write(tombstones.bury, IMAGE, 150.0)
+    assert environment.library.write(tombstones.add, IMAGE, 150.0)
     environment.library.write(tombstones.remove_rows, IMAGE, environment.bucket.url, 150.0)
     with pytest.raises(ServiceUnavailable, match="still being removed; try again"):
         environment.store()
@@ -134,14 +134,14 @@ def test_store_photo_whose_objects_are_being_deleted_is_rejected_and_wakes_up(en
 
 def test_store_photo_deleted_completely_inserts_it_again_above_its_tombstone(environment: Environment) -> None:
     environment.store()
-    environment.library.write(tombstones.bury, IMAGE, 150.0)
+    environment.library.write(tombstones.add, IMAGE, 150.0)
     environment.library.write(tombstones.remove_rows, IMAGE, environment.bucket.url, 150.0)
     environment.bucket.delete(ORIGINAL)
     environment.library.by_hand("DELETE FROM garbage")
     uploaded = environment.store()
     assert not uploaded.duplicate
     assert environment.record().revision > 2
-    assert not environment.library.read(tombstones.is_dead, IMAGE)
+    assert not environment.library.read(tombstones.is_deleted, IMAGE)
 
 
 def test_store_failed_photo_with_its_original_keeps_the_failure(environment: Environment) -> None:

@@ -94,10 +94,10 @@ def test_periodic_work_removes_due_garbage_and_keeps_used_objects(
         for name in (used, "processed/small/later.jpg", "processed/small/now.jpg"):
             services.bucket.replace(name, b"x", "image/jpeg")
         note = services.database.write
-        await note(garbage.discard, [uri_of(services.bucket, "processed/small/later.jpg")], clock.now + 10)
-        await note(garbage.discard, [uri_of(services.bucket, "processed/small/now.jpg")], clock.now)
-        await note(garbage.discard, [uri_of(services.bucket, used)], clock.now)
-        await note(garbage.discard, ["gs://foreign/x"], clock.now)
+        await note(garbage.schedule_deletion, [uri_of(services.bucket, "processed/small/later.jpg")], clock.now + 10)
+        await note(garbage.schedule_deletion, [uri_of(services.bucket, "processed/small/now.jpg")], clock.now)
+        await note(garbage.schedule_deletion, [uri_of(services.bucket, used)], clock.now)
+        await note(garbage.schedule_deletion, ["gs://foreign/x"], clock.now)
         await run_periodic_work(services)
         left = [entry.name for entry in services.bucket.list("processed/", recursive=True)]
         assert left == sorted([used, "processed/small/later.jpg"])

@@ -24,10 +24,10 @@ def main() -> int:
     plan = from_environment()
     services: Any = importlib.import_module("backend.services")
     opening = services.open_bucket
-    # Another backend of the same run must not meet the same faults in the same order.
-    chances = orders.random(f"backend/{os.getpid()}")
-    services.open_bucket = lambda url, **more: FaultyBucket(opening(url, **more), orders, chances)
-    services.open_services = functools.partial(services.open_services, clock=orders.clock)
+    # A restarted backend of the same run must not get the same faults in the same order.
+    chances = plan.random(f"backend/{os.getpid()}")
+    services.open_bucket = lambda url, **more: FaultyBucket(opening(url, **more), plan, chances)
+    services.Services = functools.partial(services.Services, clock=plan.clock)
     _make_executions_small()
     return serve()
 

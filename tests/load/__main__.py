@@ -94,7 +94,7 @@ def measure(data: Path, seconds: float) -> list[str]:
     return lines
 
 
-def _callers(backend: MeasuredBackend, notes: Notes) -> list[Caller]:
+def _callers(backend: MeasuredBackend, measurements: Measurements) -> list[Caller]:
     from backend.embedded import load_secrets
 
     secrets = load_secrets(backend.data)

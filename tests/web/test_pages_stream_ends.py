@@ -12,7 +12,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from backend.database import sessions_and_locks
+from backend.database import 
 from backend.database.tables import metadata
 from backend.pages.activity import ActivityMonitor
 from tests.support import server

@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from backend.database import Database, inventory
-from backend.database.inventory import Inventory, unnamed_pictures
-from backend.database.missing_variants import AGAIN, LEGACY
-from backend.database.record_queries import short
+from backend.database.inventory import Inventory, unreferenced_pictures
+from backend.database.missing_variants import LEGACY, RERENDER_RECIPE
+from backend.database.record_queries import object_name
 from backend.durability.record_reader import all_pictures, read_devices_record, read_records
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectInfo
@@ -80,7 +80,7 @@ def list_bucket(bucket: Bucket) -> BucketListing:
 async def compare(database: Database, bucket: Bucket) -> list[Difference]:
     """Return the present differences between bucket and database. Raises BucketError, UnreadableRecord."""
     listing = await asyncio.to_thread(list_bucket, bucket)
-    known = await database.read(inventory.take, bucket.url)
+    known = await database.read(inventory.read_inventory, bucket.url)
     return sorted(differences(listing, known, bucket.url))
 
 
@@ -116,20 +116,20 @@ def _pictures(
     listing: BucketListing, known: Inventory, living: dict[str, ImageRecord], bucket_url: str
 ) -> Iterator[Difference]:
     for row in known.variants:
-        name = short(row.file_path, bucket_url)
+        name = object_name(row.file_path, bucket_url)
         if name not in listing.pictures:
             yield Difference("picture missing", name, f"for {row.device_size!r}", row.image_id)
         parsed = object_names.device_of_variant(name)
         focus = living[row.image_id].focus if row.image_id in living else None
         rendered_as = recipe(row.width, row.height, focus=focus) if focus else row.recipe
         wrong = parsed != (row.device_size, row.image_id) or f"/{row.image_id}-{rendered_as}" not in name
-        if row.recipe not in (LEGACY, AGAIN) and wrong:
+        if row.recipe not in (LEGACY, RERENDER_RECIPE) and wrong:
             detail = f"the row is for {row.device_size!r}, recipe {row.recipe}"
             yield Difference("picture under a wrong name", name, detail, row.image_id)
     for record in living.values():
         if record.thumbnail_path and record.thumbnail_path not in listing.pictures:
             yield Difference("thumbnail missing", record.thumbnail_path, image_id=record.image_id)
-    for name in unnamed_pictures(known, listing.pictures, bucket_url):
+    for name in unreferenced_pictures(known, listing.pictures, bucket_url):
         detail = "no row references it, and it is not scheduled for deletion"
         yield Difference("picture unknown", name, detail, object_names.image_of(name) or "")
 

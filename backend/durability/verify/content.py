@@ -25,7 +25,7 @@ async def check_content(database: Database, bucket: Bucket, progress: Callable[[
     Raises:
         BucketError: The bucket failed.
     """
-    known = await database.read(inventory.take, bucket.url)
+    known = await database.read(inventory.read_inventory, bucket.url)
     living = [record for record in known.records.values() if record.deleted_at is None]
 
     def check_all() -> list[Difference]:

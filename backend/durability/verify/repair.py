@@ -53,7 +53,7 @@ class Repair:
     async def repair(self, differences: Sequence[Difference]) -> list[Difference]:
         """Repair what can be repaired, and return the rest. Raises BucketError."""
         left = [difference for difference in differences if not await self._repair(difference)]
-        await self._database.write(missing_variants.settle, self._now)
+        await self._database.write(missing_variants.reconcile_states, self._now)
         return left
 
     async def _repair(self, difference: Difference) -> bool:
@@ -120,5 +120,5 @@ class Repair:
 
 def _rewrite_record(connection: Connection, image_id: str) -> None:
     """Change nothing but the revision: the rows are right, and the record is written again."""
-    if tombstones.is_dead(connection, image_id):
-        tombstones.outrank(connection, image_id)
+    if tombstones.is_deleted(connection, image_id):
+        tombstones.increment_revision(connection, image_id)

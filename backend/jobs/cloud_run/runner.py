@@ -104,7 +104,7 @@ class CloudRunRunner:
             self._api.close()
 
     async def _save_names(self, execution: str, started: StartedExecution) -> None:
-        await self._database.write(executions.known_in_cloud, execution, started.execution, started.operation)
+        await self._database.write(executions.set_cloud_execution, execution, started.execution, started.operation)
         log.info("[JobQueue] %s is %s", execution, started.execution)
 
     async def _call(self, call: Callable[[CloudRunApi], T]) -> T:

@@ -144,7 +144,7 @@ def test_save_by_concurrent_writers_loses_no_change(place: Place) -> None:
 
     async def change(writer: RecordWriter) -> None:
         for _ in range(10):
-            await place.library.database.write(record_queries.changed, [image])
+            await place.library.database.write(record_queries.increment_revisions, [image])
             await writer.save([image])
 
     async def at_once() -> None:

@@ -42,8 +42,8 @@ def test_restore_from_cloud_storage_returns_snapshot_and_newer_records(bucket: B
         library.run(records.save([one, two, three]))
         library.run(records.save_devices())
         library.run(made.take())
-        library.write(record_queries.changed, [one])
-        assert library.write(tombstones.bury, two, 5.0)
+        library.write(record_queries.increment_revisions, [one])
+        assert library.write(tombstones.add, two, 5.0)
         library.run(records.save([one, two]))
         library.run(records.save([one, two]))  # known, and not written again
         library.run(made.take())
@@ -56,7 +56,7 @@ def test_restore_from_cloud_storage_returns_snapshot_and_newer_records(bucket: B
         assert other.read(record_queries.read_devices) == library.read(record_queries.read_devices)
         second = FencingToken(bucket, asyncio.to_thread, "two")
         other.run(second.acquire(1.0))
-        library.write(record_queries.changed, [three])
+        library.write(record_queries.increment_revisions, [three])
         with pytest.raises(FencingTokenLost):
             library.run(records.save([three]))
     finally:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from backend.database import devices, sessions_and_locks
+from backend.database import devices, key_value
 from backend.durability.sidecar_sync import CONCURRENCY, LOCK_SECONDS, SidecarSync, parse
 from contract import object_names
 from contract.bucket.port import Bucket, BucketDenied

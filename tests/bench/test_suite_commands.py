@@ -102,6 +102,7 @@ def test_unknown_names_are_wrong_use(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.server
 def test_a_run_is_kept_and_compared_and_the_missing_are_named(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,7 +100,9 @@ def test_run_with_unknown_names_exits_with_2(folder: Path) -> None:
     assert bench("run", "nothing").exit_code == 2
 
 
-def test_run_saves_results_and_names_missing_contenders(
+@pytest.mark.slow
+@pytest.mark.server
+def test_a_run_is_kept_and_compared_and_the_missing_are_named(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = tmp_path / "programs"

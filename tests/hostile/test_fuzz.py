@@ -18,6 +18,7 @@ MUTATIONS = {"render": 25, "photo_stream": 50}
 
 
 @pytest.mark.slow
+@pytest.mark.server  # the target `token` fetches its certificate from a server
 @pytest.mark.filterwarnings("ignore")  # from Pillow, for truncated EXIF data
 @pytest.mark.parametrize("name", NAMES)
 def test_target_with_mutated_inputs_raises_declared_errors_only(name: str) -> None:

@@ -277,7 +277,7 @@ def test_metric_counts_exactly_its_own_lines(name: str) -> None:
 
 
 def test_the_words_of_the_metrics_are_those_of_the_backend() -> None:
-    queue, watch = ((ROOT / "backend" / name).read_text() for name in ("jobs/queue.py", "jobs/queue_monitor.py"))
+    queue, monitor = ((ROOT / "backend" / name).read_text() for name in ("jobs/queue.py", "jobs/queue_monitor.py"))
     for words in ('"[JobQueue] %s %s after', '"[JobQueue] %s could not be started, its images stay pending: %s"'):
         assert words in queue
     for words in ('"[JobQueue] queue age: ', '"[JobQueue] images stuck: '):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from core_library import LEASE_SECONDS, PALETTE, image_id, rows_of, stored_path
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     precondition,

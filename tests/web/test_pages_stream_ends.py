@@ -12,7 +12,6 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from backend.database import 
 from backend.database.tables import metadata
 from backend.pages.activity import ActivityMonitor
 from tests.support import server
@@ -72,7 +71,7 @@ def test_activity_monitor_many_streams_share_one_query() -> None:
     metadata.create_all(engine)
     with engine.begin() as connection:
         for name in ("first", "second", "old"):
-            sessions_and_locks.open_session(connection, name, 100.0, 150.0 if name == "old" else 1000.0)
+            sessions.open_session(connection, name, 100.0, 150.0 if name == "old" else 1000.0)
     reads = []
 
     async def read(call: Callable[..., Any], *args: Any) -> Any:

@@ -19,7 +19,7 @@ def test_device_cache_concurrent_lookups_share_a_query(tmp_path: Path, monkeypat
     cache = DeviceCache(database)
     queries = []
 
-    def counted(connection: Connection, every: Any = devices.every) -> Any:
+    def counted(connection: Connection, every: Any = devices.read_all) -> Any:
         queries.append(1)
         return every(connection)
 

@@ -48,7 +48,7 @@ def test_sync_concurrent_runs_never_overlap(place: Setting) -> None:
 
 
 def test_sync_lock_of_a_crashed_backend_expires(place: Setting) -> None:
-    assert place.library.write(sessions_and_locks.take_lock, "sync", "dead", 500.0, LOCK_SECONDS)
+    assert place.library.write(key_value.acquire_lock, "sync", "dead", 500.0, LOCK_SECONDS)
     assert place.library.run(place.sync.run(500.0 + LOCK_SECONDS)) is None
     assert place.library.run(place.sync.run(501.0 + LOCK_SECONDS)) == SyncReport()
     assert place.library.run(place.sync.run(502.0 + LOCK_SECONDS)) == SyncReport(), "it gives the lock back"
@@ -151,7 +151,7 @@ def test_sync_damaged_archived_sidecar_is_replaced(place: Setting, damage: bytes
 
 
 def test_sync_lock_of_a_crashed_process_can_be_freed_at_start(place: Setting) -> None:
-    place.library.write(sessions_and_locks.take_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
+    place.library.write(key_value.acquire_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)
     assert place.library.run(place.sync.run(501.0)) is None
     assert place.library.run(place.sync.run(500.0 + LOCK_SECONDS + 1)) == SyncReport()
     place.library.write(key_value.acquire_lock, "sync", "the dead one", 500.0, LOCK_SECONDS)

@@ -58,7 +58,7 @@ class Wall:
         monkeypatch.setattr(shuffle_queues, "available_photos", available_photos)
         self.database = Database(f"sqlite:///{file}")
         self.database.migrate()
-        self.database.passing, self.database.private = TRANSIENT_CHANGES, frozenset({bags.keep})
+        self.database.ephemeral, self.database.private = TRANSIENT_CHANGES, frozenset({shuffle_queues.save})
         for name in ("read", "write"):
             monkeypatch.setattr(self.database, name, self._counted(getattr(self.database, name)))
         states = FrameStateCache(self.database, time.time, may_write=lambda: self.may_write, new_seed=lambda: "seed")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.jobs.queue_monitor import LOG_INTERVAL_SECONDS, STUCK_SECONDS, QueueMonitor
+from tests.support.core_library import Library
 
 START = 1_700_000_000.0
 

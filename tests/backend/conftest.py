@@ -32,7 +32,7 @@ def backend(shared_backend: server.BackendServer) -> Iterator[server.BackendServ
 
 @pytest.fixture
 def data_folder(tmp_path: Path) -> Path:
-    """Where a test that starts backends itself keeps their data."""
+    """Return the data folder of backends that the test starts itself."""
     return tmp_path / "data"
 
 

@@ -59,7 +59,7 @@ class TestStrict(BucketPromises):
 
 
 IGNORES_PRECONDITIONS = "gcp-storage-emulator ignores preconditions"
-BEYOND_THE_EMULATOR = {
+UNSUPPORTED = {
     "test_create_with_the_same_bytes_writes_once": IGNORES_PRECONDITIONS,
     "test_create_with_other_bytes_raises_object_conflict": IGNORES_PRECONDITIONS,
     "test_concurrent_creates_write_exactly_once": IGNORES_PRECONDITIONS,

@@ -129,7 +129,7 @@ def test_status_of_a_dead_or_invalid_address_is_an_error(tmp_path: Path) -> None
 
 
 @pytest.mark.server
-def test_nobody_is_asked_for_a_password_where_nobody_listens(tmp_path: Path) -> None:
+def test_command_without_a_backend_asks_for_no_password(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
     terminal, theirs = os.openpty()
     try:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from backend.database import sessions
 from backend.database.tables import metadata
 from backend.pages.activity import ActivityMonitor
 from tests.support import server

@@ -89,7 +89,7 @@ def test_verify_names_every_difference_and_repairs_it(filled: server.BackendServ
     repaired = slideshow(filled.data, "verify", "--repair", "--deep")
     assert repaired.returncode == 1, repaired.stdout + repaired.stderr
     lost = sorted(subject for kind, subject in found if kind in ("original missing", "original of another size"))
-    assert repaired.stdout.count("(mended)") == len(found) - 3
+    assert repaired.stdout.count("(fixed)") == len(found) - 3
     assert repaired.stdout.count("(left") == 3
     assert sorted(verify(filled, "--deep")) == [("original missing", subject) for subject in lost]
     with server.running(filled.data) as backend:

@@ -58,7 +58,7 @@ class Home:
         return [self._filled(one) for one in value] if isinstance(value, list) else value
 
     def picture(self, url: str) -> tuple[int, int]:
-        """The size of the JPEG at this address, fetched as a screen does: with no token, and told how long it is."""
+        """The size of the JPEG at this address, fetched as a screen does: without a token; the response states its length."""
         answer = httpx.get(url, headers={"Accept": "image/jpeg,*/*;q=0.8"}, timeout=10)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
         assert int(answer.headers["content-length"]) == len(answer.content)
@@ -84,12 +84,12 @@ def test_the_esphome_configuration_gets_its_pictures(backend: server.BackendServ
         answer = httpx.get(call["url"], headers=call["request_headers"], timeout=10)
         assert answer.status_code == 200
         assert len(answer.content) < limit
-        told = answer.json()
-        entry = told["q"][0]
+        response = answer.json()
+        entry = response["q"][0]
         base = "halfBase" if "v" in entry else "base"
         assert asked - {"v"} <= entry.keys() <= {*asked, "c"}
         assert f'"{base}"' in read
-        url = entry["u"] if entry["u"].startswith("/") else told[base] + entry["u"]
+        url = entry["u"] if entry["u"].startswith("/") else response[base] + entry["u"]
         seen.add(home.picture(plain["server"] + url))
     assert seen == ({(800, 480), (400, 480)} if pairing else {(800, 480)})
     assert httpx.get(call["url"], timeout=10).status_code == 401
@@ -99,9 +99,9 @@ def test_the_home_assistant_configuration_follows_the_photo(backend: server.Back
     home = Home(backend, pairing=False, wide=1, tall=0)
     followed, coloured = (home.configuration(text) for text in blocks("## Home Assistant", "yaml"))
     (rest,) = followed["rest"]
-    told = httpx.get(rest["resource"], headers=rest["headers"], timeout=10).raise_for_status().json()
+    response = httpx.get(rest["resource"], headers=rest["headers"], timeout=10).raise_for_status().json()
     (sensor,) = rest["sensor"]
-    state = {name: told[name] for name in sensor["json_attributes"]}
+    state = {name: response[name] for name in sensor["json_attributes"]}
     entity = f"sensor.{sensor['name'].lower().replace(' ', '_')}"
 
     def state_attr(name: str, attribute: str) -> object:
@@ -112,7 +112,7 @@ def test_the_home_assistant_configuration_follows_the_photo(backend: server.Back
         """As Home Assistant does it: text without its edges, taken as a literal where it is one."""
         environment = SandboxedEnvironment(undefined=StrictUndefined)
         environment.globals.update(state_attr=state_attr, has_value=lambda name: name == entity)
-        text = environment.from_string(template).render(value_json=told).strip()
+        text = environment.from_string(template).render(value_json=response).strip()
         try:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError):
@@ -126,7 +126,7 @@ def test_the_home_assistant_configuration_follows_the_photo(backend: server.Back
     (trigger,) = light["triggers"]
     assert (trigger["entity_id"], trigger["attribute"] in state) == (entity, True)
     assert rendered(light["conditions"]) is True
-    source = told["colours"]["source"]
+    source = response["colours"]["source"]
     assert rendered(light["actions"][0]["data"]["rgb_color"]) == list(bytes.fromhex(source[1:]))
 
 
@@ -137,7 +137,7 @@ def test_the_examples_of_calls_are_true(backend: server.BackendServer) -> None:
     (shown,) = blocks("### Compact form", "json")
     example = json.loads(shown)
     backend.admin.put("/api/devices/kitchen", json={**change, "filters": {}, "pairing": False}).raise_for_status()
-    told = backend.admin.get("/api/devices/kitchen/next?compact=1").json()
-    assert told.keys() == example.keys()
-    assert told["q"][0].keys() == example["q"][0].keys()
-    assert len(told["q"][0]["c"]) == len(example["q"][0]["c"]) == 30
+    response = backend.admin.get("/api/devices/kitchen/next?compact=1").json()
+    assert response.keys() == example.keys()
+    assert response["q"][0].keys() == example["q"][0].keys()
+    assert len(response["q"][0]["c"]) == len(example["q"][0]["c"]) == 30

@@ -118,11 +118,12 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     from backend.app import create_app
+    from backend.durability.record_reader import UnreadableRecord
     from backend.http.middleware import trust_proxy_headers
     from backend.http.server import WriteCoalescingProtocol
     from backend.periodic import run_periodically
     from backend.services import open_services
-    from backend.startup import start_serving
+    from backend.startup import import_newer_records, start_serving
     from contract.bucket.port import BucketError
 
     class Server(uvicorn.Server):
@@ -152,6 +153,11 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     async with contextlib.AsyncExitStack() as stack:
         try:
             services = await stack.enter_async_context(open_services(settings, own_url=url))
+            if settings.durable:
+                await import_newer_records(services)
+        except UnreadableRecord as error:
+            log.error("cannot start: %s; repair it, or run `slideshow rebuild --replace`", error)
+            return 1
         except (BucketError, SQLAlchemyError, ImportError, OSError, ValueError) as error:
             # Without a traceback: the address of a database may contain a password.
             reason = error.orig if isinstance(error, DBAPIError) else error

@@ -1,4 +1,9 @@
-"""Start a backend whose database does not outlive the process.
+"""Bring the database up to date with the bucket at start, before changes are accepted.
+
+A database that outlives the process may still be lost, empty or restored from an older backup. The bucket's records
+outrank it: `import_newer_records` imports what it does not contain, before the first request.
+
+A database that does not outlive the process is loaded in three steps:
 
 1. `loading`: health is answered from the first moment, while the latest snapshot and newer records are loaded.
 2. `reading`: reads are answered. The fencing token is acquired, and the previous instance's last changes are read.
@@ -14,7 +19,7 @@ import time
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.database import Database, key_value, record_import
+from backend.database import Database, key_value, record_import, record_queries
 from backend.durability.fencing import FencingTokenLost
 from backend.durability.rebuild import rebuild, restore
 from backend.durability.record_reader import UnreadableRecord
@@ -38,6 +43,33 @@ LATE_SECONDS = 60.0
 This finds records that the previous instance wrote but could not acknowledge any more.
 """
 MAX_PAUSE_SECONDS = 30.0
+
+
+async def import_newer_records(services: Services) -> int:
+    """Import the records that are newer than a durable database, and return their number.
+
+    Only records written since the last sync of sidecars are read, with a margin. An empty database has no such time,
+    so that it is filled from all records.
+
+    Raises:
+        BucketError: The bucket failed.
+        UnreadableRecord: The record of the devices is damaged.
+    """
+    now = services.clock()
+    last_sync = await services.database.read(key_value.get, LAST_SYNC)
+    since = max(0.0, min(float(last_sync or 0), now) - MARGIN_SECONDS)
+    devices = await services.database.read(record_queries.devices_revision)
+    imported = await restore(services.database, services.bucket, now, since=since)
+    newer_devices = await services.database.read(record_queries.devices_revision) > devices
+    if imported or newer_devices:
+        log.warning(
+            "the bucket contains newer records than this database, which was lost or restored from a backup: "
+            "imported %d photos%s. Sessions and playback positions may be older; `slideshow verify` compares both",
+            imported,
+            " and the devices" if newer_devices else "",
+        )
+        await services.read_database()  # the key of picture addresses may have changed
+    return imported
 
 
 async def start_serving(services: Services) -> None:

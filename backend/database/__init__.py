@@ -23,8 +23,31 @@ from backend.database.change_counter import ChangeCounter
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SQLITE_HEADER = b"SQLite format 3\0"
+"""First bytes of each database file (https://www.sqlite.org/fileformat.html, section 1.3)."""
 BUSY_SECONDS = 10.0
 """A statement fails if it waits for the lock of another process for longer than this time."""
+
+
+class DatabaseFileError(OSError):
+    """The file of a SQLite database cannot be used. The message contains the reason and what to do."""
+
+
+def check_file(file: Path) -> None:
+    """Raise DatabaseFileError for an existing file that is empty or not a SQLite database.
+
+    SQLite would take an empty file for a new database, and a new database would hide that the old one is lost.
+    """
+    try:
+        with file.open("rb") as opened:
+            header = opened.read(len(_SQLITE_HEADER))
+    except FileNotFoundError:
+        return
+    advice = "Restore a backup, or move the file away: a start without it fills a new database from the bucket"
+    if not header:
+        raise DatabaseFileError(f"{file} is empty. {advice}")
+    if header != _SQLITE_HEADER:
+        raise DatabaseFileError(f"{file} is not a SQLite database. {advice}")
 
 
 def _tune_sqlite(engine: Engine, begin: str) -> None:
@@ -77,6 +100,8 @@ class Database:
         from alembic import command
         from alembic.config import Config
 
+        if self.file is not None:
+            check_file(self.file)
         with self._writer.connect() as connection:
             config = Config()
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))

@@ -58,7 +58,7 @@ class Home:
         return [self._filled(one) for one in value] if isinstance(value, list) else value
 
     def picture(self, url: str) -> tuple[int, int]:
-        """The size of the JPEG at this address, fetched as a screen does: without a token; the response states its length."""
+        """Return the size of the JPEG at this address, fetched without a token, as a screen does."""
         answer = httpx.get(url, headers={"Accept": "image/jpeg,*/*;q=0.8"}, timeout=10)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
         assert int(answer.headers["content-length"]) == len(answer.content)

@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.auth.access import Authority
 from backend.auth.device_cache import DeviceCache
-from backend.database import Database, claims, devices, images, key_value, record_queries, shuffle_queues
+from backend.auth.passwords import hash_password, is_password_of
+from backend.database import Database, claims, devices, images, key_value, record_queries, sessions, shuffle_queues
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.record_writer import RecordWriter
 from backend.durability.sidecar_import import PathValidator
@@ -157,6 +158,7 @@ class Services:
             log.warning("the bucket moved from %s to %s: updating stored addresses", stored_url, self.bucket.url)
             await self.database.write(images.move_bucket, stored_url, self.bucket.url)
             await self.database.write(key_value.put, "bucket_url", self.bucket.url)
+        await self._end_sessions_of_another_password()
         self.authority = Authority(
             self.database,
             self.device_cache,
@@ -171,6 +173,19 @@ class Services:
         self.frames = open_frames(
             self.database, self.bucket, self.authority.signature, self.clock, lambda: self.serving_state.writing
         )
+
+    async def _end_sessions_of_another_password(self) -> None:
+        """End all sessions if the password has changed since they were opened: a thief may have one of them."""
+        secret = self.settings.admin_password
+        stored = await self.database.read(key_value.get, sessions.PASSWORD_HASH)
+        if stored is None:  # a new database, or one of an earlier version
+            await self.database.write(
+                key_value.put, sessions.PASSWORD_HASH, await asyncio.to_thread(hash_password, secret)
+            )
+        elif not await asyncio.to_thread(is_password_of, secret, stored):
+            new_hash = await asyncio.to_thread(hash_password, secret)
+            ended = await self.database.write(sessions.end_all_sessions, new_hash)
+            log.warning("the admin password has changed: ended %d sessions", ended)
 
     def _scheduler(self) -> SchedulerIdentity | None:
         account = self.settings.tick_service_account

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import Type
 
 _HASH_PREFIX = "$argon2"
@@ -19,6 +19,21 @@ A small backend has that much memory left next to its uploads.
 """
 
 
+def hash_password(secret: str) -> str:
+    """Return the Argon2 hash of a password, or `secret` itself if it is such a hash."""
+    return secret if secret.startswith(_HASH_PREFIX) else _HASHER.hash(secret)
+
+
+def is_password_of(secret: str, stored_hash: str) -> bool:
+    """Return whether a hash stored at an earlier start belongs to this password or hash. Takes as long as a login."""
+    if secret.startswith(_HASH_PREFIX):
+        return secret == stored_hash
+    try:
+        return _HASHER.verify(stored_hash, secret)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
 class Password:
     """One password that attempts are compared with."""
 
@@ -26,7 +41,7 @@ class Password:
         """`secret` is the password or its hash. Raises ValueError if it is empty or a damaged hash."""
         if not secret:
             raise ValueError("the admin password must not be empty")
-        self._hash = secret if secret.startswith(_HASH_PREFIX) else _HASHER.hash(secret)
+        self._hash = hash_password(secret)
         try:
             _HASHER.check_needs_rehash(self._hash)
         except InvalidHashError as error:

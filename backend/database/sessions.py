@@ -13,6 +13,10 @@ FIRST_LOGIN = "first_login"
 """The key, in the table `facts`, of the time of the first login ever."""
 
 
+PASSWORD_HASH = "password_hash"
+"""The key, in the table `facts`, of the hash of the password with which the open sessions were opened."""
+
+
 def open_session(connection: Connection, token_hash: str, now: float, expires_at: float) -> None:
     """Store a new session and delete the sessions that have expired."""
     connection.execute(delete(sessions).where(sessions.c.expires_at < now))
@@ -39,3 +43,9 @@ def ended_sessions(connection: Connection, token_hashes: Collection[str], now: f
 def close_session(connection: Connection, token_hash: str) -> None:
     """Delete a session. An unknown session counts as closed already."""
     connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
+
+
+def end_all_sessions(connection: Connection, password_hash: str) -> int:
+    """Delete all sessions, because the password has changed to that of the hash. Return their number."""
+    key_value.put(connection, PASSWORD_HASH, password_hash)
+    return connection.execute(delete(sessions)).rowcount

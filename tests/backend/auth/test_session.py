@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
+from pathlib import Path
 
 import pytest
 
+from backend.auth.passwords import hash_password, is_password_of
 from tests.support import server, small_photos
 from tests.support.server import problem
 from tests.support.upload_forms import UPLOAD, send
@@ -89,3 +91,25 @@ def test_login_wrong_password_is_403_after_a_delay(backend: server.BackendServer
     assert "set-cookie" not in refused.headers
     assert "password" in problem(backend.anonymous.post("/login", data={"user": "me"}), 422)
     problem(backend.anonymous.post("/login", content=b"x" * 20_000), 413)
+
+
+def test_session_password_changed_ends_it_everywhere(data_folder: Path) -> None:
+    with server.running(data_folder, ADMIN_PASSWORD="the-first-password") as backend:
+        backend.anonymous.post("/login", json={"password": "the-first-password"}).raise_for_status()
+        stolen = backend.anonymous.cookies["session_id"]
+    with server.running(data_folder, ADMIN_PASSWORD="the-first-password") as backend:
+        thief = backend.client(Cookie=f"session_id={stolen}")
+        assert thief.get("/api/devices").status_code == 200  # a restart alone ends no session
+    with server.running(data_folder, ADMIN_PASSWORD="another-password") as backend:
+        thief = backend.client(Cookie=f"session_id={stolen}")
+        assert thief.get("/api/devices").status_code == 401
+        assert backend.anonymous.post("/login", json={"password": "another-password"}).status_code == 200
+        assert "the admin password has changed: ended 1 sessions" in backend.log_text()
+
+
+def test_session_password_given_as_its_hash_stays_open(data_folder: Path) -> None:
+    with server.running(data_folder, ADMIN_PASSWORD=hash_password("the-password")) as backend:
+        assert backend.anonymous.post("/login", json={"password": "the-password"}).status_code == 200
+        (stored,) = backend.sql("SELECT value FROM facts WHERE key = 'password_hash'")
+    assert is_password_of("the-password", str(stored[0]))
+    assert not is_password_of("another", str(stored[0]))

@@ -33,6 +33,7 @@ from backend.jobs.open_runner import open_runner
 from backend.jobs.queue import JobQueue
 from backend.jobs.queue_monitor import QueueMonitor
 from backend.jobs.runner import Runner
+from backend.jobs.tick_scheduler import open_tick_scheduler
 from backend.settings import Settings
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketError
@@ -79,6 +80,8 @@ async def open_services(settings: Settings, *, own_url: str, clock: Clock = time
             yield services
         finally:
             await services.runner.close()
+            if services.tick_scheduler is not None:
+                await asyncio.to_thread(services.tick_scheduler.close)
             await services.save_last_changes()
     finally:
         services.bucket_threads.shutdown(wait=True)
@@ -130,7 +133,8 @@ class Services:
         self.sidecar_sync = SidecarSync(self.database, self.bucket, holder, self.snapshots)
         self.backend_url = settings.backend_api_url or own_url
         self.runner: Runner = open_runner(settings, self.database, self._task_environment, self.wake_up.set)
-        self.queue = JobQueue(self.database, self.runner, settings)
+        self.tick_scheduler = open_tick_scheduler(settings, self.backend_url)
+        self.queue = JobQueue(self.database, self.runner, settings, self.tick_scheduler)
         self.queue_monitor = QueueMonitor(self.database)
         self.deletion = Deletion(self.database, self.bucket, self.in_bucket, self.record_writer)
         self.ingest = Ingest(

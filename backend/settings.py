@@ -121,6 +121,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     tick_audience: Annotated[
         str, Meta(description="Audience of the ID tokens of Cloud Scheduler. Required if TICK_SERVICE_ACCOUNT is set.")
     ] = ""
+    cloud_tasks_queue: Annotated[
+        str,
+        Meta(
+            description="Cloud Tasks queue that calls /internal/tick when a batch is due. "
+            "Empty: a batch waits for the next tick of Cloud Scheduler."
+        ),
+    ] = ""
+    cloud_tasks_endpoint: Annotated[
+        str, Meta(description="Cloud Tasks emulator: grpc:// with a loopback address. Empty: the Google API.")
+    ] = ""
     upload_limit_mib: Annotated[int, Meta(ge=1, le=1024, description="Maximum size of an uploaded file in MiB.")] = 30
     upload_seconds: Annotated[Seconds, Meta(description="Maximum duration of an upload request.")] = 300.0
     uploads_at_once: Annotated[
@@ -196,6 +206,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         problems.append("DATABASE_DURABLE: 'no' is only valid for SQLite. Unset it, or unset DATABASE_URL.")
     if settings.bucket_url and not settings.bucket_url.startswith(("gs://", "file:///")):
         problems.append(f"BUCKET_URL: invalid value {settings.bucket_url!r}. Use gs://name or file:///folder.")
+    if settings.cloud_tasks_queue and not (settings.gcp_project_id and settings.tick_service_account):
+        problems.append(
+            "CLOUD_TASKS_QUEUE: needs GCP_PROJECT_ID and TICK_SERVICE_ACCOUNT as well. Set both, or unset it."
+        )
     if settings.tick_service_account and not settings.tick_audience:
         problems.append("TICK_AUDIENCE: missing. Set it to the address of this service, or unset TICK_SERVICE_ACCOUNT.")
     problems += [
@@ -208,11 +222,13 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             "ADMIN_PASSWORD: damaged hash. Set a complete one (`$argon2id$v=19$m=...,t=...,p=...$salt$hash`), or a "
             "password that does not begin with $argon2."
         )
-    if settings.cloud_run_endpoint and not _is_safe_endpoint(settings.cloud_run_endpoint):
-        problems.append(
-            f"CLOUD_RUN_ENDPOINT: invalid value {settings.cloud_run_endpoint!r}. Use https://host, or on this machine "
-            "grpc://127.0.0.1:port or http://127.0.0.1:port."
-        )
+    for name in ("cloud_run_endpoint", "cloud_tasks_endpoint"):
+        endpoint = getattr(settings, name)
+        if endpoint and not _is_safe_endpoint(endpoint):
+            problems.append(
+                f"{name.upper()}: invalid value {endpoint!r}. Use https://host, or on this machine "
+                "grpc://127.0.0.1:port or http://127.0.0.1:port."
+            )
     if not settings.embedded:
         problems += [
             f"{name.upper()}: missing. It is required outside embedded mode. Meaning: {describe(name)}"

@@ -155,6 +155,13 @@ def queue_load(connection: Connection) -> QueueLoad:
     return QueueLoad(counted[0], counted[1], float(counted[2]), float(in_work or 0))
 
 
+def oldest_pending(connection: Connection) -> tuple[str, float] | None:
+    """Return the id of the image that has been pending for longest, and since when; None if no image is pending."""
+    query = select(images.c.id, images.c.queued_at).where(images.c.processing_status == "pending")
+    row = connection.execute(query.order_by(images.c.queued_at, images.c.id).limit(1)).first()
+    return (row.id, row.queued_at) if row else None
+
+
 def state_of(connection: Connection, image_id: str) -> ImageState | None:
     """Return the state of an image, or None for an unknown image."""
     state: ImageState | None = connection.scalar(select(images.c.processing_status).where(images.c.id == image_id))

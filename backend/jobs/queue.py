@@ -19,9 +19,13 @@ from backend.database import Database, claims, executions, images
 from backend.database.throughput import work_rate
 from backend.jobs.plan import LAST_CLAIM_SECONDS, Decision, QueueFacts, decide
 from backend.jobs.runner import Outcome, Runner, RunnerError
+from backend.jobs.tick_scheduler import TickScheduler, WaitingPhoto
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
+
+TICK_MARGIN_SECONDS = 0.25
+"""A tick that arrived a little early, by another clock, would find nothing due."""
 
 
 def gather_facts(connection: Connection, now: float, start_up_seconds: float) -> QueueFacts:
@@ -60,10 +64,14 @@ def gather_facts(connection: Connection, now: float, start_up_seconds: float) ->
 class JobQueue:
     """Dispatches pending images, and follows executions."""
 
-    def __init__(self, database: Database, runner: Runner, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, runner: Runner, settings: Settings, tick_scheduler: TickScheduler | None = None
+    ) -> None:
+        """`tick_scheduler` calls the periodic work when a batch becomes due; without one a timer does."""
         self._database = database
         self._runner = runner
         self._settings = settings
+        self._tick_scheduler = tick_scheduler
         self._starting: set[str] = set()
         self._following = asyncio.Lock()
         log.info("Job queue manager initialized")
@@ -73,8 +81,20 @@ class JobQueue:
         facts = await self._database.read(gather_facts, now, self._runner.profile.start_up_seconds)
         decision = self._decide(facts, now, forced=forced)
         if decision.tasks == 0:
+            await self._schedule_tick(now)
             return None, decision.reason
         return await self._start(now, forced=forced)
+
+    async def _schedule_tick(self, now: float) -> None:
+        """Schedule a tick for when the oldest pending photo has waited long enough, if it has not yet."""
+        if self._tick_scheduler is None:
+            return
+        oldest = await self._database.read(images.oldest_pending)
+        if oldest is None:
+            return
+        due = oldest[1] + self._settings.flush_delay_seconds + TICK_MARGIN_SECONDS
+        if due > now:
+            await self._tick_scheduler.schedule(WaitingPhoto(*oldest), due)
 
     def _decide(self, facts: QueueFacts, now: float, *, forced: bool) -> Decision:
         return decide(

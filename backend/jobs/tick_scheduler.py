@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from backend.settings import Settings
+
 if TYPE_CHECKING:
     from google.cloud import tasks_v2
 
@@ -121,6 +123,20 @@ class CloudTasksScheduler:
         self._thread.shutdown(wait=True, cancel_futures=True)
         if self._client is not None:
             self._client.transport.close()  # type: ignore[no-untyped-call]
+
+
+def open_tick_scheduler(settings: Settings, backend_url: str) -> TickScheduler | None:
+    """Return the scheduler that the settings select, or None where a timer or Cloud Scheduler alone calls the tick."""
+    if not settings.cloud_tasks_queue:
+        return None
+    queue = f"projects/{settings.gcp_project_id}/locations/{settings.gcp_region}/queues/{settings.cloud_tasks_queue}"
+    return CloudTasksScheduler(
+        queue,
+        f"{backend_url.rstrip('/')}/internal/tick",
+        settings.tick_service_account,
+        settings.tick_audience,
+        settings.cloud_tasks_endpoint,
+    )
 
 
 def task_name(oldest: WaitingPhoto) -> str:

@@ -29,6 +29,7 @@ TAG=
 CHANNEL=
 DEVICE_AUTH=required
 PAUSE_SECONDS=${PAUSE_SECONDS:-15}
+ALERT_ATTEMPTS=48 # 12 minutes: a new metric can be used in an alert up to 10 minutes after it was made
 while [[ $# -gt 0 ]]; do
   case $1 in
     --dry-run) DRY_RUN=yes ;;
@@ -63,7 +64,7 @@ in_region=(--project "$PROJECT_ID" --region "$REGION")
 enable_apis() {
   say "APIs"
   run gcloud services enable "${in_project[@]}" run.googleapis.com cloudbuild.googleapis.com \
-    artifactregistry.googleapis.com secretmanager.googleapis.com cloudscheduler.googleapis.com \
+    artifactregistry.googleapis.com secretmanager.googleapis.com cloudscheduler.googleapis.com cloudtasks.googleapis.com \
     storage.googleapis.com iam.googleapis.com logging.googleapis.com monitoring.googleapis.com
 }
 
@@ -185,10 +186,12 @@ deploy_service() {
   say "Building, pushing and deploying the service and its check"
   build backend "_SERVICE_NAME=$SERVICE,_DOCTOR_NAME=$DOCTOR,_JOB_NAME=$JOB,_GCS_BUCKET_NAME=$BUCKET,\
 _BACKEND_API_URL=$BACKEND_URL,_BACKEND_AUTH_SECRET=$TOKEN_SECRET,_ADMIN_PASSWORD_SECRET=$PASSWORD_SECRET,\
-_DEVICE_AUTH=$DEVICE_AUTH,_SCHEDULER_ACCOUNT=$SCHEDULER_ACCOUNT,_SERVICE_ACCOUNT=$BACKEND_ACCOUNT"
+_DEVICE_AUTH=$DEVICE_AUTH,_SCHEDULER_ACCOUNT=$SCHEDULER_ACCOUNT,_QUEUE=$QUEUE,_SERVICE_ACCOUNT=$BACKEND_ACCOUNT"
   say "Allowing public access: frames and people have no Google token; the service checks its own tokens"
-  retry gcloud run services add-iam-policy-binding "$SERVICE" "${in_region[@]}" \
-    --member allUsers --role roles/run.invoker
+  # Organisations that restrict sharing by domain reject allUsers; without the invoker check the effect is the same.
+  run gcloud run services add-iam-policy-binding "$SERVICE" "${in_region[@]}" \
+    --member allUsers --role roles/run.invoker ||
+    retry gcloud run services update "$SERVICE" "${in_region[@]}" --no-invoker-iam-check
 }
 
 schedule_ticks() {
@@ -198,6 +201,16 @@ schedule_ticks() {
   retry gcloud scheduler jobs "$verb" http "$TICK" "${in_project[@]}" --location "$REGION" --schedule "* * * * *" \
     --uri "$BACKEND_URL/internal/tick" --http-method POST --attempt-deadline 300s --max-retry-attempts 0 \
     --oidc-service-account-email "$SCHEDULER_ACCOUNT" --oidc-token-audience "$BACKEND_URL"
+}
+
+make_queue() {
+  say "Queue whose tasks call the periodic work when a batch is due; a failed call is retried for about two minutes"
+  exists gcloud tasks queues describe "$QUEUE" "${in_project[@]}" --location "$REGION" ||
+    run gcloud tasks queues create "$QUEUE" "${in_project[@]}" --location "$REGION" --max-attempts 5 \
+      --min-backoff 2s --max-backoff 60s --max-concurrent-dispatches 2 --max-dispatches-per-second 5
+  retry gcloud tasks queues add-iam-policy-binding "$QUEUE" "${in_project[@]}" --location "$REGION" \
+    --member "serviceAccount:$BACKEND_ACCOUNT" --role roles/cloudtasks.enqueuer
+  may_act_as "$SCHEDULER_ACCOUNT" "$BACKEND_ACCOUNT"
 }
 
 make_metric() { # NAME
@@ -214,17 +227,26 @@ make_alert() { # FILE
   [[ -z $CHANNEL ]] || channel=(--notification-channels "$CHANNEL")
   if [[ $DRY_RUN == yes ]]; then print_command "${list[@]}"; existing=; else existing=$("${list[@]}" | head -n 1); fi
   if [[ -n $existing ]]; then
-    [[ -z $CHANNEL ]] || channel=(--set-notification-channels "$CHANNEL")
+    # The file replaces the whole policy, so the channels that an operator added are read and passed again.
+    local channels=$CHANNEL
+    [[ -n $channels ]] || channels=$(gcloud monitoring policies describe "$existing" "${in_project[@]}" \
+      '--format=value(notificationChannels.list(separator=","))')
+    [[ -z $channels ]] || channel=(--set-notification-channels "$channels")
     run gcloud monitoring policies update "$existing" "${in_project[@]}" --policy-from-file "$1" "${channel[@]}"
   else
     retry gcloud monitoring policies create "${in_project[@]}" --policy-from-file "$1" "${channel[@]}"
   fi
 }
 
-make_alerts() {
-  say "Metrics from log lines, and alerts on them"
+make_metrics() {
+  say "Metrics from log lines; alerts on them are accepted up to ten minutes later, so the builds come in between"
   local file
   for file in deploy/metrics/*.yaml; do make_metric "$(basename "$file" .yaml)"; done
+}
+
+make_alerts() {
+  say "Alerts"
+  local file ATTEMPTS=$ALERT_ATTEMPTS
   for file in deploy/alerts/*.yaml; do make_alert "$file"; done
 }
 
@@ -237,6 +259,8 @@ say "Buckets for the photos and for the sources of builds"
 make_bucket "$BUCKET"
 make_bucket "$STAGING"
 grant_roles
+make_queue
+make_metrics
 deploy_job
 deploy_service
 schedule_ticks

@@ -5,6 +5,8 @@
 # Every command runs through `run`, `retry`, `exists` or `capture`.
 # With DRY_RUN=yes they print the command, quoted so that it can be pasted.
 
+ATTEMPTS=6 # of `retry`
+
 print_command() {
   local text
   printf -v text '%q ' "$@"
@@ -20,11 +22,11 @@ run() {
 retry() {
   if [[ $DRY_RUN == yes ]]; then print_command "$@"; return; fi
   local attempt
-  for attempt in 1 2 3 4 5 6; do
+  for ((attempt = 1; attempt <= ATTEMPTS; attempt++)); do
     "$@" && return
-    [[ $attempt == 6 ]] || { say "not possible yet; retrying in ${PAUSE_SECONDS} s"; sleep "$PAUSE_SECONDS"; }
+    [[ $attempt == "$ATTEMPTS" ]] || { say "not possible yet; retrying in ${PAUSE_SECONDS} s"; sleep "$PAUSE_SECONDS"; }
   done
-  fail "this command failed in six attempts: $(print_command "$@")"
+  fail "this command failed in $ATTEMPTS attempts: $(print_command "$@")"
 }
 
 # exists CHECK...: succeeds if a resource exists. In a dry run none exists, as in a new project.
@@ -75,6 +77,7 @@ set_names() {
   JOB=slideshow-processor
   DOCTOR=slideshow-doctor
   TICK=slideshow-tick
+  QUEUE=slideshow-ticks
   REPOSITORY=slideshow
   TOKEN_SECRET=slideshow-processor-token
   PASSWORD_SECRET=slideshow-admin-password
@@ -83,7 +86,7 @@ set_names() {
   SCHEDULER_ACCOUNT=slideshow-scheduler@$PROJECT_ID.iam.gserviceaccount.com
   BUILD_ACCOUNT=slideshow-build@$PROJECT_ID.iam.gserviceaccount.com
   IMAGES=$REGION-docker.pkg.dev/$PROJECT_ID/$REPOSITORY
-  readonly SERVICE JOB DOCTOR TICK REPOSITORY TOKEN_SECRET PASSWORD_SECRET IMAGES
+  readonly SERVICE JOB DOCTOR TICK QUEUE REPOSITORY TOKEN_SECRET PASSWORD_SECRET IMAGES
   readonly BACKEND_ACCOUNT PROCESSOR_ACCOUNT SCHEDULER_ACCOUNT BUILD_ACCOUNT
 }
 

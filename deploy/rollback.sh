@@ -59,14 +59,14 @@ case $WHERE in
     say "Switching to the image with workers: its CPU is always allocated, and tasks are local processes"
     run gcloud run services update "$SERVICE" --project "$PROJECT_ID" --region "$REGION" \
       --image "$IMAGES/backend-with-workers:$TAG" --cpu 2 --memory 1536Mi --no-cpu-throttling --min-instances 1 \
-      --remove-env-vars GCP_PROJECT_ID,BACKEND_API_URL --update-env-vars TICK_SECONDS=1,LOCAL_TASKS=1,MEMORY_LIMIT_MIB=1024
+      --remove-env-vars GCP_PROJECT_ID,BACKEND_API_URL,CLOUD_TASKS_QUEUE --update-env-vars TICK_SECONDS=1,LOCAL_TASKS=1,MEMORY_LIMIT_MIB=1024
     ;;
   to-jobs)
     say "Switching to the image without workers: the job renders, and CPU is allocated during requests only"
     run gcloud run services update "$SERVICE" --project "$PROJECT_ID" --region "$REGION" \
       --image "$IMAGES/backend:$TAG" --cpu 1 --memory 512Mi --cpu-throttling --min-instances 0 \
       --remove-env-vars LOCAL_TASKS,MEMORY_LIMIT_MIB \
-      --update-env-vars "GCP_PROJECT_ID=$PROJECT_ID,BACKEND_API_URL=$BACKEND_URL,TICK_SECONDS=0"
+      --update-env-vars "GCP_PROJECT_ID=$PROJECT_ID,BACKEND_API_URL=$BACKEND_URL,TICK_SECONDS=0,CLOUD_TASKS_QUEUE=$QUEUE"
     ;;
 esac
 say "Done: $WHERE with images of $TAG. Check the queue: slideshow status --url $BACKEND_URL"

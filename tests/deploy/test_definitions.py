@@ -64,8 +64,8 @@ def pairs(text: str) -> Iterator[tuple[str, str]]:
 
 def container_of(flags: dict[str, str]) -> run_v2.Container:
     """Return the container that the flags describe, and remove the used flags."""
-    variables = [run_v2.EnvVar(name=name, value=value) for name, value in pairs(flags.pop("set-env-vars"))]
-    for name, reference in pairs(flags.pop("set-secrets")):
+    variables = [run_v2.EnvVar(name=name, value=value) for name, value in pairs(flags.pop("update-env-vars"))]
+    for name, reference in pairs(flags.pop("update-secrets")):
         secret, _, version = reference.partition(":")
         source = run_v2.EnvVarSource(secret_key_ref=run_v2.SecretKeySelector(secret=secret, version=version))
         variables.append(run_v2.EnvVar(name=name, value_source=source))
@@ -232,7 +232,7 @@ def test_doctor_job_has_the_environment_of_the_service() -> None:
     (container,) = job.template.template.containers
     service = service_of(flags_of("backend", "deploy")[1])
     same = environment(service.template.containers[0])
-    for name in ("TICK_SECONDS", "TICK_SERVICE_ACCOUNT", "TICK_AUDIENCE"):
+    for name in ("TICK_SECONDS", "TICK_SERVICE_ACCOUNT", "TICK_AUDIENCE", "CLOUD_TASKS_QUEUE"):
         same.pop(name)
     assert environment(container) == same
     assert job.template.template.service_account == service.template.service_account

@@ -27,6 +27,7 @@ printf '%q ' gcloud "$@" | sed 's/ $//' >> "$RECORD"; echo >> "$RECORD"
 case "$*" in
   "projects describe"*) echo 123456789 ;;
   "run services describe"*) echo us-central1-docker.pkg.dev/my-photos-1/slideshow/backend:v7 ;;
+  "monitoring policies describe"*) echo projects/my-photos-1/notificationChannels/5 ;;
   "monitoring policies list"*) [[ $THERE == no ]] || echo projects/my-photos-1/alertPolicies/7 ;;
   "secrets create"*) cat >> "$RECORD.secrets" ;;
   *" describe "*) [[ $THERE == yes ]] ;;
@@ -90,6 +91,59 @@ def test_second_deployment_creates_nothing(stub: Path, tmp_path: Path) -> None:
         "monitoring policies update",
     }
     assert not (tmp_path / "again.secrets").exists()
+
+
+def test_second_deployment_keeps_what_the_operator_added(stub: Path, tmp_path: Path) -> None:
+    """Alerts keep their notification channels, and builds change only the variables and secrets that they name."""
+    real = run(stub, tmp_path / "again", DEPLOY, there=True)
+    assert real.returncode == 0, real.stderr
+    done = [shlex.split(line) for line in (tmp_path / "again").read_text().splitlines()]
+    updates = [line for line in done if line[1:4] == ["monitoring", "policies", "update"]]
+    assert updates
+    for line in updates:
+        channel = line[line.index("--set-notification-channels") + 1]
+        assert channel == "projects/my-photos-1/notificationChannels/5"
+    builds = [path.read_text() for path in (ROOT / "deploy").glob("cloudbuild.*.yaml")]
+    assert len(builds) == 2
+    assert [text for text in builds if "--set-env-vars" in text or "--set-secrets" in text] == []
+
+
+def test_queue_is_made_for_the_backend_alone_before_the_builds(stub: Path, tmp_path: Path) -> None:
+    done = commands(run(stub, tmp_path / "dry", [*DEPLOY, "--dry-run"]).stdout)
+    kinds = [" ".join(line[1:4]) for line in done]
+    assert kinds.index("tasks queues create") < kinds.index("builds submit .")
+    assert (
+        kinds.index("logging metrics create")
+        < kinds.index("builds submit .")
+        < kinds.index("monitoring policies create")
+    )
+    (binding,) = [line for line in done if line[1:4] == ["tasks", "queues", "add-iam-policy-binding"]]
+    assert binding[binding.index("--member") + 1].startswith("serviceAccount:slideshow-backend@")
+    assert binding[binding.index("--role") + 1] == "roles/cloudtasks.enqueuer"
+    act_as = [
+        line
+        for line in done
+        if line[1:4] == ["iam", "service-accounts", "add-iam-policy-binding"]
+        and line[4].startswith("slideshow-scheduler@")
+    ]
+    assert len(act_as) == 1
+    assert act_as[0][act_as[0].index("--member") + 1].startswith("serviceAccount:slideshow-backend@")
+
+
+def test_public_access_falls_back_where_all_users_are_rejected(stub: Path, tmp_path: Path) -> None:
+    strict = tmp_path / "strict"
+    strict.mkdir()
+    original = (stub / "gcloud").read_text()
+    refusing = original.replace('case "$*" in\n', 'case "$*" in\n  *allUsers*) exit 1 ;;\n')
+    assert refusing != original
+    (strict / "gcloud").write_text(refusing)
+    (strict / "openssl").write_text((stub / "openssl").read_text())
+    for name in ("gcloud", "openssl"):
+        (strict / name).chmod(0o755)
+    real = run(strict, tmp_path / "real", DEPLOY)
+    assert real.returncode == 0, real.stderr
+    done = [shlex.split(line) for line in (tmp_path / "real").read_text().splitlines()]
+    assert [line for line in done if "--no-invoker-iam-check" in line]
 
 
 def test_secrets_appear_in_no_command_and_no_output(stub: Path, tmp_path: Path) -> None:
@@ -177,7 +231,7 @@ def test_failing_command_is_retried_six_times(stub: Path, tmp_path: Path) -> Non
     (failing / "openssl").symlink_to(stub / "openssl")
     ended = run(failing, tmp_path / "record", DEPLOY)
     assert ended.returncode == 1
-    assert "six attempts" in ended.stderr
+    assert "in 6 attempts" in ended.stderr
     assert (tmp_path / "tries").read_text().count("try") == 6
 
 

@@ -205,7 +205,7 @@ def test_load_of_an_unreadable_run_names_it(tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text("{}")
     later = tmp_path / "later.json"
-    for path, word in ((broken, "not a run"), (tmp_path / "absent.json", "cannot be read")):
+    for path, word in ((broken, "no run"), (tmp_path / "absent.json", "cannot be read")):
         with pytest.raises(UnreadableRun, match=word):
             load(path)
         found = bench("compare", path, path)

@@ -1,15 +1,16 @@
-# Each target does its own set-up: nothing but python3 (3.11 or later) and make is needed.
+# Each target installs what it needs. Requirements: Python 3.11 or later, and make.
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cloud test check bench bench-rivals screenshots chaos fuzz load lint lock images clean .venv
+.PHONY: help demo demo-cloud test check bench bench-competitors bench-rivals screenshots chaos fuzz load lint lock images \
+  clean .venv
 
-help: ## say what there is
-	@awk -F':.*## ' '/^[a-z.-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## list targets
+	@awk -F':.*## ' '/^[a-z.-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv: .venv/.ready ## the environment: made once, from the lock file
+.venv: .venv/.ready ## create the virtual environment from the lock file
 
 .venv/.ready: requirements/app.lock pyproject.toml
 	$(PYTHON) requirements/check_python.py
@@ -27,42 +28,44 @@ help: ## say what there is
 	$(BIN)/pip install --quiet --only-binary atheris --require-hashes --requirement requirements/fuzz.lock
 	touch $@
 
-demo: .venv/.ready ## run the whole system on sample photos, or on PHOTOS=~/Pictures
+demo: .venv/.ready ## run the complete system on sample photos, or on PHOTOS=~/Pictures
 	@$(BIN)/slideshow demo $(PHOTOS) $(DEMO)
 
-demo-cloud: .venv/.ready ## the same over an imitated Google Cloud and over the disk, and whether both made the same
+demo-cloud: .venv/.ready ## run the demo with local emulators of Google Cloud and with the disk, and compare the output
 	@$(BIN)/python -m bench.cloud_demo.run $(PHOTOS)
 
-test: .venv/.ready-dev ## the test suite, some eight minutes on two cores
+test: .venv/.ready-dev ## run the test suite (about eight minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable -m "not long" --cov --cov-report=term --cov-fail-under=90
 
-check: .venv/.ready-dev ## the suite with its long forms, at most 45 minutes
+check: .venv/.ready-dev ## run the test suite with its long tests (at most 45 minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable --cov --cov-report=term --cov-fail-under=90
 
-bench: .venv/.ready-dev ## measure everything beside its rivals, over made pictures or SAMPLES=folder
+bench: .venv/.ready-dev ## run all benchmarks with competitors, on generated pictures or SAMPLES=folder
 	$(BIN)/python -m bench run --report $(if $(SAMPLES),--samples "$(SAMPLES)") $(BENCH)
 
-bench-rivals: ## install the rivals that need Node.js (npm ci); without them `make bench` names them as missing
+bench-competitors: ## install competitors that need Node.js (npm ci); otherwise `make bench` lists them as missing
 	cd bench/contenders/node && npm ci --no-audit --no-fund
+
+bench-rivals: bench-competitors
 
 # Without Docker: make images IMAGE_BUILD="buildah bud --isolation chroot --network host" SLIDESHOW_IMAGES=buildah
 IMAGE_BUILD ?= docker build
-images: .venv/.ready-dev ## build the images, and look inside; with SLIDESHOW_IMAGES=buildah run them too
+images: .venv/.ready-dev ## build and check the images; with SLIDESHOW_IMAGES=buildah also run them
 	$(IMAGE_BUILD) -f Dockerfile.processor -t slideshow-processor .
 	$(IMAGE_BUILD) -f Dockerfile.backend -t slideshow-backend .
 	$(IMAGE_BUILD) -f Dockerfile.backend --target with-workers -t slideshow-backend-with-workers .
 	$(BIN)/python -m pytest -s tests/deploy/test_images.py
 
-screenshots: .venv/.ready-dev ## every page in a browser, as pictures in build/screenshots/; needs a Chromium
+screenshots: .venv/.ready-dev ## save a picture of every page in build/screenshots/ (needs Chromium)
 	$(BIN)/python tests/web/take_screenshots.py
 
-chaos: .venv/.ready-dev ## kill, lose, double and break everything over 300 photos, SEEDS=50 times; what was lost, stuck or done twice
+chaos: .venv/.ready-dev ## run the fault-injection suite (300 photos, SEEDS=50) and report lost, stuck or duplicated work
 	@$(BIN)/python -m tests.faults --seeds $(or $(SEEDS),50) $(CHAOS)
 
-fuzz: .venv/.ready-fuzz ## whatever parses bytes from outside, guided by coverage, for SECONDS=60 in all; findings stay in build/fuzz/
+fuzz: .venv/.ready-fuzz ## run coverage-guided fuzzing of all parsers for SECONDS=60; findings are stored in build/fuzz/
 	@PYTHONPATH=tests/hostile $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
 
-load: .venv/.ready-dev ## 32 connections at once for SECONDS=60: uploads, results of ten tasks, polls of frames
+load: .venv/.ready-dev ## run the load test: 32 connections for SECONDS=60 that upload, report results and poll
 	@$(BIN)/python -m tests.load --seconds $(or $(SECONDS),60)
 
 lint: .venv/.ready-dev ## check style, types and import layers: ruff, mypy, import-linter
@@ -71,7 +74,7 @@ lint: .venv/.ready-dev ## check style, types and import layers: ruff, mypy, impo
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock: .venv/.ready-dev ## renew the lock files from pyproject.toml
+lock: .venv/.ready-dev ## update the lock files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --extra processor --extra backend --extra cli --extra build \
 	  pyproject.toml --output-file requirements/app.lock
@@ -86,5 +89,5 @@ lock: .venv/.ready-dev ## renew the lock files from pyproject.toml
 	    --constraint requirements/app.lock pyproject.toml --output-file requirements/$$part.lock || exit 1; \
 	done
 
-clean: ## remove the environment and everything made; photos and data folders stay
+clean: ## remove the environment and all build output; photos and data folders are kept
 	rm -rf .venv build .pytest_cache .ruff_cache .mypy_cache .coverage*

@@ -1,4 +1,4 @@
-"""`python -m backend`: settings in, a server that listens, exit code out."""
+"""`python -m backend`: read the settings, serve until a signal, return an exit code."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract import logs
+from contract.files import write_atomically
 
 if TYPE_CHECKING:
     from backend.settings import Settings
@@ -24,45 +25,45 @@ log = logging.getLogger("backend")
 
 DRAIN_SECONDS = 10
 BACKLOG = 512
-CANNOT_START = "cannot start: %s: %s; look at BUCKET_URL and DATABASE_URL"
+CANNOT_START = "cannot start: %s: %s; check BUCKET_URL and DATABASE_URL"
 MAX_CONNECTIONS = 1000
-"""More are answered with 503: each costs memory."""
+"""Further connections get 503. Each connection costs memory."""
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
-    """Serve until SIGTERM or Ctrl-C. 0: ended in order; 1: could not start; 2: wrong settings."""
+    """Serve until SIGTERM or Ctrl-C. Return 0 after a normal end, 1 if it cannot start, 2 for invalid settings."""
     import msgspec
 
-    from backend.embedded import keep_port, kept_secrets, listening_socket
+    from backend.embedded import bind_socket, load_secrets, save_port
     from backend.settings import SettingsError, read_settings
 
     logs.set_up(environ)
     try:
         settings = read_settings(environ)
     except SettingsError as error:
-        for fault in error.faults:
-            print(fault, file=sys.stderr)  # noqa: T201
+        for problem in error.problems:
+            print(problem, file=sys.stderr)  # noqa: T201
         return 2
-    kept_port = 0
+    stored_port = 0
     if settings.embedded:
-        os.umask(0o077)  # photos, database and secrets of a laptop are its owner's alone
+        os.umask(0o077)  # photos, database and secrets are readable by their owner only
         try:
-            kept = kept_secrets(settings.data_folder)
+            stored = load_secrets(settings.data_folder)
         except (OSError, ValueError) as error:
             print(f"SLIDESHOW_DATA: {error}", file=sys.stderr)  # noqa: T201
             return 2
-        kept_port = kept.port
+        stored_port = stored.port
         settings = msgspec.structs.replace(
             settings,
-            processor_auth_token=settings.processor_auth_token or kept.processor_token,
-            admin_password=settings.admin_password or kept.admin_password,
+            processor_auth_token=settings.processor_auth_token or stored.processor_token,
+            admin_password=settings.admin_password or stored.admin_password,
         )
     host = settings.host or ("127.0.0.1" if settings.embedded else "0.0.0.0")
-    wanted = settings.port or (0 if settings.embedded else 8080)
+    requested_port = settings.port or (0 if settings.embedded else 8080)
     try:
-        listener = listening_socket(host, wanted, kept_port=kept_port)
+        listener = bind_socket(host, requested_port, stored_port=stored_port)
     except OSError as error:
-        log.error("cannot listen on %s port %d: %s", host, wanted, error.strerror)
+        log.error("cannot listen on %s port %d: %s", host, requested_port, error.strerror)
         return 1
     listener.listen(BACKLOG)
     port = listener.getsockname()[1]
@@ -71,29 +72,29 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     try:
         with _announced(settings.data_folder if settings.embedded else None, url):
             if settings.embedded and not settings.port:
-                keep_port(settings.data_folder, port)  # only now: the folder may have been another backend's
+                save_port(settings.data_folder, port)  # once the folder is locked: another backend may use it
             return _run(settings, listener, url)
     except BlockingIOError:
-        log.error("another backend works in %s; stop it first, or use another folder", settings.data_folder)
+        log.error("another backend uses %s; stop it first, or use another folder", settings.data_folder)
         return 1
 
 
 @contextlib.contextmanager
 def _announced(data_folder: Path | None, url: str) -> Iterator[None]:
-    """Hold the data folder and say in it where this backend listens.
+    """Lock the data folder, and store in it the address on which this backend listens.
 
-    Raises BlockingIOError if another backend holds it.
+    Raises:
+        BlockingIOError: Another backend holds the lock.
     """
     if data_folder is None:
         yield
         return
-    from backend.embedded import held
+    from backend.embedded import lock_data_folder
 
     file = data_folder / "backend.json"
-    with held(data_folder):
-        aside = file.with_suffix(".new")
-        aside.write_text(json.dumps({"pid": os.getpid(), "url": url, "started_at": time.time()}))
-        aside.replace(file)  # whoever waits for it never reads a part
+    with lock_data_folder(data_folder):
+        announcement = {"pid": os.getpid(), "url": url, "started_at": time.time()}
+        write_atomically(file, json.dumps(announcement).encode())
         try:
             yield
         finally:
@@ -112,82 +113,83 @@ def _run(settings: Settings, listener: socket.socket, url: str) -> int:
 
 
 async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
-    """Serve over the bound socket until a signal asks to end."""
+    """Serve over the bound socket until a signal. Return the exit code."""
     import uvicorn
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     from backend.app import create_app
-    from backend.http.proxy_headers import behind_platform
+    from backend.durability.record_reader import UnreadableRecord
+    from backend.http.middleware import trust_proxy_headers
     from backend.http.server import WriteCoalescingProtocol
-    from backend.periodic import loop as tick_loop
-    from backend.services import Services
-    from backend.startup import take_over
+    from backend.periodic import run_periodically
+    from backend.services import open_services
+    from backend.startup import import_newer_records, start_serving
     from contract.bucket.port import BucketError
 
     class Server(uvicorn.Server):
-        _ending: asyncio.Task[None] | None = None
+        _closing: asyncio.Task[None] | None = None
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
-            # uvicorn would raise the signal again after serving, before the services are closed.
-            running = asyncio.get_running_loop()
+            # uvicorn's own handler would raise the signal again after serving, before the services are closed.
+            loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
-                running.add_signal_handler(number, self._asked_to_end, number)
+                loop.add_signal_handler(number, self._stop, number)
             yield
 
-        def _asked_to_end(self, number: signal.Signals) -> None:
-            """End the tasks while they can still hand back what they hold, then the server; at once if asked again."""
-            if self._ending is not None:
+        def _stop(self, number: signal.Signals) -> None:
+            """Stop the tasks while they can still release images, then the server. A second signal stops at once."""
+            if self._closing is not None:
                 self.handle_exit(number, None)
                 return
             services.ending.set()
             if timer:
                 timer.cancel()
-            self._ending = asyncio.create_task(services.runner.close())
-            self._ending.add_done_callback(lambda _: self.handle_exit(number, None))
+            self._closing = asyncio.create_task(services.runner.close())
+            self._closing.add_done_callback(lambda _: self.handle_exit(number, None))
 
-    try:
-        services = Services(settings, own_url=url)
-    except (BucketError, SQLAlchemyError, ImportError, OSError, ValueError) as error:
-        # Not with a traceback: a database's address may hold a password.
-        reason = error.orig if isinstance(error, DBAPIError) else error
-        log.error(CANNOT_START, type(error).__name__, reason)
-        return 1 if isinstance(error, BucketError | DBAPIError) else 2
     timer: asyncio.Task[None] | None = None
     loading: asyncio.Task[None] | None = None
-    try:
+    async with contextlib.AsyncExitStack() as stack:
         try:
-            await services.start()
-        except DBAPIError as error:  # it could be opened, and not be written
-            log.error(CANNOT_START, type(error).__name__, error.orig)
+            services = await stack.enter_async_context(open_services(settings, own_url=url))
+            if settings.durable:
+                await import_newer_records(services)
+        except UnreadableRecord as error:
+            log.error("cannot start: %s; repair it, or run `slideshow rebuild --replace`", error)
             return 1
-        if not settings.durable:
-            loading = asyncio.create_task(take_over(services))
-        if settings.tick_seconds:
-            timer = asyncio.create_task(tick_loop(services, settings.tick_seconds))
-        app: Any = create_app(services)
-        config = uvicorn.Config(
-            behind_platform(app) if "K_SERVICE" in os.environ else app,
-            http=WriteCoalescingProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
-        )
-        log.info("listening on %s (bucket %s)", url, services.bucket.url)
-        if settings.device_auth == "open":
-            log.warning("DEVICE_AUTH=open: whoever reaches this server may see every device's pictures")
-        await Server(config).serve(sockets=[listener])
-    finally:
-        for task in (timer, loading):
-            if task:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        await services.close()
+        except (BucketError, SQLAlchemyError, ImportError, OSError, ValueError) as error:
+            # Without a traceback: the address of a database may contain a password.
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            log.error(CANNOT_START, type(error).__name__, reason)
+            return 1 if isinstance(error, BucketError | DBAPIError) else 2
+        try:
+            if not settings.durable:
+                loading = asyncio.create_task(start_serving(services))
+            if settings.tick_seconds:
+                timer = asyncio.create_task(run_periodically(services, settings.tick_seconds))
+            app: Any = create_app(services)
+            config = uvicorn.Config(
+                trust_proxy_headers(app) if "K_SERVICE" in os.environ else app,
+                http=WriteCoalescingProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=DRAIN_SECONDS,
+                proxy_headers=False,
+                limit_concurrency=MAX_CONNECTIONS,
+            )
+            log.info("listening on %s (bucket %s)", url, services.bucket.url)
+            if settings.device_auth == "open":
+                log.warning("DEVICE_AUTH=open: every client that reaches this server can read all pictures of frames")
+            await Server(config).serve(sockets=[listener])
+        finally:
+            for task in (timer, loading):
+                if task:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
     log.info("stopped")
     return 0
 

@@ -1,13 +1,12 @@
-"""What embedded mode makes once and keeps in the data folder: token, password and port.
+"""The data folder of embedded mode: stored token, password and port, and a lock.
 
-The file is readable by its owner only, and is written aside and renamed, so that two starts
-at once agree on one content.
+`secrets.json` is readable by its owner only.
+Of two starts at the same time, the first one writes it, and both use it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import socket
 from collections.abc import Iterator
@@ -16,11 +15,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from contract.decoding import DECODE_ERRORS
+from contract.files import write_atomically
+from contract.messages import DECODE_ERRORS
 
 
-class KeptSecrets(Struct, kw_only=True):
-    """What `secrets.json` holds; port 0 means that none was kept yet."""
+class StoredSecrets(Struct, kw_only=True):
+    """The content of `secrets.json`. Port 0 means that no port is stored yet."""
 
     processor_token: str
     admin_password: str
@@ -28,52 +28,43 @@ class KeptSecrets(Struct, kw_only=True):
 
 
 _FILE = "secrets.json"
-# Without the letters and digits that are mistaken for each other when typed from a screen.
+# Without letters and digits that are mistaken for each other when they are typed from a screen.
 _PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
-def _write(path: Path, kept: KeptSecrets, *, replace: bool) -> None:
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(kept))
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            os.replace(aside, path)
-        else:
-            with contextlib.suppress(FileExistsError):  # another start was first: its content counts
-                os.link(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+def load_secrets(data_folder: Path) -> StoredSecrets:
+    """Return the secrets of a data folder. They are generated on the first call.
 
-
-def kept_secrets(data_folder: Path) -> KeptSecrets:
-    """The secrets of this data folder, made now if there are none.
-
-    Raises ValueError naming the file if it cannot be understood.
+    Raises:
+        ValueError: The file is damaged. The message contains its path.
+        OSError: The file cannot be read or written.
     """
     data_folder.mkdir(parents=True, exist_ok=True)
     path = data_folder / _FILE
     if not path.exists():
         password = "-".join("".join(secrets.choice(_PASSWORD_LETTERS) for _ in range(5)) for _ in range(3))
-        _write(
-            path,
-            KeptSecrets(processor_token=secrets.token_urlsafe(32), admin_password=password),
-            replace=False,
-        )
+        generated = StoredSecrets(processor_token=secrets.token_urlsafe(32), admin_password=password)
+        write_atomically(path, msgspec.json.encode(generated), mode=0o600, overwrite=False)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=KeptSecrets)
+        return msgspec.json.decode(path.read_bytes(), type=StoredSecrets)
     except DECODE_ERRORS as error:
-        raise ValueError(f"{path} is damaged ({error}); remove it and a new one is made") from error
+        raise ValueError(f"{path} is damaged ({error}); remove it, and the next start generates a new one") from error
+
+
+def save_port(data_folder: Path, port: int) -> None:
+    """Store the port, so that frames find the same address after a restart."""
+    stored = load_secrets(data_folder)
+    if stored.port != port:
+        stored.port = port
+        write_atomically(data_folder / _FILE, msgspec.json.encode(stored), mode=0o600)
 
 
 @contextlib.contextmanager
-def held(data_folder: Path) -> Iterator[None]:
-    """Hold the data folder for this process alone; the lock ends with the process, however that ends.
+def lock_data_folder(data_folder: Path) -> Iterator[None]:
+    """Lock the data folder for this process. The lock ends with the process, even after a crash.
 
-    Raises BlockingIOError if another process holds it.
+    Raises:
+        BlockingIOError: Another process holds the lock.
     """
     import fcntl
 
@@ -82,29 +73,22 @@ def held(data_folder: Path) -> Iterator[None]:
         yield
 
 
-def keep_port(data_folder: Path, port: int) -> None:
-    """Remember the port, so that frames find the same address after a restart."""
-    kept = kept_secrets(data_folder)
-    if kept.port != port:
-        kept.port = port
-        _write(data_folder / _FILE, kept, replace=True)
+def bind_socket(host: str, port: int, *, stored_port: int = 0) -> socket.socket:
+    """Return a socket bound to `port`. With 0 it is the stored port if that is free, else any free port.
 
-
-def listening_socket(host: str, port: int, *, kept_port: int = 0) -> socket.socket:
-    """A socket bound to `port`; 0 means the kept port if it is free, else any free one.
-
-    Raises OSError when an explicitly wanted port is taken.
+    Raises:
+        OSError: The port is in use.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for candidate in [port] if port else [kept_port, 0]:
-        found = socket.socket(family, socket.SOCK_STREAM)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for candidate in [port] if port else [stored_port, 0]:
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            found.bind((host, candidate))
+            bound.bind((host, candidate))
         except OSError:
-            found.close()
+            bound.close()
             if port or not candidate:
                 raise
             continue
-        return found
+        return bound
     raise AssertionError("unreachable: the last candidate binds or raises")

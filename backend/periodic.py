@@ -1,12 +1,13 @@
-"""All timed work as one function that may be called at any time, by anybody, twice at once.
+"""The periodic work as one function, which may be called at any time, by several callers, and concurrently.
 
-A local loop calls it each second and whenever something may be due; on Cloud Run, where a
-service has no CPU between requests, a scheduler calls it over HTTP.
+A local loop calls it each second, and sooner when it is woken up.
+On Cloud Run, where a service has no CPU between requests, Cloud Scheduler calls it over HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,29 +15,26 @@ from typing import TypeVar
 from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.database import claims, sessions_and_locks
-from backend.durability.fencing import FencingTokenLost
-from backend.durability.sidecar_retention import expire_if_due
-from backend.http.errors import ServiceUnavailable
-from backend.images.deletion import finish_deletions, remove_garbage
+from backend.database import claims
+from backend.durability.fencing import FencingToken, FencingTokenLost
+from backend.durability.snapshots import Snapshots
 from backend.jobs.runner import RunnerError
 from backend.services import Services
 from contract.bucket.port import BucketError
 
 log = logging.getLogger(__name__)
 
-SYNC_MARK = "last_sync"
 SYNC_SECONDS = 10.0
-"""What a sync may take of one tick: leases and the queue do not wait longer; the next pass goes on."""
-TICK_LIMIT_SECONDS = 300
-HINTED_SHARE = 0.1
-"""Hints come with every upload and every report: following them takes at most this part of the time."""
+"""Time limit of the metadata sync in one run, so that leases and the queue do not wait longer."""
+RUN_LIMIT_SECONDS = 300
+WOKEN_SHARE = 0.1
+"""Largest share of the time for runs that a wake-up event caused: every upload and every report sets one."""
 
 T = TypeVar("T")
 
 
 class TickReport(Struct, frozen=True, kw_only=True):
-    """What one tick did, and a sentence for each part of it that failed."""
+    """The results of one run, and a sentence for each part that failed."""
 
     freed_leases: int = 0
     ended_executions: int = 0
@@ -48,44 +46,51 @@ class TickReport(Struct, frozen=True, kw_only=True):
     errors: tuple[str, ...] = ()
 
 
-async def tick(services: Services) -> TickReport:
-    """Free expired leases, follow executions, start what is due, sync sidecars, remove garbage.
+async def run_periodic_work(services: Services) -> TickReport:
+    """Free expired leases, follow executions, dispatch, sync sidecars, write records, and remove garbage.
 
-    A part that fails is logged and does not keep the others from their work.
+    A part that fails is logged. The other parts still run.
     """
     if not services.serving_state.writing:
-        return TickReport(reason=f"this backend takes no changes: it is {services.serving_state.state}")
+        return _not_writing(services)
     now = services.clock()
     errors: list[str] = []
 
-    async def part(name: str, work: Callable[[], Awaitable[T]], otherwise: T) -> T:
+    async def part(name: str, work: Callable[[], Awaitable[T]], default: T) -> T:
         try:
             return await work()
         except (BucketError, RunnerError, SQLAlchemyError, OSError) as error:
             errors.append(f"{name}: {error}")
-            log.error("timed work, %s, failed and is tried again: %s", name, error)
-        except Exception as error:  # the timer must survive what nobody foresaw
+            log.error("periodic work, %s, failed and is tried again: %s", name, error)
+        except Exception as error:  # an unexpected error must not end the loop
             errors.append(f"{name}: {type(error).__name__}: {error}")
-            log.exception("timed work, %s, failed and is tried again", name)
-        return otherwise
+            log.exception("periodic work, %s, failed and is tried again", name)
+        return default
 
-    if not await part("the epoch", lambda: _may_work(services), True):
-        return TickReport(reason=f"this backend takes no changes: it is {services.serving_state.state}")
-    seconds = services.settings.lease_seconds
-    freed = await part("expired leases", lambda: services.database.write(claims.free_expired, now, seconds), 0)
+    if (token := services.fencing_token) is not None and not await part(
+        "the fencing token", lambda: _holds(token), True
+    ):
+        return _not_writing(services)
+    settings = services.settings
+    freed = await part(
+        "expired leases", lambda: services.database.write(claims.free_expired, now, settings.lease_seconds), 0
+    )
     if freed:
         log.warning("[JobQueue] %d leases expired; their images are pending again", freed)
     ended = await part("following executions", lambda: services.queue.follow(now), 0)
-    nothing: tuple[str | None, str] = (None, "failed")
-    started, reason = await part("the queue", lambda: services.queue.flush_if_due(now), nothing)
-    synced = await part("metadata sync", lambda: _sync_if_due(services, now), 0)
-    await part("deletions", lambda: finish_deletions(services, now), 0)
+    failed: tuple[str | None, str] = (None, "failed")
+    started, reason = await part("the queue", lambda: services.queue.dispatch_if_due(now), failed)
+    interval = settings.sync_interval_seconds
+    synced = await part(
+        "metadata sync", lambda: services.sidecar_sync.run_if_due(now, interval, within=SYNC_SECONDS), 0
+    )
+    await part("deletions", lambda: services.deletion.finish_interrupted(now), 0)
     recorded = await part("records", services.record_writer.catch_up, 0)
-    removed = await part("removing objects", lambda: remove_garbage(services, now), 0)
-    await part("the age of archived sidecars", lambda: expire_if_due(services, now), False)
-    await part("the age of the queue", lambda: services.queue_monitor.tell(now), False)
-    if services.snapshots is not None:
-        await part("the snapshot", lambda: _snapshot_if_due(services, now), False)
+    removed = await part("removing objects", lambda: services.deletion.remove_garbage(now), 0)
+    await part("the sidecar archive", lambda: services.sidecar_sync.expire_archive_if_due(now), False)
+    await part("the age of the queue", lambda: services.queue_monitor.log_age(now), False)
+    if (snapshots := services.snapshots) is not None:
+        await part("the snapshot", lambda: _snapshot_if_due(snapshots, now), None)
     services.last_error = errors[0] if errors else None
     return TickReport(
         freed_leases=freed,
@@ -99,48 +104,37 @@ async def tick(services: Services) -> TickReport:
     )
 
 
-async def _sync_if_due(services: Services, now: float) -> int:
-    mark = await services.database.read(sessions_and_locks.get_fact, SYNC_MARK)
-    last = float(mark or 0)
-    # A mark in the future is from before the clock was set back.
-    if last <= now < last + services.settings.sync_interval_seconds:
-        return 0
-    await services.database.write(sessions_and_locks.set_fact, SYNC_MARK, str(now))
-    report = await services.sidecar_sync.run(now, within=SYNC_SECONDS)
-    return report.archived if report else 0
+def _not_writing(services: Services) -> TickReport:
+    return TickReport(reason=f"this backend accepts no changes: it is {services.serving_state.state}")
 
 
-async def _may_work(services: Services) -> bool:
+async def _holds(token: FencingToken) -> bool:
     try:
-        await services.confirm()
-    except ServiceUnavailable:
+        await token.confirm()
+    except FencingTokenLost:
         return False
     return True
 
 
-async def _snapshot_if_due(services: Services, now: float) -> bool:
-    assert services.snapshots is not None
-    try:
-        return await services.snapshots.take_if_due(now)
-    except FencingTokenLost:
-        services.serving_state.lose()
-        return False
+async def _snapshot_if_due(snapshots: Snapshots, now: float) -> None:
+    with contextlib.suppress(FencingTokenLost):
+        await snapshots.take_if_due(now)
 
 
-async def loop(services: Services, seconds: float) -> None:
-    """Tick every `seconds`, and soon when hinted, until cancelled."""
+async def run_periodically(services: Services, seconds: float) -> None:
+    """Run the periodic work every `seconds`, and soon after a wake-up event, until cancelled."""
     monotonic = asyncio.get_running_loop().time
     while True:
         began = monotonic()
         services.wake_up.clear()
         try:
-            await asyncio.wait_for(tick(services), timeout=TICK_LIMIT_SECONDS)
+            await asyncio.wait_for(run_periodic_work(services), timeout=RUN_LIMIT_SECONDS)
         except TimeoutError:
-            services.last_error = f"the timed work did not end within {TICK_LIMIT_SECONDS} s"
+            services.last_error = f"the periodic work did not end within {RUN_LIMIT_SECONDS} s"
             log.error("%s and is tried again", services.last_error)
         ended = monotonic()
         try:
             await asyncio.wait_for(services.wake_up.wait(), timeout=seconds)
         except TimeoutError:
             continue
-        await asyncio.sleep(min(seconds, began + (ended - began) / HINTED_SHARE - monotonic()))
+        await asyncio.sleep(min(seconds, began + (ended - began) / WOKEN_SHARE - monotonic()))

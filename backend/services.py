@@ -1,29 +1,33 @@
-"""Opens what the app is assembled from, and closes it in reverse."""
+"""The components of one backend process: opened before the app is assembled, and closed in reverse order."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.auth.access import Authority
 from backend.auth.device_cache import DeviceCache
-from backend.database import Database, bags, claims, devices, images, record_queries, sessions_and_locks
+from backend.database import Database, claims, devices, images, key_value, record_queries, shuffle_queues
 from backend.durability.fencing import FencingToken, FencingTokenLost
-from backend.durability.path_validation import PathValidator
 from backend.durability.record_writer import RecordWriter
-from backend.durability.serving_state import ServingState
+from backend.durability.sidecar_import import PathValidator
 from backend.durability.sidecar_sync import SidecarSync
 from backend.durability.snapshots import Snapshots
 from backend.frames.service import FrameService, open_frames
 from backend.http.metrics import Metrics
+from backend.http.middleware import ServingState
+from backend.images.deletion import Deletion
+from backend.images.ingest import Ingest
 from backend.jobs.open_runner import open_runner
 from backend.jobs.queue import JobQueue
 from backend.jobs.queue_monitor import QueueMonitor
@@ -37,94 +41,122 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-PASSING: frozenset[Callable[..., object]] = frozenset(
+TRANSIENT_CHANGES: frozenset[Callable[..., object]] = frozenset(
     {
-        sessions_and_locks.take_lock,
-        sessions_and_locks.renew_lock,
-        sessions_and_locks.free_lock,
-        sessions_and_locks.set_fact,
+        key_value.acquire_lock,
+        key_value.renew_lock,
+        key_value.release_lock,
+        key_value.put,
         claims.renew,
-        devices.seen,
-        bags.move,
-        record_queries.mark,
+        devices.mark_seen,
+        shuffle_queues.save_position,
+        record_queries.mark_recorded,
     }
 )
-"""What changes all the time and would be no loss: no snapshot is taken for it alone."""
+"""Frequent queries whose changes may be lost. They do not trigger a snapshot."""
 LAST_POSITIONS_SECONDS = 1.0
 LAST_SNAPSHOT_SECONDS = 7.0
-"""Cloud Run kills 10 s after it asked to end."""
+"""Time limit of the last snapshot: Cloud Run sends SIGKILL 10 s after SIGTERM."""
 
 Clock = Callable[[], float]
-"""Gives the time in seconds since the epoch."""
+"""Returns the time in seconds since the Unix epoch."""
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings, *, own_url: str, clock: Clock = time.time) -> AsyncIterator[Services]:
+    """Open the components, and close them after the block.
+
+    Args:
+        settings: The settings.
+        own_url: The address of this server. Tasks call it unless BACKEND_API_URL is set.
+        clock: Returns the time.
+    """
+    services = Services(settings, own_url=own_url, clock=clock)
+    try:
+        await services.read_database()
+        try:
+            yield services
+        finally:
+            await services.runner.close()
+            await services.save_last_changes()
+    finally:
+        services.bucket_threads.shutdown(wait=True)
+        services.database.close()
 
 
 class Services:
-    """The collaborators of one backend process."""
+    """The components. `open_services` creates them."""
 
-    def __init__(self, settings: Settings, *, own_url: str, clock: Clock = time.time) -> None:
-        """Opens the database (and migrates it), the bucket, the queue and its runner.
+    authority: Authority
+    """Assigned by `read_database`, and again once a snapshot is loaded; so is `frames`."""
+    frames: FrameService
 
-        `own_url` is where this server answers; tasks call it unless BACKEND_API_URL says otherwise.
-        """
+    def __init__(self, settings: Settings, *, own_url: str, clock: Clock) -> None:
+        """Open and migrate the database, open the bucket, and create everything that needs no query."""
         self.settings = settings
         self.clock = clock
         self.wake_up = asyncio.Event()
-        """Set when there may be something to do before the next tick."""
+        """Set when the periodic work may have something to do before its next run."""
         self.ending = asyncio.Event()
-        """Set when the server is asked to end: what streams must stop."""
+        """Set when the server is asked to end: streaming responses must stop."""
+        self.last_error: str | None = None
+        self.metrics = Metrics()
         self.serving_state = ServingState(durable=settings.durable)
         self.database = Database(settings.database)
         if not settings.durable:
-            self.database.make_anew()  # what it holds is older or newer than the bucket; that decides
+            self.database.recreate()  # the bucket is the truth, and the file may be older or newer
         self.database.migrate()
+        self.database.ephemeral = TRANSIENT_CHANGES
+        self.database.private = frozenset({shuffle_queues.save})  # the caches of frames contain what they saved
         threads = settings.uploads_at_once + 2
-        self.bucket: Bucket = open_bucket(settings.bucket, connections=threads + 2)  # the sync has threads of its own
+        self.bucket: Bucket = open_bucket(settings.bucket, connections=threads + 2)  # two for the metadata sync
         self.bucket_threads = ThreadPoolExecutor(threads, "bucket")
+        self.in_bucket: Callable[..., Awaitable[Any]] = functools.partial(
+            asyncio.get_running_loop().run_in_executor, self.bucket_threads
+        )
+        """Runs a blocking call of the bucket on a thread of its pool."""
         self.upload_slots = asyncio.Semaphore(settings.uploads_at_once)
-        self.database.passing = PASSING
-        self.database.private = frozenset({bags.keep})  # the shows keep them, and know what they kept
         self.device_cache = DeviceCache(self.database)
         self.path_validator = PathValidator(self.bucket)
-        self.metrics = Metrics()
-        self.record_writer = RecordWriter(self.database, self.bucket, self.in_bucket, self.confirm)
-        self.holder = f"{os.getpid()}-{secrets.token_hex(8)}"
+        holder = f"{os.getpid()}-{secrets.token_hex(8)}"
         self.fencing_token: FencingToken | None = None
         self.snapshots: Snapshots | None = None
         if not settings.durable:
-            self.fencing_token = FencingToken(self.bucket, self.in_bucket, self.holder)
+            self.fencing_token = FencingToken(self.bucket, self.in_bucket, holder, on_lost=self.serving_state.lose)
             delay = settings.snapshot_delay_seconds
             self.snapshots = Snapshots(self.database, self.bucket, self.in_bucket, self.fencing_token, delay)
+        self.record_writer = RecordWriter(self.database, self.bucket, self.in_bucket, self.fencing_token)
+        self.sidecar_sync = SidecarSync(self.database, self.bucket, holder, self.snapshots)
         self.backend_url = settings.backend_api_url or own_url
-        self.last_error: str | None = None
-        self.authority: Authority
-        self.frames: FrameService
-        self._started = False
-        self.queue: JobQueue
-        self.queue_monitor: QueueMonitor
-        self.sidecar_sync: SidecarSync
-        self.runner: Runner
-
-    async def start(self) -> None:
-        """What needs the database, the queue, its runner and the sync."""
-        self.runner = open_runner(self.settings, self.database, self._task_environment, self.wake_up.set)
-        await self.read_database()
+        self.runner: Runner = open_runner(settings, self.database, self._task_environment, self.wake_up.set)
+        self.queue = JobQueue(self.database, self.runner, settings)
         self.queue_monitor = QueueMonitor(self.database)
-        self.queue = JobQueue(self.database, self.runner, self.settings)
-        self.sidecar_sync = SidecarSync(self.database, self.bucket, self.path_validator, self.holder, self.snapshots)
+        self.deletion = Deletion(self.database, self.bucket, self.in_bucket, self.record_writer)
+        self.ingest = Ingest(
+            settings,
+            self.database,
+            self.bucket,
+            self.in_bucket,
+            self.record_writer,
+            clock=clock,
+            wake_up=self.wake_up.set,
+            dispatch_if_due=self.queue.dispatch_if_due,
+        )
 
     async def read_database(self) -> None:
-        """What follows from the database: keys, and a bucket that moved. Again after it was loaded."""
+        """Create the components that depend on stored values. Called again once a snapshot is loaded.
+
+        If the address of the bucket has changed, the stored addresses are updated.
+        """
         settings = self.settings
-        if settings.embedded or not settings.durable:  # no other backend works on this database
-            await self.database.write(sessions_and_locks.free_all_locks)
-        picture_key = await self.database.write(sessions_and_locks.fact_or_make, "picture_key", secrets.token_hex(32))
-        known_url = await self.database.write(sessions_and_locks.fact_or_make, "bucket_url", self.bucket.url)
-        if known_url != self.bucket.url:
-            log.warning("the bucket is now %s and was %s: the stored addresses follow", self.bucket.url, known_url)
-            await self.database.write(images.move_bucket, known_url, self.bucket.url)
-            await self.database.write(sessions_and_locks.set_fact, "bucket_url", self.bucket.url)
+        if settings.embedded or not settings.durable:  # no other backend uses this database
+            await self.database.write(key_value.release_all_locks)
+        picture_key = await self.database.write(key_value.get_or_insert, "picture_key", secrets.token_hex(32))
+        stored_url = await self.database.write(key_value.get_or_insert, "bucket_url", self.bucket.url)
+        if stored_url != self.bucket.url:
+            log.warning("the bucket moved from %s to %s: updating stored addresses", stored_url, self.bucket.url)
+            await self.database.write(images.move_bucket, stored_url, self.bucket.url)
+            await self.database.write(key_value.put, "bucket_url", self.bucket.url)
         self.authority = Authority(
             self.database,
             self.device_cache,
@@ -136,8 +168,9 @@ class Services:
             picture_key=picture_key,
             scheduler=self._scheduler(),
         )
-        self.frames = open_frames(self.database, self.bucket, self.authority.signature, self.clock, self.serving_state)
-        self._started = True
+        self.frames = open_frames(
+            self.database, self.bucket, self.authority.signature, self.clock, lambda: self.serving_state.writing
+        )
 
     def _scheduler(self) -> SchedulerIdentity | None:
         account = self.settings.tick_service_account
@@ -154,45 +187,24 @@ class Services:
             "BACKEND_AUTH_TOKEN": self.settings.processor_auth_token,
         }
 
-    async def confirm(self) -> None:
-        """Raise Unavailable unless this process may still acknowledge changes."""
-        if self.fencing_token is None:
-            return
+    async def save_last_changes(self) -> None:
+        """Save playback positions, and take a last snapshot, each with a time limit.
+
+        Best effort: anything missing from the snapshot is restored from records and sidecars.
+        """
         try:
-            await self.fencing_token.confirm()
-        except FencingTokenLost:
-            self.serving_state.lose()
-            raise self.serving_state.refusal() from None
-
-    async def in_bucket(self, call: Callable[..., T], *args: object) -> T:
-        """Run a blocking call of the bucket in a thread of its pool."""
-        return await asyncio.get_running_loop().run_in_executor(self.bucket_threads, call, *args)
-
-    async def _last_snapshot(self, snapshots: Snapshots) -> None:
-        """What it could not say is in records and sidecars: nothing acknowledged depends on it."""
+            async with asyncio.timeout(LAST_POSITIONS_SECONDS):
+                await self.frames.close()
+        except (SQLAlchemyError, TimeoutError) as error:  # frames skip some photos then
+            log.error("playback positions could not be saved: %s", error or "time limit exceeded")
+        snapshots = self.snapshots
+        if snapshots is None or not self.serving_state.writing or snapshots.covers(snapshots.checkpoint()):
+            return
         try:
             async with asyncio.timeout(LAST_SNAPSHOT_SECONDS):
                 await snapshots.take()
         except (BucketError, FencingTokenLost, TimeoutError, OSError) as error:
-            log.error("no last snapshot of the database: %s; the next start reads more of the bucket", error or "late")
-
-    async def _last_positions(self) -> None:
-        """Without them a frame skips some photos."""
-        try:
-            async with asyncio.timeout(LAST_POSITIONS_SECONDS):
-                await self.frames.close()
-        except (SQLAlchemyError, TimeoutError) as error:
-            log.error("where frames without an interval are was not noted exactly: %s", error or "late")
-
-    async def close(self) -> None:
-        await self.runner.close()
-        if self._started:
-            await self._last_positions()
-        if (
-            self.snapshots is not None
-            and self.serving_state.writing
-            and not self.snapshots.holds(self.snapshots.mark())
-        ):
-            await self._last_snapshot(self.snapshots)
-        self.bucket_threads.shutdown(wait=True)
-        self.database.close()
+            log.error(
+                "the last snapshot of the database could not be taken: %s; the next start reads more of the bucket",
+                error or "time limit exceeded",
+            )

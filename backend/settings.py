@@ -1,12 +1,14 @@
-"""The backend's settings: names, units and defaults stand together, all faults are told at once.
+"""The backend's settings with their units and defaults. All problems of an environment are reported at once.
 
-Embedded mode (no cloud bucket named) is for a laptop: token, password and port are made once
-and kept in the data folder. In any other mode a missing secret stops the start.
+Embedded mode, without a cloud bucket, is for a laptop.
+There the token, the password and the port are generated once and stored in the data folder.
+In any other mode a missing secret stops the start.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,15 +24,15 @@ Count = Annotated[int, Meta(ge=1)]
 
 
 class SettingsError(Exception):
-    """The environment does not make sense; `faults` holds a sentence for each fault."""
+    """The environment is invalid. `problems` contains a sentence per problem."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Each field is read from the environment variable of its name in upper case."""
+    """The settings. Each field is read from the environment variable of its name in upper case."""
 
     slideshow_data: Annotated[str, Meta(description="Data folder of embedded mode.")] = ".slideshow"
     bucket_url: Annotated[
@@ -133,12 +135,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def embedded(self) -> bool:
-        """Whether this is a laptop: no cloud bucket is named."""
+        """True without a cloud bucket."""
         return not self.gcs_bucket_name and not self.bucket_url.startswith("gs://")
 
     @property
     def durable(self) -> bool:
-        """Whether the database outlives the process; if not, the bucket alone does."""
+        """True if the database outlives the process."""
         return self.database_durable is not False
 
     @property
@@ -147,7 +149,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def bucket(self) -> str:
-        """The URL of the bucket; embedded: the folder `bucket` in the data folder."""
+        """URL of the bucket. In embedded mode it is the folder `bucket` in the data folder."""
         if self.bucket_url:
             return self.bucket_url.rstrip("/")
         if self.gcs_bucket_name:
@@ -156,19 +158,21 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def database(self) -> URL | str:
-        """The SQLAlchemy URL; a folder's name may hold characters that a URL in text would misread."""
+        """SQLAlchemy URL. It is not a string for a data folder, whose name may contain special characters of URLs."""
         return self.database_url or URL.create("sqlite", database=str(self.data_folder / "slideshow.db"))
 
 
+ARGON2_HASH = re.compile(r"\$argon2(?:id|i|d)(?:\$v=\d+)?\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+"""The text form of an Argon2 hash (https://github.com/P-H-C/phc-string-format)."""
 SWITCHES = ("database_durable",)
-"""Yes or no; true and false, 1 and 0 are understood as well."""
+"""Settings that are yes or no. True, false, 1 and 0 are accepted, too."""
 SECRETS = ("processor_auth_token", "processor_auth_token_previous", "admin_password", "metrics_token")
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of an environment. Raises SettingsError with every fault found."""
+    """Return the settings of an environment. Raises SettingsError with all problems."""
     values: dict[str, object] = {}
-    faults = []
+    problems = []
     hints = typing.get_type_hints(Settings, include_extras=True)
     for field in msgspec.structs.fields(Settings):
         variable = field.name.upper()
@@ -182,48 +186,46 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         try:
             values[field.name] = msgspec.convert(text, hints[field.name], strict=False)
         except msgspec.ValidationError as error:
-            shown = "(not shown)" if field.name in SECRETS else repr(text)
-            faults.append(f"{variable}: invalid value {shown} ({error}). Meaning: {describe(field.name)}")
+            value = "(not shown)" if field.name in SECRETS else repr(text)
+            problems.append(f"{variable}: invalid value {value} ({error}). Meaning: {describe(field.name)}")
     settings = Settings(**values)  # type: ignore[arg-type]
     is_sqlite = not settings.database_url or settings.database_url.startswith("sqlite")
     if settings.database_durable is None and is_sqlite and "K_SERVICE" in environ:
         settings = msgspec.structs.replace(settings, database_durable=False)  # the disk of Cloud Run is memory
     elif not settings.durable and not is_sqlite:
-        faults.append("DATABASE_DURABLE: 'no' is only valid for SQLite. Unset it, or unset DATABASE_URL.")
+        problems.append("DATABASE_DURABLE: 'no' is only valid for SQLite. Unset it, or unset DATABASE_URL.")
     if settings.bucket_url and not settings.bucket_url.startswith(("gs://", "file:///")):
-        faults.append(f"BUCKET_URL: invalid value {settings.bucket_url!r}. Use gs://name or file:///folder.")
+        problems.append(f"BUCKET_URL: invalid value {settings.bucket_url!r}. Use gs://name or file:///folder.")
     if settings.tick_service_account and not settings.tick_audience:
-        faults.append("TICK_AUDIENCE: missing. Set it to the address of this service, or unset TICK_SERVICE_ACCOUNT.")
-    faults += [
+        problems.append("TICK_AUDIENCE: missing. Set it to the address of this service, or unset TICK_SERVICE_ACCOUNT.")
+    problems += [
         f"CORS_ORIGINS: invalid origin {origin!r}. Use https://host or http://host, without a path."
         for origin in settings.cors_origins.split()
         if not _is_origin(origin)
     ]
-    if settings.admin_password.startswith("$"):  # a hash, and nothing else needs the library for them here
-        from backend.auth.passwords import is_hash
-
-        try:
-            is_hash(settings.admin_password)
-        except ValueError as error:
-            faults.append(f"ADMIN_PASSWORD: {error}.")
-    if settings.cloud_run_endpoint and not _may_be_spoken_to(settings.cloud_run_endpoint):
-        faults.append(
+    if settings.admin_password.startswith("$argon2") and not ARGON2_HASH.fullmatch(settings.admin_password):
+        problems.append(
+            "ADMIN_PASSWORD: damaged hash. Set a complete one (`$argon2id$v=19$m=...,t=...,p=...$salt$hash`), or a "
+            "password that does not begin with $argon2."
+        )
+    if settings.cloud_run_endpoint and not _is_safe_endpoint(settings.cloud_run_endpoint):
+        problems.append(
             f"CLOUD_RUN_ENDPOINT: invalid value {settings.cloud_run_endpoint!r}. Use https://host, or on this machine "
             "grpc://127.0.0.1:port or http://127.0.0.1:port."
         )
     if not settings.embedded:
-        faults += [
+        problems += [
             f"{name.upper()}: missing. It is required outside embedded mode. Meaning: {describe(name)}"
             for name in ("processor_auth_token", "admin_password")
             if not getattr(settings, name)
         ]
-    if faults:
-        raise SettingsError(faults)
+    if problems:
+        raise SettingsError(problems)
     return settings
 
 
 def _is_origin(text: str) -> bool:
-    """Whether this is what a browser sends as `Origin`."""
+    """Return True for a text that a browser sends as `Origin`."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}"
@@ -231,18 +233,18 @@ def _is_origin(text: str) -> bool:
         return False
 
 
-def _may_be_spoken_to(endpoint: str) -> bool:
-    """Whether it is encrypted, or on this very machine: without encryption there are no credentials either."""
+def _is_safe_endpoint(endpoint: str) -> bool:
+    """Return True for an encrypted endpoint, or for a loopback address, to which no credentials are sent."""
     try:
         parts = urlsplit(endpoint)
-        whole = bool(parts.hostname) and parts.port != 0 and not (parts.path or parts.query or parts.username)
+        is_address = bool(parts.hostname) and parts.port != 0 and not (parts.path or parts.query or parts.username)
     except ValueError:
         return False
     local = parts.hostname in ("127.0.0.1", "::1", "localhost")
-    return whole and (parts.scheme == "https" or (parts.scheme in ("grpc", "http") and local))
+    return is_address and (parts.scheme == "https" or (parts.scheme in ("grpc", "http") and local))
 
 
 def describe(name: str) -> str:
-    """The description of a setting, as the documentation lists it. Raises KeyError for none of ours."""
+    """Return the description of a setting, as the documentation lists it. Raises KeyError for an unknown name."""
     hint = typing.get_type_hints(Settings, include_extras=True)[name]
     return next(str(meta.description) for meta in hint.__metadata__ if meta.description)

@@ -1,7 +1,13 @@
-"""The start of a backend whose database does not outlive the process: load, take over, then take changes.
+"""Bring the database up to date with the bucket at start, before changes are accepted.
 
-It answers from the first moment: health at once, reads when the latest snapshot and what is newer are
-loaded, changes when it has raised the epoch and read what its predecessor acknowledged until then.
+A database that outlives the process may still be lost, empty or restored from an older backup. The bucket's records
+outrank it: `import_newer_records` imports what it does not contain, before the first request.
+
+A database that does not outlive the process is loaded in three steps:
+
+1. `loading`: health is answered from the first moment, while the latest snapshot and newer records are loaded.
+2. `reading`: reads are answered. The fencing token is acquired, and the previous instance's last changes are read.
+3. `writing`: changes are accepted.
 """
 
 from __future__ import annotations
@@ -13,12 +19,13 @@ import time
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.database import Database, record_import, sessions_and_locks
+from backend.database import Database, key_value, record_import, record_queries
 from backend.durability.fencing import FencingTokenLost
 from backend.durability.rebuild import rebuild, restore
 from backend.durability.record_reader import UnreadableRecord
+from backend.durability.sidecar_sync import LAST_SYNC
 from backend.durability.snapshots import DamagedSnapshot, load_into
-from backend.periodic import SYNC_MARK
+from backend.images.ingest import original_reader
 from backend.services import Services
 from backend.settings import Settings
 from contract.bucket.port import Bucket, BucketError, ObjectInfo
@@ -26,84 +33,119 @@ from contract.bucket.port import Bucket, BucketError, ObjectInfo
 log = logging.getLogger(__name__)
 
 MARGIN_SECONDS = 3600.0
-"""Records so much older than the snapshot are read as well: it says what was true when it was begun."""
+"""Records that are older than the snapshot by up to this are read as well.
+
+A snapshot contains the state of its beginning, and the bucket's clock may differ from ours.
+"""
 LATE_SECONDS = 60.0
-"""So long after the takeover the bucket is read once more, for what the predecessor wrote too late to acknowledge."""
+"""This long after acquiring the token, the bucket is read once more.
+
+This finds records that the previous instance wrote but could not acknowledge any more.
+"""
 MAX_PAUSE_SECONDS = 30.0
 
 
-async def take_over(services: Services) -> None:
-    """Load and take over; if the bucket fails, again and again. Ends when changes may be taken."""
+async def import_newer_records(services: Services) -> int:
+    """Import the records that are newer than a durable database, and return their number.
+
+    Only records written since the last sync of sidecars are read, with a margin. An empty database has no such time,
+    so that it is filled from all records.
+
+    Raises:
+        BucketError: The bucket failed.
+        UnreadableRecord: The record of the devices is damaged.
+    """
+    now = services.clock()
+    last_sync = await services.database.read(key_value.get, LAST_SYNC)
+    since = max(0.0, min(float(last_sync or 0), now) - MARGIN_SECONDS)
+    devices = await services.database.read(record_queries.devices_revision)
+    imported = await restore(services.database, services.bucket, now, since=since)
+    newer_devices = await services.database.read(record_queries.devices_revision) > devices
+    if imported or newer_devices:
+        log.warning(
+            "the bucket contains newer records than this database, which was lost or restored from a backup: "
+            "imported %d photos%s. Sessions and playback positions may be older; `slideshow verify` compares both",
+            imported,
+            " and the devices" if newer_devices else "",
+        )
+        await services.read_database()  # the key of picture addresses may have changed
+    return imported
+
+
+async def start_serving(services: Services) -> None:
+    """Load the database and start accepting changes. Retry while bucket or database fail."""
     pause = 1.0
     while True:
         try:
-            await _load_and_take_over(services)
+            await _load_and_acquire(services)
             break
-        except FencingTokenLost:  # a third one was quicker; two that take over from each other would never end
-            services.serving_state.lose()
+        except FencingTokenLost:  # a third backend was faster. Retrying could make two of them alternate forever.
             return
         except (BucketError, SQLAlchemyError, UnreadableRecord, OSError) as error:
             services.last_error = f"the database could not be loaded: {error}"
-            log.error("%s; tried again in %.0f s", services.last_error, pause)
+            log.error("%s; next try in %.0f s", services.last_error, pause)
         await asyncio.sleep(pause)
         pause = min(2 * pause, MAX_PAUSE_SECONDS)
     await asyncio.sleep(LATE_SECONDS)
     try:
-        taken = await restore(services.database, services.bucket, services.clock(), since=_recently())
-        if taken:
-            log.warning("%d records that the backend before this one wrote at its end are taken over", taken)
+        since = time.time() - MARGIN_SECONDS
+        imported = await restore(services.database, services.bucket, services.clock(), since=since)
+        if imported:
+            log.warning("imported %d records written by the previous instance during shutdown", imported)
     except (BucketError, SQLAlchemyError, UnreadableRecord) as error:
-        log.error("the last records of the backend before this one could not be read: %s", error)
+        log.error("the last records of the previous instance could not be read: %s", error)
 
 
-def _recently() -> float:
-    # The bucket's clock may differ from this one's.
-    return time.time() - MARGIN_SECONDS
-
-
-async def _load_and_take_over(services: Services) -> None:
+async def _load_and_acquire(services: Services) -> None:
     snapshots = services.snapshots
-    epoch = services.fencing_token
+    fencing_token = services.fencing_token
     assert snapshots is not None
-    assert epoch is not None
+    assert fencing_token is not None
     began = time.monotonic()
-    found = await snapshots.read()
-    since = await load(services.database, services.bucket, services.settings, found, services.clock())
+    snapshot = await snapshots.read()
+    since = await load_database(services.database, services.bucket, services.settings, snapshot, services.clock())
     await services.read_database()
     services.serving_state.become("reading")
-    number = await epoch.take(services.clock())
-    # What was acknowledged until then is in the bucket; nothing is any more by anybody else.
+    number = await fencing_token.acquire(services.clock())
+    # All acknowledged changes are in the bucket now. Other instances acknowledge nothing more.
     await restore(services.database, services.bucket, services.clock(), since=since)
     await services.read_database()
-    await services.database.write(sessions_and_locks.set_fact, SYNC_MARK, "0")  # sidecars are read at the next tick
-    await snapshots.take()  # over the generation that was loaded: a late one of the predecessor finds it changed
+    await services.database.write(key_value.put, LAST_SYNC, "0")  # the next periodic run reads sidecars
+    await snapshots.take()  # a late snapshot of the previous instance now fails, because the generation has changed
     services.serving_state.become("writing")
     services.last_error = None
     services.wake_up.set()
-    log.info("took over as epoch %d, %.1f s after the start of loading", number, time.monotonic() - began)
+    log.info(
+        "accepting changes with fencing token %d, %.1f s after the start of loading", number, time.monotonic() - began
+    )
 
 
-async def load(
-    database: Database, bucket: Bucket, settings: Settings, found: tuple[bytes, ObjectInfo] | None, now: float
+async def load_database(
+    database: Database, bucket: Bucket, settings: Settings, snapshot: tuple[bytes, ObjectInfo] | None, now: float
 ) -> float:
-    """Fill a database from a snapshot and newer records, or without one from the bucket alone.
+    """Fill a database from a snapshot and newer records, or without a snapshot from the bucket alone.
 
-    From which time on records may be newer, by the bucket's clock. Raises BucketError, UnreadableRecord.
+    Returns:
+        The time of the bucket's clock from which on records may be newer than the database.
+
+    Raises:
+        BucketError: The bucket failed.
+        UnreadableRecord: The record of the devices is damaged.
     """
     assert database.file is not None
-    if found is not None:
-        data, info = found
+    if snapshot is not None:
+        data, info = snapshot
         try:
             await asyncio.to_thread(load_into, database.file, data)
             await asyncio.to_thread(database.migrate)
             since = info.updated - MARGIN_SECONDS
             await restore(database, bucket, now, since=since)
             return since
-        except (DamagedSnapshot, CommandError) as error:  # or one of a later version, whose tables we do not know
+        except (DamagedSnapshot, CommandError) as error:  # CommandError: a later version with unknown tables wrote it
             log.error("the snapshot cannot be used (%s): everything is read from the bucket", error)
-            await asyncio.to_thread(database.make_anew)
+            await asyncio.to_thread(database.recreate)
     else:
         log.info("there is no snapshot: everything is read from the bucket")
     await database.write(record_import.clear)
-    await rebuild(database, bucket, None, settings, now, log.debug)
+    await rebuild(database, bucket, None, original_reader(settings, bucket), now, log.debug)
     return 0.0

@@ -168,7 +168,7 @@ def report(run_file: Path | None, out: Path | None, picture: Path | None) -> Non
     from bench.report.picture import NothingToDraw, write_picture
 
     try:
-        chosen = run_file or newest(RESULTS)
+        chosen = run_file or newest(RESULTS, "image" if picture is not None else "")
         found = load(chosen)
         if picture is not None:
             write_picture(found, picture)

@@ -1,5 +1,5 @@
-"""What the backend and the processor share: messages, names, the bucket and its errors.
+"""Everything that backend and processor share: messages, object names, the bucket and its errors, colour values.
 
-Nothing here imports more than msgspec and the standard library, so that both programs,
-and every script that talks to them, can afford it.
+Importing it loads nothing but msgspec and the standard library, so every script can afford it.
+Third-party clients are imported in `contract.bucket.gcs` alone, when a `gs://` bucket is opened.
 """

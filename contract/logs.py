@@ -1,8 +1,9 @@
-"""Log lines: readable text on a terminal, one JSON object a line on Cloud Run.
+"""Log lines: readable text on a terminal, one JSON object per line on Cloud Run.
 
 Cloud Logging reads `severity` and `message` from such an object
-(https://cloud.google.com/run/docs/logging#using-json); every field given as
-`extra={"fields": {...}}` stands beside them. Secrets registered with `redact` never appear.
+(https://cloud.google.com/run/docs/logging#using-json).
+Every field of `extra={"fields": {...}}` is added to the object.
+Secrets registered with `redact` never appear.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ _redacted: tuple[str, ...] = ()
 
 
 def redact(secret: str) -> None:
-    """Never let `secret` reach a log line again; short ones are refused, they would blank words."""
+    """Replace `secret` in every later log line. One of fewer than 8 characters is ignored: it would blank out words."""
     global _redacted
     if len(secret) >= 8:
-        # As it is, and as it stands between the quotes of JSON and of a Python repr.
+        # The secret itself, and as it is escaped in a JSON string and in a Python repr.
         forms = {secret, msgspec.json.encode(secret)[1:-1].decode(), repr(secret)[1:-1]}
-        # Longest first: of a secret within another one, no tail may be left over.
+        # Longest first: if one secret contains another, no part of the longer one may remain.
         _redacted = tuple(sorted({*_redacted, *forms}, key=len, reverse=True))
 
 
@@ -35,7 +36,7 @@ def _clean(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text with halves of surrogate pairs, as of file names that are no UTF-8, escaped: they cannot be written."""
+    """Escape lone surrogates, which come from file names that are not UTF-8 and cannot be encoded."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -67,7 +68,7 @@ class _TextLines(logging.Formatter):
 
 
 def set_up(environ: Mapping[str, str] = os.environ, level: int = logging.INFO) -> None:
-    """Send every log line of this process to stderr, in the form that the platform wants."""
+    """Send every log line of this process to stderr, as JSON on Cloud Run and as text elsewhere."""
     on_cloud_run = "K_SERVICE" in environ or ("CLOUD_RUN_JOB" in environ and "SLIDESHOW_LOCAL_TASK" not in environ)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if on_cloud_run else _TextLines())

@@ -1,4 +1,4 @@
-"""Every object name in the bucket: build it, parse it, and check one that came from outside."""
+"""Object names in the bucket: build them, parse them, and validate those that come from outside."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ EPOCH = "state/epoch.json"
 SNAPSHOT = "state/snapshot.db.gz"
 
 MAX_NAME_BYTES = 1024
-"""The longest object name that Google Cloud Storage accepts, in UTF-8 bytes."""
+"""Longest object name that Google Cloud Storage accepts, in UTF-8 bytes."""
 
 MAX_PART_BYTES = 255
-"""The longest name of a folder or file on the file systems that disk buckets lie on (NAME_MAX of ext4, APFS, NTFS)."""
+"""Longest name of a folder or file on the file systems of disk buckets (NAME_MAX of ext4, APFS and NTFS)."""
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
 _SIDECAR = re.compile(re.escape(METADATA) + r"([0-9a-f]{32})\.json")
-_OF_IMAGE = re.compile(
+_ANY_OF_IMAGE = re.compile(
     r"(?:images/(?:originals|thumbnails|metadata|records|metadata/archive/[0-9]{4}/[0-9]{2})|processed/[^/]+)/"
     r"([0-9a-f]{32})(?:-[0-9a-f]{8,10}){0,2}\.[a-z0-9]{1,8}"
 )
@@ -34,13 +34,14 @@ _VARIANT = re.compile(re.escape(PROCESSED) + r"([^/]+)/([0-9a-f]{32})(?:-([0-9a-
 
 
 def check(name: str) -> str:
-    """Give `name` back if it may name an object of ours.
+    """Return `name` if it is a valid object name.
 
-    Raises ValueError for an empty, overlong or absolute name, an empty, `.` or `..` part,
-    a backslash, a control character or half a surrogate pair.
+    Raises:
+        ValueError: The name is empty, too long or absolute, has an empty, `.` or `..` part,
+            or contains a backslash, a control character or a lone surrogate.
     """
     if not name or len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
-        raise ValueError("an object name has 1 to 1,024 bytes")
+        raise ValueError(f"an object name must have 1 to {MAX_NAME_BYTES:,} bytes")
     if any("\ud800" <= character <= "\udfff" for character in name):
         raise ValueError(f"the object name {name!r} is not valid Unicode")
     if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name) or "\\" in name:
@@ -52,71 +53,72 @@ def check(name: str) -> str:
 
 def _image_id(image_id: str) -> str:
     if not _IMAGE_ID.fullmatch(image_id):
-        raise ValueError(f"{image_id!r} is not an image id of 32 hex digits")
+        raise ValueError(f"{image_id!r} is not an image id; expected 32 hex digits in lower case")
     return image_id
 
 
 def original(image_id: str, extension: str) -> str:
-    """The upload, byte for byte; `extension` with its dot, lower case."""
+    """Return the name of an uploaded file; `extension` includes its dot and is lower case."""
     if not _EXTENSION.fullmatch(extension):
-        raise ValueError(f"{extension!r} is not a file extension such as '.jpg'")
+        raise ValueError(f"{extension!r} is not a file extension; expected one such as '.jpg'")
     return f"{ORIGINALS}{_image_id(image_id)}{extension}"
 
 
 def device_folder(device_key: str) -> str:
-    """Where a device's variants lie; the key is percent-encoded.
+    """Return the prefix of a device's variants, which contains the percent-encoded key.
 
-    Raises ValueError if that is no folder: empty, `.`, `..`, or too long for a file system.
+    Raises:
+        ValueError: The key is empty, `.` or `..`, or its encoded form is too long for a file system.
     """
     encoded = quote(device_key, safe="")
     if encoded in ("", ".", ".."):
-        raise ValueError(f"{device_key!r} is nobody's device")
+        raise ValueError(f"{device_key!r} is not a valid device key")
     if len(encoded) > MAX_PART_BYTES:
         raise ValueError(f"{device_key!r} is too long: percent-encoded it has more than {MAX_PART_BYTES} characters")
     return f"{PROCESSED}{encoded}/"
 
 
 def variant(device_key: str, image_id: str, recipe: str, suffix: str = "") -> str:
-    """One device's picture; `suffix` is a crc32c in hex, for a name already taken."""
+    """Return the name of one device's variant; `suffix` is a crc32c in hex, used if the plain name is taken."""
     tail = f"-{suffix}" if suffix else ""
     return f"{device_folder(device_key)}{_image_id(image_id)}-{recipe}{tail}.jpg"
 
 
 def thumbnail(image_id: str, recipe: str, suffix: str = "") -> str:
-    """The small square picture; `suffix` as for a variant."""
+    """Return the name of a thumbnail; `suffix` as in `variant`."""
     tail = f"-{suffix}" if suffix else ""
     return f"{THUMBNAILS}{_image_id(image_id)}-{recipe}{tail}.jpg"
 
 
 def sidecar(image_id: str) -> str:
-    """Where a task leaves what it found out about an image."""
+    """Return the name of an image's sidecar, which a task writes before it reports."""
     return f"{METADATA}{_image_id(image_id)}.json"
 
 
 def record(image_id: str) -> str:
-    """The permanent record of an image."""
+    """Return the name of an image's permanent record."""
     return f"{RECORDS}{_image_id(image_id)}.json"
 
 
 def archived_sidecar(image_id: str, processed_at: datetime) -> str:
-    """Where an imported sidecar goes: by year and month of `processed_at`, in UTC."""
+    """Return the name of an imported sidecar: by year and month of `processed_at`, in UTC."""
     moment = processed_at.astimezone(UTC)
     return f"{ARCHIVE}{moment.year:04}/{moment.month:02}/{_image_id(image_id)}.json"
 
 
 def image_of_sidecar(name: str) -> str | None:
-    """The image id of a sidecar that waits, or None if `name` is something else."""
+    """Return the image id of a sidecar that is not imported yet, or None if `name` is something else."""
     match = _SIDECAR.fullmatch(name)
     return match[1] if match else None
 
 
 def device_of_variant(name: str) -> tuple[str, str] | None:
-    """(device key, image id) of a variant's name, with or without a recipe; None if it is none."""
+    """Return (device key, image id) of a variant's name, with or without a recipe; None for any other name."""
     match = _VARIANT.fullmatch(name)
     return (unquote(match[1]), match[2]) if match else None
 
 
 def image_of(name: str) -> str | None:
-    """The image that an object belongs to by its name, whatever kind of object it is; None if to none."""
-    match = _OF_IMAGE.fullmatch(name)
+    """Return the id of the image that an object of any kind belongs to; None if it belongs to no image."""
+    match = _ANY_OF_IMAGE.fullmatch(name)
     return match[1] if match else None

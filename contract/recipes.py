@@ -1,7 +1,7 @@
-"""The recipe of a picture: everything that decides its bytes, as ten hex digits.
+"""Recipes: ten hex digits that identify everything which decides a variant's bytes.
 
-An object's name carries its recipe, so a name never changes its content, and a change of
-anything listed here makes new names instead of overwriting what a frame has cached.
+An object's name contains its recipe, so the content of a name never changes.
+A change of anything below creates new names and never overwrites what a frame has cached.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 
 RENDERER_VERSION = 3
-"""Raised whenever the same original and recipe would give other pixels."""
+"""Incremented whenever the same original and recipe would give other pixels."""
 
 DEVICE_PROFILE = "device-safe-90"
 THUMBNAIL_PROFILE = "thumbnail-80"
 CENTRE = "centre"
-"""The middle of the photo, cut to the screen's shape: for `render_image` by itself, and for comparing."""
+"""Crop the middle of the photo to the screen's shape. Used by `render_image` on its own, and for comparisons."""
 FOCUS = "focus"
-"""Around the photo's focal point; fitted on a background where cutting would lose too much: what frames are given."""
+"""Crop around the focal point, or fit the photo on a background where a crop would lose too much. Used for frames."""
 DEFAULT_FRAMING = FOCUS
 
 THUMBNAIL_WIDTH = 200
@@ -32,10 +32,16 @@ def recipe(
     profile: str = DEVICE_PROFILE,
     renderer_version: int = RENDERER_VERSION,
 ) -> str:
-    """The first 10 hex digits of the SHA-256 of what decides a picture's bytes.
+    """Return the first 10 hex digits of the SHA-256 of everything that decides a variant's bytes.
 
-    `width` and `height` are in pixels; `focus` is the point that the owner chose, as fractions of the upright
-    picture, or None where the renderer takes what it finds, which follows from the photo.
+    Args:
+        width: Width of the variant in pixels.
+        height: Height of the variant in pixels.
+        framing: `FOCUS` or `CENTRE`.
+        focus: The point that the owner chose, as fractions of the upright photo's width and height.
+            None leaves the choice to the renderer, which derives it from the photo.
+        profile: Name of the encoder's settings.
+        renderer_version: See `RENDERER_VERSION`.
     """
     where = "" if focus is None else f"{focus[0]:.4f},{focus[1]:.4f}"
     text = f"{width}x{height}|{framing}|{where}|{profile}|{renderer_version}"
@@ -43,5 +49,5 @@ def recipe(
 
 
 def thumbnail_recipe(focus: tuple[float, float] | None = None) -> str:
-    """The recipe of the thumbnail of a photo with this chosen focus, or none."""
+    """Return the recipe of a photo's thumbnail; `focus` as in `recipe`."""
     return recipe(THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT, focus=focus, profile=THUMBNAIL_PROFILE)

@@ -1,41 +1,39 @@
-"""Half pictures: two photos of the other orientation share a screen, side by side or one above the other.
+"""Split screens: two photos of the other orientation share a screen, side by side or one above the other.
 
-A half is a target of its own with its own key, so that tasks make it as any other picture. Its key holds a
-slash, which no device's name may, so it is nobody's device.
+Each half is a render target with a key of its own, so tasks render it like any other variant.
+The key contains a slash, which no device name may contain, so it never collides with a device.
 """
 
 from __future__ import annotations
 
-from contract.messages.processing import Orientation, orientation_of
+from contract.messages.processing import orientation_of
 
 HALF = "/half"
-"""What follows a device's key in that of its half."""
+"""Suffix that turns a device's key into the key of its half."""
 MAX_SHAPE = 2.4
-"""Screens longer than that have halves that would suit the other orientation no better than the whole."""
+"""Largest ratio of sides that is split; the halves of a longer screen suit the other orientation no better."""
 
 
 def half_key(device_key: str) -> str:
-    """The key of a device's half, which results call `deviceSize`."""
+    """Return the key of a device's half, the `deviceSize` of its results."""
     return f"{device_key}{HALF}"
 
 
-def is_half(key: str) -> bool:
-    """Whether this is the key of a half."""
-    return key.endswith(HALF)
+def half_size(width: int, height: int, gutter: int) -> tuple[int, int] | None:
+    """Return the size of each half of a screen, or None if the screen is not split.
 
+    The longer side is divided. A square screen is not split, nor one longer than `MAX_SHAPE` or all gutter.
 
-def half_size(width: int, height: int, gap: int) -> tuple[int, int] | None:
-    """(width, height) in pixels of each half of a screen with `gap` pixels between them; None if it has no halves.
+    Args:
+        width: Width of the screen in pixels.
+        height: Height of the screen in pixels.
+        gutter: Pixels between the two photos.
 
-    The longer side is divided. A square screen has none, nor has one that is very long, or all gap.
+    Returns:
+        (width, height) in pixels, or None.
     """
     longer, shorter = max(width, height), min(width, height)
-    divided = (longer - gap) // 2
+    divided = (longer - gutter) // 2
     if orientation_of(width, height) == "square" or longer > MAX_SHAPE * shorter or divided < 1:
         return None
     return (divided, height) if width > height else (width, divided)
-
-
-def half_orientation(width: int, height: int) -> Orientation | None:
-    """The orientation of photos that can be a half of this screen; None if none can."""
-    return {"landscape": "portrait", "portrait": "landscape"}.get(orientation_of(width, height))  # type: ignore[return-value]

@@ -1,8 +1,11 @@
-"""Run inside an image while it is built: `python check_image.py processor|backend|with-workers`.
+"""Check an image while it is built: `python check_image.py processor|backend|with-workers`.
 
-Prints what was looked at, a line each, and ends with exit code 1 and the faults if the image is not as it should
-be: it lacks something that a file of ours imports, it carries what belongs to the other program, it runs as root,
-or a start of it would compile anything.
+Prints one line for each check, and the errors. The exit code is 1 in these cases:
+
+- A module that one of our files imports is missing.
+- The image contains packages of the other program or of developers.
+- The image runs as root.
+- A start of the image would compile byte code or kernels.
 """
 
 from __future__ import annotations
@@ -16,12 +19,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 APP = Path("/app")
-ROOMS = {
+PACKAGES = {
     "processor": ("contract", "processor", "native"),
     "backend": ("contract", "backend"),
     "with-workers": ("contract", "backend", "processor", "native"),
 }
-OF_THE_OTHER = {
+FORBIDDEN = {
     "processor": (
         *("falcon", "sqlalchemy", "alembic", "uvicorn", "uvloop", "jinja2", "click", "rich", "grpc"),
         *("google.cloud.run_v2", "backend", "slideshow"),
@@ -32,29 +35,43 @@ OF_THE_OTHER = {
     ),
     "with-workers": ("rich", "bench", "tests"),
 }
-COMMANDS = ("__main__.py", "doctor*.py", "import_model*.py", "rebuild.py", "verify.py", "errors.py", "words.py")
-"""Of the command line what the backend's images are to run; the other commands need more, and run elsewhere."""
-OF_DEVELOPERS = ("pytest", "mypy", "ruff", "uv", "hypothesis", "playwright", "tests", "bench")
+COMMANDS = (
+    *("__main__.py", "errors.py", "formatting.py", "output.py", "doctor/*.py", "import_legacy/*.py"),
+    *(f"commands/{name}.py" for name in ("doctor", "import_legacy", "rebuild", "verify")),
+)
+"""Files of the command line that must work in the backend's images; the other commands need more packages."""
+DEVELOPER_PACKAGES = ("pytest", "mypy", "ruff", "uv", "hypothesis", "playwright", "tests", "bench", "emulators")
 
 
-def found(module: str) -> bool:
-    """Whether the module could be imported."""
+def is_importable(module: str) -> bool:
+    """Return True if the module can be imported."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
 
 
+def command_files(folder: Path) -> list[Path]:
+    """Return the files of `COMMANDS` below `folder`. Raises FileNotFoundError for a pattern without a file."""
+    files = []
+    for pattern in COMMANDS:
+        matching = list(folder.glob(pattern))
+        if not matching:
+            raise FileNotFoundError(f"no file matches {folder / pattern}; correct COMMANDS in check_image.py")
+        files += matching
+    return files
+
+
 def files_of(program: str) -> list[Path]:
-    """The files that have to work in this image."""
-    files = [path for room in ROOMS[program] for path in (APP / room).rglob("*.py")]
+    """Return the files that must work in this image."""
+    files = [path for package in PACKAGES[program] for path in (APP / package).rglob("*.py")]
     if program != "processor":
-        files += [path for pattern in COMMANDS for path in (APP / "slideshow").glob(pattern)]
+        files += command_files(APP / "slideshow")
     return sorted(files)
 
 
-def foreign_imports(program: str) -> Iterator[tuple[Path, str]]:
-    """Every module that one of these files imports, also deep inside of functions."""
+def imports_of(program: str) -> Iterator[tuple[Path, str]]:
+    """Yield every module that one of these files imports, including imports inside functions."""
     for path in files_of(program):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -63,47 +80,47 @@ def foreign_imports(program: str) -> Iterator[tuple[Path, str]]:
                 yield path, node.module
 
 
-def faults_of_imports(program: str) -> Iterator[str]:
-    """Imports of the program that lead nowhere, and modules that it should not have."""
-    looked = set()
-    for path, module in foreign_imports(program):
-        if module in looked:
+def import_errors(program: str) -> Iterator[str]:
+    """Yield imports of missing modules, and modules that the image must not contain."""
+    checked = set()
+    for path, module in imports_of(program):
+        if module in checked:
             continue
-        looked.add(module)
-        if not found(module):
-            yield f"{path} imports {module}, which is not there"
-    sys.stdout.write(f"{len(looked)} imports lead somewhere\n")
-    for module in (*OF_THE_OTHER[program], *OF_DEVELOPERS):
-        if found(module):
-            yield f"{module} is there and should not be"
+        checked.add(module)
+        if not is_importable(module):
+            yield f"{path} imports {module}, which is missing"
+    sys.stdout.write(f"{len(checked)} imported modules checked\n")
+    for module in (*FORBIDDEN[program], *DEVELOPER_PACKAGES):
+        if is_importable(module):
+            yield f"{module} is installed, but must not be"
 
 
-def faults_of_byte_code(program: str) -> Iterator[str]:
-    """Files of ours without byte code beside them."""
+def byte_code_errors(program: str) -> Iterator[str]:
+    """Yield our files without byte code."""
     files = files_of(program)
     for path in files:
         if not Path(importlib.util.cache_from_source(str(path))).exists():
             yield f"{path} has no byte code"
-    sys.stdout.write(f"{len(files)} files have byte code\n")
+    sys.stdout.write(f"{len(files)} files checked for byte code\n")
 
 
-def faults_of_kernels() -> Iterator[str]:
-    """Kernels that this start had to compile, or that are for the building machine alone."""
+def kernel_errors() -> Iterator[str]:
+    """Yield kernels that this start had to compile, or that are compiled for the build machine only."""
     from native import jit
     from native.warm_up import warm_up
 
     lines = warm_up()
     for line in lines:
         if not line.startswith("loaded"):
-            yield f"a second start compiles again: {line}"
+            yield f"a second start compiles a kernel: {line}"
     target = os.environ.get("NUMBA_CPU_NAME")
     if target not in (jit.X86_TARGET, jit.ARM_TARGET):
-        yield f"the kernels are compiled for {target or 'the building machine alone'}, not for {jit.X86_TARGET}"
-    sys.stdout.write(f"{len(lines)} kernels loaded for {target}, none compiled\n")
+        yield f"the kernels are compiled for {target or 'the build machine only'}, not for {jit.X86_TARGET}"
+    sys.stdout.write(f"{len(lines)} kernels checked for {target}\n")
 
 
-def faults_of_rendering() -> Iterator[str]:
-    """Whether a picture comes out of the decoders and encoders that the image brings along."""
+def rendering_errors() -> Iterator[str]:
+    """Yield an error if the image's decoders and encoders do not render a photo."""
     import numpy as np
     import simplejpeg
 
@@ -114,24 +131,24 @@ def faults_of_rendering() -> Iterator[str]:
     rendered = render_image(simplejpeg.encode_jpeg(ramp), [Device(name="check", width=160, height=120)])
     picture = simplejpeg.decode_jpeg(rendered.variants[0].data)
     if picture.shape != (120, 160, 3):
-        yield f"a photo became a picture of {picture.shape}, not of 160x120"
-    sys.stdout.write(f"a photo rendered, {rendered.palette.primary}\n")
+        yield f"a rendered picture has the shape {picture.shape}, not (120, 160, 3)"
+    sys.stdout.write(f"a photo rendered, primary colour {rendered.palette.primary}\n")
 
 
 def main(program: str) -> int:
-    """Look at everything; the exit code."""
+    """Run all checks. Return the exit code."""
     sys.path.insert(0, str(APP))
-    faults = list(faults_of_imports(program)) + list(faults_of_byte_code(program))
+    errors = list(import_errors(program)) + list(byte_code_errors(program))
     if os.getuid() == 0:
-        faults.append("it runs as root")
+        errors.append("the image runs as root")
     sys.stdout.write(f"runs as user {os.getuid()}\n")
     if program != "backend":
-        faults += [*faults_of_kernels(), *faults_of_rendering()]
+        errors += [*kernel_errors(), *rendering_errors()]
     for module in ("processor.__main__",) if program == "processor" else ("backend.__main__", "backend.app"):
         importlib.import_module(module)
-    for fault in faults:
-        sys.stderr.write(f"{fault}\n")
-    return 1 if faults else 0
+    for error in errors:
+        sys.stderr.write(f"{error}\n")
+    return 1 if errors else 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole way into a Google Cloud project; may be run again at any time.
+# Deploy everything to a Google Cloud project. It is safe to run again at any time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -7,17 +7,17 @@ usage() {
   cat <<'TEXT'
 deploy/deploy.sh --project ID --bucket NAME [options]
 
-Makes or brings up to date, in this order: APIs, the image repository, service accounts, secrets, the bucket, roles,
-the job slideshow-processor, the service slideshow-backend, the check slideshow-doctor, the scheduler's tick, metrics
-and alerts. What is there already stays: secrets, the bucket and what lies in it too.
+Creates or updates, in this order: APIs, the image repository, service accounts, secrets, the bucket, roles, the job
+slideshow-processor, the service slideshow-backend, the check slideshow-doctor, the scheduler job, metrics and alerts.
+Existing secrets, the bucket and its objects are not changed.
 
-  --project ID       the project; or PROJECT_ID
-  --bucket NAME      the bucket for the photos; or BUCKET. One that exists is taken as it is
-  --region REGION    or REGION (us-central1)
-  --tag TAG          of the images (what git describe says of this checkout)
+  --project ID       project; default: PROJECT_ID
+  --bucket NAME      bucket for the photos; default: BUCKET. An existing bucket is used without changes
+  --region REGION    region; default: REGION, or us-central1
+  --tag TAG          tag of the images; default: output of git describe
   --channel NAME     notification channel of the alerts, projects/.../notificationChannels/...
-  --device-auth HOW  required (the default), or open, which serves frames that send no token
-  --dry-run          print every command and change nothing. Commands that only look are run, if they can be
+  --device-auth MODE required (default), or open, which also serves frames that send no token
+  --dry-run          print every command and change nothing; read-only commands are tried
 TEXT
 }
 
@@ -51,7 +51,7 @@ done
 
 # shellcheck source=deploy/lib.sh
 source deploy/lib.sh
-name_everything
+set_names
 check_name --bucket "$BUCKET" '[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]'
 check_name --device-auth "$DEVICE_AUTH" '(required|open)'
 TAG=${TAG:-$(git describe --always --dirty --match 'v[0-9]*')}
@@ -68,50 +68,50 @@ enable_apis() {
 }
 
 make_repository() {
-  say "The repository of the images"
-  there gcloud artifacts repositories describe "$REPOSITORY" "${in_project[@]}" --location "$REGION" ||
+  say "Image repository"
+  exists gcloud artifacts repositories describe "$REPOSITORY" "${in_project[@]}" --location "$REGION" ||
     run gcloud artifacts repositories create "$REPOSITORY" "${in_project[@]}" --location "$REGION" \
       --repository-format docker --description "Images of the photo slideshow"
 }
 
 make_account() { # NAME DESCRIPTION
-  there gcloud iam service-accounts describe "$1@$PROJECT_ID.iam.gserviceaccount.com" "${in_project[@]}" ||
+  exists gcloud iam service-accounts describe "$1@$PROJECT_ID.iam.gserviceaccount.com" "${in_project[@]}" ||
     run gcloud iam service-accounts create "$1" "${in_project[@]}" --display-name "$2"
 }
 
 make_accounts() {
-  say "Service accounts: one for each side, one that only builds, one that only ticks"
+  say "Service accounts: backend, processor, builds, scheduler"
   make_account slideshow-backend "Photo slideshow: backend"
   make_account slideshow-processor "Photo slideshow: processor"
   make_account slideshow-build "Photo slideshow: builds and deploys"
-  make_account slideshow-scheduler "Photo slideshow: calls the timed work"
+  make_account slideshow-scheduler "Photo slideshow: scheduler"
 }
 
 random_secret() { # NAME BYTES
-  there gcloud secrets describe "$1" "${in_project[@]}" && return
+  exists gcloud secrets describe "$1" "${in_project[@]}" && return
   local create=(gcloud secrets create "$1" "${in_project[@]}" --replication-policy automatic --data-file -)
-  # Through a pipe: a secret in a command line could be read by any process. Without openssl's newline.
+  # Through a pipe, because any process could read a secret in a command line. Without openssl's newline.
   if [[ $DRY_RUN == yes ]]; then
-    printf "openssl rand -hex %q | tr -d '\\\\n' | %s\n" "$2" "$(shown "${create[@]}")"
+    printf "openssl rand -hex %q | tr -d '\\\\n' | %s\n" "$2" "$(print_command "${create[@]}")"
   else
     openssl rand -hex "$2" | tr -d '\n' | "${create[@]}"
   fi
 }
 
 make_secrets() {
-  say "Secrets, random; those that exist stay"
+  say "Random secrets; existing ones are not changed"
   random_secret "$TOKEN_SECRET" 32
   random_secret "$PASSWORD_SECRET" 12
 }
 
 make_bucket() { # NAME
-  there gcloud storage buckets describe "gs://$1" "${in_project[@]}" ||
+  exists gcloud storage buckets describe "gs://$1" "${in_project[@]}" ||
     run gcloud storage buckets create "gs://$1" "${in_project[@]}" --location "$REGION" \
       --uniform-bucket-level-access --public-access-prevention
 }
 
 make_role() { # ID
-  if there gcloud iam roles describe "$1" "${in_project[@]}"; then
+  if exists gcloud iam roles describe "$1" "${in_project[@]}"; then
     run gcloud iam roles update "$1" "${in_project[@]}" --file "deploy/roles/$1.yaml" --quiet
   else
     run gcloud iam roles create "$1" "${in_project[@]}" --file "deploy/roles/$1.yaml" --quiet
@@ -119,44 +119,44 @@ make_role() { # ID
 }
 
 may_on_project() { # ACCOUNT ROLE
-  patiently gcloud projects add-iam-policy-binding "$PROJECT_ID" --member "serviceAccount:$1" --role "$2" \
+  retry gcloud projects add-iam-policy-binding "$PROJECT_ID" --member "serviceAccount:$1" --role "$2" \
     --condition None --quiet
 }
 
 may_on_bucket() { # BUCKET ACCOUNT ROLE
-  patiently gcloud storage buckets add-iam-policy-binding "gs://$1" "${in_project[@]}" \
+  retry gcloud storage buckets add-iam-policy-binding "gs://$1" "${in_project[@]}" \
     --member "serviceAccount:$2" --role "$3"
 }
 
 may_read_secret() { # SECRET ACCOUNT
-  patiently gcloud secrets add-iam-policy-binding "$1" "${in_project[@]}" \
+  retry gcloud secrets add-iam-policy-binding "$1" "${in_project[@]}" \
     --member "serviceAccount:$2" --role roles/secretmanager.secretAccessor
 }
 
-may_act_as() { # ACCOUNT WHO
-  patiently gcloud iam service-accounts add-iam-policy-binding "$1" "${in_project[@]}" \
+may_act_as() { # ACCOUNT CALLER
+  retry gcloud iam service-accounts add-iam-policy-binding "$1" "${in_project[@]}" \
     --member "serviceAccount:$2" --role roles/iam.serviceAccountUser
 }
 
 grant_roles() {
   local own=projects/$PROJECT_ID/roles
-  say "Roles of ours, for permissions that no given role has alone"
+  say "Custom roles, for permissions that no predefined role grants alone"
   make_role slideshowFollower
   make_role slideshowBucketRules
-  say "What the backend may: its bucket, its secrets, and to see operations end"
+  say "Permissions of the backend: its bucket, its secrets, and reading operations"
   may_on_bucket "$BUCKET" "$BACKEND_ACCOUNT" roles/storage.objectUser
   may_on_bucket "$BUCKET" "$BACKEND_ACCOUNT" "$own/slideshowBucketRules"
   may_read_secret "$TOKEN_SECRET" "$BACKEND_ACCOUNT"
   may_read_secret "$PASSWORD_SECRET" "$BACKEND_ACCOUNT"
   may_on_project "$BACKEND_ACCOUNT" "$own/slideshowFollower"
-  say "What a task may: the same bucket, and the token"
+  say "Permissions of a task: the same bucket, and the token"
   may_on_bucket "$BUCKET" "$PROCESSOR_ACCOUNT" roles/storage.objectUser
   may_read_secret "$TOKEN_SECRET" "$PROCESSOR_ACCOUNT"
-  say "What a build may: push images, and deploy them as the two accounts"
+  say "Permissions of a build: pushing images, and deploying them as the two accounts"
   may_on_project "$BUILD_ACCOUNT" roles/run.developer
   may_on_project "$BUILD_ACCOUNT" roles/logging.logWriter
   may_on_bucket "$STAGING" "$BUILD_ACCOUNT" roles/storage.objectViewer
-  patiently gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" "${in_project[@]}" \
+  retry gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" "${in_project[@]}" \
     --location "$REGION" --member "serviceAccount:$BUILD_ACCOUNT" --role roles/artifactregistry.writer
   may_act_as "$BACKEND_ACCOUNT" "$BUILD_ACCOUNT"
   may_act_as "$PROCESSOR_ACCOUNT" "$BUILD_ACCOUNT"
@@ -170,59 +170,59 @@ build() { # PROGRAM SUBSTITUTIONS
 }
 
 deploy_job() {
-  say "The job: built, pushed and deployed"
+  say "Building, pushing and deploying the job"
   build processor "_JOB_NAME=$JOB,_GCS_BUCKET_NAME=$BUCKET,_BACKEND_API_URL=$BACKEND_URL,\
 _BACKEND_AUTH_SECRET=$TOKEN_SECRET,_SERVICE_ACCOUNT=$PROCESSOR_ACCOUNT"
-  say "The backend may start this job with its own name for the execution, and see how it ends"
+  say "Allowing the backend to start this job with overrides, and to read its executions"
   local role
   for role in roles/run.jobsExecutorWithOverrides roles/run.viewer; do
-    patiently gcloud run jobs add-iam-policy-binding "$JOB" "${in_region[@]}" \
+    retry gcloud run jobs add-iam-policy-binding "$JOB" "${in_region[@]}" \
       --member "serviceAccount:$BACKEND_ACCOUNT" --role "$role"
   done
 }
 
 deploy_service() {
-  say "The service and its check: built, pushed and deployed"
+  say "Building, pushing and deploying the service and its check"
   build backend "_SERVICE_NAME=$SERVICE,_DOCTOR_NAME=$DOCTOR,_JOB_NAME=$JOB,_GCS_BUCKET_NAME=$BUCKET,\
 _BACKEND_API_URL=$BACKEND_URL,_BACKEND_AUTH_SECRET=$TOKEN_SECRET,_ADMIN_PASSWORD_SECRET=$PASSWORD_SECRET,\
 _DEVICE_AUTH=$DEVICE_AUTH,_SCHEDULER_ACCOUNT=$SCHEDULER_ACCOUNT,_SERVICE_ACCOUNT=$BACKEND_ACCOUNT"
-  say "Everybody may reach it: frames and people send no token of Google's. It checks its own"
-  patiently gcloud run services add-iam-policy-binding "$SERVICE" "${in_region[@]}" \
+  say "Allowing public access: frames and people have no Google token; the service checks its own tokens"
+  retry gcloud run services add-iam-policy-binding "$SERVICE" "${in_region[@]}" \
     --member allUsers --role roles/run.invoker
 }
 
 schedule_ticks() {
-  say "The timed work, each minute; the scheduler proves who it is with a token of Google's, so it holds no secret"
+  say "Scheduling the periodic work each minute; the scheduler sends a Google-signed token and needs no secret"
   local verb=create
-  there gcloud scheduler jobs describe "$TICK" "${in_project[@]}" --location "$REGION" && verb=update
-  patiently gcloud scheduler jobs "$verb" http "$TICK" "${in_project[@]}" --location "$REGION" --schedule "* * * * *" \
+  exists gcloud scheduler jobs describe "$TICK" "${in_project[@]}" --location "$REGION" && verb=update
+  retry gcloud scheduler jobs "$verb" http "$TICK" "${in_project[@]}" --location "$REGION" --schedule "* * * * *" \
     --uri "$BACKEND_URL/internal/tick" --http-method POST --attempt-deadline 300s --max-retry-attempts 0 \
     --oidc-service-account-email "$SCHEDULER_ACCOUNT" --oidc-token-audience "$BACKEND_URL"
 }
 
 make_metric() { # NAME
   local verb=create
-  there gcloud logging metrics describe "$1" "${in_project[@]}" && verb=update
+  exists gcloud logging metrics describe "$1" "${in_project[@]}" && verb=update
   run gcloud logging metrics "$verb" "$1" "${in_project[@]}" --config-from-file "deploy/metrics/$1.yaml"
 }
 
 make_alert() { # FILE
-  local title found
+  local title existing
   title=$(sed -n 's/^displayName: *"\(.*\)"$/\1/p' "$1")
-  local look=(gcloud monitoring policies list "${in_project[@]}" --filter "displayName=\"$title\"" '--format=value(name)')
+  local list=(gcloud monitoring policies list "${in_project[@]}" --filter "displayName=\"$title\"" '--format=value(name)')
   local channel=()
   [[ -z $CHANNEL ]] || channel=(--notification-channels "$CHANNEL")
-  if [[ $DRY_RUN == yes ]]; then shown "${look[@]}"; found=; else found=$("${look[@]}" | head -n 1); fi
-  if [[ -n $found ]]; then
+  if [[ $DRY_RUN == yes ]]; then print_command "${list[@]}"; existing=; else existing=$("${list[@]}" | head -n 1); fi
+  if [[ -n $existing ]]; then
     [[ -z $CHANNEL ]] || channel=(--set-notification-channels "$CHANNEL")
-    run gcloud monitoring policies update "$found" "${in_project[@]}" --policy-from-file "$1" "${channel[@]}"
+    run gcloud monitoring policies update "$existing" "${in_project[@]}" --policy-from-file "$1" "${channel[@]}"
   else
-    patiently gcloud monitoring policies create "${in_project[@]}" --policy-from-file "$1" "${channel[@]}"
+    retry gcloud monitoring policies create "${in_project[@]}" --policy-from-file "$1" "${channel[@]}"
   fi
 }
 
 make_alerts() {
-  say "Metrics of named log lines, and the alerts on them"
+  say "Metrics from log lines, and alerts on them"
   local file
   for file in deploy/metrics/*.yaml; do make_metric "$(basename "$file" .yaml)"; done
   for file in deploy/alerts/*.yaml; do make_alert "$file"; done
@@ -233,7 +233,7 @@ enable_apis
 make_repository
 make_accounts
 make_secrets
-say "The bucket of the photos, and one for the sources of builds"
+say "Buckets for the photos and for the sources of builds"
 make_bucket "$BUCKET"
 make_bucket "$STAGING"
 grant_roles
@@ -241,6 +241,6 @@ deploy_job
 deploy_service
 schedule_ticks
 make_alerts
-say "Done. The backend answers at $BACKEND_URL"
-say "Is it well?   gcloud run jobs execute $DOCTOR ${in_region[*]} --wait"
-say "The password: gcloud secrets versions access latest --secret $PASSWORD_SECRET ${in_project[*]}"
+say "Done. URL of the backend: $BACKEND_URL"
+say "Check it:     gcloud run jobs execute $DOCTOR ${in_region[*]} --wait"
+say "Password:     gcloud secrets versions access latest --secret $PASSWORD_SECRET ${in_project[*]}"

@@ -1,10 +1,11 @@
-# shellcheck shell=bash disable=SC2034  # its names are for the scripts that source it
-# What deploy.sh and rollback.sh share: names, checked once, and the ways in which a command is run.
-# Sourced; sets no options of the shell that sources it.
+# shellcheck shell=bash disable=SC2034  # the scripts that source this file use its variables
+# Shared code of deploy.sh and rollback.sh: validated names, and functions that run commands.
+# To be sourced; it sets no options of the calling shell.
 
-# Every command goes through `run`, `patiently`, `there` or `ask`. With DRY_RUN=yes they print it, quoted so that it can be pasted.
+# Every command runs through `run`, `retry`, `exists` or `capture`.
+# With DRY_RUN=yes they print the command, quoted so that it can be pasted.
 
-shown() {
+print_command() {
   local text
   printf -v text '%q ' "$@"
   printf '%s\n' "${text% }"
@@ -12,38 +13,39 @@ shown() {
 
 # run COMMAND...
 run() {
-  if [[ $DRY_RUN == yes ]]; then shown "$@"; else "$@"; fi
+  if [[ $DRY_RUN == yes ]]; then print_command "$@"; else "$@"; fi
 }
 
-# patiently COMMAND...: what was made a moment ago is not known everywhere yet, so a refusal is tried again for a while.
-patiently() {
-  if [[ $DRY_RUN == yes ]]; then shown "$@"; return; fi
+# retry COMMAND...: retries for a while, because a resource that was just created is not known everywhere yet.
+retry() {
+  if [[ $DRY_RUN == yes ]]; then print_command "$@"; return; fi
   local attempt
   for attempt in 1 2 3 4 5 6; do
     "$@" && return
-    [[ $attempt == 6 ]] || { say "not yet possible, tried again in ${PAUSE_SECONDS} s"; sleep "$PAUSE_SECONDS"; }
+    [[ $attempt == 6 ]] || { say "not possible yet; retrying in ${PAUSE_SECONDS} s"; sleep "$PAUSE_SECONDS"; }
   done
-  fail "this did not succeed in six attempts: $(shown "$@")"
+  fail "this command failed in six attempts: $(print_command "$@")"
 }
 
-# there CHECK...: whether something is there. In a dry run nothing is, as in a new project.
-there() {
-  if [[ $DRY_RUN == yes ]]; then shown "$@"; return 1; fi
+# exists CHECK...: succeeds if a resource exists. In a dry run none exists, as in a new project.
+exists() {
+  if [[ $DRY_RUN == yes ]]; then print_command "$@"; return 1; fi
   "$@" >/dev/null 2>&1
 }
 
-# ask NAME PLACEHOLDER COMMAND...: a variable from what a reading command prints. Read in a dry run too, where that works.
-ask() {
-  local -n answer=$1
+# capture NAME PLACEHOLDER COMMAND...: sets a variable to the output of a read-only command.
+# A dry run tries the command as well, and uses the placeholder if it fails.
+capture() {
+  local -n output=$1
   local placeholder=$2
   shift 2
   if [[ $DRY_RUN == yes ]]; then
-    shown "$@"
-    answer=$("$@" 2>/dev/null) || answer=
-    answer=${answer:-$placeholder}
+    print_command "$@"
+    output=$("$@" 2>/dev/null) || output=
+    output=${output:-$placeholder}
   else
-    answer=$("$@")
-    [[ -n $answer ]] || fail "nothing came of: $(shown "$@")"
+    output=$("$@")
+    [[ -n $output ]] || fail "this command printed nothing: $(print_command "$@")"
   fi
 }
 
@@ -54,19 +56,19 @@ fail() {
   exit 1
 }
 
-wrong() {
+usage_error() {
   printf '%s: %s\nSee %s --help.\n' "${0##*/}" "$*" "${0##*/}" >&2
   exit 2
 }
 
-# check_name WHAT VALUE PATTERN: stop before anything is done rather than in the middle.
+# check_name OPTION VALUE PATTERN: validates a value before anything is done.
 check_name() {
-  [[ -n $2 ]] || wrong "$1 is missing"
-  [[ $2 =~ ^$3$ ]] || wrong "$1 is not usable: '$2'"
+  [[ -n $2 ]] || usage_error "$1 is missing"
+  [[ $2 =~ ^$3$ ]] || usage_error "$1 is invalid: '$2'"
 }
 
-# name_everything: all names that both scripts use, from PROJECT_ID, REGION, BUCKET.
-name_everything() {
+# set_names: sets all names that both scripts use, from PROJECT_ID and REGION.
+set_names() {
   check_name --project "$PROJECT_ID" '[a-z][a-z0-9-]{4,28}[a-z0-9]'
   check_name --region "$REGION" '[a-z]+-[a-z]+[0-9]+'
   SERVICE=slideshow-backend
@@ -85,10 +87,10 @@ name_everything() {
   readonly BACKEND_ACCOUNT PROCESSOR_ACCOUNT SCHEDULER_ACCOUNT BUILD_ACCOUNT
 }
 
-# find_backend_url: Cloud Run gives a service an address that follows from its name and the project's number, so
-# the job can be told of it before the service is there.
+# find_backend_url: the URL of a Cloud Run service follows from its name and the project's number, so the job can be
+# deployed with it before the service exists.
 find_backend_url() {
   local number
-  ask number PROJECT_NUMBER gcloud projects describe "$PROJECT_ID" '--format=value(projectNumber)'
+  capture number PROJECT_NUMBER gcloud projects describe "$PROJECT_ID" '--format=value(projectNumber)'
   BACKEND_URL=https://$SERVICE-$number.$REGION.run.app
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# To a backend that renders by itself, and back to the job. Nothing is built; the images lie in the repository.
+# Switch to a backend that renders by itself, or back to the job. Nothing is built; the images are in the repository.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -7,14 +7,14 @@ usage() {
   cat <<'TEXT'
 deploy/rollback.sh to-workers|to-jobs --project ID [options]
 
-to-workers   the service takes the image with workers and renders photos itself: no job is started any more.
-             Executions that run end in order; what they hold stays theirs until then.
-to-jobs      the other way round, to what deploy.sh had made.
+to-workers   use the image with workers: the service renders photos itself and starts no job.
+             Active executions end normally and keep their photos until then.
+to-jobs      restore the state that deploy.sh created.
 
-  --project ID       the project; or PROJECT_ID
-  --region REGION    or REGION (us-central1)
-  --tag TAG          of the images (that of the image which the service runs now)
-  --dry-run          print every command and change nothing. Commands that only look are run, if they can be
+  --project ID       project; default: PROJECT_ID
+  --region REGION    region; default: REGION, or us-central1
+  --tag TAG          tag of the images; default: the tag that the service runs now
+  --dry-run          print every command and change nothing; read-only commands are tried
 TEXT
 }
 
@@ -44,11 +44,11 @@ done
 
 # shellcheck source=deploy/lib.sh
 source deploy/lib.sh
-name_everything
+set_names
 find_backend_url
 if [[ -z $TAG ]]; then
   running=
-  ask running "$IMAGES/backend:TAG" gcloud run services describe "$SERVICE" --project "$PROJECT_ID" \
+  capture running "$IMAGES/backend:TAG" gcloud run services describe "$SERVICE" --project "$PROJECT_ID" \
     --region "$REGION" '--format=value(spec.template.spec.containers[0].image)'
   TAG=${running##*:}
 fi
@@ -56,17 +56,17 @@ check_name --tag "$TAG" '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}'
 
 case $WHERE in
   to-workers)
-    say "The image with workers: its CPU is always there, its tasks are processes beside it and call it directly"
+    say "Switching to the image with workers: its CPU is always allocated, and tasks are local processes"
     run gcloud run services update "$SERVICE" --project "$PROJECT_ID" --region "$REGION" \
       --image "$IMAGES/backend-with-workers:$TAG" --cpu 2 --memory 1536Mi --no-cpu-throttling --min-instances 1 \
       --remove-env-vars GCP_PROJECT_ID,BACKEND_API_URL --update-env-vars TICK_SECONDS=1,LOCAL_TASKS=1,MEMORY_LIMIT_MIB=1024
     ;;
   to-jobs)
-    say "The image without workers: the job renders, the scheduler ticks, and there is CPU only while it answers"
+    say "Switching to the image without workers: the job renders, and CPU is allocated during requests only"
     run gcloud run services update "$SERVICE" --project "$PROJECT_ID" --region "$REGION" \
       --image "$IMAGES/backend:$TAG" --cpu 1 --memory 512Mi --cpu-throttling --min-instances 0 \
       --remove-env-vars LOCAL_TASKS,MEMORY_LIMIT_MIB \
       --update-env-vars "GCP_PROJECT_ID=$PROJECT_ID,BACKEND_API_URL=$BACKEND_URL,TICK_SECONDS=0"
     ;;
 esac
-say "Done: $WHERE, images of $TAG. \"slideshow status --url $BACKEND_URL\" shows the queue go on"
+say "Done: $WHERE with images of $TAG. Check the queue: slideshow status --url $BACKEND_URL"

@@ -1,8 +1,9 @@
-"""`python -m emulators.latency PHOTO...`: what the way to the bucket costs a task.
+"""Measure the cost of the distance to the bucket for a task: `python -m emulators.latency PHOTO...`.
 
-One task renders the same photos twice, with the bucket on disk and with the imitated Google Cloud Storage at a
-distance, each on an empty backend; rounds take turns. The imitation runs on the same CPUs as the task, so
-the time that it used is subtracted: all of it, divided by the CPUs, since it ran beside the task.
+One task renders the same photos twice: with a bucket on disk, and with a distant emulated Cloud Storage.
+Each run has an empty backend, and the rounds alternate.
+The emulator runs on the same CPUs as the task and in parallel with it, so its CPU time, divided by the number of CPUs,
+is subtracted.
 """
 
 from __future__ import annotations
@@ -22,8 +23,7 @@ from pathlib import Path
 import httpx
 from msgspec import Struct
 
-from bench.core.ports import free_port
-from contract.machine import usable_cpus
+from contract.machine import free_port, usable_cpus
 from emulators.cloud_storage.server import GcsProcess, gcs_process
 
 TOKEN, PASSWORD, BUCKET = "a-token-of-the-bench", "a-password-of-the-bench", "photos"
@@ -34,7 +34,7 @@ SOI = b"\xff\xd8"
 
 
 class Round(Struct, frozen=True, kw_only=True):
-    """One task's run, in seconds: from its start to its end, its CPU time, and that of the imitated bucket."""
+    """One task's run, in seconds: wall time, CPU time of the task, and CPU time of the emulator."""
 
     wall: float
     task_cpu: float
@@ -42,20 +42,20 @@ class Round(Struct, frozen=True, kw_only=True):
 
     @property
     def subtracted(self) -> float:
-        """The wall time without the share that the imitation took of these CPUs."""
+        """Wall time without the emulator's share of the CPUs."""
         return self.wall - self.bucket_cpu / usable_cpus()
 
 
 def different(photo: bytes, number: int) -> bytes:
-    """The same JPEG as another file: with a comment segment of two bytes (ITU-T T.81, B.2.4.5)."""
+    """Return the same JPEG as a different file, with a comment segment of two bytes (ITU-T T.81, B.2.4.5)."""
     if not photo.startswith(SOI):
-        raise ValueError("only JPEG photos can be multiplied")
+        raise ValueError("the photo is not a JPEG file; pass JPEG photos only")
     return SOI + b"\xff\xfe\x00\x04" + number.to_bytes(2, "big") + photo[2:]
 
 
 @contextlib.contextmanager
 def backend(folder: Path, environ: dict[str, str]) -> Iterator[httpx.Client]:
-    """A backend on an empty folder; a client that is logged in."""
+    """Run a backend on an empty folder within a block; yield a client that is logged in."""
     port = free_port()
     settings = {
         "SLIDESHOW_DATA": str(folder),
@@ -79,7 +79,7 @@ def backend(folder: Path, environ: dict[str, str]) -> Iterator[httpx.Client]:
                     if client.get("/_ready").status_code == 200:
                         break
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"the backend does not answer: {(folder / 'backend.log').read_text()[-2000:]}")
+                    raise RuntimeError(f"the backend did not start: {(folder / 'backend.log').read_text()[-2000:]}")
                 time.sleep(0.05)
             client.post("/login", json={"password": PASSWORD}).raise_for_status()
             yield client
@@ -88,8 +88,8 @@ def backend(folder: Path, environ: dict[str, str]) -> Iterator[httpx.Client]:
         process.wait(timeout=START_SECONDS)
 
 
-def measure(photos: list[bytes], environ: dict[str, str], imitation: GcsProcess | None) -> Round:
-    """Upload the photos and let one task render them. Raises RuntimeError unless all are complete."""
+def measure(photos: list[bytes], environ: dict[str, str], emulator: GcsProcess | None) -> Round:
+    """Upload the photos and let one task render them. Raises RuntimeError if one is not complete."""
     with tempfile.TemporaryDirectory() as name, backend(Path(name), environ) as client:
         for device, (width, height) in SCREENS.items():
             body = {"name": device, "width": width, "height": height}
@@ -98,7 +98,7 @@ def measure(photos: list[bytes], environ: dict[str, str], imitation: GcsProcess 
             client.post("/api/admin/upload", files={"file": (f"{number}.jpg", photo)}).raise_for_status()
         settings = {"BACKEND_API_URL": str(client.base_url), "BACKEND_AUTH_TOKEN": TOKEN, **environ}
         settings |= {"RENDER_THREADS": "2", "SLIDESHOW_LOCAL_TASK": "1", "MEMORY_LIMIT_MIB": "2048"}
-        bucket_before = imitation.cpu_seconds if imitation else 0.0
+        bucket_before = emulator.cpu_seconds if emulator else 0.0
         before = os.times()
         began = time.monotonic()
         task = subprocess.run(
@@ -110,44 +110,44 @@ def measure(photos: list[bytes], environ: dict[str, str], imitation: GcsProcess 
             check=False,
         )
         wall, after = time.monotonic() - began, os.times()
-        bucket_cpu = imitation.cpu_seconds - bucket_before if imitation else 0.0
+        bucket_cpu = emulator.cpu_seconds - bucket_before if emulator else 0.0
         if task.returncode or f"complete={len(photos)}" not in task.stderr:
-            raise RuntimeError(f"the task did not complete all: {task.stderr[-2000:]}")
+            raise RuntimeError(f"the task did not complete all photos: {task.stderr[-2000:]}")
         cpu = after.children_user + after.children_system - before.children_user - before.children_system
         return Round(wall=wall, task_cpu=cpu, bucket_cpu=bucket_cpu)
 
 
 def main() -> None:
-    """Measure, print each round, and end with the medians and their ratio as one line of JSON."""
+    """Measure, print each round, and finally the medians and their ratio as one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", nargs="+", type=Path, help="JPEG photos, taken in turn")
+    parser.add_argument("photos", nargs="+", type=Path, help="JPEG photos, used in turn")
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--latency", type=float, default=0.03, help="seconds for each request")
-    parser.add_argument("--rate", type=float, default=50e6, help="bytes a second in each direction")
-    given = parser.parse_args()
-    sources = [path.read_bytes() for path in given.photos]
-    photos = [different(sources[number % len(sources)], number) for number in range(given.count)]
+    parser.add_argument("--latency", type=float, default=0.03, help="seconds per request")
+    parser.add_argument("--rate", type=float, default=50e6, help="bytes per second in each direction")
+    options = parser.parse_args()
+    sources = [path.read_bytes() for path in options.photos]
+    photos = [different(sources[number % len(sources)], number) for number in range(options.count)]
     rounds: dict[str, list[Round]] = {"disk": [], "distant": []}
-    for number in range(given.rounds):
+    for number in range(options.rounds):
         with tempfile.TemporaryDirectory() as folder:
             rounds["disk"].append(measure(photos, {"BUCKET_URL": Path(folder).as_uri()}, None))
-        with gcs_process(BUCKET, latency=given.latency, rate=given.rate) as imitation:
-            environ = {"BUCKET_URL": f"gs://{BUCKET}", "STORAGE_EMULATOR_HOST": imitation.url}
-            rounds["distant"].append(measure(photos, environ, imitation))
+        with gcs_process(BUCKET, latency=options.latency, rate=options.rate) as emulator:
+            environ = {"BUCKET_URL": f"gs://{BUCKET}", "STORAGE_EMULATOR_HOST": emulator.url}
+            rounds["distant"].append(measure(photos, environ, emulator))
         for kind, done in rounds.items():
             print(number + 1, kind, *(f"{field} {value:.2f} s" for field, value in _figures(done[-1])))  # noqa: T201
-    disk, distant = (statistics.median(one.subtracted for one in rounds[kind]) for kind in ("disk", "distant"))
-    told = {"photos": given.count, "disk_s": disk, "distant_s": distant, "ratio": distant / disk}
-    print(json.dumps({key: round(value, 3) for key, value in told.items()}))  # noqa: T201
+    disk, distant = (statistics.median(run.subtracted for run in rounds[kind]) for kind in ("disk", "distant"))
+    summary = {"photos": options.count, "disk_s": disk, "distant_s": distant, "ratio": distant / disk}
+    print(json.dumps({key: round(value, 3) for key, value in summary.items()}))  # noqa: T201
 
 
-def _figures(one: Round) -> list[tuple[str, float]]:
+def _figures(run: Round) -> list[tuple[str, float]]:
     return [
-        ("wall", one.wall),
-        ("without the bucket's CPU", one.subtracted),
-        ("task CPU", one.task_cpu),
-        ("bucket CPU", one.bucket_cpu),
+        ("wall", run.wall),
+        ("without the emulator's CPU", run.subtracted),
+        ("task CPU", run.task_cpu),
+        ("emulator CPU", run.bucket_cpu),
     ]
 
 

@@ -1,12 +1,14 @@
-"""Compiled kernels: numpy in, numpy or plain values out.
+"""Compiled kernels with numpy arrays as input, and numpy arrays or plain values as output.
 
-`quantize` and `score` find colours, `resize` and `halve` make pictures smaller, `recolour` applies a profile; nothing
-else is called from outside.
-All are deterministic: the same input gives the same answer on every run, thread, processor type, and without
-compilation. All release the interpreter's lock while they work.
+`quantize` and `score` find colours, `resize` and `halve` scale pictures, `recolour` applies a colour profile.
+Nothing else is called from outside this package.
+All functions are deterministic.
+The same input gives the same result on every run, thread and processor type, and without compilation.
+All release the interpreter's lock while they work.
 
-Numba costs a third of a second to import and the kernels a little more to load, so the first call
-pays for it and not the import of this package; `python -m native.warm_up` compiles ahead of time.
+Importing numba takes a third of a second, and loading the kernels a little more.
+The first call pays for both, not the import of this package.
+`python -m native.warm_up` compiles all kernels ahead of time.
 """
 
 from __future__ import annotations
@@ -25,24 +27,32 @@ if TYPE_CHECKING:
 __all__ = ["halve", "quantize", "recolour", "resize", "score"]
 
 OPAQUE = 0xFF000000
-GOOGLE_BLUE = 0xFF4285F4  # what material-color-utilities falls back to
+GOOGLE_BLUE = 0xFF4285F4  # default of material-color-utilities
 MAX_COLOURS = 256
-# From here on one counter for each colour (64 MiB) is less than 18 bytes a pixel.
+# From this size on, one counter for each colour (64 MiB) takes less memory than 18 bytes per pixel.
 MANY_PIXELS = 4_000_000
 _CHUNK = 1 << 20
-_PIXEL_LIMIT = 1 << 31  # a counter has 32 bits
+_PIXEL_LIMIT = 1 << 31  # counters have 32 bits
 
 
 def quantize(rgb: NDArray[np.uint8], max_colors: int = 128) -> dict[int, int]:
-    """The colours that stand for `rgb`, as ARGB, and how many pixels each stands for.
+    """Reduce pixels to at most `max_colors` colours, with the number of pixels that each colour represents.
 
-    `rgb`: uint8 of shape (n, 3), sRGB, contiguous or not, n up to 2^31; read only. At most `max_colors`
-    entries, 1 to 256, most frequent first, of equals the smaller number first; the populations sum to n.
-    Celebi's method: Wu's boxes, then weighted k-means in Lab (`wu.py`, `kmeans.py`). Memory: about
-    18 bytes a pixel, or for 4 million pixels and more 64 MiB and 26 bytes for each distinct colour.
+    This is Celebi's method: Wu's boxes, then weighted k-means in Lab (`wu.py`, `kmeans.py`).
+    It takes about 18 bytes of memory per pixel.
+    For 4 million pixels and more it takes 64 MiB and 26 bytes for each distinct colour.
 
-    Raises TypeError if `rgb` is no array of uint8 or `max_colors` no whole number, ValueError for another
-    shape or another number.
+    Args:
+        rgb: sRGB pixels, uint8 of shape (n, 3), n below 2^31, contiguous or not; not modified.
+        max_colors: 1 to 256.
+
+    Returns:
+        ARGB colours and populations, most frequent first; on ties the smaller number first.
+        The populations sum to n.
+
+    Raises:
+        TypeError: `rgb` is not an array of uint8, or `max_colors` is not an integer.
+        ValueError: `rgb` has another shape, or `max_colors` is out of range.
     """
     if not isinstance(rgb, np.ndarray):
         raise TypeError(f"pixels must be a numpy array of uint8, not {type(rgb).__name__}")
@@ -50,18 +60,18 @@ def quantize(rgb: NDArray[np.uint8], max_colors: int = 128) -> dict[int, int]:
         raise TypeError(f"pixels must be uint8, 0 to 255, not {rgb.dtype}; convert them first")
     if rgb.ndim != 2 or rgb.shape[1] != 3:
         raise ValueError(f"pixels must have the shape (n, 3), not {rgb.shape}; use reshape(-1, 3) on a picture")
-    most = operator.index(max_colors)
-    if not 1 <= most <= MAX_COLOURS:
-        raise ValueError(f"max_colors must be from 1 to {MAX_COLOURS}, not {most}")
+    limit = operator.index(max_colors)
+    if not 1 <= limit <= MAX_COLOURS:
+        raise ValueError(f"max_colors must be from 1 to {MAX_COLOURS}, not {limit}")
     if rgb.shape[0] >= _PIXEL_LIMIT:
-        raise ValueError(f"{rgb.shape[0]} pixels are more than the limit of {_PIXEL_LIMIT - 1}; take a smaller copy")
+        raise ValueError(f"{rgb.shape[0]} pixels exceed the limit of {_PIXEL_LIMIT - 1}; use a smaller copy")
     if rgb.shape[0] == 0:
         return {}
     from native.colour.kmeans import cluster
     from native.colour.wu import wu_centres
 
     keys, counts = _distinct(rgb)
-    colours, populations = cluster(keys, counts, wu_centres(keys, counts, most))
+    colours, populations = cluster(keys, counts, wu_centres(keys, counts, limit))
     merged: dict[int, int] = {}
     for colour, population in zip(colours.tolist(), populations.tolist(), strict=True):
         argb = OPAQUE | colour
@@ -70,11 +80,17 @@ def quantize(rgb: NDArray[np.uint8], max_colors: int = 128) -> dict[int, int]:
 
 
 def score(histogram: Mapping[int, int], desired: int = 8, fallback: int = GOOGLE_BLUE) -> list[int]:
-    """The colours of `histogram` (ARGB to population) that themes are best made from, best first.
+    """Return the colours of a histogram that suit best as the source of a theme, best first.
 
-    At most `desired` (1 or more); `[fallback]` if none has enough colour. The same list as materialyoucolor's
-    `Score.score` with its filter on; like there, the order of entries decides between equals.
-    Raises ValueError for `desired` below 1 and for negative populations.
+    The list equals that of materialyoucolor's `Score.score` with its filter on.
+
+    Args:
+        histogram: ARGB colours and their populations; on ties their order decides.
+        desired: Maximum number of colours.
+        fallback: Returned as the only colour if none of the histogram is colourful enough.
+
+    Raises:
+        ValueError: `desired` is below 1, or a population is negative.
     """
     wanted = operator.index(desired)
     if wanted < 1:
@@ -88,7 +104,7 @@ def score(histogram: Mapping[int, int], desired: int = 8, fallback: int = GOOGLE
     if populations.min() < 0:
         raise ValueError("a population in the histogram is negative")
     chosen = rank(np.array(colours, np.int64), populations, wanted)
-    return [colours[place] for place in chosen.tolist()] or [fallback]
+    return [colours[index] for index in chosen.tolist()] or [fallback]
 
 
 def _distinct(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:

@@ -1,9 +1,11 @@
-"""Where compiled kernels lie, and when they are out of date.
+"""Location of the compiled kernels, and the rule for when they are out of date.
 
-Numba's own rule falls short in two ways. It marks a compiled function stale when the file of that
-function changes, though the pieces compiled into it come from other files. And it leaves a folder unread
-that it may not write to, so that a container's unprivileged user would compile again what
-the image brings along. Here the mark covers every file of the room, and a filled folder serves as it is.
+Numba's own locator has two gaps.
+It considers a compiled function outdated when that function's file changes, but helpers compiled into it come from
+other files.
+It also ignores a cache folder without write permission, so the unprivileged user of a container would compile again
+what the image already contains.
+Here the stamp covers every file of this package, and a filled folder is used even if it is read-only.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 @lru_cache(maxsize=1)
 def sources_digest() -> str:
-    """SHA-256, in hex, over names and contents of this room's Python files."""
+    """Return the SHA-256, in hex, over names and contents of this package's Python files."""
     digest = hashlib.sha256()
     for file in sorted(_PACKAGE.rglob("*.py")):
         content = file.read_bytes()
@@ -32,16 +34,16 @@ def sources_digest() -> str:
 
 
 class KernelFolder(_CacheLocator):
-    """Numba's locator for the functions of this room; of others it wants nothing.
+    """Numba cache locator for the functions of this package; all others use numba's own.
 
-    The folder is `NUMBA_CACHE_DIR` where that is set, else `__pycache__` beside the sources, else
-    numba's folder in the user's cache.
+    The folder is `NUMBA_CACHE_DIR` if that is set, else `__pycache__` next to the sources, else numba's folder in the
+    user's cache.
     """
 
     def __init__(self, folder: Path, first_line: int, source: str) -> None:
         self._folder = folder
         self._first_line = first_line
-        self._py_file = source  # numba names it in a warning
+        self._py_file = source  # numba prints it in a warning
 
     def get_cache_path(self) -> str:
         return str(self._folder)
@@ -57,15 +59,15 @@ class KernelFolder(_CacheLocator):
         if _PACKAGE not in Path(py_file).resolve().parents:
             return _numba_own(py_func, py_file)
         first_line = py_func.__code__.co_firstlineno
-        wanted: str = config.CACHE_DIR  # type: ignore[attr-defined]  # set at run time
-        folder = Path(wanted) if wanted else _PACKAGE / "__pycache__"
+        configured: str = config.CACHE_DIR  # type: ignore[attr-defined]  # set at run time
+        folder = Path(configured) if configured else _PACKAGE / "__pycache__"
         locator = cls(folder, first_line, py_file)
         return locator if _usable(locator, folder) else _numba_own(py_func, py_file)
 
 
 def _numba_own(py_func: FunctionType, py_file: str) -> _CacheLocator | None:
-    found: _CacheLocator | None = UserWideCacheLocator.from_function(py_func, py_file)  # type: ignore[no-untyped-call]
-    return found
+    locator: _CacheLocator | None = UserWideCacheLocator.from_function(py_func, py_file)  # type: ignore[no-untyped-call]
+    return locator
 
 
 def _usable(locator: KernelFolder, folder: Path) -> bool:

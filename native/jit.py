@@ -1,19 +1,20 @@
-"""The one way in which this room compiles, and for which processor.
+"""Compiler settings of this package: numba options and the target processor.
 
-Every kernel is compiled with the same choices:
+Every kernel is compiled with the same options:
 
-- `cache`: what was compiled once is loaded from a file afterwards (see `cache_folder.py`).
-- `nogil`: threads run kernels side by side.
-- `error_model="numpy"`: no test for a zero divisor at each division; kernels test where it can happen.
-- no fastmath: it let each processor type have its own last digit, and so its own palette.
-- no SVML: the same, where that library happens to be installed.
+- `cache`: a compiled kernel is loaded from a file by later processes (see `cache_folder.py`).
+- `nogil`: threads run kernels in parallel.
+- `error_model="numpy"`: divisions do not test for zero; kernels test where a divisor can be zero.
+- No fastmath: with it, last digits and therefore palettes differed between processor types.
+- No SVML: for the same reason, on machines where that library is installed.
 
-The processor: code for a fixed, portable target rather than for the host, so that what one machine compiled
-(an image build, say) is found valid by the next. On x86-64 that is the level v3 of the System V ABI
-supplement (AVX2, BMI, FMA: Haswell, Zen and later). Against the host's own target it cost nothing that could
-be measured; with "generic" (SSE2) k-means took 2.35 ms instead of 1.34. On 64-bit Arm "generic" already
-has 128-bit SIMD. A host that lacks the target compiles for itself, with a line in the log.
-FMA is in v3 but LLVM fuses nothing unless it is told to, so it changes no result; the tests compare.
+Code is compiled for a fixed, portable target and not for the host, so that a cache from one machine, such as an image
+build, is valid on the next.
+On x86-64 the target is level v3 of the System V ABI supplement (AVX2, BMI, FMA: Haswell, Zen and later).
+It was not measurably slower than the host's own target; with "generic" (SSE2) k-means took 2.35 ms instead of 1.34.
+On 64-bit Arm, "generic" already has 128-bit SIMD.
+A host that does not support the target compiles for itself and logs a warning.
+Level v3 includes FMA, but LLVM fuses operations only on request, so results do not change; the tests verify that.
 """
 
 from __future__ import annotations
@@ -35,19 +36,21 @@ _LOG = logging.getLogger(__name__)
 
 X86_TARGET = "x86-64-v3"
 ARM_TARGET = "generic"
-# What the target has beyond SSE2 and compilers use, in LLVM's names (System V ABI, x86-64 supplement, table 3.1).
+# Features of the target beyond SSE2 that compilers use, by LLVM's names (System V ABI, x86-64 supplement, table 3.1).
 X86_TARGET_FEATURES = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "popcnt", "sse4.2", "xsave")
 
-# Whole numbers in kernels: Python's own or 64 bits of numpy's, which compiled are the same.
-Whole = int | np.int64
+# Integers in kernels: Python's or numpy's with 64 bits, which are the same once compiled.
+Integer = int | np.int64
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def portable_target(machine: str, features: dict[str, bool]) -> str | None:
-    """LLVM's name of the target to compile for, or None where the host has to compile for itself.
+    """Return LLVM's name of the target to compile for, or None if the host must compile for itself.
 
-    `machine` as `platform.machine()` says it, `features` as LLVM reports the host's.
+    Args:
+        machine: Value of `platform.machine()`.
+        features: Features of the host as LLVM reports them.
     """
     name = machine.lower()
     if name in ("x86_64", "amd64"):
@@ -60,19 +63,19 @@ def _host_features() -> dict[str, bool]:
 
     try:
         return dict(binding.get_host_cpu_features())
-    except RuntimeError:  # LLVM cannot tell on this system
+    except RuntimeError:  # LLVM does not support the query on this system
         return {}
 
 
-def _settle() -> None:
-    """Numba reads its settings from the environment as it is imported; what somebody has set there stays."""
+def _configure_numba() -> None:
+    """Set numba's environment variables, which it reads during its import; existing values are not changed."""
     chosen = {"NUMBA_DISABLE_INTEL_SVML": "1", "NUMBA_CACHE_LOCATOR_CLASSES": "native.cache_folder.KernelFolder"}
     if "NUMBA_CPU_NAME" not in os.environ:
         target = portable_target(platform.machine(), _host_features())
         if target is None:
             _LOG.warning(
-                "This processor is not of the kind that the colour kernels are compiled for (%s); they are "
-                "compiled for this one alone. Results are the same, a cache from elsewhere is not used.",
+                "this processor does not support %s, the target of the compiled kernels; compiling for this "
+                "processor instead (same results, but caches from other machines are not used)",
                 X86_TARGET,
             )
         else:
@@ -85,38 +88,40 @@ def _settle() -> None:
 
 
 @contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Spare the collector a while in which next to nothing becomes garbage.
+def _garbage_collection_off() -> Iterator[None]:
+    """Switch the garbage collector off within the block, and keep it from examining the objects created there.
 
-    Numba makes some hundred thousand objects that stay. Looking them through time and again took a tenth of a
-    start; so they join the oldest generation unexamined, as frozen objects do when they are let go.
+    Numba creates about a hundred thousand objects that live as long as the process.
+    Collections that examine them over and over took a tenth of the start-up time.
+    `gc.freeze` followed by `gc.unfreeze` moves all objects to the oldest generation without examining them.
+    That generation is collected rarely.
     """
-    at_work = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if at_work:  # of several threads that load at once the one that found it so
-            if gc.get_freeze_count() == 0:  # what the program itself has frozen stays so
+        if was_enabled:  # if several threads load kernels at once, only the first one restores the collector
+            if gc.get_freeze_count() == 0:  # otherwise unfreeze would release objects that the program froze itself
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
 
 
-_settle()
+_configure_numba()
 
-with _no_garbage():
+with _garbage_collection_off():
     import numba
     from numba.core import config
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """An entry point: `function` as written, `signature` in numba's notation, and what making it ready took."""
+    """An entry point: the Python `function`, its `signature` in numba's notation, and the time to prepare it."""
 
     function: Callable[..., Any]
     signature: str
-    compiled: bool  # rather than loaded from the cache
+    compiled: bool  # False: loaded from the cache
     seconds: float
 
     @property
@@ -129,14 +134,14 @@ COMPILES = not config.DISABLE_JIT  # type: ignore[attr-defined]  # set at run ti
 
 
 def kernel(signature: str) -> Callable[[_Function], _Function]:
-    """An entry point, called from Python: compiled (or loaded) at import for this one signature.
+    """Declare an entry point that Python calls; it is compiled or loaded at import, for this one signature.
 
-    Other types are refused with a TypeError rather than compiled in the middle of the work.
+    A call with other types raises TypeError instead of compiling at run time.
     """
 
     def compile_now(function: _Function) -> _Function:
         begin = time.perf_counter()
-        with _no_garbage():
+        with _garbage_collection_off():
             ready = numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
         missing = COMPILES and sum(ready.stats.cache_misses.values()) > 0
         KERNELS.append(Kernel(function, signature, missing, time.perf_counter() - begin))
@@ -145,6 +150,6 @@ def kernel(signature: str) -> Callable[[_Function], _Function]:
     return compile_now
 
 
-def part(function: _Function) -> _Function:
-    """A piece of a kernel: compiled into the kernels that call it."""
+def helper(function: _Function) -> _Function:
+    """Declare a function that is compiled into the kernels that call it."""
     return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))

@@ -1,27 +1,27 @@
-"""What can go wrong in a task, as one tree.
+"""Errors of a task, as one tree.
 
 ::
 
     ProcessorError
     ├── RenderError            one photo; permanent: the same bytes fail again
-    │   ├── NotAnImage         no picture format that we know
-    │   ├── NotAllowed         a known format, but none that we open (SVG, PDF, ...)
-    │   ├── TooManyPixels      beyond the pixel limit by its header; nothing was decoded
-    │   ├── TooMuchMemory      would need more memory than a task has
+    │   ├── NotAnImage         the file has no image format that is supported
+    │   ├── NotAllowed         a format that is recognised and never opened (SVG, PDF, ...)
+    │   ├── TooManyPixels      the header exceeds the pixel limit; nothing was decoded
+    │   ├── TooMuchMemory      rendering needs more memory than a task has
     │   └── BrokenPixels       header or pixels are damaged or cut off
     └── TaskError              between a task and the rest of the system
-        ├── BackendUnavailable no answer, or "not now", for as long as we tried; worth another try
+        ├── BackendUnavailable no response, or a transient error until all retries were used; worth a retry
         ├── BackendDenied      the token is missing, wrong or outdated; ends the task
-        ├── VersionMismatch    backend and processor are of different versions; ends the task
-        ├── BackendRejected    it did not understand us, or we did not it; ends the task
-        ├── TooManyFailures    one image after the other met a passing fault; ends the task, worth another try
-        ├── LeaseLost          someone else may have the image by now: drop it
+        ├── VersionMismatch    backend and processor have different versions; ends the task
+        ├── BackendRejected    backend or task could not read the other's message; ends the task
+        ├── TooManyFailures    several images in a row met a transient error; ends the task, worth a retry
+        ├── LeaseLost          another task may have the image now: drop it
         ├── ImageGone          the image has been deleted: drop it
-        ├── RenderOverdue      a picture takes far too long: its next attempt is a suspect's; ends the task
-        └── SandboxDied          rendering a suspect ended its process: a strike
+        ├── RenderOverdue      a rendering does not end: its next attempt is quarantined; ends the task
+        └── SandboxDied        a quarantined image ended its sandbox process: counts as a crash
 
-Every leaf says by `temporary` whether another try can help. A message is a whole sentence that
-names the file, the reason and, where there is one, what to do.
+The class attribute `temporary` of every leaf states whether a retry can help.
+A message is a complete sentence that names the file, the reason and, where there is one, what to do.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_NAME = 120
 
 
 class ProcessorError(Exception):
-    """The root. `temporary` is True where the same work may succeed later."""
+    """Base of all errors. `temporary` is True where the same work may succeed later."""
 
     temporary: ClassVar[bool] = False
 
@@ -40,8 +40,10 @@ class ProcessorError(Exception):
 class RenderError(ProcessorError):
     """A photo that cannot be rendered.
 
-    `name` is what the owner knows the file by, `reason` completes the sentence "NAME ...", and
-    `advice` is a sentence of its own, or empty.
+    Attributes:
+        name: The file's name, as its owner uploaded it.
+        reason: The rest of the sentence "NAME ...".
+        advice: A sentence of its own, or empty.
     """
 
     def __init__(self, name: str, reason: str, advice: str = "") -> None:
@@ -52,83 +54,88 @@ class RenderError(ProcessorError):
         super().__init__(f"{sentence} {advice}." if advice else sentence)
 
     def __reduce__(self) -> tuple[type[RenderError], tuple[str, str, str]]:
-        """Lets the error travel between processes, which the default would not."""
+        """Let the error travel between processes, which the default does not."""
         return type(self), (self.name, self.reason, self.advice)
 
 
 class NotAnImage(RenderError):
-    """The first bytes are those of no picture format that we know."""
+    """The first bytes belong to no image format that is supported."""
 
 
 class NotAllowed(RenderError):
-    """A known format that is not opened, because it is no photo or its decoder is not safe enough."""
+    """The format is recognised but not opened: it is not a photo, or its decoder is not safe enough."""
 
 
 class TooManyPixels(RenderError):
-    """The header promises more pixels than the limit."""
+    """The header declares more pixels than the limit."""
 
 
 class TooMuchMemory(RenderError):
-    """Rendering would need more memory than a task has, even with nothing beside it."""
+    """Rendering needs more memory than a task has, even with nothing else in memory."""
 
 
 class BrokenPixels(RenderError):
-    """Header or pixels are damaged or cut off: the picture is refused as a whole."""
+    """Header or pixels are damaged or cut off: the photo is rejected as a whole."""
 
 
 class TaskError(ProcessorError):
-    """A sentence for a person; `status` and `body` are those of the refusing answer, where there was one."""
+    """An error between the task and the rest of the system.
+
+    Attributes:
+        status: HTTP status of the response that caused it, if there was one.
+        body: Body of that response.
+    """
 
     status: int | None = None
     body: bytes = b""
 
 
 class BackendUnavailable(TaskError):
-    """Not now. `retry_after` is the header of that name as it came, if it came."""
+    """The backend cannot serve the call now. `retry_after` is the header of that name, unparsed."""
 
     temporary = True
     retry_after: str | None = None
 
 
 class BackendDenied(TaskError):
-    """The backend does not accept our token."""
+    """The backend does not accept the task's token."""
 
 
 class VersionMismatch(TaskError):
-    """Backend and processor would not make the same pictures."""
+    """Backend and processor would not render the same variants."""
 
 
 class BackendRejected(TaskError):
-    """A request or an answer that the other side does not understand."""
+    """The backend rejected a request, or its response cannot be read."""
 
 
 class TooManyFailures(TaskError):
-    """Faults that should pass did not: going on would only burn time."""
+    """Transient errors did not pass; more work would only cost time."""
 
     temporary = True
 
 
 class LeaseLost(TaskError):
-    """The image is no longer ours."""
+    """The task no longer holds the image's lease."""
 
 
 class ImageGone(TaskError):
-    """The image does not exist any more."""
+    """The image no longer exists."""
 
 
 class RenderOverdue(TaskError):
-    """Rendering has not ended in a time in which every picture should; its thread is stuck."""
+    """Rendering exceeded a time limit that every photo should meet; its thread is stuck."""
 
 
 class SandboxDied(TaskError):
-    """The process that rendered a suspect image was killed, gave up or was overdue."""
+    """The sandbox process of a quarantined image crashed, failed or exceeded its time limit."""
 
 
-def is_fault_of_the_machine(error: BaseException) -> bool:
-    """Whether what was raised says that the system lacks something - memory, a process, a thread - and nothing
-    of the photo, whose own faults come as RenderError.
+def is_resource_shortage(error: BaseException) -> bool:
+    """Return whether the system lacks memory, a process or a thread, which says nothing about the photo.
 
-    Python has no class of its own for a thread that could not be started, only a text (`Modules/_threadmodule.c`).
+    Errors of the photo itself are RenderErrors. Python has no exception class for a thread that could not be
+    started, only a text (`Modules/_threadmodule.c`).
     """
     if isinstance(error, (OSError, MemoryError)):
         return True
@@ -136,6 +143,6 @@ def is_fault_of_the_machine(error: BaseException) -> bool:
 
 
 def printable_name(name: str) -> str:
-    """`name` without what would spoil a log line: control characters replaced, very long ones cut."""
+    """Return `name` for log lines: control characters replaced, and at most 120 characters."""
     clean = "".join(character if character.isprintable() else "?" for character in name) or "the image"
     return clean if len(clean) <= _MAX_NAME else f"{clean[: _MAX_NAME - 1]}…"

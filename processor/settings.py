@@ -1,9 +1,8 @@
-"""What a task is told by its environment: read once, checked as a whole, never changed.
+"""Settings of a task, read from its environment once and validated together.
 
-Every fault is reported at once, each naming the variable and the form that it wants, so
-that a deployment is put right in one go. Cloud Run sets the `CLOUD_RUN_*` variables
-(https://cloud.google.com/run/docs/container-contract#jobs-env-vars); a task that is run
-by hand does without them.
+All problems are reported at once, each with the variable and its valid values, so that a deployment can be fixed in one
+step. Cloud Run sets the `CLOUD_RUN_*` variables
+(https://cloud.google.com/run/docs/container-contract#jobs-env-vars); a task that is started by hand needs none of them.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ DEFAULT_MEMORY_LIMIT_MIB = 1024
 MAX_RENDER_THREADS = 64
 MAX_MEGAPIXELS = 1_000_000
 MAX_TASK_COUNT = 10_000
-"""The most tasks that one Cloud Run execution may have (https://cloud.google.com/run/quotas)."""
+"""Limit of Cloud Run for the tasks of one execution (https://cloud.google.com/run/quotas)."""
 
-# Where Linux says how much memory the container may use, in bytes: cgroup v2, then v1.
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Files in which Linux reports the memory limit of the container, in bytes: cgroup v2, then v1."""
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _OWNER_PART = re.compile(r"[A-Za-z0-9._-]{1,150}")
@@ -37,17 +36,17 @@ Value = TypeVar("Value")
 
 
 class SettingsError(ValueError):
-    """Settings that are missing or malformed; `faults` holds one sentence for each."""
+    """Missing or malformed settings; `problems` has a message for each."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("invalid settings:\n" + "\n".join(f"  - {fault}" for fault in faults))
-        self.faults = faults
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("invalid settings:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        self.problems = problems
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """The settings of one task. Times are in seconds, sizes in bytes unless the name says otherwise.
+    """Settings of one task. Times are in seconds, and sizes in bytes unless the name has another unit.
 
-    `streams`: whether a photo is rendered while it arrives, or fetched ahead as a whole.
+    `streams` is True if photos are rendered during their download, and False if they are downloaded first.
     """
 
     bucket_url: str
@@ -68,18 +67,18 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def owner(self) -> str:
-        """Who holds the leases: an execution's task, whichever attempt of it this is."""
+        """Owner of the leases: the same for all attempts of a task of an execution."""
         return f"{self.execution}/{self.task_index}"
 
     def __repr__(self) -> str:
-        """Without the token, so that a traceback or a log line cannot carry it."""
+        """Leave out the token, so that no traceback or log line contains it."""
         return f"Settings(owner={self.owner!r}, bucket_url={self.bucket_url!r}, backend_url={self.backend_url!r})"
 
 
 def container_memory(files: tuple[Path, ...] = _CGROUP_LIMITS) -> int:
-    """The memory limit of the container in bytes, or 1 GiB where there is none to be read.
+    """Return the memory limit of the container in bytes, or 1 GiB if there is none.
 
-    A limit above 64 GiB is how cgroup v1 spells "no limit", and no size of a task of ours.
+    A limit above 64 GiB means "no limit" in cgroup v1, and exceeds the size of any task.
     """
     for file in files:
         try:
@@ -92,23 +91,23 @@ def container_memory(files: tuple[Path, ...] = _CGROUP_LIMITS) -> int:
 
 
 class _Reader:
-    """Reads variables and gathers what is wrong with them."""
+    """Reads variables and collects the problems with them."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
-        self.faults: list[str] = []
+        self.problems: list[str] = []
 
     def text(self, name: str) -> str:
         return self.environ.get(name, "").strip()
 
-    def parsed(self, name: str, default: Value, parse: Callable[[str], Value | None], wanted: str) -> Value:
-        """The variable's value; `parse` answers None to what is not as `wanted` says."""
+    def parsed(self, name: str, default: Value, parse: Callable[[str], Value | None], valid: str) -> Value:
+        """Return the value of a variable; `parse` returns None for a text that is not as `valid` describes."""
         text = self.text(name)
         if not text:
             return default
         value = parse(text)
         if value is None:
-            self.faults.append(f"{name} must be {wanted}, not {text!r}")
+            self.problems.append(f"{name} must be {valid}, not {text!r}")
             return default
         return value
 
@@ -137,18 +136,18 @@ def _bucket_url(read: _Reader) -> str:
         scheme, _, rest = url.partition("://")
         if (scheme == "file" and rest.startswith("/")) or (scheme == "gs" and _BUCKET_NAME.fullmatch(rest)):
             return url
-        read.faults.append(f"BUCKET_URL must look like gs://name or file:///folder, not {url!r}")
+        read.problems.append(f"BUCKET_URL must look like gs://name or file:///folder, not {url!r}")
     elif name:
         if _BUCKET_NAME.fullmatch(name):
             return f"gs://{name}"
-        read.faults.append(f"GCS_BUCKET_NAME must be a bucket name such as my-photos, not {name!r}")
+        read.problems.append(f"GCS_BUCKET_NAME must be a bucket name such as my-photos, not {name!r}")
     else:
-        read.faults.append("BUCKET_URL (gs://name or file:///folder) or GCS_BUCKET_NAME must be set")
+        read.problems.append("BUCKET_URL (gs://name or file:///folder) or GCS_BUCKET_NAME must be set")
     return ""
 
 
 def _web_address(text: str) -> str | None:
-    """The URL without its last slash, or None if it is none that a token may be sent to."""
+    """Return the URL without its last slash, or None if a token must not be sent to it."""
     try:
         parts = urlsplit(text)
         usable = parts.port != 0
@@ -162,34 +161,34 @@ def _web_address(text: str) -> str | None:
 
 
 def _limits(read: _Reader) -> Limits:
-    """The backend reads the same two variables, so that it refuses what a task would."""
-    most, most_progressive = (
+    """Read the pixel limits. The backend reads the same two variables, so that it rejects the same uploads."""
+    max_pixels, max_progressive_pixels = (
         read.number(name, default // MEGAPIXEL, 1, MAX_MEGAPIXELS) * MEGAPIXEL
         for name, default in (
             ("MAX_MEGAPIXELS", DEFAULT_LIMITS.max_pixels),
             ("MAX_PROGRESSIVE_MEGAPIXELS", DEFAULT_LIMITS.max_progressive_pixels),
         )
     )
-    return Limits(max_pixels=most, max_progressive_pixels=most_progressive)
+    return Limits(max_pixels=max_pixels, max_progressive_pixels=max_progressive_pixels)
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings that `environ` holds. Raises SettingsError naming every fault at once."""
+    """Return the settings in `environ`. Raises SettingsError with all problems."""
     read = _Reader(environ)
     bucket_url = _bucket_url(read)
     address = "http://host or https://host, without user, query and fragment"
     if not read.text("BACKEND_API_URL"):
-        read.faults.append(f"BACKEND_API_URL ({address}) must be set")
+        read.problems.append(f"BACKEND_API_URL ({address}) must be set")
     backend_url = read.parsed("BACKEND_API_URL", "", _web_address, address)
     token = read.text("BACKEND_AUTH_TOKEN")
     if not token:
-        read.faults.append("BACKEND_AUTH_TOKEN must be set to the value of the backend's PROCESSOR_AUTH_TOKEN")
+        read.problems.append("BACKEND_AUTH_TOKEN must be set to the value of the backend's PROCESSOR_AUTH_TOKEN")
     elif not (token.isascii() and token.isprintable() and " " not in token):
-        read.faults.append("BACKEND_AUTH_TOKEN must be printable ASCII without spaces (its value is not shown)")
+        read.problems.append("BACKEND_AUTH_TOKEN must be printable ASCII without spaces (its value is not shown)")
     count = read.number("CLOUD_RUN_TASK_COUNT", 1, 1, MAX_TASK_COUNT)
     index = read.number("CLOUD_RUN_TASK_INDEX", 0, 0, MAX_TASK_COUNT - 1)
     if index >= count:
-        read.faults.append(f"CLOUD_RUN_TASK_INDEX must be less than CLOUD_RUN_TASK_COUNT ({count}), not {index}")
+        read.problems.append(f"CLOUD_RUN_TASK_INDEX must be less than CLOUD_RUN_TASK_COUNT ({count}), not {index}")
     default_memory = container_memory() // MEBIBYTE
     settings = Settings(
         bucket_url=bucket_url,
@@ -208,6 +207,6 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         retry_seconds=read.seconds("BACKEND_RETRY_SECONDS", 60.0, 0.1, 600.0),
         parent_pid=read.number("SLIDESHOW_PARENT_PID", 0, 1, 2**31 - 1) or None,
     )
-    if read.faults:
-        raise SettingsError(read.faults)
+    if read.problems:
+        raise SettingsError(read.problems)
     return settings

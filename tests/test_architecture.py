@@ -17,11 +17,11 @@ MAX_LINES = 400
 
 
 def sources(package: str) -> list[Path]:
-    """Python files of a package, without migrations and Node.js packages."""
-    left_out = {"migrations", "node_modules"}
-    found = sorted(path for path in (ROOT / package).rglob("*.py") if not left_out & set(path.parts))
-    assert found, f"{package} has no modules"
-    return found
+    """Return the Python files of a package, without migrations and Node.js packages."""
+    excluded = {"migrations", "node_modules"}
+    paths = sorted(path for path in (ROOT / package).rglob("*.py") if not excluded & set(path.parts))
+    assert paths, f"{package} has no modules"
+    return paths
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -57,12 +57,13 @@ def test_public_names_have_docstrings(package: str) -> None:
 def imported_by(*modules: str) -> set[str]:
     """Return the names of all modules that a new interpreter loads when it imports `modules`."""
     code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
-    found = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
     )
-    return set(found.stdout.split())
+    return set(completed.stdout.split())
 
 
+@pytest.mark.server
 def test_command_line_loads_no_program_before_a_command_runs() -> None:
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources("slideshow") if path.stem[0] != "_"
@@ -72,6 +73,7 @@ def test_command_line_loads_no_program_before_a_command_runs() -> None:
     assert sorted(name for name in loaded if name.partition(".")[0] in {"backend", "processor", "native"}) == []
 
 
+@pytest.mark.server
 def test_contract_loads_msgspec_and_the_standard_library_only() -> None:
     """The Google Cloud Storage client is loaded when a `gs://` bucket is opened."""
     modules = [
@@ -82,3 +84,42 @@ def test_contract_loads_msgspec_and_the_standard_library_only() -> None:
     roots = {name.partition(".")[0] for name in imported_by(*modules)}
     third_party = roots - set(sys.stdlib_module_names) - {"contract", "msgspec", "typing_extensions", "__main__"}
     assert sorted(name for name in third_party if not name.startswith(("_", "sitecustomize"))) == []
+
+
+SQL_NAMES = {"select", "insert", "update", "delete", "func", "text", "exists", "and_", "or_", "literal", "bindparam"}
+
+
+def sql_uses(source: str) -> list[str]:
+    """Return the names with which a module builds SQL statements."""
+    tree = ast.parse(source)
+    aliases = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.name == "sqlalchemy"
+    }
+    imported = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "sqlalchemy"
+        for alias in node.names
+    ]
+    attributes = [
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases
+    ]
+    return sorted(SQL_NAMES & {*imported, *attributes})
+
+
+def test_sql_uses_finds_imports_and_attributes() -> None:
+    assert sql_uses("from sqlalchemy import Connection, select") == ["select"]
+    assert sql_uses("import sqlalchemy as sa\nsa.func.count()\nsa.Row") == ["func"]
+    assert sql_uses("from sqlalchemy.exc import SQLAlchemyError\nother.select()") == []
+
+
+def test_sql_is_in_the_database_package_only() -> None:
+    outside = [path for path in sources("backend") if "database" not in path.relative_to(ROOT).parts]
+    found = {path.relative_to(ROOT).as_posix(): uses for path in outside if (uses := sql_uses(path.read_text()))}
+    assert found == {}

@@ -1,4 +1,4 @@
-"""The documents say what the programs do: every setting, every command, every snippet."""
+"""The documents match the programs: every setting, command, make target, link and code snippet."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MAX_SCREENSHOT_BYTES = 400_000
 
 
 @pytest.mark.parametrize("field", msgspec.structs.fields(Settings), ids=lambda field: field.name)
-def test_each_backend_setting_is_documented(field: msgspec.structs.FieldInfo) -> None:
+def test_settings_document_lists_each_backend_setting(field: msgspec.structs.FieldInfo) -> None:
     default = field.default
-    shown = "" if default in ("", None) else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
-    assert f"| `{field.name.upper()}` | {shown} | {describe(field.name)} |" in SETTINGS
+    text = "" if default in ("", None) else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+    assert f"| `{field.name.upper()}` | {text} | {describe(field.name)} |" in SETTINGS
 
 
-def test_each_variable_that_the_processor_reads_is_documented() -> None:
+def test_settings_document_lists_each_processor_variable() -> None:
     source = "".join((ROOT / "processor" / name).read_text() for name in ("settings.py", "__main__.py"))
     section = SETTINGS.partition("## Processor")[2]
     variables = {name for name in re.findall(r'"([A-Z][A-Z_]{3,})"', source) if "_" in name}
@@ -37,51 +37,53 @@ def test_each_variable_that_the_processor_reads_is_documented() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_links_lead_somewhere(document: Path) -> None:
-    # Code may look like a link.
+def test_document_links_have_existing_targets(document: Path) -> None:
+    # Code blocks may contain text that looks like a link.
     prose = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\(([^)#]+)\)", prose):
         if "://" not in target:
-            assert (document.parent / target).exists(), f"{document.name} points at {target}"
+            assert (document.parent / target).exists(), f"{document.name} links to {target}, which does not exist"
 
 
-def test_the_commands_of_the_readme_exist() -> None:
+@pytest.mark.server
+def test_readme_commands_exist() -> None:
     commands = set(re.findall(r"\.venv/bin/slideshow ([a-z]+)", README))
     assert {"serve", "upload", "devices", "status", "retry", "render"} <= commands
     for command in sorted(commands):
-        shown = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "slideshow", command, "--help"],
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
-        assert shown.returncode == 0, shown.stderr
-        assert "Usage:" in shown.stdout
+        assert completed.returncode == 0, completed.stderr
+        assert "Usage:" in completed.stdout
 
 
-def test_the_make_targets_of_the_readme_exist() -> None:
+def test_readme_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+@pytest.mark.server
+def test_readme_python_snippet_runs(tmp_path: Path) -> None:
     import pyvips
 
     snippet = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert snippet is not None
     pyvips.Image.black(1200, 900, bands=3).copy(interpretation="srgb").write_to_file(str(tmp_path / "photo.jpg"))
-    ran = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", snippet[1]], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith("1200 900 #")
-    made = pyvips.Image.new_from_file(str(tmp_path / "build/kitchen.jpg"))
-    assert (made.width, made.height) == (800, 480)
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.startswith("1200 900 #")
+    variant = pyvips.Image.new_from_file(str(tmp_path / "build/kitchen.jpg"))
+    assert (variant.width, variant.height) == (800, 480)
 
 
-def test_decisions_are_numbered_without_gaps_and_listed_in_the_index() -> None:
+def test_decisions_are_numbered_without_gaps_and_indexed() -> None:
     assert len(DECISIONS) > 20
     index = (ROOT / "docs/decisions/README.md").read_text()
     for number, path in enumerate(DECISIONS, 1):
@@ -91,13 +93,13 @@ def test_decisions_are_numbered_without_gaps_and_listed_in_the_index() -> None:
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
-def test_a_decision_has_its_three_sections(path: Path) -> None:
+def test_decision_has_three_sections_with_text(path: Path) -> None:
     text = path.read_text()
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequence"]
     sections = re.split(r"^## .*$", text, flags=re.MULTILINE)[1:]
     assert all(section.strip() for section in sections)
 
 
-def test_the_screenshot_of_the_readme_is_small_enough_for_a_first_screen() -> None:
-    (shown,) = re.findall(r"\]\((docs/screenshots\.png)\)", README)
-    assert (ROOT / shown).stat().st_size < MAX_SCREENSHOT_BYTES
+def test_readme_screenshot_is_below_its_size_limit() -> None:
+    (screenshot,) = re.findall(r"\]\((docs/screenshots\.png)\)", README)
+    assert (ROOT / screenshot).stat().st_size < MAX_SCREENSHOT_BYTES

@@ -1,4 +1,4 @@
-"""What an operator does: look at the state, flush, sync, retry, tick."""
+"""Operator calls: read the status, start a job, import sidecars, retry photos, do the periodic work."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ import math
 
 from falcon.asgi import Request, Response
 
+from backend.api.operations import Query, Resource, operation, send_json
 from backend.auth.access import Access
 from backend.database import devices, executions, images
 from backend.database.throughput import work_rate
 from backend.http.errors import Conflict, UnprocessableEntity
-from backend.http.operations import Query, answer, operation
-from backend.periodic import TickReport, tick
-from backend.services import Services
+from backend.periodic import TickReport, run_periodic_work
 from contract.messages.admin import FlushAnswer, Problem, RetryAnswer, RetryRequest, Status, SyncReport
 
 SHOWN_EXECUTIONS = 50
 
 
-class StatusResource:
+class StatusResource(Resource):
     """`GET /api/admin/status`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
     @operation(
-        "What the system is at",
+        "Status of the system",
         access=Access.ADMIN,
-        answers={200: Status},
-        query=(Query("since", float, "count what was rendered, and show executions that ended, since this time"),),
+        responses={200: Status},
+        query=(
+            Query(
+                "since",
+                float,
+                "start of the period whose renderings and ended executions are reported, in seconds since the epoch",
+            ),
+        ),
     )
     async def on_get(self, req: Request, resp: Response) -> None:
         text = req.get_param("since") or "0"
@@ -37,10 +39,10 @@ class StatusResource:
             if not math.isfinite(since):
                 raise ValueError(text)
         except ValueError:
-            raise UnprocessableEntity("since: expected seconds since the epoch") from None
+            raise UnprocessableEntity("since: expected a time in seconds since the epoch") from None
         database = self.services.database
         total, recent = await database.read(images.variant_counts, since)
-        answer(
+        send_json(
             resp,
             Status(
                 images=await database.read(images.counts),
@@ -56,59 +58,47 @@ class StatusResource:
         )
 
 
-class Flush:
+class Flush(Resource):
     """`POST /api/admin/flush`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("Execute the job for what is pending, now", access=Access.ADMIN, answers={200: FlushAnswer})
+    @operation("Start the job for the pending photos now", access=Access.ADMIN, responses={200: FlushAnswer})
     async def on_post(self, req: Request, resp: Response) -> None:
-        name, reason = await self.services.queue.flush_if_due(self.services.clock(), flush=True)
-        answer(resp, FlushAnswer(execution=name, reason=reason))
+        name, reason = await self.services.queue.dispatch_if_due(self.services.clock(), forced=True)
+        send_json(resp, FlushAnswer(execution=name, reason=reason))
 
 
-class Sync:
+class Sync(Resource):
     """`POST /api/admin/sync`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
     @operation(
-        "Import and archive the waiting sidecars, now", access=Access.ADMIN, answers={200: SyncReport, 409: Problem}
+        "Import and archive the waiting sidecars now", access=Access.ADMIN, responses={200: SyncReport, 409: Problem}
     )
     async def on_post(self, req: Request, resp: Response) -> None:
         report = await self.services.sidecar_sync.run(self.services.clock())
         if report is None:
-            raise Conflict("another sync is under way")
-        answer(resp, report)
+            raise Conflict("another sync is running; try again when it has ended")
+        send_json(resp, report)
 
 
-class Retry:
+class Retry(Resource):
     """`POST /api/admin/retry`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
     @operation(
-        "Put failed, stuck or named photos back into the queue",
+        "Put failed, stuck or listed photos back into the queue",
         access=Access.ADMIN,
         body=RetryRequest,
-        answers={200: RetryAnswer},
+        responses={200: RetryAnswer},
     )
     async def on_post(self, req: Request, resp: Response, body: RetryRequest) -> None:
         retried = await self.services.database.write(images.retry, body, self.services.clock())
-        await self.services.record_writer.keep(retried)
+        await self.services.record_writer.save(retried)
         self.services.wake_up.set()
-        answer(resp, RetryAnswer(retried=len(retried)))
+        send_json(resp, RetryAnswer(retried=len(retried)))
 
 
-class Tick:
-    """`POST /internal/tick`, for a scheduler."""
+class Tick(Resource):
+    """`POST /internal/tick`, called by Cloud Scheduler."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("Do the timed work that is due", access=Access.TICK, answers={200: TickReport})
+    @operation("Do the periodic work that is due", access=Access.TICK, responses={200: TickReport})
     async def on_post(self, req: Request, resp: Response) -> None:
-        answer(resp, await tick(self.services))
+        send_json(resp, await run_periodic_work(self.services))

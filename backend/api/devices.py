@@ -1,4 +1,4 @@
-"""The devices that pictures are made for."""
+"""Devices: the picture frames that variants are rendered for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import secrets
 import msgspec
 from falcon.asgi import Request, Response
 
+from backend.api.operations import Resource, operation, send_json
 from backend.auth.access import Access, digest
 from backend.database import devices, images
 from backend.database.devices import Device
 from backend.http.errors import Conflict, NotFound, UnprocessableEntity
-from backend.http.operations import answer, operation
 from backend.services import Services
 from contract import object_names
 from contract.messages.admin import Problem
@@ -20,16 +20,16 @@ from contract.messages.frames import FrameFilters
 from contract.messages.processing import DeviceName, Success
 
 
-async def known_device(services: Services, device_id: str) -> Device:
-    """The device of this id or name. Raises NotFound; a name that can be nobody's is unknown as well."""
-    found = await services.device_cache.find(device_id)
-    if found is None:
+async def find_device(services: Services, device_id: str) -> Device:
+    """Return the device of this id or name. Raises NotFound, also for an invalid name."""
+    device = await services.device_cache.find(device_id)
+    if device is None:
         raise NotFound(f"there is no device {device_id[:64]!r}")
-    return found
+    return device
 
 
 async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSaved:
-    """Create or change a device; a new one's token is in the answer and nowhere else."""
+    """Create or change a device. A new device's token is in the response only; the database stores its hash."""
     try:
         object_names.device_folder(body.name)
     except ValueError as error:
@@ -39,13 +39,13 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
         new = await services.database.write(devices.save, device_id, body, digest(token), services.clock())
     except ValueError as error:
         raise Conflict(str(error)) from error
-    await services.record_writer.keep_devices()
+    await services.record_writer.save_devices()
     services.wake_up.set()
     return DeviceSaved(success=True, device_id=device_id, token=token if new else None)
 
 
 def device_info(device: Device, ready: dict[str, int]) -> DeviceInfo:
-    """What is told of a device; `ready` by key."""
+    """Return the description of a device; `ready` maps device keys to numbers of ready photos."""
     return DeviceInfo(
         id=device.id,
         name=device.name,
@@ -63,44 +63,38 @@ def device_info(device: Device, ready: dict[str, int]) -> DeviceInfo:
     )
 
 
-class Devices:
+class Devices(Resource):
     """`/api/devices`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("List the devices", access=Access.ADMIN, answers={200: DeviceList})
+    @operation("List the devices", access=Access.ADMIN, responses={200: DeviceList})
     async def on_get(self, req: Request, resp: Response) -> None:
-        found = await self.services.database.read(devices.every)
+        rows = await self.services.database.read(devices.read_all)
         ready = await self.services.database.read(images.ready_counts)
-        answer(resp, DeviceList(devices=tuple(device_info(device, ready) for device in found)))
+        send_json(resp, DeviceList(devices=tuple(device_info(device, ready) for device in rows)))
 
     @operation(
-        "Create or change a device; the id defaults to the name",
+        "Create or change a device; its id defaults to its name",
         access=Access.ADMIN,
         body=DeviceBody,
-        answers={200: DeviceSaved, 409: Problem},
+        responses={200: DeviceSaved, 409: Problem},
     )
     async def on_post(self, req: Request, resp: Response, body: DeviceBody) -> None:
-        answer(resp, await save(self.services, body.id or body.name, body))
+        send_json(resp, await save(self.services, body.id or body.name, body))
 
 
-class OneDevice:
+class OneDevice(Resource):
     """`/api/devices/{device_id}`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("One device", access=Access.ADMIN, answers={200: DeviceInfo, 404: Problem})
+    @operation("Get a device", access=Access.ADMIN, responses={200: DeviceInfo, 404: Problem})
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
-        device = await known_device(self.services, device_id)
-        answer(resp, device_info(device, await self.services.database.read(images.ready_counts)))
+        device = await find_device(self.services, device_id)
+        send_json(resp, device_info(device, await self.services.database.read(images.ready_counts)))
 
     @operation(
         "Create or change the device of this id",
         access=Access.ADMIN,
         body=DeviceBody,
-        answers={200: DeviceSaved, 409: Problem},
+        responses={200: DeviceSaved, 409: Problem},
     )
     async def on_put(self, req: Request, resp: Response, device_id: str, body: DeviceBody) -> None:
         try:
@@ -108,13 +102,13 @@ class OneDevice:
         except msgspec.ValidationError as error:
             raise UnprocessableEntity(f"id: {error}") from error
         if body.id not in (None, device_id):
-            raise UnprocessableEntity(f"id: the body says {body.id!r}, the address {device_id!r}")
-        answer(resp, await save(self.services, device_id, body))
+            raise UnprocessableEntity(f"id: {body.id!r} in the body differs from {device_id!r} in the address")
+        send_json(resp, await save(self.services, device_id, body))
 
-    @operation("Remove a device and its pictures", access=Access.ADMIN, answers={200: Success, 404: Problem})
+    @operation("Delete a device and its pictures", access=Access.ADMIN, responses={200: Success, 404: Problem})
     async def on_delete(self, req: Request, resp: Response, device_id: str) -> None:
         if not await self.services.database.write(devices.remove, device_id, self.services.clock()):
             raise NotFound(f"there is no device {device_id[:64]!r}")
-        await self.services.record_writer.keep_devices()
+        await self.services.record_writer.save_devices()
         self.services.wake_up.set()
-        answer(resp, Success())
+        send_json(resp, Success())

@@ -1,4 +1,4 @@
-"""What frames ask: what to show, in which order, with which colours."""
+"""Calls of the frames: what to show, in which order, with which colours."""
 
 from __future__ import annotations
 
@@ -8,64 +8,60 @@ from typing import NamedTuple
 import msgspec
 from falcon.asgi import Request, Response
 
-from backend.api.devices import known_device
+from backend.api.devices import find_device
+from backend.api.operations import Query, Resource, operation, query_int
 from backend.auth.access import Access
 from backend.database.devices import Device
 from backend.frames.entries import (
     REPLY_BYTES,
     Body,
-    compacted,
+    compact_queue,
+    entry_name,
     etag_of,
-    name_of,
+    fit_entries,
     nameless_answer,
-    within,
     without_captions,
 )
-from backend.frames.service import MAX_AFTER, Place
-from backend.frames.state import FrameState, half_of
+from backend.frames.service import MAX_AFTER, CycleEntry
+from backend.frames.state import FrameState, split_screen_size
 from backend.http.errors import NotFound, UnprocessableEntity
-from backend.http.operations import Query, operation, query_int
-from backend.services import Services
 from contract.messages.admin import Problem
 from contract.messages.frames import CompactQueue, NextEntry, QueueEntry, Slideshow
 
 MAX_BODIES = 64
-"""Answers kept in memory for each device, until its slot ends or its photos change."""
-ASK_AGAIN = "private, no-cache"
-"""May be kept, and is asked for again with its ETag."""
+"""Responses cached for each device, until its interval slot ends or its photos change."""
+REVALIDATE = "private, no-cache"
+"""Cache header for responses that a client stores and revalidates with their ETag."""
 
-_AFTER = Query("after", str, "an `entry`: answers what comes behind it, and nothing moves on")
-_COMPACT = Query("compact", bool, "1: the form for small memories, below 4 KB")
-_CAPTIONS = Query("captions", bool, "1: with what may be written under each photo")
+_AFTER = Query("after", str, "an `entry`: return what follows it; the position does not move")
+_COMPACT = Query("compact", bool, "1: the compact form for devices with little memory, below 4 KB")
+_CAPTIONS = Query("captions", bool, "1: include the captions of the photos")
 
 
 class FrameQuery(NamedTuple):
-    """How a frame wants its answer."""
+    """The query parameters of a frame's request."""
 
     after: str | None
     compact: bool
     captions: bool
 
 
-class _FrameResource:
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
+class _FrameResource(Resource):
     async def device(self, req: Request, device_id: str) -> Device:
-        """The device that asks, which is noted as seen."""
+        """Return the device of the request, and update its last-seen time if the device itself sent it."""
         services = self.services
-        found: Device | None = getattr(req.context, "device", None)
-        is_a_frame = found is not None or services.authority.device_auth == "open"
-        if found is None:
-            found = await known_device(services, device_id)
-        if is_a_frame and services.serving_state.writing:
-            services.device_cache.note_seen(found, services.clock())
-        return found
+        device: Device | None = getattr(req.context, "device", None)
+        is_frame = device is not None or services.authority.device_auth == "open"
+        if device is None:
+            device = await find_device(services, device_id)
+        if is_frame and services.serving_state.writing:
+            services.device_cache.record_seen(device, services.clock())
+        return device
 
     def compact(self, show: FrameState, entries: list[QueueEntry]) -> Body:
         device = show.device
         until = self.services.frames.until(show)
-        data = compacted(entries, (device.width, device.height), half_of(device), device.gap, until)
+        data = compact_queue(entries, (device.width, device.height), split_screen_size(device), device.gap, until)
         return Body(data, etag_of(data))
 
 
@@ -73,126 +69,126 @@ class DeviceSlideshow(_FrameResource):
     """`GET /api/devices/{device_id}/slideshow`."""
 
     @operation(
-        "The device's queue, from the entry that comes next; no photo twice, and no longer than 64 KB",
+        "Get the device's queue from the next entry on, each photo once, at most 64 KB",
         access=Access.DEVICE,
-        answers={200: (Slideshow, CompactQueue), 304: None, 404: Problem},
-        query=(Query("count", int, "how many entries, 1 to 100; 50 unless told"), _AFTER, _COMPACT, _CAPTIONS),
+        responses={200: (Slideshow, CompactQueue), 304: None, 404: Problem},
+        query=(Query("count", int, "number of entries, 1 to 100 (default 50)"), _AFTER, _COMPACT, _CAPTIONS),
     )
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
-        asked, count = _asked(req), query_int(req, "count", 50, 1, 100)
+        query, count = _query_of(req), query_int(req, "count", 50, 1, 100)
         device = await self.device(req, device_id)
         frames = self.services.frames
-        show = await frames.show(device)
-        found = await frames.entries(show, await frames.upcoming(show, asked.after, count))
-        if asked.compact:
-            send(req, resp, self.compact(show, found))
+        show = await frames.state(device)
+        entries = await frames.entries(show, await frames.upcoming(show, query.after, count))
+        if query.compact:
+            send(req, resp, self.compact(show, entries))
             return
-        shown = within(found if asked.captions else [without_captions(entry) for entry in found], REPLY_BYTES)
+        queue = fit_entries(entries if query.captions else [without_captions(entry) for entry in entries], REPLY_BYTES)
         moment = datetime.fromtimestamp(self.services.clock(), UTC)
-        told = Slideshow(
+        slideshow = Slideshow(
             device_id=device_id,
-            queue=tuple(shown),
+            queue=tuple(queue),
             current_index=0,
             generated_at="",
             until=frames.until(show),
             gap=device.gap,
             showing=frames.showing(show),
         )
-        etag = etag_of(msgspec.json.encode(told))  # of everything but the moment of this answer
-        told = msgspec.structs.replace(told, generated_at=moment.isoformat().replace("+00:00", "Z"))
-        send(req, resp, Body(msgspec.json.encode(told), etag))
+        etag = etag_of(msgspec.json.encode(slideshow))  # of everything except `generated_at`
+        slideshow = msgspec.structs.replace(slideshow, generated_at=moment.isoformat().replace("+00:00", "Z"))
+        send(req, resp, Body(msgspec.json.encode(slideshow), etag))
 
 
 class DeviceNext(_FrameResource):
-    """`GET /api/devices/{device_id}/next`: without an interval a call moves on."""
+    """`GET /api/devices/{device_id}/next`: advances the position of a device without an interval."""
 
     @operation(
-        "The entry to show now; for a device without an interval the next one, and the position moves on",
+        "Get the entry to show now; a device without an interval gets the next entry, and its position moves",
         access=Access.DEVICE,
-        answers={200: (NextEntry, CompactQueue), 304: None, 404: Problem},
+        responses={200: (NextEntry, CompactQueue), 304: None, 404: Problem},
         query=(_AFTER, _COMPACT, _CAPTIONS),
     )
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
-        asked = _asked(req)
+        query = _query_of(req)
         device = await self.device(req, device_id)
-        if not device.interval_seconds and asked.after is None:
+        if not device.interval_seconds and query.after is None:
             taken = await self.services.frames.take(device)
-            body = None if taken is None else self._next(*taken, asked)
+            body = None if taken is None else self._next(*taken, query)
         else:
-            body = await self._due(device, asked)
+            body = await self._due(device, query)
         if body is None:
-            raise NotFound(f"no picture is ready for {device_id[:64]!r} yet, or none passes its filters")
+            raise NotFound(f"no picture is ready for {device_id[:64]!r} yet, or its filters exclude all photos")
         send(req, resp, body)
 
-    async def _due(self, device: Device, asked: FrameQuery) -> Body | None:
+    async def _due(self, device: Device, query: FrameQuery) -> Body | None:
         frames = self.services.frames
-        show = await frames.show(device)
+        show = await frames.state(device)
         slot = show.slot(self.services.clock())
         if show.bodies_slot != slot or len(show.bodies) >= MAX_BODIES:
             show.bodies_slot = slot
             show.bodies.clear()
-        body: Body | None = show.bodies.get(asked)
+        body: Body | None = show.bodies.get(query)
         if body is None:
-            found = await frames.due(device, asked.after)
-            if found is None:
+            due = await frames.due(device, query.after)
+            if due is None:
                 return None
-            body = self._body(*found, asked)
-            if found[0].slot(self.services.clock()) == found[0].bodies_slot:
-                found[0].bodies[asked] = body
+            body = self._body(*due, query)
+            if due[0].slot(self.services.clock()) == due[0].bodies_slot:
+                due[0].bodies[query] = body
         return body
 
-    def _next(self, show: FrameState, place: Place, asked: FrameQuery) -> Body:
-        """The answer with an entry that is among those that are made, kept for the rounds that follow."""
+    def _next(self, show: FrameState, place: CycleEntry, query: FrameQuery) -> Body:
+        """Return the response with an entry that is rendered already, and cache it for later cycles."""
         epoch, entry = place
-        if asked.compact:
-            return self._body(show, msgspec.structs.replace(show.made[entry], entry=name_of(epoch, entry)), asked)
-        kept = show.answers.get((entry, asked.captions))
-        if kept is None:
-            kept = nameless_answer(show.made[entry], until=0.0, gap=show.device.gap, captions=asked.captions)
-            show.answers[entry, asked.captions] = kept
-        return kept.named(name_of(epoch, entry))
+        if query.compact:
+            return self._body(show, msgspec.structs.replace(show.made[entry], entry=entry_name(epoch, entry)), query)
+        template = show.answers.get((entry, query.captions))
+        if template is None:
+            template = nameless_answer(show.made[entry], until=0.0, gap=show.device.gap, captions=query.captions)
+            show.answers[entry, query.captions] = template
+        return template.named(entry_name(epoch, entry))
 
-    def _body(self, show: FrameState, entry: QueueEntry, asked: FrameQuery) -> Body:
-        if asked.compact:
+    def _body(self, show: FrameState, entry: QueueEntry, query: FrameQuery) -> Body:
+        if query.compact:
             return self.compact(show, [entry])
         until, gap = self.services.frames.until(show), show.device.gap
-        return nameless_answer(entry, until=until, gap=gap, captions=asked.captions).named(entry.entry)
+        return nameless_answer(entry, until=until, gap=gap, captions=query.captions).named(entry.entry)
 
 
 class DeviceImage(_FrameResource):
     """`GET /api/devices/{device_id}/images/{image_id}`."""
 
     @operation(
-        "One photo as this device shows it by itself",
+        "Get one photo as this device shows it alone",
         access=Access.DEVICE,
-        answers={200: (QueueEntry, CompactQueue), 304: None, 404: Problem},
+        responses={200: (QueueEntry, CompactQueue), 304: None, 404: Problem},
         query=(_COMPACT, _CAPTIONS),
     )
     async def on_get(self, req: Request, resp: Response, device_id: str, image_id: str) -> None:
-        asked = _asked(req)
+        query = _query_of(req)
         device = await self.device(req, device_id)
         frames = self.services.frames
-        show = await frames.show(device)
-        found = await frames.entries(show, [(show.bag.epoch, (image_id,))])
-        if not found:
+        show = await frames.state(device)
+        entries = await frames.entries(show, [(show.queue.cycle, (image_id,))])
+        if not entries:
             raise NotFound(f"there is no picture of {image_id[:64]!r} for this device")
-        if asked.compact:
-            send(req, resp, self.compact(show, found))
+        if query.compact:
+            send(req, resp, self.compact(show, entries))
             return
-        data = msgspec.json.encode(found[0] if asked.captions else without_captions(found[0]))
+        data = msgspec.json.encode(entries[0] if query.captions else without_captions(entries[0]))
         send(req, resp, Body(data, etag_of(data)))
 
 
-def _asked(req: Request) -> FrameQuery:
+def _query_of(req: Request) -> FrameQuery:
     if not req.query_string:
-        return _PLAIN
+        return _DEFAULT_QUERY
     after = req.get_param("after") or None
     if after is not None and len(after) > MAX_AFTER:
-        raise UnprocessableEntity(f"after: expected the `entry` of an earlier answer, at most {MAX_AFTER} characters")
+        raise UnprocessableEntity(f"after: expected the `entry` of an earlier response, at most {MAX_AFTER} characters")
     return FrameQuery(after, _switch(req, "compact"), _switch(req, "captions"))
 
 
-_PLAIN = FrameQuery(None, False, False)
+_DEFAULT_QUERY = FrameQuery(None, False, False)
 
 
 def _switch(req: Request, name: str) -> bool:
@@ -203,11 +199,11 @@ def _switch(req: Request, name: str) -> bool:
 
 
 def send(req: Request, resp: Response, body: Body) -> None:
-    """Answer, or say that what the frame has is right (304)."""
+    """Send `body`, or 304 if the frame's stored response is still current."""
     resp.set_header("ETag", body.etag)
-    resp.set_header("Cache-Control", ASK_AGAIN)
-    known = req.get_header("If-None-Match")
-    if known is not None and (known == "*" or body.etag in known):
+    resp.set_header("Cache-Control", REVALIDATE)
+    etags = req.get_header("If-None-Match")
+    if etags is not None and (etags == "*" or body.etag in etags):
         resp.status = 304
         return
     resp.status = 200

@@ -1,4 +1,4 @@
-"""Whether it lives, whether it can work, and numbers about both."""
+"""Health, readiness, metrics and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -6,81 +6,72 @@ import msgspec
 from falcon.asgi import Request, Response
 from msgspec import Struct
 
+from backend.api.openapi import document
+from backend.api.operations import Resource, operation, send_json
 from backend.auth.access import Access
 from backend.database import executions, images
 from backend.http.errors import ServiceUnavailable
-from backend.http.openapi import document
-from backend.http.operations import answer, operation
 from backend.services import Services
 from contract.bucket.port import BucketError
 from contract.messages.admin import Problem
 
 
 class Health(Struct, frozen=True):
-    """The answer of a process that lives."""
+    """The response of a healthy process."""
 
     status: str
     device_auth: str
 
 
-class HealthResource:
-    """`GET /_health`: this process answers."""
+class HealthResource(Resource):
+    """`GET /_health`: the process responds."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("Whether the process lives", access=Access.PUBLIC, answers={200: Health})
+    @operation("Check that the process responds", access=Access.PUBLIC, responses={200: Health})
     async def on_get(self, req: Request, resp: Response) -> None:
-        answer(resp, Health("ok", self.services.settings.device_auth))
+        send_json(resp, Health("ok", self.services.settings.device_auth))
 
 
-class Ready:
-    """`GET /_ready`: database and bucket answer."""
+class Ready(Resource):
+    """`GET /_ready`: database and bucket respond."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("Whether database and bucket answer", access=Access.PUBLIC, answers={200: Health, 503: Problem})
+    @operation("Check that database and bucket respond", access=Access.PUBLIC, responses={200: Health, 503: Problem})
     async def on_get(self, req: Request, resp: Response) -> None:
         self.services.serving_state.require_loaded()
         try:
-            await self.services.database.read(images.waiting)
+            await self.services.database.read(images.queue_load)
             await self.services.in_bucket(self.services.bucket.probe)
         except BucketError as error:
-            raise ServiceUnavailable(f"the bucket does not answer: {error}") from error
-        answer(resp, Health("ready", self.services.settings.device_auth))
+            raise ServiceUnavailable(f"the bucket does not respond: {error}") from error
+        send_json(resp, Health("ready", self.services.settings.device_auth))
 
 
-class MetricsResource:
+class MetricsResource(Resource):
     """`GET /metrics`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("Numbers in the Prometheus text format", access=Access.METRICS, answers={200: None})
+    @operation("Metrics in the Prometheus text format", access=Access.METRICS, responses={200: None})
     async def on_get(self, req: Request, resp: Response) -> None:
         services, metrics = self.services, self.services.metrics
-        for state, number in (await services.database.read(images.counts)).items():
-            metrics.images.labels(state).set(number)
-        first = (await services.database.read(images.waiting)).first_at
+        for state, count in (await services.database.read(images.counts)).items():
+            metrics.images.labels(state).set(count)
+        first = (await services.database.read(images.queue_load)).first_at
         metrics.oldest_pending.set(0 if first is None else max(0.0, services.clock() - first))
         metrics.variants.set((await services.database.read(images.variant_counts, 0.0))[0])
         metrics.executions.set(len(await services.database.read(executions.unfinished)))
         resp.content_type = "text/plain; version=0.0.4; charset=utf-8"
-        resp.data = metrics.page()
+        resp.data = metrics.text()
 
 
-class OpenApi:
+class OpenApi(Resource):
     """`GET /openapi.json`."""
 
     def __init__(self, services: Services) -> None:
-        self.services = services
+        super().__init__(services)
         self.routes: dict[str, object] = {}
         self._document: bytes | None = None
 
-    @operation("This document", access=Access.PUBLIC, answers={200: None})
+    @operation("Get this document", access=Access.PUBLIC, responses={200: None})
     async def on_get(self, req: Request, resp: Response) -> None:
-        if self._document is None:  # it takes tens of milliseconds and never changes
+        if self._document is None:  # generating it takes tens of milliseconds, and it never changes
             self._document = msgspec.json.encode(document(self.routes))
         resp.content_type = "application/json"
         resp.data = self._document

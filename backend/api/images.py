@@ -1,4 +1,4 @@
-"""The photos, as lists and pages show them."""
+"""Photos: list, get, delete, set the focus, get the colour schemes."""
 
 from __future__ import annotations
 
@@ -8,33 +8,37 @@ from typing import cast, get_args
 import msgspec
 from falcon.asgi import Request, Response
 
+from backend.api.operations import Query, Resource, operation, query_int, send_json
 from backend.auth.access import Access
 from backend.colours.pair_palette import palette_of_pair
 from backend.colours.schemes import default_variant, schemes_of
 from backend.database import images
 from backend.http.errors import NotFound, UnprocessableEntity
-from backend.http.operations import Query, answer, operation, query_int
-from backend.images.deletion import delete_image
 from backend.services import Services
 from contract.messages.admin import FocusBody, ImageInfo, ImageList, Problem
 from contract.messages.frames import ColourSchemes, SchemeContrast, SchemeVariant
 from contract.messages.processing import Focus, ImageId, ImageState, Palette, Success
 
 
-class Images:
+async def find_image(services: Services, image_id: str) -> ImageInfo:
+    """Return the photo with this id. Raises NotFound."""
+    image = await services.database.read(images.get, image_id)
+    if image is None:
+        raise NotFound(f"there is no image {image_id[:64]!r}")
+    return image
+
+
+class Images(Resource):
     """`GET /api/images`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
     @operation(
-        "Photos in the order of their arrival, page by page",
+        "List photos in upload order, page by page",
         access=Access.ADMIN,
-        answers={200: ImageList},
+        responses={200: ImageList},
         query=(
-            Query("state", ImageState, "only those in this state"),
-            Query("limit", int, "how many, 1 to 500; 100 unless told"),
-            Query("after", str, "the `next` of the page before"),
+            Query("state", ImageState, "only photos in this state"),
+            Query("limit", int, "photos per page, 1 to 500 (default 100)"),
+            Query("after", str, "`next` of the previous page"),
         ),
     )
     async def on_get(self, req: Request, resp: Response) -> None:
@@ -43,82 +47,70 @@ class Images:
         except msgspec.ValidationError:
             raise UnprocessableEntity(f"state: expected one of {', '.join(get_args(ImageState))}") from None
         limit = query_int(req, "limit", 100, 1, 500)
-        found, more = await self.services.database.read(images.page, state, req.get_param("after"), limit)
-        answer(resp, ImageList(images=tuple(found), next=found[-1].id if more else None))
+        page, more = await self.services.database.read(images.page, state, req.get_param("after"), limit)
+        send_json(resp, ImageList(images=tuple(page), next=page[-1].id if more else None))
 
 
-class OneImage:
+class OneImage(Resource):
     """`GET /api/images/{image_id}`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("One photo with its variants", access=Access.ADMIN, answers={200: ImageInfo, 404: Problem})
+    @operation("Get a photo with its variants", access=Access.ADMIN, responses={200: ImageInfo, 404: Problem})
     async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
-        found = await self.services.database.read(images.one, image_id)
-        if found is None:
-            raise NotFound(f"there is no image {image_id[:64]!r}")
-        answer(resp, found)
+        send_json(resp, await find_image(self.services, image_id))
 
     @operation(
-        "Delete a photo, its pictures and all that is known of it",
+        "Delete a photo, its pictures and its metadata",
         access=Access.ADMIN,
-        answers={200: Success, 404: Problem},
+        responses={200: Success, 404: Problem},
     )
     async def on_delete(self, req: Request, resp: Response, image_id: str) -> None:
-        if not await delete_image(self.services, image_id):
+        if not await self.services.deletion.delete(image_id, self.services.clock()):
             raise NotFound(f"there is no image {image_id[:64]!r}")
         self.services.wake_up.set()
-        answer(resp, Success())
+        send_json(resp, Success())
 
 
-class ImageFocus:
-    """`/api/images/{image_id}/focus`: the point that the photo's pictures are framed around."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
+class ImageFocus(Resource):
+    """`/api/images/{image_id}/focus`: the point that the photo's variants are cropped around."""
 
     @operation(
-        "Frame a photo's pictures around this point; they are made anew",
+        "Set a photo's focus, and render its variants again around it",
         access=Access.ADMIN,
         body=FocusBody,
-        answers={200: Success, 404: Problem},
+        responses={200: Success, 404: Problem},
     )
     async def on_put(self, req: Request, resp: Response, image_id: str, body: FocusBody) -> None:
-        # Object names carry four digits of it.
-        await self._frame(resp, image_id, (round(body.x, 4), round(body.y, 4)))
+        # Object names depend on four decimal places.
+        await self._set_focus(resp, image_id, (round(body.x, 4), round(body.y, 4)))
 
     @operation(
-        "Frame a photo's pictures around the point that the renderer finds",
+        "Reset a photo's focus to the point that the renderer detects",
         access=Access.ADMIN,
-        answers={200: Success, 404: Problem},
+        responses={200: Success, 404: Problem},
     )
     async def on_delete(self, req: Request, resp: Response, image_id: str) -> None:
-        await self._frame(resp, image_id, None)
+        await self._set_focus(resp, image_id, None)
 
-    async def _frame(self, resp: Response, image_id: str, point: Focus | None) -> None:
+    async def _set_focus(self, resp: Response, image_id: str, point: Focus | None) -> None:
         changed = await self.services.database.write(images.set_focus, image_id, point, self.services.clock())
         if changed is None:
             raise NotFound(f"there is no image {image_id[:64]!r}")
-        await self.services.record_writer.keep([image_id])
+        await self.services.record_writer.save([image_id])
         self.services.wake_up.set()
-        answer(resp, Success())
+        send_json(resp, Success())
 
 
-class ImageScheme:
+class ImageScheme(Resource):
     """`GET /api/images/{image_id}/scheme`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
     @operation(
-        "Material 3 schemes, light and dark, from the source colour of the photo, or of two photos together",
+        "Get the light and dark Material 3 schemes of a photo's source colour, or of two photos combined",
         access=Access.ADMIN,
-        answers={200: ColourSchemes, 404: Problem},
+        responses={200: ColourSchemes, 404: Problem},
         query=(
-            Query("variant", SchemeVariant, "tonal_spot unless told; fidelity unless told for a neutral palette"),
-            Query("contrast", SchemeContrast, "-1 (least) to 1 (most), in hundredths; 0 unless told"),
-            Query("with", ImageId, "another photo shown beside it: colours of both, whose palette is answered too"),
+            Query("variant", SchemeVariant, "default: tonal_spot, or fidelity for a neutral palette"),
+            Query("contrast", SchemeContrast, "-1 (lowest) to 1 (highest), in hundredths (default 0)"),
+            Query("with", ImageId, "id of a second photo shown next to it; the response then has the palette of both"),
         ),
     )
     async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
@@ -129,31 +121,25 @@ class ImageScheme:
             contrast = msgspec.convert(req.get_param("contrast") or "0", SchemeContrast, strict=False)
         except msgspec.ValidationError:
             raise UnprocessableEntity("contrast: expected a number from -1 to 1") from None
-        palette, together = await self._palette(image_id, req.get_param("with"))
-        # 10 to 45 ms of plain Python, which must not hold up other calls.
+        palette, combined = await self._palette(image_id, req.get_param("with"))
+        # 10 to 45 ms of plain Python, which must not block other requests.
         schemes = await asyncio.to_thread(
             schemes_of, palette.source_color, variant or default_variant(palette), contrast
         )
-        answer(resp, msgspec.structs.replace(schemes, color_palette=palette) if together else schemes)
+        send_json(resp, msgspec.structs.replace(schemes, color_palette=palette) if combined else schemes)
 
     async def _palette(self, image_id: str, other_id: str | None) -> tuple[Palette, bool]:
-        """The palette of the photo, or of both; and whether of both."""
-        found = await self._found(image_id)
-        if found.color_palette is None:
-            raise NotFound(f"the image {image_id} has no colours yet; it is {found.processing_status}")
+        """Return the palette of the photo, or of both photos, and whether it is of both."""
+        image = await find_image(self.services, image_id)
+        if image.color_palette is None:
+            raise NotFound(f"the image {image_id} has no colours yet; it is {image.processing_status}")
         if other_id is None:
-            return found.color_palette, False
-        photos = [found, await self._found(other_id)]
+            return image.color_palette, False
+        photos = [image, await find_image(self.services, other_id)]
         for photo in photos:
             if not photo.histogram:
                 raise NotFound(
-                    f"the image {photo.id} has no histogram, so that it cannot be combined with another; "
+                    f"the image {photo.id} has no histogram and cannot be combined with another; "
                     f"it is {photo.processing_status}"
                 )
         return await asyncio.to_thread(palette_of_pair, *(photo.histogram for photo in photos)), True
-
-    async def _found(self, image_id: str) -> ImageInfo:
-        found = await self.services.database.read(images.one, image_id)
-        if found is None:
-            raise NotFound(f"there is no image {image_id[:64]!r}")
-        return found

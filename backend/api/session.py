@@ -8,46 +8,43 @@ from urllib.parse import parse_qs
 import msgspec
 from falcon.asgi import Request, Response
 
-from backend.auth.access import COOKIE, Access, refuse_foreign
+from backend.api.operations import Resource, decode, operation, read_limited, send_json
+from backend.auth.access import COOKIE, Access, reject_cross_site
 from backend.http.errors import Forbidden, UnprocessableEntity
-from backend.http.operations import JSON_LIMIT_BYTES, answer, decode, operation, read_limited
-from backend.services import Services
 from contract.messages.admin import Login, Problem
 from contract.messages.processing import Success
 
 _LOGIN = msgspec.json.Decoder(Login)
+MAX_LOGIN_BYTES = 16_384
 WRONG_PASSWORD_SECONDS = 0.5
-"""A wrong password is answered this late, which slows guessing and bothers nobody else."""
+"""Delay of the response to a wrong password, which slows guessing down and affects no other request."""
 
 
-class LoginResource:
+class LoginResource(Resource):
     """`POST /login`, with JSON or a form."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
     @operation(
-        "Log in; sets the cookie session_id",
+        "Log in, and set the cookie session_id",
         access=Access.PUBLIC,
         media="application/json or application/x-www-form-urlencoded",
-        answers={200: Success, 403: Problem, 413: Problem, 422: Problem, 429: Problem},
+        responses={200: Success, 403: Problem, 413: Problem, 422: Problem, 429: Problem},
     )
     async def on_post(self, req: Request, resp: Response) -> None:
-        refuse_foreign(req)
-        data = await read_limited(req, min(JSON_LIMIT_BYTES, 16_384))
-        place: str | None = None
+        reject_cross_site(req)
+        data = await read_limited(req, MAX_LOGIN_BYTES)
+        next_path: str | None = None
         if (req.content_type or "").startswith("application/x-www-form-urlencoded"):
             fields = parse_qs(data.decode("utf-8", "replace"), max_num_fields=10)
             password = fields.get("password", [""])[0]
-            place = fields.get("next", [""])[0]
+            next_path = fields.get("next", [""])[0]
             if not password:
-                raise UnprocessableEntity("password: the form lacks it")
+                raise UnprocessableEntity("password: missing from the form")
         else:
             password = decode(_LOGIN, data).password
         session = await self.services.authority.log_in(password, req.remote_addr or "", self.services.clock())
         if session is None:
             await asyncio.sleep(WRONG_PASSWORD_SECONDS)
-            await self.rejected(req, resp, place, "the password is wrong")
+            await self.send_rejected(req, resp, next_path, "the password is wrong")
             return
         resp.set_cookie(
             COOKIE,
@@ -56,32 +53,29 @@ class LoginResource:
             http_only=True,
             same_site="Strict",
             path="/",
-            secure=req.scheme == "https",  # as the platform's header says it, where there is a platform
+            secure=req.scheme == "https",  # as the proxy's header says, where there is a proxy
         )
-        await self.accepted(req, resp, place)
+        await self.send_accepted(req, resp, next_path)
 
-    async def accepted(self, req: Request, resp: Response, place: str | None) -> None:
-        """Answer a login; `place` is where a form wanted to go next."""
-        answer(resp, Success())
+    async def send_accepted(self, req: Request, resp: Response, next_path: str | None) -> None:
+        """Answer a successful login; `next_path` is the page that a form asks for."""
+        send_json(resp, Success())
 
-    async def rejected(self, req: Request, resp: Response, place: str | None, reason: str) -> None:
-        """Answer a login that failed. Raises Forbidden."""
+    async def send_rejected(self, req: Request, resp: Response, next_path: str | None, reason: str) -> None:
+        """Answer a failed login. Raises Forbidden."""
         raise Forbidden(reason)
 
 
-class LogoutResource:
+class LogoutResource(Resource):
     """`POST /logout`."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @operation("Log out", access=Access.PUBLIC, answers={200: Success})
+    @operation("Log out", access=Access.PUBLIC, responses={200: Success})
     async def on_post(self, req: Request, resp: Response) -> None:
-        refuse_foreign(req)
+        reject_cross_site(req)
         await self.services.authority.log_out(req)
         resp.unset_cookie(COOKIE, path="/")
-        await self.left(req, resp)
+        await self.send_logged_out(req, resp)
 
-    async def left(self, req: Request, resp: Response) -> None:
+    async def send_logged_out(self, req: Request, resp: Response) -> None:
         """Answer a logout."""
-        answer(resp, Success())
+        send_json(resp, Success())

@@ -1,22 +1,18 @@
-"""Uploads: hashed and measured while they arrive, kept only when they are pictures."""
+"""Uploads: read the form, validate each file, store it, and report one result per file."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import logging
 import unicodedata
-from collections.abc import AsyncIterator
 
 from falcon import MediaNotFoundError
 from falcon.asgi import Request, Response
 from falcon.asgi.multipart import BodyPart, MultipartForm
 from falcon.media.multipart import MultipartParseError
 
+from backend.api.operations import Resource, operation, send_json
 from backend.auth.access import Access
-from backend.database import images
-from backend.durability.record_writer import fresh_record
 from backend.http.errors import (
     HttpProblem,
     PayloadTooLarge,
@@ -25,42 +21,34 @@ from backend.http.errors import (
     UnprocessableEntity,
     UnsupportedMediaType,
 )
-from backend.http.operations import answer, operation
-from backend.images.header import UploadHeader, header_of, new_row
-from backend.services import Services
-from backend.settings import Settings
-from contract import object_names
-from contract.bucket.port import uri_of
-from contract.messages.admin import Problem, RetryRequest, UploadedImage, UploadResult, UploadResults
+from contract.messages.admin import Problem, UploadedImage, UploadResult, UploadResults
 
 log = logging.getLogger(__name__)
 
 FIELDS = ("file", "files")
-# What is read and thrown away past the limit, so that a client that sends on hears the refusal.
-DRAINED_BYTES = 64 * 1024 * 1024
-
-PLACE_SECONDS = 60.0
-"""So long an upload waits for those before it; its sender then tries again."""
+MAX_DRAINED_BYTES = 64 * 1024 * 1024
+"""Bytes past the limit that are read and dropped, so that a client that sends the whole file receives the error."""
+SLOT_SECONDS = 60.0
+"""Time that an upload waits for a free slot before it gets 503."""
+FileResult = tuple[str, UploadedImage | HttpProblem]
+"""The name of a file, and its image or the error that rejects it."""
 
 
 def tidy_name(filename: str | None) -> str:
-    """A name fit to be shown and stored: the last path part, no control characters, at most 200 long."""
+    """Return a name to show and store: the last path part, without control characters, at most 200 characters."""
     last = (filename or "").replace("\\", "/").rpartition("/")[2]
     clean = "".join(character for character in last if unicodedata.category(character)[0] != "C").strip()
     return clean[:200] or "unnamed"
 
 
-class Uploads:
+class Uploads(Resource):
     """`POST /api/admin/upload`."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
 
     @operation(
         "Upload one or several photos",
         access=Access.ADMIN,
         media="multipart/form-data",
-        answers={
+        responses={
             200: (UploadedImage, UploadResults),
             201: UploadedImage,
             408: Problem,
@@ -71,90 +59,61 @@ class Uploads:
         },
     )
     async def on_post(self, req: Request, resp: Response) -> None:
+        services = self.services
         if not (req.content_type or "").lower().startswith("multipart/form-data"):
             raise UnsupportedMediaType("send the photos as multipart/form-data, each in a field 'file'")
-        results: list[tuple[str, UploadedImage | HttpProblem]] = []
-        async with self._place():
-            try:
-                # A phone that leaves the network says nothing: without an end it would keep its place for ever.
-                async with asyncio.timeout(self.services.settings.upload_seconds):
-                    await self._take_all(await req.get_media(), results)
-            except TimeoutError:
-                seconds = self.services.settings.upload_seconds
-                raise RequestTimeout(
-                    f"the upload took longer than {seconds:g} s; send fewer photos at a time", **_told(results)
-                ) from None
-            except (MultipartParseError, MediaNotFoundError) as error:
-                raise UnprocessableEntity(
-                    f"the form cannot be read: {error.description or error.title}", **_told(results)
-                ) from error
-            except UnicodeDecodeError as error:  # from the headers of a part
-                raise UnprocessableEntity(
-                    "the form cannot be read: a part's headers are not UTF-8", **_told(results)
-                ) from error
+        results: list[FileResult] = []
+        try:
+            await asyncio.wait_for(services.upload_slots.acquire(), SLOT_SECONDS)
+        except TimeoutError:
+            raise ServiceUnavailable("too many concurrent uploads; try again in a few seconds") from None
+        try:
+            # A phone that leaves the network closes no connection: without a limit it would hold its slot for ever.
+            async with asyncio.timeout(services.settings.upload_seconds):
+                await self._parse_form(await req.get_media(), results)
+        except TimeoutError:
+            raise RequestTimeout(
+                f"the upload took longer than {services.settings.upload_seconds:g} s; send fewer photos at a time",
+                **_partial_results(results),
+            ) from None
+        except (MultipartParseError, MediaNotFoundError) as error:
+            raise UnprocessableEntity(
+                f"the form cannot be read: {error.description or error.title}", **_partial_results(results)
+            ) from error
+        except UnicodeDecodeError as error:  # from the headers of a part
+            raise UnprocessableEntity(
+                "the form cannot be read: a part's headers are not UTF-8", **_partial_results(results)
+            ) from error
+        finally:
+            services.upload_slots.release()
         if not results:
-            raise UnprocessableEntity("file: the form holds no file; send it as 'file'")
+            raise UnprocessableEntity("file: the form contains no file; send it as 'file'")
         if len(results) == 1:
             _, result = results[0]
             if isinstance(result, HttpProblem):
                 raise result
-            answer(resp, result, 200 if result.duplicate else 201)
+            send_json(resp, result, 200 if result.duplicate else 201)
         else:
-            answer(resp, _lines(results))
-        self.services.wake_up.set()
-        if not self.services.settings.tick_seconds:
-            # Nobody follows the hint: where no timer runs, the upload that fills a batch starts its execution.
-            await self.services.queue.flush_if_due(self.services.clock())
+            send_json(resp, UploadResults(results=tuple(_result_line(*result) for result in results)))
+        await services.ingest.dispatch()
 
-    @contextlib.asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """One of the few places for uploads. Raises Unavailable if none gets free in time."""
-        slots = self.services.upload_slots
-        try:
-            await asyncio.wait_for(slots.acquire(), PLACE_SECONDS)
-        except TimeoutError:
-            raise ServiceUnavailable("as many uploads as may are under way already; try again soon") from None
-        try:
-            yield
-        finally:
-            slots.release()
-
-    async def _take_all(self, form: MultipartForm, results: list[tuple[str, UploadedImage | HttpProblem]]) -> None:
-        """Add to `results` what became of each file. Raises MultipartParseError if the form breaks off."""
+    async def _parse_form(self, form: MultipartForm, results: list[FileResult]) -> None:
+        """Append the result of each file to `results`. Raises MultipartParseError if the form is incomplete."""
         waiting: tuple[str, bytes | HttpProblem] | None = None
         async for part in form:
-            # Only what follows a part shows that it has arrived whole.
+            # A part is complete only once the next one begins, or the form ends.
             if waiting is not None:
-                results.append(await self._settle(*waiting))
-            waiting = await self._receive(part) if part.name in FIELDS else None
+                results.append(await self._finish_file(*waiting))
+            waiting = await self._read_part(part) if part.name in FIELDS else None
         if waiting is not None:
-            results.append(await self._settle(*waiting))
+            results.append(await self._finish_file(*waiting))
 
-    async def _receive(self, part: BodyPart) -> tuple[str, bytes | HttpProblem]:
-        """The name and the bytes of one file of the form, or why it is refused."""
+    async def _read_part(self, part: BodyPart) -> tuple[str, bytes | HttpProblem]:
+        """Return the name of one file of the form, and its bytes or the error that rejects it."""
         try:
             filename = tidy_name(part.filename)
         except MultipartParseError:
             filename = "unnamed"
-        try:
-            return filename, await self._read(part, filename)
-        except PayloadTooLarge as refusal:
-            return filename, refusal
-
-    async def _settle(self, filename: str, received: bytes | HttpProblem) -> tuple[str, UploadedImage | HttpProblem]:
-        """The image that a file became, or why it was refused."""
-        try:
-            if isinstance(received, HttpProblem):
-                raise received
-            image = await self._take(filename, received)
-        except HttpProblem as refusal:
-            self.services.metrics.uploads.labels("refused").inc()
-            log.info("upload refused: %s", refusal.detail)
-            return filename, refusal
-        self.services.metrics.uploads.labels("duplicate" if image.duplicate else "new").inc()
-        return filename, image
-
-    async def _read(self, part: BodyPart, filename: str) -> bytes:
         limit = self.services.settings.upload_limit_mib * 1024 * 1024
         data = bytearray()
         drained = 0
@@ -162,79 +121,37 @@ class Uploads:
             if drained or len(data) + len(chunk) > limit:
                 drained += len(chunk)
                 data.clear()
-                if drained > DRAINED_BYTES:
+                if drained > MAX_DRAINED_BYTES:
                     break
             else:
                 data += chunk
         if drained:
-            raise PayloadTooLarge(f"{filename}: larger than the {limit // 2**20} MiB that an upload may have")
-        return bytes(data)
+            return filename, PayloadTooLarge(f"{filename}: larger than the upload limit of {limit // 2**20} MiB")
+        return filename, bytes(data)
 
-    async def _take(self, filename: str, data: bytes) -> UploadedImage:
-        """Keep the original, then the row: a row never names an object that is not there."""
-        services, settings = self.services, self.services.settings
-        if not data:
-            raise UnsupportedMediaType(f"{filename}: the file is empty")
-        header, file_hash = await asyncio.to_thread(_looked_at, data, filename, settings)
-        image_id = file_hash[:32]
-        name = object_names.original(image_id, header.extension)
-        state, leaving = await services.database.read(images.known, image_id, uri_of(services.bucket, name))
-        if state is None and leaving:
-            services.wake_up.set()
-            raise ServiceUnavailable(
-                f"{filename}: this photo was deleted, and its file is being removed; send it again soon"
-            )
-        restored = await services.in_bucket(services.bucket.create, name, data, "application/octet-stream")
-        if state == "failed" and restored:  # it may well have failed since its original was gone
-            again = RetryRequest(which="named", ids=(image_id,))
-            await services.record_writer.keep(await services.database.write(images.retry, again, services.clock()))
-            state = "pending"
-        if state is not None and restored:  # or it was deleted since
-            state = await services.database.read(images.state_of, image_id)
-        revision = 0
-        if state is None:
-            row = new_row(
-                image_id,
-                header,
-                uri=uri_of(services.bucket, name),
-                file_hash=file_hash,
-                filename=filename,
-                size=len(data),
-                ingested_at=services.clock(),
-            )
-            revision = await services.database.write(images.add, row)
-            if revision:
-                await services.record_writer.keep_new(fresh_record(row, name, revision))
-        if not revision:
-            await services.record_writer.keep_if_due(image_id)
-        return UploadedImage(
-            id=image_id,
-            filename=filename,
-            width=header.width,
-            height=header.height,
-            orientation=header.orientation,
-            processing_status=state or "pending",
-            duplicate=not revision,
-        )
+    async def _finish_file(self, filename: str, content: bytes | HttpProblem) -> FileResult:
+        """Store a file that has arrived completely. Returns its image, or the error that rejects it."""
+        try:
+            if isinstance(content, HttpProblem):
+                raise content
+            image = await self.services.ingest.store(content, filename)
+        except HttpProblem as problem:
+            self.services.metrics.uploads.labels("refused").inc()
+            log.info("upload rejected: %s", problem.detail)
+            return filename, problem
+        self.services.metrics.uploads.labels("duplicate" if image.duplicate else "new").inc()
+        return filename, image
 
 
-def _looked_at(data: bytes, filename: str, settings: Settings) -> tuple[UploadHeader, str]:
-    """What the header says, and the SHA-256. Raises Refused."""
-    return header_of(data, filename, settings), hashlib.sha256(data).hexdigest()
-
-
-def _lines(results: list[tuple[str, UploadedImage | HttpProblem]]) -> UploadResults:
-    return UploadResults(results=tuple(_line(name, result) for name, result in results))
-
-
-def _told(results: list[tuple[str, UploadedImage | HttpProblem]]) -> dict[str, object]:
-    """What a refusal of the whole adds: what became of the files before."""
-    return {"results": _lines(results).results} if results else {}
-
-
-def _line(filename: str, result: UploadedImage | HttpProblem) -> UploadResult:
+def _result_line(filename: str, result: UploadedImage | HttpProblem) -> UploadResult:
+    """Return the line of one file in the response to several."""
     if isinstance(result, HttpProblem):
         return UploadResult(filename=filename, status=result.status, error=result.detail)
     return UploadResult(
         filename=filename, status=200 if result.duplicate else 201, id=result.id, duplicate=result.duplicate
     )
+
+
+def _partial_results(results: list[FileResult]) -> dict[str, object]:
+    """Return the further member of an error: the results of the files before it, if there are some."""
+    return {"results": [_result_line(*result) for result in results]} if results else {}

@@ -1,1 +1,1 @@
-"""Who may call what: sessions, passwords, tokens of tasks, devices and Google."""
+"""Authentication and access control: tokens, sessions, passwords, signatures."""

@@ -1,6 +1,7 @@
-"""Who may what. Everything that is not explicitly public is refused without credentials.
+"""Access control: each operation has an `Access` rule, and `Authority` checks requests against it.
 
-Tokens are compared by their SHA-256 in constant time, so neither content nor length leaks; the password by Argon2.
+Everything that is not explicitly public is rejected without credentials. Tokens are compared by their SHA-256 in
+constant time, so that neither content nor length leaks; the password is compared by Argon2.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from falcon.asgi import Request
 from backend.auth.device_cache import DeviceCache
 from backend.auth.login_throttle import LoginThrottle
 from backend.auth.passwords import Password
-from backend.database import Database, sessions_and_locks
+from backend.database import Database, sessions
 from backend.http.errors import Forbidden, TooManyRequests, Unauthorized
 from contract import logs
 
@@ -30,42 +31,42 @@ if TYPE_CHECKING:
 
 COOKIE = "session_id"
 SIGNATURE_BYTES = 12
-"""Of a picture's address: 96 bits, which nobody guesses over a network, in 16 characters for small memories."""
+"""Length of a picture address's signature: 96 bits cannot be guessed over a network, and need only 16 characters."""
 
 
 class Access(enum.Enum):
-    """Who an operation is for."""
+    """The credentials that an operation requires."""
 
-    PUBLIC = "anyone"
+    PUBLIC = "no credentials"
     PROCESSOR = "the processor's bearer token"
-    TICK = "the processor's bearer token, or a token of Google's that names the scheduler's account"
+    TICK = "the processor's bearer token, or a Google ID token of the scheduler's account"
     ADMIN = "an admin's session cookie"
     DEVICE = "the device's bearer token, or an admin's session cookie"
     METRICS = "an admin's session cookie, or the metrics token"
     PICTURE = "the signature in the address, or an admin's session cookie"
 
 
-_OF_FRAMES = Access.DEVICE
+_DEVICE = Access.DEVICE
 
 
 def digest(secret: str) -> str:
-    """The SHA-256 of a secret in hex; what the database keeps of tokens that were random."""
+    """Return the SHA-256 of a secret in hex. The database stores random tokens in this form."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def matches(given: str, expected: Sequence[str]) -> bool:
-    """Whether `given` is one of the expected secrets; every one is compared, in constant time."""
-    found = False
+def matches(token: str, expected: Sequence[str]) -> bool:
+    """Return whether `token` is one of the expected secrets. Compares all of them, in constant time."""
+    equal = False
     for secret in expected:
         if secret:
-            found |= hmac.compare_digest(digest(given), digest(secret))
-    return found
+            equal |= hmac.compare_digest(digest(token), digest(secret))
+    return equal
 
 
 def bearer(req: Request) -> str | None:
-    """The bearer token of the Authorization header, or None."""
-    told = req.get_header("Authorization") or ""
-    return (told[7:].strip() or None) if told[:7].lower() == "bearer " else None
+    """Return the bearer token of the Authorization header, or None."""
+    header = req.get_header("Authorization") or ""
+    return (header[7:].strip() or None) if header[:7].lower() == "bearer " else None
 
 
 class Authority:
@@ -74,7 +75,7 @@ class Authority:
     def __init__(
         self,
         database: Database,
-        known_devices: DeviceCache,
+        device_cache: DeviceCache,
         *,
         processor_tokens: Sequence[str],
         admin_password: str,
@@ -85,12 +86,12 @@ class Authority:
         scheduler: SchedulerIdentity | None = None,
     ) -> None:
         if not any(processor_tokens) or not admin_password:
-            raise ValueError("the processor's token and the admin's password must not be empty")
+            raise ValueError("the processor token and the admin password must not be empty")
         self._database = database
-        self._devices = known_devices
+        self._devices = device_cache
         self._processor_tokens = tuple(processor_tokens)
         self._password = Password(admin_password)
-        self._pace = LoginThrottle()
+        self._throttle = LoginThrottle()
         self._metrics_token = metrics_token
         self.device_auth = device_auth
         self.session_seconds = session_seconds
@@ -100,11 +101,15 @@ class Authority:
             logs.redact(secret)
 
     async def require(self, access: Access, req: Request, device_id: str | None, now: float) -> None:
-        """Let the request pass, or raise Unauthorized or Forbidden. Unknown kinds of access are refused.
+        """Return if the request has the credentials that `access` requires.
 
-        A frame that came with its own token is the request's `context.device`.
+        Sets `context.device` of the request to the device whose own token was sent.
+
+        Raises:
+            Unauthorized: Credentials are missing.
+            Forbidden: Credentials are wrong, or `access` is not a known rule.
         """
-        if access is _OF_FRAMES:  # they ask most, and looking at an enumeration's members takes a while
+        if access is _DEVICE:  # first, because frames send most requests and enum lookups in `match` take a while
             await self._require_device(req, device_id, now)
             return
         match access:
@@ -113,7 +118,7 @@ class Authority:
             case Access.PROCESSOR:
                 self._require_processor(req)
             case Access.TICK:
-                await self._require_timer(req)
+                await self._require_scheduler(req)
             case Access.ADMIN:
                 await self._require_session(req, now)
             case Access.METRICS:
@@ -121,21 +126,21 @@ class Authority:
                 if token is None:
                     await self._require_session(req, now)
                 elif not matches(token, [self._metrics_token]):
-                    raise Forbidden("this is not the metrics token (METRICS_TOKEN)")
+                    raise Forbidden("wrong metrics token (check METRICS_TOKEN)")
             case Access.PICTURE:
                 if not self.signature_holds(req.path, req.get_param("s") or ""):
                     await self._require_session(req, now)
             case _:
-                raise Forbidden("nobody may do this")
+                raise Forbidden("this operation has an unknown access rule")
 
     def _require_processor(self, req: Request) -> None:
         token = bearer(req)
         if token is None:
-            raise Unauthorized("send the processor's token as 'Authorization: Bearer ...'")
+            raise Unauthorized("missing token; send the processor token as 'Authorization: Bearer ...'")
         if not matches(token, self._processor_tokens):
-            raise Forbidden("this is not the processor's token (PROCESSOR_AUTH_TOKEN of the backend)")
+            raise Forbidden("wrong processor token (check PROCESSOR_AUTH_TOKEN of the backend)")
 
-    async def _require_timer(self, req: Request) -> None:
+    async def _require_scheduler(self, req: Request) -> None:
         token = bearer(req)
         if token is None or self._scheduler is None or matches(token, self._processor_tokens):
             self._require_processor(req)
@@ -144,10 +149,10 @@ class Authority:
 
     async def _require_session(self, req: Request, now: float) -> None:
         values = req.get_cookie_values(COOKIE) or [""]
-        if not values[0] or not await self._database.read(sessions_and_locks.session_is_open, digest(values[0]), now):
-            raise Unauthorized("log in first: POST /login with the admin's password")
+        if not values[0] or not await self._database.read(sessions.session_is_open, digest(values[0]), now):
+            raise Unauthorized("log in first: POST /login with the admin password")
         if req.method not in ("GET", "HEAD"):
-            refuse_foreign(req)
+            reject_cross_site(req)
 
     async def _require_device(self, req: Request, device_id: str | None, now: float) -> None:
         if self.device_auth == "open":
@@ -156,56 +161,57 @@ class Authority:
         if token is None:
             await self._require_session(req, now)
             return
-        device = await self._devices.of_token(digest(token), device_id or "")
+        device = await self._devices.find_by_token(digest(token), device_id or "")
         if device is None:
-            raise Forbidden("this token is not that of the device")
+            raise Forbidden("wrong device token; use the one that was shown when the device was created")
         req.context.device = device
 
     async def log_in(self, password: str, address: str, now: float) -> str | None:
-        """A new session's id if the password is right, else None. Only its hash is kept.
+        """Open a session if the password is right, and return its id, else None. Only its hash is stored.
 
-        Raises TooManyRequests for an address that has to wait.
+        Raises:
+            TooManyRequests: The client's network has to wait.
         """
         moment = time.monotonic()
-        if (left := self._pace.wait(address, moment)) > 0:
-            raise TooManyRequests("too many wrong passwords; wait a little before the next try", left)
-        self._pace.tries(address, moment)
-        if not await self._password.is_right(password):
+        if (seconds := self._throttle.seconds_to_wait(address, moment)) > 0:
+            raise TooManyRequests("too many wrong passwords; wait before the next attempt", seconds)
+        self._throttle.record_attempt(address, moment)
+        if not await self._password.verify(password):
             return None
-        self._pace.succeeded(address)
+        self._throttle.record_success(address)
         session = secrets.token_urlsafe(32)
-        await self._database.write(sessions_and_locks.open_session, digest(session), now, now + self.session_seconds)
+        await self._database.write(sessions.open_session, digest(session), now, now + self.session_seconds)
         return session
 
     def session_of(self, req: Request) -> str:
-        """What the database knows the request's session by; whether it is open `require` has to say."""
+        """Return the hash of the session cookie. Does not check that the session is valid."""
         return digest((req.get_cookie_values(COOKIE) or [""])[0])
 
     async def log_out(self, req: Request) -> None:
-        """End the request's session, if it has one."""
+        """Close the request's session, if it has one."""
         for session in req.get_cookie_values(COOKIE) or []:
-            await self._database.write(sessions_and_locks.close_session, digest(session))
+            await self._database.write(sessions.close_session, digest(session))
 
     def signature(self, path: str) -> str:
-        """The signature that lets whoever holds it fetch the picture at this path, and nothing else."""
-        made = hmac.digest(self._picture_key, path.encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(made[:SIGNATURE_BYTES]).decode()
+        """Return the signature that permits fetching the picture at this path, and nothing else."""
+        mac = hmac.digest(self._picture_key, path.encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(mac[:SIGNATURE_BYTES]).decode()
 
     def signature_holds(self, path: str, signature: str) -> bool:
         return hmac.compare_digest(self.signature(path).encode(), signature.encode())
 
 
-def refuse_foreign(req: Request) -> None:
-    """Raise Forbidden for a change that another site's page asks for; tools without these headers pass."""
+def reject_cross_site(req: Request) -> None:
+    """Raise Forbidden if another site's page sent the request. Tools send neither header and pass."""
     site = req.get_header("Sec-Fetch-Site")
     origin = req.get_header("Origin")
     if (site is None or site in ("same-origin", "none")) and (origin is None or _host_of(origin) == req.netloc.lower()):
         return
-    raise Forbidden("changes are only taken from this site's own pages")
+    raise Forbidden("cross-site request rejected: changes must come from this site's own pages")
 
 
 def _host_of(origin: str) -> str | None:
-    """The host, with its port, of an Origin; None for what is none."""
+    """Return the host and port of an Origin header, or None if it is not an HTTP origin."""
     try:
         parts = urlsplit(origin)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The devices, kept in memory for as long as nothing in the database has changed: frames ask often."""
+"""A cache of all devices, valid until the database changes: frames send requests often."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from backend.database.devices import Device
 log = logging.getLogger(__name__)
 
 SEEN_SECONDS = 60
-"""A device is noted as seen at most once in this time."""
+"""A device's last-seen time is written at most this often."""
 
 
-def _life(device: Device) -> tuple[str, float]:
-    """A device that is made anew under its old id has not been seen yet."""
+def _identity(device: Device) -> tuple[str, float]:
+    # A device that is created again under an old id has not been seen yet.
     return device.id, device.created_at
 
 
 class DeviceCache:
-    """Answers from memory after one look at the database's stamp."""
+    """Looks devices up in memory; compares its version with the database's change counter at each call."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,16 +30,16 @@ class DeviceCache:
         self._by_token: dict[str, Device] = {}
         self._seen: dict[tuple[str, float], float] = {}
         self._refreshing: asyncio.Task[None] | None = None
-        self._noting: set[asyncio.Task[None]] = set()
+        self._writes: set[asyncio.Task[None]] = set()
 
     async def find(self, id_or_name: str) -> Device | None:
-        """The device of this id, or else the first of this name, as older frames call `next`."""
+        """Return the device of this id, or else the first of this name, which older frames send to `next`."""
         if self._stamp < self._database.stamp():
             await self._refresh()
         return self._find(id_or_name)
 
-    async def of_token(self, token_hash: str, id_or_name: str) -> Device | None:
-        """The device of this id or name, if that is the one whose token hashes to this."""
+    async def find_by_token(self, token_hash: str, id_or_name: str) -> Device | None:
+        """Return the device of this id or name if it owns the token with this hash, else None."""
         if self._stamp < self._database.stamp():
             await self._refresh()
         owner = self._by_token.get(token_hash)
@@ -49,7 +49,7 @@ class DeviceCache:
         return self._by_id.get(id_or_name) or self._by_name.get(id_or_name)
 
     async def _refresh(self) -> None:
-        """Be level with the database as it is now; questions that come together share one reading."""
+        # Concurrent callers share one query.
         wanted = self._database.stamp()
         while self._stamp < wanted:
             if self._refreshing is None:
@@ -57,30 +57,30 @@ class DeviceCache:
             await asyncio.shield(self._refreshing)
 
     async def _read(self) -> None:
-        stamp = self._database.stamp()  # before the reading: what is changed meanwhile is read again
+        stamp = self._database.stamp()  # before the query: a change during it causes another query
         try:
-            found = await self._database.read(devices.every)
+            rows = await self._database.read(devices.read_all)
         finally:
             self._refreshing = None
-        self._by_id = {device.id: device for device in found}
-        self._by_name = {device.name: device for device in reversed(found)}
-        self._by_token = {device.token_hash: device for device in found if device.token_hash}
-        lives = {_life(device) for device in found}
-        self._seen = {life: at for life, at in self._seen.items() if life in lives}
+        self._by_id = {device.id: device for device in rows}
+        self._by_name = {device.name: device for device in reversed(rows)}
+        self._by_token = {device.token_hash: device for device in rows if device.token_hash}
+        identities = {_identity(device) for device in rows}
+        self._seen = {identity: at for identity, at in self._seen.items() if identity in identities}
         self._stamp = stamp
 
-    def note_seen(self, device: Device, now: float) -> None:
-        """Note that the device has asked, beside its answer; if that fails, the log says so."""
-        life = _life(device)
-        last = self._seen.get(life)
+    def record_seen(self, device: Device, now: float) -> None:
+        """Update the device's last-seen time in the background; a failure is logged."""
+        identity = _identity(device)
+        last = self._seen.get(identity)
         if last is not None and last <= now < last + SEEN_SECONDS:
             return
-        self._seen[life] = now
-        noting = asyncio.create_task(self._database.write(devices.seen, device.id, now))
-        self._noting.add(noting)
-        noting.add_done_callback(self._noted)
+        self._seen[identity] = now
+        write = asyncio.create_task(self._database.write(devices.mark_seen, device.id, now))
+        self._writes.add(write)
+        write.add_done_callback(self._written)
 
-    def _noted(self, noting: asyncio.Task[None]) -> None:
-        self._noting.discard(noting)
-        if not noting.cancelled() and (error := noting.exception()) is not None:
-            log.warning("it could not be noted that a device has asked: %s", error)
+    def _written(self, write: asyncio.Task[None]) -> None:
+        self._writes.discard(write)
+        if not write.cancelled() and (error := write.exception()) is not None:
+            log.warning("could not update the device's last-seen time: %s", error)

@@ -1,7 +1,7 @@
-"""Whether a call comes from our Cloud Scheduler: it shows a token that Google has signed.
+"""Verify the ID tokens that Google signs for Cloud Scheduler and Cloud Tasks.
 
-So the scheduler needs no secret of ours, which everybody could read who may look at its jobs. A token counts
-if Google signed it, it has not run out, it was made for our audience, and it names the one account that may tick
+The scheduler then needs no shared secret, which everybody who may view its jobs could read. A token is accepted if
+Google signed it, it has not expired, its audience is this service, and it names the one allowed service account
 (https://cloud.google.com/scheduler/docs/http-target-auth, https://openid.net/specs/openid-connect-core-1_0.html).
 """
 
@@ -9,101 +9,125 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
-import requests
-from google.auth import exceptions, jwt
+from google.auth import exceptions, jwt, transport
+from google.auth.transport.requests import Request
+from google.oauth2 import id_token
 
 from backend.http.errors import Forbidden, ServiceUnavailable
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 
 log = logging.getLogger(__name__)
 
-CERTIFICATES = "https://www.googleapis.com/oauth2/v1/certs"
+CERTIFICATES_URL = "https://www.googleapis.com/oauth2/v1/certs"
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
-MAX_TOKEN = 8192
-"""Bytes; Google's have about one thousand."""
-TRUSTED_SECONDS = 3600.0
-"""So long the certificates are used that were fetched; Google announces new ones a day ahead."""
-PAUSE_SECONDS = 60.0
-"""Between two fetches, whoever asks: a token that names an unknown certificate may be anybody's."""
-FETCH_SECONDS = 5.0
-CLOCK_SECONDS = 30
-"""So far the clocks of two machines may be apart."""
+MAX_TOKEN_BYTES = 8192
+"""Google's tokens have about one thousand."""
+MIN_FETCH_INTERVAL_SECONDS = 60.0
+"""Certificates are fetched at most this often, also after a failed fetch: anybody can send a token."""
+MAX_CACHE_SECONDS = 86_400.0
+FETCH_TIMEOUT_SECONDS = 5.0
+CLOCK_SKEW_SECONDS = 30
+_MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:[\s,]|$)", re.IGNORECASE)
 
 
 class SchedulerIdentity:
-    """Checks tokens for one account and one audience. Blocks while certificates are fetched; for any thread."""
+    """Verifies tokens for one service account and one audience. Safe to use from several threads."""
 
     def __init__(
         self,
         account: str,
         audience: str,
         *,
-        certificates_url: str = CERTIFICATES,
+        certificates_url: str = CERTIFICATES_URL,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`account`: the e-mail address of the service account. Raises ValueError if either is empty."""
+        """Create a verifier.
+
+        Args:
+            account: E-mail address of the allowed service account.
+            audience: Audience that the tokens must have (TICK_AUDIENCE).
+            certificates_url: Address of Google's certificates, a JSON object of key id to PEM.
+            monotonic: Clock of the certificate cache, in seconds.
+
+        Raises:
+            ValueError: `account` or `audience` is empty.
+        """
         if not account or not audience:
             raise ValueError("the scheduler's account and the audience of its tokens must not be empty")
         self._account = account
         self._audience = audience
         self._url = certificates_url
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._certificates: Mapping[str, str] = {}
-        self._fetched_at: float | None = None
-        self._tried_at: float | None = None
+        self._certificates = _CachedRequest(monotonic)
 
     def check(self, token: str) -> None:
-        """Return if the token proves that the scheduler calls.
+        """Return if `token` proves that the scheduler sent the request. Blocks while certificates are fetched.
 
-        Raises Forbidden for any other, Unavailable if Google's certificates cannot be had.
+        Raises:
+            Forbidden: The token is not valid, or belongs to another account.
+            ServiceUnavailable: Google's certificates cannot be fetched.
         """
         try:
-            if len(token) > MAX_TOKEN:
+            if len(token) > MAX_TOKEN_BYTES:
                 raise ValueError("the token is too long")
-            header = jwt.decode_header(token)  # type: ignore[no-untyped-call]
-            if header.get("alg") != "RS256" or not isinstance(header.get("kid"), str):
-                raise ValueError("the token is not signed as Google signs")
-            known = self._certificates_with(header["kid"])
-            claims = jwt.decode(  # type: ignore[no-untyped-call]
-                token, certs=known, audience=self._audience, clock_skew_in_seconds=CLOCK_SECONDS
+            if jwt.decode_header(token).get("alg") != "RS256":  # type: ignore[no-untyped-call]  # needs no certificates
+                raise ValueError("Google signs with RS256")
+            claims = id_token.verify_token(
+                token,
+                self._certificates,
+                audience=self._audience,
+                certs_url=self._url,
+                clock_skew_in_seconds=CLOCK_SKEW_SECONDS,
             )
-        except (ValueError, RecursionError, exceptions.GoogleAuthError):  # whose text may hold the token
+            if claims.get("iss") not in ISSUERS:
+                raise ValueError("the issuer is not Google")
+        except (ValueError, TypeError, RecursionError, exceptions.GoogleAuthError):  # their text may contain the token
             raise Forbidden(
-                "this is neither the processor's token nor a valid one of Google's for this service: not signed by "
-                "Google, run out, or made for another audience (TICK_AUDIENCE)"
+                "invalid token: not the processor token, and not a valid Google ID token for this service "
+                "(check TICK_AUDIENCE)"
             ) from None
-        verified = claims.get("email_verified") is True and claims.get("iss") in ISSUERS
+        verified = claims.get("email_verified") is True
         if not verified or not hmac.compare_digest(str(claims.get("email")).encode(), self._account.encode()):
-            raise Forbidden("this token is not that of the scheduler's account (TICK_SERVICE_ACCOUNT)")
+            raise Forbidden("invalid token: not issued to the scheduler's service account (check TICK_SERVICE_ACCOUNT)")
 
-    def _certificates_with(self, wanted: str) -> Mapping[str, str]:
-        """Google's certificates by their ids; fetched where they are old, or the wanted one is not among them."""
+
+class _CachedRequest(transport.Request):
+    """A google-auth transport that caches one URL's response as long as its max-age says."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._request = Request()
+        self._lock = threading.Lock()
+        self._response: transport.Response | None = None
+        self._fetch_at = float("-inf")
+
+    def __call__(self, url: str, method: str = "GET", *_: object, **__: object) -> transport.Response:
+        """Return the cached or fetched response. Raises ServiceUnavailable if there is none."""
         with self._lock:
             now = self._monotonic()
-            fresh = self._fetched_at is not None and now - self._fetched_at < TRUSTED_SECONDS
-            if fresh and wanted in self._certificates:
-                return self._certificates
-            if self._tried_at is None or now - self._tried_at >= PAUSE_SECONDS:
-                self._tried_at = now
-                self._certificates = self._fetch()
-                self._fetched_at = now
-            elif not fresh:
-                raise ServiceUnavailable(
-                    "Google's certificates could not be fetched a moment ago; try again in a minute"
-                )
-            return self._certificates
+            if now >= self._fetch_at:
+                self._response = None
+                self._fetch_at = now + MIN_FETCH_INTERVAL_SECONDS
+                self._response, seconds = self._fetch(url)
+                self._fetch_at = now + min(max(seconds, MIN_FETCH_INTERVAL_SECONDS), MAX_CACHE_SECONDS)
+            if self._response is None:
+                raise ServiceUnavailable("Google's certificates could not be fetched; try again in a minute")
+            return self._response
 
-    def _fetch(self) -> Mapping[str, str]:
+    def _fetch(self, url: str) -> tuple[transport.Response, float]:
+        """Return the response and its max-age in seconds."""
         try:
-            answer = requests.get(self._url, timeout=FETCH_SECONDS)
-            answer.raise_for_status()
-            return msgspec.json.decode(answer.content, type=dict[str, str])
-        except (requests.RequestException, *DECODE_ERRORS) as error:
-            log.error("Google's certificates cannot be fetched from %s: %s", self._url, error)
+            response = self._request(url, timeout=FETCH_TIMEOUT_SECONDS)
+            if response.status != 200:
+                raise ValueError(f"status {response.status}")
+            msgspec.json.decode(response.data, type=dict[str, str])
+        except (exceptions.TransportError, ValueError, *DECODE_ERRORS) as error:
+            log.error("cannot fetch Google's certificates from %s: %s", url, error)
             raise ServiceUnavailable("Google's certificates cannot be fetched; try again in a minute") from error
+        max_age = _MAX_AGE.search(response.headers.get("Cache-Control", ""))
+        return response, float(max_age[1]) if max_age else 0.0

@@ -1,6 +1,6 @@
-"""How often a password may be tried: who guesses waits longer each time, and who has logged in before does not wait.
+"""Rate limiting for logins: exponential back-off per client network.
 
-Pure but for its own memory, which is bounded. An address is that of the caller, of IPv6 its network of 64 bits.
+Networks with a previous successful login are exempt from the global limit. The state is in memory and bounded.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ from collections import OrderedDict
 
 from msgspec import Struct
 
-FREE_TRIES = 5
-"""Wrong passwords of one address before it has to wait: people mistype."""
+FREE_ATTEMPTS = 5
+"""Wrong passwords of one network before it has to wait: people mistype."""
 FIRST_WAIT_SECONDS = 1.0
 MAX_WAIT_SECONDS = 900.0
-FORGOTTEN_SECONDS = 3600.0
-"""So long after its last wrong password an address begins anew."""
-MAX_ADDRESSES = 4096
-ALL_TRIES = 60
-"""Wrong passwords of all strange addresses together in `ALL_SECONDS`; then none of these may try for a while."""
-ALL_SECONDS = 60.0
+RESET_SECONDS = 3600.0
+"""A network's count starts again this long after its last wrong password."""
+MAX_NETWORKS = 4096
+GLOBAL_ATTEMPTS = 60
+"""Wrong passwords of all unknown networks together in `GLOBAL_SECONDS`; after that none of these may try."""
+GLOBAL_SECONDS = 60.0
 
 
 class _Failures(Struct):
-    """Of one address: how many in a row, when the last was, and until when it waits."""
+    """Wrong passwords of one network in a row; times are monotonic, in seconds."""
 
-    number: int
-    at: float
-    until: float
+    count: int
+    last_at: float
+    blocked_until: float
 
 
 class LoginThrottle:
-    """Asked before a password is looked at, told that it is, and told if it was right. Times are monotonic."""
+    """Counts login attempts and says how long a client has to wait. Times are monotonic, in seconds."""
 
     def __init__(self) -> None:
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
@@ -39,44 +39,44 @@ class LoginThrottle:
         self._window_began = 0.0
         self._in_window = 0
 
-    def wait(self, address: str, now: float) -> float:
-        """The seconds until this address may try again; 0: now."""
-        place = network_of(address)
-        known = self._failures.get(place)
-        own = max(0.0, known.until - now) if known is not None else 0.0
-        if place in self._trusted or self._in_window < ALL_TRIES:
+    def seconds_to_wait(self, address: str, now: float) -> float:
+        """Return the seconds until this address may try again, 0 if it may try now."""
+        network = network_of(address)
+        failures = self._failures.get(network)
+        own = max(0.0, failures.blocked_until - now) if failures is not None else 0.0
+        if network in self._trusted or self._in_window < GLOBAL_ATTEMPTS:
             return own
-        return max(own, self._window_began + ALL_SECONDS - now)
+        return max(own, self._window_began + GLOBAL_SECONDS - now)
 
-    def tries(self, address: str, now: float) -> None:
-        """Note a try, which counts as wrong until it turns out right: a hundred at once are a hundred tries."""
-        place = network_of(address)
-        known = self._failures.pop(place, None)
-        if known is None or now - known.at > FORGOTTEN_SECONDS:
-            known = _Failures(number=0, at=now, until=now)
-        known.number, known.at = known.number + 1, now
-        if known.number >= FREE_TRIES:
-            doublings = min(known.number - FREE_TRIES, 20)
-            known.until = now + min(FIRST_WAIT_SECONDS * 2**doublings, MAX_WAIT_SECONDS)
-        self._failures[place] = known
-        while len(self._failures) > MAX_ADDRESSES:
+    def record_attempt(self, address: str, now: float) -> None:
+        """Count an attempt as wrong until `record_success`, so that a hundred concurrent ones count as a hundred."""
+        network = network_of(address)
+        failures = self._failures.pop(network, None)
+        if failures is None or now - failures.last_at > RESET_SECONDS:
+            failures = _Failures(count=0, last_at=now, blocked_until=now)
+        failures.count, failures.last_at = failures.count + 1, now
+        if failures.count >= FREE_ATTEMPTS:
+            doublings = min(failures.count - FREE_ATTEMPTS, 20)
+            failures.blocked_until = now + min(FIRST_WAIT_SECONDS * 2**doublings, MAX_WAIT_SECONDS)
+        self._failures[network] = failures
+        while len(self._failures) > MAX_NETWORKS:
             self._failures.popitem(last=False)
-        if now - self._window_began >= ALL_SECONDS:
+        if now - self._window_began >= GLOBAL_SECONDS:
             self._window_began, self._in_window = now, 0
-        self._in_window += place not in self._trusted
+        self._in_window += network not in self._trusted
 
-    def succeeded(self, address: str) -> None:
-        """Note that the password was right: this address is no guesser."""
-        place = network_of(address)
-        self._failures.pop(place, None)
-        self._trusted.pop(place, None)
-        self._trusted[place] = None
-        while len(self._trusted) > MAX_ADDRESSES:
+    def record_success(self, address: str) -> None:
+        """Clear the count of this address's network and exempt it from the global limit."""
+        network = network_of(address)
+        self._failures.pop(network, None)
+        self._trusted.pop(network, None)
+        self._trusted[network] = None
+        while len(self._trusted) > MAX_NETWORKS:
             self._trusted.popitem(last=False)
 
 
 def network_of(address: str) -> str:
-    """What is taken for one caller: an IPv4 address, or the 64 bits of IPv6 that one house has."""
+    """Return what counts as one client: an IPv4 address, or the /64 network that a household has of IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

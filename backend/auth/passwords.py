@@ -1,6 +1,6 @@
-"""The admin's password: kept in memory as its Argon2 hash alone, and checked by one thread at a time.
+"""The admin password: only its Argon2 hash is held in memory, and one attempt is verified at a time.
 
-A setting may hold such a hash instead of the password itself (`$argon2id$...`), so that it lies nowhere at all.
+The setting may contain such a hash (`$argon2id$...`) instead of the password, so that the password is stored nowhere.
 """
 
 from __future__ import annotations
@@ -11,42 +11,37 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from argon2.low_level import Type
 
-PREFIX = "$argon2"
+_HASH_PREFIX = "$argon2"
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
-"""The least that OWASP advises for Argon2id (its Password Storage Cheat Sheet): 19 MiB for each check, which a
-small backend has beside its uploads."""
+"""The minimum that OWASP's Password Storage Cheat Sheet advises for Argon2id: 19 MiB for each verification.
 
-
-def is_hash(text: str) -> bool:
-    """Whether a setting holds a hash and no password. Raises ValueError for a hash that cannot be read."""
-    if not text.startswith(PREFIX):
-        return False
-    try:
-        _HASHER.check_needs_rehash(text)
-    except InvalidHashError as error:
-        raise ValueError(f"it begins as a hash does ({PREFIX}...) and is none that can be read") from error
-    return True
+A small backend has that much memory left next to its uploads.
+"""
 
 
 class Password:
-    """One password, to compare others with."""
+    """One password that attempts are compared with."""
 
     def __init__(self, secret: str) -> None:
-        """`secret` is the password or its hash. Raises ValueError for an empty or damaged one."""
+        """`secret` is the password or its hash. Raises ValueError if it is empty or a damaged hash."""
         if not secret:
-            raise ValueError("the admin's password must not be empty")
-        self._hash = secret if is_hash(secret) else _HASHER.hash(secret)
+            raise ValueError("the admin password must not be empty")
+        self._hash = secret if secret.startswith(_HASH_PREFIX) else _HASHER.hash(secret)
+        try:
+            _HASHER.check_needs_rehash(self._hash)
+        except InvalidHashError as error:
+            raise ValueError("the admin password begins like an Argon2 hash, but is not a complete one") from error
         self._one_at_a_time = asyncio.Lock()
 
-    async def is_right(self, given: str) -> bool:
-        """Whether `given` is the password; takes some hundredths of a second on a thread."""
+    async def verify(self, attempt: str) -> bool:
+        """Return whether `attempt` is the password. Takes some hundredths of a second on a thread."""
         async with self._one_at_a_time:
-            return await asyncio.to_thread(self._matches, given)
+            return await asyncio.to_thread(self._verify, attempt)
 
-    def _matches(self, given: str) -> bool:
+    def _verify(self, attempt: str) -> bool:
         try:
-            return _HASHER.verify(self._hash, given)
+            return _HASHER.verify(self._hash, attempt)
         except VerifyMismatchError:
             return False
-        except UnicodeEncodeError:  # halves of surrogate pairs, as JSON may spell them: in no password
+        except UnicodeEncodeError:  # lone surrogates, which JSON can spell and no password contains
             return False

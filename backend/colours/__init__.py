@@ -1,1 +1,1 @@
-"""Colour families, Material schemes and the palette of a pair. Pure."""
+"""Hue groups, Material colour schemes, and the palette of a pair. Pure functions."""

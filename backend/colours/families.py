@@ -1,6 +1,6 @@
-"""The names by which people look for photos of a colour: hue families of CIE Lab, and grey for what has no hue.
+"""Colour names for the gallery's filter: hue groups of CIE Lab, and grey for colours without a hue. Pure functions.
 
-Pure. What is found out is kept beside each photo, so that the gallery can be filtered without reading palettes.
+The groups of each photo are stored in its row, so that the gallery can be filtered without reading palettes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ Family = Literal["red", "orange", "yellow", "green", "teal", "blue", "purple", "
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
 GREY_CHROMA = 8.0
-"""CIE Lab; below it an eye names no hue."""
-# Where each family begins, in degrees of hue around CIE Lab: pure red lies at 40, yellow at 103, green at 136, cyan
-# at 196, blue at 306, magenta at 328.
+"""Chroma in CIE Lab below which people see grey."""
+# The first hue of each group in degrees of CIE Lab. For comparison: pure red has the hue 40, yellow 103, green 136,
+# cyan 196, blue 306, magenta 328.
 _BEGINS: tuple[tuple[float, Family], ...] = (
     (335.0, "pink"),
     (307.5, "purple"),
@@ -40,11 +40,11 @@ SWATCHES: Mapping[Family, str] = {
     "pink": "#D4629B",
     "grey": "#8A8A8A",
 }
-"""A colour of each family, to show beside its name."""
+"""An example colour of each group, shown next to its name."""
 
 
 def family_of(colour: str) -> Family:
-    """The family of `#RRGGBB`."""
+    """Return the hue group of a colour `#RRGGBB`."""
     _, a, b = lab_of(colour)
     if math.hypot(a, b) < GREY_CHROMA:
         return "grey"
@@ -53,13 +53,14 @@ def family_of(colour: str) -> Family:
 
 
 def families_text(palette: Mapping[str, object] | None) -> str:
-    """The families of a palette's three roles as the database keeps them: `,blue,green,`; empty without a palette.
+    """Return the hue groups of a palette's three roles as the database stores them, such as `,blue,green,`.
 
-    `palette` is as it is stored: `primary`, `secondary` and `tertiary` in `#RRGGBB`.
+    `palette` is a palette as the database stores it, with `primary`, `secondary` and `tertiary` as `#RRGGBB`.
+    The result is empty for None.
     """
     if palette is None:
         return ""
     if palette.get("neutral"):
         return ",grey,"
-    found = dict.fromkeys(family_of(str(palette[role])) for role in ("primary", "secondary", "tertiary"))
-    return f",{','.join(found)},"
+    families = dict.fromkeys(family_of(str(palette[role])) for role in ("primary", "secondary", "tertiary"))
+    return f",{','.join(families)},"

@@ -1,8 +1,8 @@
-"""The colours that two photos have together, which are shown side by side.
+"""The common palette of two photos that share a screen.
 
-From their histograms alone, by the processor's rules: two photos count the same, Material's score chooses, and a pair
-without colour is neutral. The processor scores with compiled kernels, the backend with the library whose lists
-those equal.
+The palette follows from the two histograms by the rules of the processor: both photos have the same weight,
+Material's score chooses the colours, and a pair without colour gets a neutral palette. The processor scores with
+compiled kernels, the backend with the `materialyoucolor` library. Both return the same colours.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from contract.colour.histogram import merge
 from contract.colour.palettes import PALETTE_COLOURS, palette_of
 from contract.messages.processing import Histogram, Palette
 
-KEPT_PAIRS = 1024
-"""Palettes kept in memory, with their histograms about 6 KB each; making one took 15 ms of CPU."""
+MAX_CACHED_PAIRS = 1024
+"""Palettes cached in memory, about 6 KB each with their histograms. Computing one took 15 ms of CPU time."""
 
-_NO_CHOICE = 0  # transparent black, which is no quantized colour
+_NO_CHOICE = 0  # transparent black, which the quantizer never returns
 _decode = msgspec.json.Decoder(dict[str, int]).decode
 
 
 def palette_of_pair(first: Histogram, second: Histogram) -> Palette:
-    """The palette of two photos together; the order does not matter.
+    """Return the common palette of two photos; their order does not matter.
 
-    A photo whose histogram is empty adds nothing. Raises ValueError if both are.
+    Raises:
+        ValueError: Both histograms are empty. A single empty histogram is ignored.
     """
     if not first and not second:
         raise ValueError("neither of the two photos has a histogram")
@@ -34,16 +35,16 @@ def palette_of_pair(first: Histogram, second: Histogram) -> Palette:
 
 
 def palette_of_histogram(histogram: Histogram) -> Palette:
-    """The palette of a histogram that has entries, the most frequent first, of equals the smaller colour first."""
+    """Return the palette of a histogram with entries sorted by frequency, and on ties by colour."""
     from materialyoucolor.score.score import Score, ScoreOptions
 
     options = ScoreOptions(desired=PALETTE_COLOURS, fallback_color_argb=_NO_CHOICE, filter=True)
     argb = {0xFF000000 | int(colour[1:], 16): population for colour, population in histogram.items()}
-    found: list[int] = Score.score(argb, options)
-    return palette_of([f"#{colour & 0xFFFFFF:06X}" for colour in found if colour != _NO_CHOICE], histogram)
+    ranked: list[int] = Score.score(argb, options)
+    return palette_of([f"#{colour & 0xFFFFFF:06X}" for colour in ranked if colour != _NO_CHOICE], histogram)
 
 
-@lru_cache(maxsize=KEPT_PAIRS)
+@lru_cache(maxsize=MAX_CACHED_PAIRS)
 def _palette_of_pair(first: bytes, second: bytes) -> Palette:
-    """Keyed by what the histograms say, so that a photo whose colours changed is never given its old ones."""
+    """Compute the palette; cached by the content of the histograms, so that a changed photo never gets its old one."""
     return palette_of_histogram(merge(_decode(first), _decode(second)))

@@ -1,7 +1,7 @@
-"""The database: SQLAlchemy Core over SQLite (WAL) or another server, used from bounded threads.
+"""The database: SQLAlchemy Core over SQLite (WAL) or a database server, used from a fixed number of threads.
 
-SQLite takes one writer at a time, so writes go through one thread and begin IMMEDIATE: they
-queue here instead of failing there. Query functions take a connection and know no threads.
+SQLite allows one writer at a time. Therefore writes use one thread and begin with IMMEDIATE: they wait in the
+thread's queue instead of failing in SQLite. Query functions take a connection and use no threads themselves.
 """
 
 from __future__ import annotations
@@ -23,17 +23,40 @@ from backend.database.change_counter import ChangeCounter
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SQLITE_HEADER = b"SQLite format 3\0"
+"""First bytes of each database file (https://www.sqlite.org/fileformat.html, section 1.3)."""
 BUSY_SECONDS = 10.0
-"""How long a statement waits for another process's lock before it fails."""
+"""A statement fails if it waits for the lock of another process for longer than this time."""
+
+
+class DatabaseFileError(OSError):
+    """The file of a SQLite database cannot be used. The message contains the reason and what to do."""
+
+
+def check_file(file: Path) -> None:
+    """Raise DatabaseFileError for an existing file that is empty or not a SQLite database.
+
+    SQLite would take an empty file for a new database, and a new database would hide that the old one is lost.
+    """
+    try:
+        with file.open("rb") as opened:
+            header = opened.read(len(_SQLITE_HEADER))
+    except FileNotFoundError:
+        return
+    advice = "Restore a backup, or move the file away: a start without it fills a new database from the bucket"
+    if not header:
+        raise DatabaseFileError(f"{file} is empty. {advice}")
+    if header != _SQLITE_HEADER:
+        raise DatabaseFileError(f"{file} is not a SQLite database. {advice}")
 
 
 def _tune_sqlite(engine: Engine, begin: str) -> None:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, record: Any) -> None:
-        connection.isolation_level = None  # we begin transactions ourselves, see below
+        connection.isolation_level = None  # transactions are begun by the listener below
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
-        # FULL: an upload that was acknowledged survives a power cut.
+        # FULL: an acknowledged upload survives a power failure.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
@@ -45,7 +68,7 @@ def _tune_sqlite(engine: Engine, begin: str) -> None:
 
 
 class Database:
-    """Runs query functions in threads: `read` side by side, `write` one at a time and committed."""
+    """Runs query functions in threads: `read` calls run concurrently, `write` calls commit one after the other."""
 
     def __init__(self, url: URL | str, *, readers: int = 4) -> None:
         parsed = make_url(url)
@@ -53,14 +76,14 @@ class Database:
         if self.is_sqlite and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         self.file = Path(parsed.database) if self.is_sqlite and parsed.database else None
-        """The file of a SQLite database."""
+        """The file of a SQLite database; None for a database server."""
         self.changes = 0
-        """How many transactions of SQLite have changed rows, but for `passing` ones."""
-        self.passing: frozenset[Callable[..., Any]] = frozenset()
-        """Query functions whose changes are no loss if they are lost."""
+        """The number of SQLite transactions that changed rows, without `ephemeral` queries."""
+        self.ephemeral: frozenset[Callable[..., Any]] = frozenset()
+        """Queries that do not trigger a snapshot, because their data may be lost."""
         self.private: frozenset[Callable[..., Any]] = frozenset()
-        """Query functions whose changes are known to whoever uses them, as those of passing ones are."""
-        self._news = 0
+        """Queries that, like ephemeral ones, need not change the stamp: their callers update their own caches."""
+        self._announced = 0
         writers = 1 if self.is_sqlite else readers
         self._reader = sa.create_engine(url, pool_size=readers, max_overflow=0, pool_timeout=BUSY_SECONDS)
         self._writer = sa.create_engine(url, pool_size=writers, max_overflow=0, pool_timeout=BUSY_SECONDS)
@@ -73,10 +96,12 @@ class Database:
         self._write_threads = ThreadPoolExecutor(writers, "database-write")
 
     def migrate(self) -> None:
-        """Bring the tables up to date; the migrations and their record commit together."""
+        """Apply all migrations. They commit together with the revision that alembic stores."""
         from alembic import command
         from alembic.config import Config
 
+        if self.file is not None:
+            check_file(self.file)
         with self._writer.connect() as connection:
             config = Config()
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
@@ -84,60 +109,61 @@ class Database:
             with connection.begin():
                 command.upgrade(config, "head")
 
-    def make_anew(self) -> None:
-        """Put a SQLite database aside, and begin with an empty one; nobody may be using it."""
+    def recreate(self) -> None:
+        """Rename the SQLite file to `*.before` and create an empty database. No other code may use the database."""
         assert self.file is not None
         self._watch.close()
         self._reader.dispose()
         self._writer.dispose()
-        for ending in ("", "-wal", "-shm"):
-            found = self.file.with_name(self.file.name + ending)
-            if found.exists():
-                found.replace(found.with_name(f"{self.file.name}.before{ending}"))
+        for suffix in ("", "-wal", "-shm"):
+            file = self.file.with_name(self.file.name + suffix)
+            if file.exists():
+                file.replace(file.with_name(f"{self.file.name}.before{suffix}"))
         self.migrate()
 
     def _run(self, engine: Engine, query: Callable[[Connection], T]) -> T:
         with engine.begin() as connection:
             return query(connection)
 
-    def _run_counted(self, query: Callable[[Connection], T], *, passing: bool, news: bool) -> T:
+    def _run_counted(self, query: Callable[[Connection], T], *, ephemeral: bool, announced: bool) -> T:
         with self._writer.begin() as connection:
             raw = connection.connection.driver_connection
             before = raw.total_changes if self.is_sqlite and raw is not None else 0
-            answer = query(connection)
+            result = query(connection)
             changed = self.is_sqlite and raw is not None and raw.total_changes != before
-        self.changes += changed and not passing
-        self._news += changed and news
-        return answer
+        self.changes += changed and not ephemeral
+        self._announced += changed and announced
+        return result
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The answer of a query function that changes nothing, from one consistent view."""
+        """Return the result of a query function that changes nothing, from one consistent view."""
         bound = functools.partial(_late_connection, query, args, kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, self._run, self._reader, bound)
 
     async def write(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The answer of a query function, its changes committed before this returns."""
+        """Return the result of a query function after its changes are committed."""
         bound = functools.partial(_late_connection, query, args, kwargs)
-        passing = query in self.passing
-        news = not (passing or query in self.private)
-        run = functools.partial(self._run_counted, bound, passing=passing, news=news)
-        with contextlib.nullcontext() if news else self._watch.passing(lambda: self._news):
+        ephemeral = query in self.ephemeral
+        announced = not (ephemeral or query in self.private)
+        run = functools.partial(self._run_counted, bound, ephemeral=ephemeral, announced=announced)
+        with contextlib.nullcontext() if announced else self._watch.ephemeral(lambda: self._announced):
             return await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
 
     def stamp(self) -> int:
-        """A larger number after any commit of anybody; our own passing and private ones may count as none for a second.
+        """Return a number that is larger after a commit of any process; for the event loop's thread.
 
-        To be asked in the event loop. A SQLite database answers at once; of another one every second is a change.
+        Our own ephemeral and private commits may not count for a second. Without a SQLite file, every second
+        counts as a change.
         """
-        news = self._news
-        if self._stamp is None or self._stamp[0] != news:
+        announced = self._announced
+        if self._stamp is None or self._stamp[0] != announced:
             if self._stamp is None:
-                # What comes in later is handled later in the loop: until then nobody can know of a newer commit.
-                asyncio.get_running_loop().call_soon(self._look_again)
-            self._stamp = news, self._watch.stamp(news)
+                # No request that is handled in this turn of the event loop can depend on a newer commit.
+                asyncio.get_running_loop().call_soon(self._reset_stamp)
+            self._stamp = announced, self._watch.stamp(announced)
         return self._stamp[1]
 
-    def _look_again(self) -> None:
+    def _reset_stamp(self) -> None:
         self._stamp = None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Notices that a database was changed, by whomever, at the cost of some microseconds."""
+"""Detect changes of the database by any process, within some microseconds."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PAST_SECONDS = 1.0
-"""What is committed by others in the same moment as a passing change of our own is noticed after this time."""
+"""A commit of another process during an ephemeral change of our own is detected after this time."""
 
 
 class ChangeCounter:
-    """Asks SQLite for `data_version`, which differs after a commit of any other connection; for one thread.
+    """Reads SQLite's `data_version`, which differs after a commit of any other connection; for one thread.
 
     https://www.sqlite.org/pragma.html#pragma_data_version. Without a file every second counts as a change.
     """
@@ -27,16 +27,16 @@ class ChangeCounter:
         self._stamp = 0
         self._changes = 0
         self._past: float | None = None
-        self._passing = 0
+        self._ephemeral = 0
 
     def stamp(self, changes: int) -> int:
-        """Another number after any commit; `changes` is the count of our own that are not passing."""
+        """Return another number after any commit; `changes` counts our own that are not ephemeral."""
         if self._file is None:
             return int(self._clock() / PAST_SECONDS)
         version, now = self._data_version(), self._clock()
         moved = version != self._version or changes != self._changes
-        if moved and self._passing and changes == self._changes:
-            moved = False  # it may be the passing change that is under way
+        if moved and self._ephemeral and changes == self._changes:
+            moved = False  # it may be the ephemeral change in progress
             self._past = now if self._past is None else self._past
         if moved or (self._past is not None and now - self._past >= PAST_SECONDS):
             self._version, self._past = version, None
@@ -45,13 +45,13 @@ class ChangeCounter:
         return self._stamp
 
     @contextlib.contextmanager
-    def passing(self, changes: Callable[[], int]) -> Iterator[None]:
-        """What is committed in here is a passing change of ours, unless the count of `changes` says otherwise."""
-        self._passing += 1
+    def ephemeral(self, changes: Callable[[], int]) -> Iterator[None]:
+        """Treat a commit in this context as an ephemeral change of ours, unless the count of `changes` differs."""
+        self._ephemeral += 1
         try:
             yield
         finally:
-            self._passing -= 1
+            self._ephemeral -= 1
             if self._connection is not None and changes() == self._changes:
                 self._version = self._data_version()
                 if self._past is None:
@@ -64,7 +64,7 @@ class ChangeCounter:
         return found
 
     def close(self) -> None:
-        """Let go of the file; a later question opens it again."""
+        """Close the file; a later call opens it again."""
         if self._connection is not None:
             self._connection.close()
             self._connection, self._version = None, -1

@@ -1,8 +1,8 @@
-"""Claims and leases: who works on which image.
+"""Claims and leases: which task works on which image.
 
-A lease holds while its image is `processing` under its token. Past its end it may be taken by
-anyone, and until somebody does it still holds. Setting an image back to `pending` by hand
-therefore voids its lease, whatever the lease columns say.
+A lease holds while its image is `processing` under the lease's token. After its end any task may
+claim the image; until a task does, the lease still holds. Setting an image back to `pending` by
+hand therefore voids its lease, although the lease columns do not change.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
 from backend.database.images import focus_of
-from backend.database.missing_pairs import half_devices, missing_halves
+from backend.database.missing_pairs import missing_split_screen_work, split_screen_devices
 from backend.database.missing_variants import missing_work
 from backend.database.tables import devices, images
 from contract.messages.processing import ClaimAnswer, ClaimedImage, ClaimRequest, Device, WorkItem
 
 LEGACY_LEASE_SECONDS = 900.0
-"""The legacy client never renews: its lease lasts as long as its task may run."""
+"""The legacy client never renews a lease, so its lease lasts as long as a task may run."""
 SHARD_LOOKAHEAD = 100
-"""Beyond so many images that others should take first, a task takes them itself."""
+"""A task skips at most this many older images of other shards to find images of its own shard."""
 
 
 def _token(claim_id: str) -> sa.ColumnElement[str]:
@@ -30,21 +30,21 @@ def _token(claim_id: str) -> sa.ColumnElement[str]:
 
 
 def _abandoned(owner: str, attempt: int, now: float) -> sa.ColumnElement[bool]:
-    """Whether an image in work may be taken: its lease is over, or was this task's in an earlier attempt."""
+    """Select images whose lease has ended, or belongs to an earlier attempt of the same task."""
     earlier_self = sa.and_(images.c.lease_owner == owner, images.c.lease_attempt < attempt)
     return sa.or_(images.c.lease_until.is_(None), images.c.lease_until < now, earlier_self)
 
 
 def _candidates(owner: str, attempt: int, now: float, limit: int) -> sa.CompoundSelect[tuple[str]]:
-    """The ids among which a claim chooses: the first pending images and the first abandoned ones.
+    """Return the ids that a claim chooses from: the first pending and the first abandoned images.
 
-    So many that a task finds its own shard among them, and so few that a claim costs the same however
-    many images wait (`ix_images_queue` has them in this order).
+    The number is large enough for a task to find images of its own shard. It is bounded, so that the
+    cost of a claim does not grow with the queue: `ix_images_queue` has the images in this order.
     """
-    most = limit + SHARD_LOOKAHEAD
+    count = limit + SHARD_LOOKAHEAD
     order = (images.c.rendered_at.is_not(None), images.c.ingested_at, images.c.id)
     heads = [
-        select(images.c.id).where(where).order_by(*order).limit(most).subquery()
+        select(images.c.id).where(where).order_by(*order).limit(count).subquery()
         for where in (
             images.c.processing_status == "pending",
             sa.and_(images.c.processing_status == "processing", _abandoned(owner, attempt, now)),
@@ -54,9 +54,10 @@ def _candidates(owner: str, attempt: int, now: float, limit: int) -> sa.Compound
 
 
 def _still_claimable(owner: str, attempt: int, now: float) -> sa.ColumnElement[bool]:
-    """The same condition once more: where several write at a time, a candidate may be another's by now.
+    """Repeat the condition of `_candidates`, because a concurrent writer may have claimed a candidate since.
 
-    The state stands in an expression, or SQLite would look through all that is pending instead of the candidates.
+    The state is wrapped in an expression. Otherwise SQLite would search all pending images by the index
+    instead of the candidates.
     """
     state = images.c.processing_status.concat("")
     return sa.or_(state == "pending", sa.and_(state == "processing", _abandoned(owner, attempt, now)))
@@ -65,10 +66,11 @@ def _still_claimable(owner: str, attempt: int, now: float) -> sa.ColumnElement[b
 def claim(
     connection: Connection, request: ClaimRequest, claim_id: str, now: float, lease_seconds: float
 ) -> ClaimAnswer:
-    """Lease up to `limit` images to the owner, in one statement, and say what each lacks.
+    """Lease up to `limit` images to the owner in one statement, and return the variants that each needs.
 
-    Never-rendered images first, of these the own shard first (among those that come next), then oldest first.
-    `claim_id` is random; the same one again gives back the leases of that claim that still hold.
+    Never-rendered images come first; among the next of these, those of the task's shard; then the oldest.
+    `claim_id` is random. If the request repeats the id of an earlier claim, the leases of that claim that still
+    hold are returned.
     """
     held = sa.and_(
         images.c.processing_status == "processing",
@@ -108,19 +110,20 @@ def claim(
             )
         )
     rows = connection.execute(select(images).where(held).order_by(images.c.ingested_at, images.c.id)).all()
-    missing, halves = missing_work(connection, ids := [row.id for row in rows]), missing_halves(connection, ids)
+    ids = [row.id for row in rows]
+    split_screen = missing_split_screen_work(connection, ids)
     work = {
-        image_id: (*(WorkItem(device=item.key, recipe=item.recipe) for item in items), *halves.get(image_id, ()))
-        for image_id, items in missing.items()
+        image_id: (*(WorkItem(device=item.key, recipe=item.recipe) for item in items), *split_screen.get(image_id, ()))
+        for image_id, items in missing_work(connection, ids).items()
     }
     done = [row.id for row in rows if not work[row.id] and row.rendered_at is not None]
-    if done:  # nothing is lacking any more, for instance since a device was removed
+    if done:  # nothing is missing any more, for instance because a device was removed
         connection.execute(
             update(images).where(images.c.id.in_(done)).values(processing_status="complete", suspect=False)
         )
     return ClaimAnswer(
         images=tuple(_claimed(row, work[row.id]) for row in rows if row.id not in done),
-        devices=all_devices(connection) + half_devices(connection),
+        devices=all_devices(connection) + split_screen_devices(connection),
         lease_seconds=lease_seconds,
         renew_seconds=lease_seconds / 3,
     )
@@ -145,7 +148,7 @@ def _claimed(row: sa.Row[Any], work: tuple[WorkItem, ...]) -> ClaimedImage:
 
 
 def all_devices(connection: Connection) -> tuple[Device, ...]:
-    """The devices of today, in the order of their keys."""
+    """Return the current devices, sorted by key."""
     return tuple(
         Device(id=row.id, name=row.name, key=row.key, width=row.width, height=row.height, orientation=row.orientation)
         for row in connection.execute(select(devices).order_by(devices.c.key))
@@ -157,22 +160,26 @@ def _holds(tokens: Sequence[str]) -> sa.ColumnElement[bool]:
 
 
 def renew(connection: Connection, tokens: Sequence[str], now: float, lease_seconds: float) -> list[str]:
-    """Lengthen the leases that hold, and return their tokens."""
+    """Extend the leases that hold, and return their tokens."""
     statement = update(images).where(_holds(tokens)).values(lease_until=now + lease_seconds)
     return list(connection.scalars(statement.returning(images.c.lease_token)))
 
 
 def release(connection: Connection, tokens: Sequence[str]) -> list[str]:
-    """Hand back images whose leases hold; an orderly return leaves no suspicion.
+    """Return images whose leases hold to the queue, and return the tokens of these leases.
 
-    As with every lease that ends early, the image keeps its place: it has waited since it was queued.
+    An image that a task releases is not quarantined. As with every lease that ends early, the image
+    keeps its position in the queue, since `queued_at` does not change.
     """
     statement = update(images).where(_holds(tokens)).values(processing_status="pending", attempt_open=False)
     return list(connection.scalars(statement.returning(images.c.lease_token)))
 
 
 def free_owners(connection: Connection, owners: Sequence[str]) -> int:
-    """Free the leases of owners known to be dead; what they had begun to decode becomes suspect."""
+    """Free the leases of owners known to be dead, and return their number.
+
+    `attempt_open` stays set, so the next claim quarantines the images that these owners were decoding.
+    """
     return connection.execute(
         update(images)
         .where(images.c.processing_status == "processing", images.c.lease_owner.in_(owners))
@@ -181,21 +188,22 @@ def free_owners(connection: Connection, owners: Sequence[str]) -> int:
 
 
 def working_owners(connection: Connection) -> list[str]:
-    """The owners that hold a lease."""
+    """Return the owners that hold a lease."""
     in_work = (images.c.processing_status == "processing") & images.c.lease_owner.is_not(None)
     return list(connection.scalars(select(images.c.lease_owner).where(in_work).distinct()))
 
 
 def free_expired(connection: Connection, now: float, lease_seconds: float) -> int:
-    """Show expired leases as what they are: pending again; how many these were.
+    """Set images whose leases have expired back to pending, and return their number.
 
-    A lease cannot end later than one that is given now: where the clock was set back it is shortened to that, or
-    the images of a task that died would wait until the clock is where it was. A live owner renews it in time.
+    No lease may end much later than one granted now. If the clock was set back, such a lease is shortened.
+    Otherwise the images of a dead task would wait until the clock reaches its old time. A live owner
+    renews its shortened lease in time.
     """
-    longest = sa.case((images.c.lease_owner.is_(None), LEGACY_LEASE_SECONDS), else_=lease_seconds)
+    duration = sa.case((images.c.lease_owner.is_(None), LEGACY_LEASE_SECONDS), else_=lease_seconds)
     in_work = images.c.processing_status == "processing"
     connection.execute(
-        update(images).where(in_work, images.c.lease_until > now + 2 * longest).values(lease_until=now + longest)
+        update(images).where(in_work, images.c.lease_until > now + 2 * duration).values(lease_until=now + duration)
     )
     return connection.execute(
         update(images).where(in_work, images.c.lease_until < now).values(processing_status="pending")
@@ -203,10 +211,10 @@ def free_expired(connection: Connection, now: float, lease_seconds: float) -> in
 
 
 def start_attempt(connection: Connection, image_id: str, lease: str | None, now: float) -> int | None:
-    """Record that decoding begins; the attempt's number, or None if the caller may not begin.
+    """Record that decoding begins, and return the attempt's number, or None if the caller may not begin.
 
-    With a lease it must hold, and a repeated call counts once. Without one the caller is a
-    legacy client: it may take a pending image or one under a legacy lease.
+    A lease must hold. A repeated call counts once. A caller without a lease is a legacy client:
+    it may begin a pending image, or one under a legacy lease.
     """
     if lease is not None:
         where = sa.and_(images.c.id == image_id, _holds([lease]))
@@ -221,8 +229,8 @@ def start_attempt(connection: Connection, image_id: str, lease: str | None, now:
             "lease_until": now + LEGACY_LEASE_SECONDS,
             "claimed_at": now,
         }
-    already = sa.case((images.c.attempt_open, 0), else_=1)
-    statement = update(images).where(where).values(attempts=images.c.attempts + already, attempt_open=True, **values)
+    added = sa.case((images.c.attempt_open, 0), else_=1)
+    statement = update(images).where(where).values(attempts=images.c.attempts + added, attempt_open=True, **values)
     attempts: int | None = connection.scalar(statement.returning(images.c.attempts))
     return attempts
 
@@ -230,6 +238,6 @@ def start_attempt(connection: Connection, image_id: str, lease: str | None, now:
 def begin_attempt(
     connection: Connection, image_id: str, lease: str | None, now: float
 ) -> tuple[int, tuple[Device, ...]] | None:
-    """Start an attempt, and say for which devices: one call for each image, and so one transaction."""
+    """Start an attempt and return its number and the devices, in one transaction; None as for `start_attempt`."""
     attempt = start_attempt(connection, image_id, lease, now)
     return None if attempt is None else (attempt, all_devices(connection))

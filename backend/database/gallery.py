@@ -1,4 +1,4 @@
-"""What the pages read of many photos at once: filtered, newest first, page by page, in a fixed number of statements."""
+"""Queries of the pages over many photos: filtered, newest first, in pages, with a fixed number of statements."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from backend.database.missing_variants import missing_work
 from backend.database.tables import devices, images, processed_images
 from contract.messages.processing import Histogram, ImageState, Orientation, Palette
 
-MATCHES = 200
-"""No more photos are named in one statement."""
+MAX_IDS = 200
+"""The maximum number of photos in one call of `tiles`."""
 
 
 class Filters(Struct, frozen=True, kw_only=True):
-    """What of the library is shown; each that is None or empty leaves nothing out."""
+    """The filters of the gallery. A filter that is None or empty excludes nothing."""
 
     state: ImageState | None = None
     orientation: Orientation | None = None
@@ -30,14 +30,14 @@ class Filters(Struct, frozen=True, kw_only=True):
 
 
 class Cursor(Struct, frozen=True):
-    """The place of a photo in the gallery. It holds although the photo be deleted."""
+    """A position in the gallery. It stays valid if the photo at this position is deleted."""
 
     ingested_at: float
     image_id: str
 
 
 class Tile(Struct, frozen=True, kw_only=True):
-    """A photo as the gallery shows it; `ingested_at` in seconds since the epoch, `dominant` as `#RRGGBB`."""
+    """A photo of the gallery; `ingested_at` in seconds since the epoch, `dominant` as `#RRGGBB`."""
 
     id: str
     filename: str
@@ -68,42 +68,41 @@ _COLUMNS = (
 
 
 def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = []
     if filters.state is not None:
-        found.append(images.c.processing_status == filters.state)
+        conditions.append(images.c.processing_status == filters.state)
     if filters.orientation is not None:
-        found.append(images.c.orientation == filters.orientation)
+        conditions.append(images.c.orientation == filters.orientation)
     if filters.colour is not None:
-        found.append(images.c.colours.contains(f",{filters.colour},", autoescape=True))
+        conditions.append(images.c.colours.contains(f",{filters.colour},", autoescape=True))
     if filters.name:
-        found.append(images.c.filename.icontains(filters.name, autoescape=True))
-    return found
+        conditions.append(images.c.filename.icontains(filters.name, autoescape=True))
+    return conditions
 
 
 def page(connection: Connection, filters: Filters, after: Cursor | None, limit: int) -> tuple[list[Tile], bool]:
-    """The photos that pass, newest first, from behind `after`; and whether more follow.
+    """Return up to `limit` matching photos after the position `after`, newest first, and True if more follow.
 
-    The first statement finds their ids in the index alone, the second reads the rows of this page.
+    The first statement finds the ids in the index alone; the second reads the rows of this page.
     """
     query = select(images.c.id).where(*_conditions(filters))
     if after is not None:
-        place = sa.tuple_(sa.literal(after.ingested_at), sa.literal(after.image_id))
-        query = query.where(sa.tuple_(images.c.ingested_at, images.c.id) < place)
+        position = sa.tuple_(sa.literal(after.ingested_at), sa.literal(after.image_id))
+        query = query.where(sa.tuple_(images.c.ingested_at, images.c.id) < position)
     ids = list(connection.scalars(query.order_by(images.c.ingested_at.desc(), images.c.id.desc()).limit(limit + 1)))
-    return these(connection, ids[:limit]), len(ids) > limit
+    return tiles(connection, ids[:limit]), len(ids) > limit
 
 
-def screen(
+def page_and_counts(
     connection: Connection, filters: Filters, after: Cursor | None, limit: int
 ) -> tuple[list[Tile], bool, dict[ImageState, int]]:
-    """A page, whether more follow, and how many photos of the whole library are in each state."""
-    tiles, more = page(connection, filters, after, limit)
-    return tiles, more, counts(connection)
+    """Return a page as `page` does, and the number of photos of the whole library in each state."""
+    return *page(connection, filters, after, limit), counts(connection)
 
 
-def these(connection: Connection, image_ids: Sequence[str]) -> list[Tile]:
-    """The photos of these ids, newest first; unknown ones are left out."""
-    query = select(*_COLUMNS).where(images.c.id.in_(image_ids[:MATCHES]))
+def tiles(connection: Connection, image_ids: Sequence[str]) -> list[Tile]:
+    """Return the photos with these ids, newest first, without unknown ids; at most `MAX_IDS`."""
+    query = select(*_COLUMNS).where(images.c.id.in_(image_ids[:MAX_IDS]))
     return [_tile(row) for row in connection.execute(query.order_by(images.c.ingested_at.desc(), images.c.id.desc()))]
 
 
@@ -124,24 +123,27 @@ def _tile(row: sa.Row[*tuple[Any, ...]]) -> Tile:
 
 
 def dominant(histogram: Histogram | None) -> str | None:
-    """The colour that most of a photo has, or None while that is not known."""
+    """Return the most frequent colour of a photo as `#RRGGBB`, or None without a histogram."""
     return max(histogram, key=lambda colour: histogram[colour]) if histogram else None
 
 
 def newest_palette(connection: Connection) -> Palette | None:
-    """The palette of the newest photo that is complete, or None."""
+    """Return the palette of the newest complete photo, or None."""
     query = (
         select(images.c.color_palette)
         .where(images.c.processing_status == "complete", images.c.rendered_at.is_not(None))
         .order_by(images.c.ingested_at.desc(), images.c.id.desc())
         .limit(1)
     )
-    found = connection.scalar(query)
-    return msgspec.convert(found, Palette) if found else None
+    palette = connection.scalar(query)
+    return msgspec.convert(palette, Palette) if palette else None
 
 
 class DevicePicture(Struct, frozen=True, kw_only=True):
-    """A device and its picture of one photo: no address where there is none yet; `current` if it is today's."""
+    """A device and its variant of one photo.
+
+    `file_path` is None if the variant is not rendered yet. `current` is True if it has the device's current recipe.
+    """
 
     name: str
     width: int
@@ -151,14 +153,14 @@ class DevicePicture(Struct, frozen=True, kw_only=True):
 
 
 def file_facts(connection: Connection, image_id: str) -> sa.Row[*tuple[Any, ...]] | None:
-    """(byte_size, processed_at, render_seconds) of a photo; times in seconds since the epoch, and seconds."""
+    """Return (byte_size, processed_at, render_seconds) of a photo; `processed_at` in seconds since the epoch."""
     query = select(images.c.byte_size, images.c.processed_at, images.c.render_seconds).where(images.c.id == image_id)
     return connection.execute(query).first()
 
 
 def device_pictures(connection: Connection, image_id: str) -> list[DevicePicture]:
-    """The photo on every device, in the order of their creation."""
-    lacking = {work.key for work in missing_work(connection, [image_id])[image_id]}
+    """Return the variants of a photo for every device, in the order of the devices' creation."""
+    missing = {work.key for work in missing_work(connection, [image_id])[image_id]}
     of_photo = sa.and_(processed_images.c.device_size == devices.c.key, processed_images.c.image_id == image_id)
     query = (
         select(
@@ -167,8 +169,8 @@ def device_pictures(connection: Connection, image_id: str) -> list[DevicePicture
             devices.c.width,
             devices.c.height,
             processed_images.c.file_path,
-            processed_images.c.width.label("made_width"),
-            processed_images.c.height.label("made_height"),
+            processed_images.c.width.label("rendered_width"),
+            processed_images.c.height.label("rendered_height"),
         )
         .select_from(devices.outerjoin(processed_images, of_photo))
         .order_by(devices.c.created_at, devices.c.id)
@@ -176,10 +178,10 @@ def device_pictures(connection: Connection, image_id: str) -> list[DevicePicture
     return [
         DevicePicture(
             name=row.name,
-            width=row.made_width or row.width,
-            height=row.made_height or row.height,
+            width=row.rendered_width or row.width,
+            height=row.rendered_height or row.height,
             file_path=row.file_path,
-            current=row.key not in lacking,
+            current=row.key not in missing,
         )
         for row in connection.execute(query)
     ]

@@ -1,4 +1,4 @@
-"""Objects that nothing names any more, and when they may go."""
+"""The deletion schedule (table `garbage`): objects that no row refers to, and when they may be deleted."""
 
 from __future__ import annotations
 
@@ -9,51 +9,62 @@ from sqlalchemy import Connection, delete, exists, or_, select, update
 from backend.database.tables import garbage, images, insert_into, processed_images
 
 RETRY_SECONDS = 3600.0
+"""After this time a deletion that was begun and not confirmed is tried again."""
 
 
-def discard(connection: Connection, uris: Sequence[str], delete_after: float) -> None:
-    """Note objects, by URI, for removal at `delete_after`; noted already keeps the earlier time."""
+def schedule_deletion(connection: Connection, uris: Sequence[str], delete_after: float) -> None:
+    """Schedule objects, by URI, for deletion at `delete_after`. An object scheduled before keeps its earlier time."""
     for uri in uris:
         connection.execute(
             insert_into(connection, garbage).values(object_name=uri, delete_after=delete_after).on_conflict_do_nothing()
         )
 
 
-def discard_now(connection: Connection, image_id: str, now: float) -> None:
-    """Let the replaced pictures of an image go at once."""
+def delete_variants(connection: Connection, device_keys: Sequence[str], now: float) -> None:
+    """Delete the variants of these device keys and schedule the deletion of their objects."""
+    of_devices = processed_images.c.device_size.in_(device_keys)
+    schedule_deletion(connection, list(connection.scalars(select(processed_images.c.file_path).where(of_devices))), now)
+    connection.execute(delete(processed_images).where(of_devices))
+
+
+def delete_replaced_now(connection: Connection, image_id: str, now: float) -> None:
+    """End the grace period of the image's replaced variants."""
     of_image = garbage.c.object_name.contains(f"/{image_id}-", autoescape=True)
     connection.execute(update(garbage).where(of_image, garbage.c.delete_after > now).values(delete_after=now))
 
 
 def due(connection: Connection, now: float, limit: int) -> list[str]:
-    """URIs whose time has come, longest overdue first."""
+    """Return the URIs of objects that are due for deletion, longest overdue first."""
     query = select(garbage.c.object_name).where(garbage.c.delete_after <= now).order_by(garbage.c.delete_after)
     return list(connection.scalars(query.limit(limit)))
 
 
-def take(connection: Connection, uri: str, image_id: str | None, now: float) -> bool:
-    """Whether this object may be removed at this moment; one that is in use again, or spared, may not.
+def confirm_deletion(connection: Connection, uri: str, image_id: str | None, now: float) -> bool:
+    """Return True if the object may be deleted at this moment.
 
-    The note stays, an hour later, until `removed`: a removal that fails or dies half-way is tried again then.
+    An object that a row refers to again, or whose deletion was cancelled, may not be deleted. The deletion is
+    postponed by an hour instead of being removed from the schedule. So it is tried again if it fails, until
+    `remove` is called.
     """
     shown = exists().where(processed_images.c.image_id == image_id, processed_images.c.file_path == uri)
     owned = exists().where(images.c.id == image_id, or_(images.c.file_path == uri, images.c.thumbnail_path == uri))
     if image_id is not None and connection.scalar(select(or_(shown, owned))):
-        removed(connection, [uri])
+        remove(connection, [uri])
         return False
     later = update(garbage).where(garbage.c.object_name == uri).values(delete_after=now + RETRY_SECONDS)
     return connection.execute(later).rowcount == 1
 
 
-def spare(connection: Connection, folder: str, recipe: str) -> None:
-    """Take back what is noted of a device's folder and recipe: it is asked for again, under the same names.
+def cancel_deletion(connection: Connection, folder: str, recipe: str) -> None:
+    """Cancel the scheduled deletions in a device's folder for one recipe, because the device needs it again.
 
-    Without this, an object could go between a task's finding it there and its report.
+    The new variants have the same object names. Otherwise an object could be deleted between the moment
+    when a task finds it in the bucket and the task's report.
     """
     of_folder = garbage.c.object_name.contains(f"/{folder}", autoescape=True)
     connection.execute(delete(garbage).where(of_folder, garbage.c.object_name.endswith(f"-{recipe}.jpg")))
 
 
-def removed(connection: Connection, uris: Sequence[str]) -> None:
-    """Forget objects that are gone."""
+def remove(connection: Connection, uris: Sequence[str]) -> None:
+    """Remove objects from the schedule, for instance because they are deleted."""
     connection.execute(delete(garbage).where(garbage.c.object_name.in_(uris)))

@@ -1,31 +1,36 @@
-"""Images: taking them in, listing them, putting them back into the queue."""
+"""Images: inserting uploads, listing images and returning images to the queue."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, func, select, update
 
-from backend.database.missing_variants import AGAIN
+from backend.database.missing_variants import RERENDER_RECIPE
 from backend.database.tables import devices, garbage, images, insert_into, processed_images, tombstones
 from contract.messages.admin import ImageInfo, RetryRequest, VariantInfo
-from contract.messages.processing import Focus, ImageState, Palette, PendingImage
+from contract.messages.processing import Focus, ImageState, PendingImage
 from contract.split_screen import HALF
+
+_INFO_COLUMNS = [column for column in images.columns if column.name != "histogram"]
+"""The columns of `ImageInfo`, without the histogram, which is read only for a single image."""
 
 
 def shard_of(image_id: str) -> int:
-    """A stable, evenly spread number from the first 28 bits of the id."""
+    """Return a stable, evenly distributed number: the first 28 bits of the id."""
     return int(image_id[:7], 16)
 
 
 def add(connection: Connection, values: dict[str, Any]) -> int:
-    """Take in an uploaded image as pending; the revision of its record, or 0 if it was here before.
+    """Insert an uploaded image as pending.
 
-    `values` holds id, file_path, file_hash, filename, byte_size, width, height, orientation, ingested_at.
-    One that was deleted lives again, and its record outranks the tombstone.
+    A deleted image is restored: its tombstone is removed, and its record gets a higher revision than the tombstone.
+    `values` has the keys id, file_path, file_hash, filename, byte_size, width, height, orientation, ingested_at.
+
+    Returns:
+        The revision of the image's record, or 0 if the image exists already.
     """
     of_image = tombstones.c.image_id == values["id"]
     revision = 1 + (connection.scalar(select(tombstones.c.revision).where(of_image)) or 0)
@@ -39,101 +44,70 @@ def add(connection: Connection, values: dict[str, Any]) -> int:
 
 
 def counts(connection: Connection) -> dict[ImageState, int]:
-    """How many images are in each state."""
-    found: dict[ImageState, int] = {"pending": 0, "processing": 0, "complete": 0, "failed": 0}
+    """Return the number of images in each state."""
+    by_state: dict[ImageState, int] = {"pending": 0, "processing": 0, "complete": 0, "failed": 0}
     query = select(images.c.processing_status, func.count()).group_by(images.c.processing_status)
     for state, number in connection.execute(query):
-        found[state] = number
-    return found
+        by_state[state] = number
+    return by_state
 
 
 def variant_counts(connection: Connection, since: float) -> tuple[int, int]:
-    """(all current variants, those made at `since` or later); half pictures do not count."""
+    """Return the number of current variants, and of those stored at `since` or later.
+
+    Split-screen variants do not count.
+    """
     newer = func.count(processed_images.c.id).filter(processed_images.c.processed_at >= since)
-    whole = ~processed_images.c.device_size.endswith(HALF)
-    total, recent = connection.execute(select(func.count(processed_images.c.id), newer).where(whole)).one()
+    full_screen = ~processed_images.c.device_size.endswith(HALF)
+    total, recent = connection.execute(select(func.count(processed_images.c.id), newer).where(full_screen)).one()
     return total, recent
 
 
 def pending(connection: Connection, limit: int) -> tuple[PendingImage, ...]:
-    """Pending images for the legacy client: never-rendered first, then oldest first."""
+    """Return pending images for the legacy client: never-rendered first, then oldest first."""
     query = (
         select(images.c.id, images.c.file_path, images.c.width, images.c.height, images.c.orientation)
         .where(images.c.processing_status == "pending")
         .order_by(images.c.rendered_at.is_not(None), images.c.ingested_at, images.c.id)
         .limit(limit)
     )
-    return tuple(
-        PendingImage(
-            id=row.id, file_path=row.file_path, width=row.width, height=row.height, orientation=row.orientation
-        )
-        for row in connection.execute(query)
-    )
-
-
-def _info(row: sa.Row[Any], variants: Sequence[VariantInfo] = (), *, whole: bool = False) -> ImageInfo:
-    return ImageInfo(
-        id=row.id,
-        filename=row.filename,
-        file_path=row.file_path,
-        width=row.width,
-        height=row.height,
-        orientation=row.orientation,
-        processing_status=row.processing_status,
-        ingested_at=row.ingested_at,
-        processing_error=row.processing_error,
-        color_palette=msgspec.convert(row.color_palette, Palette) if row.color_palette else None,
-        thumbnail_path=row.thumbnail_path,
-        attempts=row.attempts,
-        strikes=row.strikes,
-        suspect=row.suspect,
-        variants=tuple(variants),
-        histogram=(row.histogram or {}) if whole else {},
-        focus=focus_of(row.focus),
-        found_focus=focus_of(row.found_focus),
-    )
+    return msgspec.convert(connection.execute(query).all(), tuple[PendingImage, ...], from_attributes=True)
 
 
 def page(
     connection: Connection, state: ImageState | None, after: str | None, limit: int
 ) -> tuple[list[ImageInfo], bool]:
-    """Images in the order of their arrival, after the image `after`; and whether more follow."""
-    query = select(images).order_by(images.c.ingested_at, images.c.id).limit(limit + 1)
+    """Return up to `limit` images uploaded after the image `after`, oldest first, and True if more follow."""
+    query = select(*_INFO_COLUMNS).order_by(images.c.ingested_at, images.c.id).limit(limit + 1)
     if state is not None:
         query = query.where(images.c.processing_status == state)
     if after is not None:
-        place = select(images.c.ingested_at, images.c.id).where(images.c.id == after)
-        query = query.where(sa.tuple_(images.c.ingested_at, images.c.id) > place.scalar_subquery())
+        position = select(images.c.ingested_at, images.c.id).where(images.c.id == after)
+        query = query.where(sa.tuple_(images.c.ingested_at, images.c.id) > position.scalar_subquery())
     rows = connection.execute(query).all()
-    return [_info(row) for row in rows[:limit]], len(rows) > limit
+    return msgspec.convert(rows[:limit], list[ImageInfo], from_attributes=True), len(rows) > limit
 
 
-def one(connection: Connection, image_id: str) -> ImageInfo | None:
-    """An image with its current variants, or None."""
-    row = connection.execute(select(images).where(images.c.id == image_id)).first()
+def get(connection: Connection, image_id: str) -> ImageInfo | None:
+    """Return an image with its current variants and its histogram, or None."""
+    columns = (*_INFO_COLUMNS, images.c.histogram.label("stored_histogram"))
+    row = connection.execute(select(*columns).where(images.c.id == image_id)).first()
     if row is None:
         return None
-    query = (
+    variants = connection.execute(
         select(processed_images).where(processed_images.c.image_id == image_id).order_by(processed_images.c.device_size)
+    ).all()
+    return msgspec.structs.replace(
+        msgspec.convert(row, ImageInfo, from_attributes=True),
+        variants=msgspec.convert(variants, tuple[VariantInfo, ...], from_attributes=True),
+        histogram=row.stored_histogram or {},
     )
-    variants = [
-        VariantInfo(
-            device_size=found.device_size,
-            width=found.width,
-            height=found.height,
-            file_path=found.file_path,
-            recipe=found.recipe,
-            processed_at=found.processed_at,
-        )
-        for found in connection.execute(query)
-    ]
-    return _info(row, variants, whole=True)
 
 
 def retry(connection: Connection, request: RetryRequest, now: float) -> list[str]:
-    """Put images back into the queue; their ids. Their leases, if any, are void.
+    """Return images to the queue, void their leases, and return their ids.
 
-    A named one that is complete is rendered again, all of its pictures.
+    A complete image that the request names is rendered again, with all its variants.
     """
     if request.which == "failed":
         where = images.c.processing_status == "failed"
@@ -152,18 +126,18 @@ def retry(connection: Connection, request: RetryRequest, now: float) -> list[str
         "revision": images.c.revision + 1,
     }
     if request.which == "named":
-        _make_again(connection, request.ids)
+        complete = select(images.c.id).where(images.c.id.in_(request.ids), images.c.processing_status == "complete")
+        _invalidate_variants(connection, processed_images.c.image_id.in_(complete))
     return list(connection.scalars(update(images).where(where).values(**values).returning(images.c.id)))
 
 
-def _make_again(connection: Connection, image_ids: Sequence[str]) -> None:
-    """Let complete images lack all their pictures; the present ones are shown until the new ones are there."""
-    complete = select(images.c.id).where(images.c.id.in_(image_ids), images.c.processing_status == "complete")
-    connection.execute(update(processed_images).where(processed_images.c.image_id.in_(complete)).values(recipe=AGAIN))
+def _invalidate_variants(connection: Connection, where: sa.ColumnElement[bool]) -> None:
+    """Mark variants to be rendered again. They stay in use until the new ones are stored."""
+    connection.execute(update(processed_images).where(where).values(recipe=RERENDER_RECIPE))
 
 
-class Waiting(NamedTuple):
-    """What is to be done: pending images, when the first became so, their megapixels, and those in work."""
+class QueueLoad(NamedTuple):
+    """The work that is queued and in progress. `first_at`: when the first pending image became pending."""
 
     pending: int
     first_at: float | None
@@ -171,32 +145,32 @@ class Waiting(NamedTuple):
     in_work_megapixels: float
 
 
-def waiting(connection: Connection) -> Waiting:
-    """What waits and what is in work."""
+def queue_load(connection: Connection) -> QueueLoad:
+    """Return the number and size of the images that are pending and in progress."""
     pixels = func.coalesce(func.sum(images.c.width * images.c.height / 1e6), 0.0)
     counted = connection.execute(
         select(func.count(), func.min(images.c.queued_at), pixels).where(images.c.processing_status == "pending")
     ).one()
     in_work = connection.scalar(select(pixels).where(images.c.processing_status == "processing"))
-    return Waiting(counted[0], counted[1], float(counted[2]), float(in_work or 0))
+    return QueueLoad(counted[0], counted[1], float(counted[2]), float(in_work or 0))
 
 
 def state_of(connection: Connection, image_id: str) -> ImageState | None:
-    """The state of an image, or None for an unknown one."""
+    """Return the state of an image, or None for an unknown image."""
     state: ImageState | None = connection.scalar(select(images.c.processing_status).where(images.c.id == image_id))
     return state
 
 
-def known(connection: Connection, image_id: str, uri: str) -> tuple[ImageState | None, bool]:
-    """The state of an image, None for an unknown one; and whether its original is on its way out."""
-    noted = sa.exists().where(garbage.c.object_name == uri)
+def upload_state(connection: Connection, image_id: str, uri: str) -> tuple[ImageState | None, bool]:
+    """Return the state of an image (None if unknown), and True if its original is scheduled for deletion."""
+    scheduled = sa.exists().where(garbage.c.object_name == uri)
     state = select(images.c.processing_status).where(images.c.id == image_id).scalar_subquery()
-    row = connection.execute(select(state, noted)).one()
+    row = connection.execute(select(state, scheduled)).one()
     return row[0], bool(row[1])
 
 
 def move_bucket(connection: Connection, old_url: str, new_url: str) -> None:
-    """Follow a bucket that has another address now, such as a data folder that was moved."""
+    """Change the URIs of all objects after the bucket's URL has changed, for instance since its folder was moved."""
     for column in (images.c.file_path, images.c.thumbnail_path, processed_images.c.file_path, garbage.c.object_name):
         connection.execute(
             update(column.table)
@@ -206,7 +180,7 @@ def move_bucket(connection: Connection, old_url: str, new_url: str) -> None:
 
 
 def ready_counts(connection: Connection) -> dict[str, int]:
-    """For each device key, how many images have a picture of its size."""
+    """Return, for each device key, the number of images that have a variant for it."""
     query = (
         select(devices.c.key, func.count(processed_images.c.id))
         .join(processed_images, processed_images.c.device_size == devices.c.key)
@@ -216,20 +190,23 @@ def ready_counts(connection: Connection) -> dict[str, int]:
 
 
 def focus_of(value: object) -> Focus | None:
-    """What a column holds, as messages have it."""
+    """Convert the JSON value of a column to the type that messages use."""
     return (float(value[0]), float(value[1])) if isinstance(value, list | tuple) and len(value) == 2 else None
 
 
 def set_focus(connection: Connection, image_id: str, focus: Focus | None, now: float) -> bool | None:
-    """Frame a photo's pictures around `focus`, or with None around the point that is found.
+    """Store the point around which a photo's variants are cropped; None selects the detected point.
 
-    Its pictures are made anew behind new photos; a failed photo stays failed. Returns whether anything changed,
-    None for an unknown image. What a task has in work under the old point is void.
+    The variants are rendered again, behind new photos; a failed photo stays failed. The lease of a task
+    that renders the photo with the old point becomes void.
+
+    Returns:
+        True if the focus changed, None for an unknown image.
     """
-    found = connection.execute(select(images.c.focus).where(images.c.id == image_id).with_for_update()).first()
-    if found is None:
+    row = connection.execute(select(images.c.focus).where(images.c.id == image_id).with_for_update()).first()
+    if row is None:
         return None
-    if focus_of(found.focus) == focus:
+    if focus_of(row.focus) == focus:
         return False
     connection.execute(
         update(images)
@@ -243,5 +220,26 @@ def set_focus(connection: Connection, image_id: str, focus: Focus | None, now: f
             revision=images.c.revision + 1,
         )
     )
-    connection.execute(update(processed_images).where(processed_images.c.image_id == image_id).values(recipe=AGAIN))
+    _invalidate_variants(connection, processed_images.c.image_id == image_id)
     return True
+
+
+def work_state(connection: Connection, image_id: str) -> sa.Row[Any] | None:
+    """Return (processing_status, lease_until, focus) of an image, or None for an unknown one."""
+    query: sa.Select[Any] = select(images.c.processing_status, images.c.lease_until, images.c.focus)
+    return connection.execute(query.where(images.c.id == image_id)).first()
+
+
+class QueueAge(NamedTuple):
+    """Number of unfinished images, when the oldest was queued, and when an image was last completed."""
+
+    unfinished: int
+    oldest_queued_at: float | None
+    last_completed_at: float | None
+
+
+def queue_age(connection: Connection) -> QueueAge:
+    """Return how long the queue has waited."""
+    unfinished = images.c.processing_status.in_(("pending", "processing"))
+    count, oldest = connection.execute(select(func.count(), func.min(images.c.queued_at)).where(unfinished)).one()
+    return QueueAge(count, oldest, connection.scalar(select(func.max(images.c.processed_at))))

@@ -1,4 +1,4 @@
-"""All that the database says about objects and records, as one consistent view."""
+"""A consistent view of all records and object references in the database, for comparison with the bucket."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from contract.messages.records import DevicesRecord, ImageRecord
 from contract.split_screen import HALF
 
 BATCH_SIZE = 500
-_WORKED_ON = ("pending", "processing")
+_UNFINISHED = ("pending", "processing")
 
 
 class Inventory(Struct, kw_only=True):
-    """Records as they should be, by image; rows that name objects; what is on its way out."""
+    """The database's content: expected records by image id, states by image id, variants and scheduled deletions."""
 
     records: dict[str, ImageRecord]
     states: dict[str, str]
@@ -28,14 +28,14 @@ class Inventory(Struct, kw_only=True):
     discarded: set[str]
 
 
-def take(connection: Connection, bucket_url: str) -> Inventory:
-    """Look at everything; names of objects, where they lie in our bucket."""
+def read_inventory(connection: Connection, bucket_url: str) -> Inventory:
+    """Read the inventory. URIs in the bucket are shortened to object names."""
     query = select(images.c.id, images.c.processing_status)
     states = {row.id: row.processing_status for row in connection.execute(query)}
-    known = sorted({*states, *connection.scalars(select(tombstones.c.image_id))})
+    image_ids = sorted({*states, *connection.scalars(select(tombstones.c.image_id))})
     records: dict[str, ImageRecord] = {}
-    for first in range(0, len(known), BATCH_SIZE):
-        for record in record_queries.read_records(connection, known[first : first + BATCH_SIZE], bucket_url):
+    for first in range(0, len(image_ids), BATCH_SIZE):
+        for record in record_queries.read_records(connection, image_ids[first : first + BATCH_SIZE], bucket_url):
             records[record.image_id] = record
     variants = select(
         processed_images.c.id,
@@ -54,16 +54,18 @@ def take(connection: Connection, bucket_url: str) -> Inventory:
         states=states,
         variants=list(connection.execute(variants.order_by(processed_images.c.id))),
         devices=record_queries.read_devices(connection),
-        discarded={record_queries.short(uri, bucket_url) for uri in connection.scalars(select(garbage.c.object_name))},
+        discarded={
+            record_queries.object_name(uri, bucket_url) for uri in connection.scalars(select(garbage.c.object_name))
+        },
     )
 
 
-def unnamed_pictures(known: Inventory, present: set[str], bucket_url: str) -> list[str]:
-    """Pictures and thumbnails of the bucket that no row names, and no note for removal.
+def unreferenced_pictures(known: Inventory, present: set[str], bucket_url: str) -> list[str]:
+    """Return the variants and thumbnails in the bucket that no row refers to and that are not scheduled for deletion.
 
-    What a task has written and not reported yet is nobody's mistake: the image is not done.
+    Objects of unfinished images are left out: a task may have stored them and not reported them yet.
     """
-    named = {record_queries.short(row.file_path, bucket_url) for row in known.variants}
-    named |= {record.thumbnail_path for record in known.records.values() if record.thumbnail_path}
-    unnamed = present - named - known.discarded
-    return sorted(name for name in unnamed if known.states.get(object_names.image_of(name) or "") not in _WORKED_ON)
+    referenced = {record_queries.object_name(row.file_path, bucket_url) for row in known.variants}
+    referenced |= {record.thumbnail_path for record in known.records.values() if record.thumbnail_path}
+    candidates = present - referenced - known.discarded
+    return sorted(name for name in candidates if known.states.get(object_names.image_of(name) or "") not in _UNFINISHED)

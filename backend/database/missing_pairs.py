@@ -1,7 +1,7 @@
-"""Half pictures that are lacking: beside the work that completes an image, and never in the way of that.
+"""Split-screen variants that are missing. They never delay the completion of an image.
 
-An image that lacks a half is complete all the same. It is queued for its halves once, when a device begins to pair
-or changes its shape, and what is claimed for another reason gets its halves on the way.
+An image without its split-screen variants is complete. It is queued for them once, when a device begins
+to show pairs or changes its shape. An image that is claimed for another reason gets them as well.
 """
 
 from __future__ import annotations
@@ -12,16 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, exists, select, update
 
-from backend.database.garbage import discard
 from backend.database.tables import devices, images, processed_images
 from contract.messages.processing import Device, WorkItem
 from contract.split_screen import HALF, half_key, half_size
 
-_device_key: ColumnElement[str] = devices.c.key.concat(HALF)
 
-
-def _wanted() -> ColumnElement[bool]:
-    """Whether the row of `images` can be a half of the row of `devices`, which has halves."""
+def _needed() -> ColumnElement[bool]:
+    """Select rows of `images` that can be part of a pair on the row of `devices`."""
     return sa.and_(
         devices.c.half_recipe.is_not(None),
         sa.or_(
@@ -31,37 +28,38 @@ def _wanted() -> ColumnElement[bool]:
     )
 
 
-def _lacking() -> ColumnElement[bool]:
-    row = select(processed_images.c.id).where(
+def _missing() -> ColumnElement[bool]:
+    """Select rows of `images` without the split-screen variant that the row of `devices` needs."""
+    current = select(processed_images.c.id).where(
         processed_images.c.image_id == images.c.id,
-        processed_images.c.device_size == _device_key,
+        processed_images.c.device_size == devices.c.key.concat(HALF),
         processed_images.c.recipe == devices.c.half_recipe,
     )
-    return sa.and_(_wanted(), ~exists(row.correlate(images, devices)))
+    return sa.and_(_needed(), ~exists(current.correlate(images, devices)))
 
 
-def lacks_halves() -> ColumnElement[bool]:
-    """Whether the row of `images` in the enclosing statement lacks any device's half."""
-    return exists(select(devices.c.id).where(_lacking()).correlate(images))
+def lacks_split_screen_variants() -> ColumnElement[bool]:
+    """Select rows of `images`, of the enclosing statement, without the split-screen variant of any device."""
+    return exists(select(devices.c.id).where(_missing()).correlate(images))
 
 
-def missing_halves(connection: Connection, image_ids: Sequence[str]) -> dict[str, tuple[WorkItem, ...]]:
-    """For each image the halves that it lacks, in the order of the devices' keys; others are left out."""
+def missing_split_screen_work(connection: Connection, image_ids: Sequence[str]) -> dict[str, tuple[WorkItem, ...]]:
+    """Return the missing split-screen variants by image, sorted by device key; images without any are left out."""
     query = (
         select(images.c.id, devices.c.key, devices.c.half_recipe)
         .select_from(images.join(devices, sa.true()))
-        .where(images.c.id.in_(image_ids), _lacking())
+        .where(images.c.id.in_(image_ids), _missing())
         .order_by(devices.c.key)
     )
-    found: dict[str, tuple[WorkItem, ...]] = {}
+    work: dict[str, tuple[WorkItem, ...]] = {}
     for row in connection.execute(query):
-        found[row.id] = (*found.get(row.id, ()), WorkItem(device=half_key(row.key), recipe=row.half_recipe))
-    return found
+        work[row.id] = (*work.get(row.id, ()), WorkItem(device=half_key(row.key), recipe=row.half_recipe))
+    return work
 
 
-def queue_halves(connection: Connection, key: str, now: float) -> None:
-    """Queue the complete images that lack the half of this device."""
-    of_device = exists(select(devices.c.id).where(devices.c.key == key, _lacking()).correlate(images))
+def queue_split_screen_variants(connection: Connection, key: str, now: float) -> None:
+    """Queue the complete images without the split-screen variant of this device."""
+    of_device = exists(select(devices.c.id).where(devices.c.key == key, _missing()).correlate(images))
     connection.execute(
         update(images)
         .where(images.c.processing_status == "complete", of_device)
@@ -69,22 +67,15 @@ def queue_halves(connection: Connection, key: str, now: float) -> None:
     )
 
 
-def drop_halves(connection: Connection, key: str, now: float) -> None:
-    """Forget the halves of a device that pairs no longer, and note their objects for removal."""
-    of_device = processed_images.c.device_size == half_key(key)
-    discard(connection, list(connection.scalars(select(processed_images.c.file_path).where(of_device))), now)
-    connection.execute(sa.delete(processed_images).where(of_device))
-
-
-def half_of(row: sa.Row[Any]) -> Device | None:
-    """The half of a device as the screen of its own that tasks take it for; None for a device without."""
+def split_screen_device(row: sa.Row[Any]) -> Device | None:
+    """Return one part of a device's split screen as the device that tasks render it for; None without pairs."""
     size = half_size(row.width, row.height, row.gap) if row.half_recipe else None
     if size is None:
         return None
     return Device(id=row.id, name=row.name, key=half_key(row.key), width=size[0], height=size[1])
 
 
-def half_devices(connection: Connection) -> tuple[Device, ...]:
-    """The halves of all devices that have some."""
+def split_screen_devices(connection: Connection) -> tuple[Device, ...]:
+    """Return `split_screen_device` of all devices that show pairs."""
     rows = connection.execute(select(devices).where(devices.c.half_recipe.is_not(None)).order_by(devices.c.key))
-    return tuple(half for row in rows if (half := half_of(row)) is not None)
+    return tuple(device for row in rows if (device := split_screen_device(row)) is not None)

@@ -1,7 +1,7 @@
-"""What is to be rendered: the set of (image, device, recipe) that no current row covers.
+"""The work to be rendered: the set of (image, device, recipe) without a current row.
 
-An image is complete when every device of today has its variant of today's recipe, or the
-model system's variant of the device's size. It is a set, never a count of rows.
+An image is complete when every current device has a variant with the device's current recipe, or a variant
+of the legacy system with the device's size. Completeness is this set being empty, never a count of rows.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, exists, select, update
 
-from backend.database.missing_pairs import lacks_halves
+from backend.database.missing_pairs import lacks_split_screen_variants
 from backend.database.tables import devices, images, processed_images
 
 LEGACY = "legacy"
-"""The recipe of rows made by the model system's own processor."""
-AGAIN = ""
-"""The recipe of rows whose pictures are to be made again; no device asks for it."""
+"""The recipe of variants that the legacy system's own processor rendered."""
+RERENDER_RECIPE = ""
+"""The recipe of variants that are to be rendered again. No device needs this recipe."""
 
 
-def covered() -> ColumnElement[bool]:
-    """Whether a row of `processed_images` is what a row of `devices` asks for today."""
+def is_current() -> ColumnElement[bool]:
+    """Select rows of `processed_images` that the row of `devices` needs at present."""
     return sa.and_(
         processed_images.c.device_size == devices.c.key,
         sa.or_(
@@ -36,32 +36,36 @@ def covered() -> ColumnElement[bool]:
     )
 
 
+def _missing() -> ColumnElement[bool]:
+    """Select rows of `images` without a current variant for the row of `devices`."""
+    current = select(processed_images.c.id).where(processed_images.c.image_id == images.c.id, is_current())
+    return ~exists(current.correlate(images, devices))
+
+
 def lacks_variants() -> ColumnElement[bool]:
-    """Whether the row of `images` in the enclosing statement lacks any device's variant."""
-    row = select(processed_images.c.id).where(processed_images.c.image_id == images.c.id, covered())
-    missing = select(devices.c.id).where(~exists(row.correlate(images, devices)))
-    return exists(missing.correlate(images))
+    """Select rows of `images`, of the enclosing statement, without a current variant for any device."""
+    return exists(select(devices.c.id).where(_missing()).correlate(images))
 
 
 def missing_work(connection: Connection, image_ids: Sequence[str]) -> dict[str, list[sa.Row[*tuple[Any, ...]]]]:
-    """For each image the missing (device key, recipe, changed_at), in the order of the keys."""
-    row = select(processed_images.c.id).where(processed_images.c.image_id == images.c.id, covered())
+    """Return the missing (device key, recipe, changed_at) of each image, sorted by key."""
     query = (
         select(images.c.id, devices.c.key, devices.c.recipe, devices.c.changed_at)
         .select_from(images.join(devices, sa.true()))
-        .where(images.c.id.in_(image_ids), ~exists(row.correlate(images, devices)))
+        .where(images.c.id.in_(image_ids), _missing())
         .order_by(devices.c.key)
     )
-    found: dict[str, list[sa.Row[*tuple[Any, ...]]]] = {image_id: [] for image_id in image_ids}
-    for line in connection.execute(query):
-        found[line.id].append(line)
-    return found
+    missing: dict[str, list[sa.Row[*tuple[Any, ...]]]] = {image_id: [] for image_id in image_ids}
+    for row in connection.execute(query):
+        missing[row.id].append(row)
+    return missing
 
 
-def settle(connection: Connection, now: float) -> None:
-    """Bring the states in line after the devices changed: back-fill what lacks, complete what has all.
+def reconcile_states(connection: Connection, now: float) -> None:
+    """Update the states of images after devices have changed.
 
-    Failed images stay failed, and images in work are settled by their result.
+    Complete images with missing variants become pending, and pending images with all variants become complete.
+    Failed images stay failed. Images in progress are updated by their task's report.
     """
     connection.execute(
         update(images)
@@ -71,6 +75,6 @@ def settle(connection: Connection, now: float) -> None:
     connection.execute(
         update(images)
         .where(images.c.processing_status == "pending", images.c.rendered_at.is_not(None))
-        .where(~lacks_variants(), ~lacks_halves())
+        .where(~lacks_variants(), ~lacks_split_screen_variants())
         .values(processing_status="complete", attempt_open=False, suspect=False)
     )

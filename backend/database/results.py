@@ -1,11 +1,11 @@
-"""Results and failures: what tasks and sidecars report about images.
+"""Results and failures that tasks, legacy clients and sidecars report.
 
-Every function may be repeated with the same words and changes nothing the second time.
+Every function can be repeated with the same arguments; the repetition changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,29 +13,145 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
 from backend.colours.families import families_text
-from backend.database.garbage import discard
-from backend.database.missing_pairs import half_of
+from backend.database.garbage import schedule_deletion
+from backend.database.missing_pairs import split_screen_device
 from backend.database.missing_variants import LEGACY, missing_work
-from backend.database.record_queries import changed
-from backend.database.stage_times import to_be_kept
+from backend.database.record_queries import increment_revisions
+from backend.database.stage_times import stored_stages
 from backend.database.tables import devices, images
-from backend.database.tombstones import dead_of
-from backend.database.variants import REPLACED_GRACE_SECONDS, current_variants, is_news, store_variants, variant_values
+from backend.database.tombstones import deleted_among
+from backend.database.variants import (
+    REPLACED_GRACE_SECONDS,
+    current_variants,
+    replaces_current,
+    store_variants,
+    variant_row,
+)
 from contract.messages.processing import ImageOutcome, ProcessedImage, RowError
 
-MAX_STRIKES = 3
+MAX_CRASHES = 3
 MAX_ERROR = 2000
+"""Characters of an error message that are stored."""
+
+Images = Mapping[str, sa.Row[Any]]
+"""Rows of `images` by id, read before a report changes anything."""
+ObjectUri = Callable[[str, str, str], str]
+"""Maps (reported path, device key, image id) to a URI; raises ValueError if the path is not allowed."""
 
 
-def _refusal(image: sa.Row[Any] | None, row: ProcessedImage, *, trusted: bool) -> str | None:
-    """Why this row may not change this image, or None."""
+class _Target(NamedTuple):
+    """The size in pixels that a reported variant must have, and the recipe that the device needs."""
+
+    width: int
+    height: int
+    recipe: str
+
+
+class _Accepted(NamedTuple):
+    row: ProcessedImage
+    uri: str
+    target: _Target
+
+
+def record(
+    connection: Connection,
+    rows: Sequence[ProcessedImage],
+    outcomes: Sequence[ImageOutcome],
+    object_uri: ObjectUri,
+    now: float,
+    *,
+    trusted: bool = False,
+) -> tuple[int, list[RowError]]:
+    """Store reported variants and outcomes, and complete the images that have all variants.
+
+    `trusted` is True for sidecars. Their content is valid no matter which task holds the lease, but it never
+    ends the work of a task.
+
+    Returns:
+        The number of rows stored, and an error for each rejected row.
+    """
+    image_ids = {row.image_id for row in rows} | {outcome.image_id for outcome in outcomes}
+    known = {row.id: row for row in connection.execute(select(images).where(images.c.id.in_(image_ids)))}
+    deleted = deleted_among(connection, image_ids - known.keys())
+
+    accepted, errors = _check_rows(connection, rows, known, deleted, object_uri, now, trusted=trusted)
+    changed = _store_rows(connection, accepted, known, now)
+    reported, changed_by_outcome = _store_outcomes(connection, outcomes, known, deleted, now, trusted=trusted)
+
+    touched = {item.row.image_id for item in accepted} | reported
+    # A sidecar never returns an image to the queue, so it does not count as the report of a task.
+    _finish(connection, touched, set() if trusted else {outcome.image_id for outcome in outcomes}, now)
+    # The state is part of the record, and `_finish` may have changed the state of an unfinished image.
+    unfinished = {image_id for image_id in touched if known[image_id].processing_status != "complete"}
+    if changed := changed | changed_by_outcome | unfinished:
+        increment_revisions(connection, sorted(changed))
+    return len(accepted), errors
+
+
+def _check_rows(
+    connection: Connection,
+    rows: Sequence[ProcessedImage],
+    known: Images,
+    deleted: Collection[str],
+    object_uri: ObjectUri,
+    now: float,
+    *,
+    trusted: bool,
+) -> tuple[list[_Accepted], list[RowError]]:
+    """Split the rows into accepted ones and errors, and schedule the deletion of objects that have become useless."""
+    targets = _targets(connection)
+    accepted: list[_Accepted] = []
+    errors: list[RowError] = []
+    for row in rows:
+        target = targets.get(row.device_size)
+        uri, path_error = _checked_uri(row, object_uri)
+        error = _image_error(known.get(row.image_id), row, trusted=trusted)
+        if row.image_id in deleted:
+            error = "the image was deleted"
+            schedule_deletion(connection, [uri] if uri else [], now)
+        elif error is None and target is None:
+            error = "no device has this key any more"
+        elif error is None and target is not None and (target.width, target.height) != (row.width, row.height):
+            error = f"the device is {target.width}x{target.height}, this picture is {row.width}x{row.height}"
+            # The device was changed during rendering. If it is changed back within the grace period, the
+            # object is needed after all.
+            schedule_deletion(connection, [uri] if uri else [], now + REPLACED_GRACE_SECONDS)
+        error = error or path_error
+        if error is None and target is not None:
+            accepted.append(_Accepted(row, uri, target))
+        else:
+            errors.append(RowError(image_id=row.image_id, device_size=row.device_size, error=error or ""))
+    return accepted, errors
+
+
+def _targets(connection: Connection) -> dict[str, _Target]:
+    """Return the target of every device key, and of every device's split-screen variants."""
+    targets = {}
+    for row in connection.execute(select(devices)):
+        targets[row.key] = _Target(row.width, row.height, row.recipe)
+        if (part := split_screen_device(row)) is not None:
+            targets[str(part.key)] = _Target(part.width, part.height, row.half_recipe)
+    return targets
+
+
+def _checked_uri(row: ProcessedImage, object_uri: ObjectUri) -> tuple[str, str | None]:
+    """Return the URI of a reported path and None, or an empty text and an error message."""
+    try:
+        return object_uri(row.file_path, row.device_size, row.image_id), None
+    except ValueError as error:
+        return "", f"filePath: {error}"
+
+
+def _image_error(image: sa.Row[Any] | None, row: ProcessedImage, *, trusted: bool) -> str | None:
+    """Return the reason why this row may not change this image, or None."""
     if image is None:
         return "unknown image"
     if trusted:
         return None
     if row.lease is not None:
-        holds = image.processing_status in ("processing", "complete") and image.lease_token == row.lease
-        return None if holds else "the lease is lost: another task has this image, or it was put back by hand"
+        if _holds_lease(image, row.lease):
+            return None
+        return "the lease is lost: another task has this image, or it was returned to the queue by hand"
     if image.processing_status == "failed":
         return "the image has failed; retry it first"
     if image.processing_status == "processing" and image.lease_owner is not None:
@@ -43,135 +159,100 @@ def _refusal(image: sa.Row[Any] | None, row: ProcessedImage, *, trusted: bool) -
     return None
 
 
-class _Screen(NamedTuple):
-    """What a reported picture has to fit: a device, or the half of one. `todays` is the recipe that it asks for."""
-
-    width: int
-    height: int
-    todays: str
+def _holds_lease(image: sa.Row[Any], lease: str | None) -> bool:
+    """Return True if the lease holds, or held until a report of it completed the image."""
+    return image.processing_status in ("processing", "complete") and bool(image.lease_token == lease)
 
 
-def _screens(connection: Connection) -> dict[str, _Screen]:
-    found = {}
-    for row in connection.execute(select(devices)):
-        found[row.key] = _Screen(row.width, row.height, row.recipe)
-        if (half := half_of(row)) is not None:
-            found[str(half.key)] = _Screen(half.width, half.height, row.half_recipe)
-    return found
-
-
-def record(
-    connection: Connection,
-    rows: Sequence[ProcessedImage],
-    outcomes: Sequence[ImageOutcome],
-    object_uri: Callable[[str, str, str], str],
-    now: float,
-    *,
-    trusted: bool = False,
-) -> tuple[int, list[RowError]]:
-    """Store variants, then complete the images that have all; the count stored and what was refused.
-
-    `object_uri(path, device key, image id)` gives the stored form of a reported path and raises
-    ValueError if it may not lie there. `trusted` is for sidecars: what they say is true whoever
-    holds the lease, but it does not end anybody's work.
-    """
-    ids = {row.image_id for row in rows} | {outcome.image_id for outcome in outcomes}
-    known = {row.id: row for row in connection.execute(select(images).where(images.c.id.in_(ids)))}
-    screens = _screens(connection)
-    dead = dead_of(connection, ids - known.keys())
-    before = current_variants(connection, known)
-    fresh: list[dict[str, object]] = []
-    stored = 0
-    errors: list[RowError] = []
-    touched: set[str] = set()
-    altered: set[str] = set()
-    for row in rows:
-        image = known.get(row.image_id)
-        screen = screens.get(row.device_size)
-        error = _refusal(image, row, trusted=trusted)
-        uri = ""
-        if error is None and screen is None:
-            error = "no device has this key any more"
-        elif error is None and screen is not None and (screen.width, screen.height) != (row.width, row.height):
-            error = f"the device is {screen.width}x{screen.height}, this picture is {row.width}x{row.height}"
-            # Its frame was changed while it was made. Changed back, it may be wanted after all.
-            discard(connection, _late_object(row, object_uri), now + REPLACED_GRACE_SECONDS)
-        if error is None:
-            try:
-                uri = object_uri(row.file_path, row.device_size, row.image_id)
-            except ValueError as reason:
-                error = f"filePath: {reason}"
-        if row.image_id in dead:
-            error = "the image was deleted"
-            discard(connection, _late_object(row, object_uri), now)
-        if error is not None:
-            errors.append(RowError(image_id=row.image_id, device_size=row.device_size, error=error))
-            continue
-        assert screen is not None
-        place = (row.image_id, row.device_size)
-        if is_news(connection, row, uri, before.get(place), screen.todays, now):
-            before[place] = (uri, row.recipe or LEGACY)
-            fresh.append(variant_values(row, uri, now))
-            altered.add(row.image_id)
-        touched.add(row.image_id)
-        stored += 1
-    store_variants(connection, fresh)
-    _fill_palettes(
-        connection, [row for row in rows if row.image_id in altered and not known[row.image_id].color_palette]
+def _store_rows(connection: Connection, accepted: Sequence[_Accepted], known: Images, now: float) -> set[str]:
+    """Store the accepted variants that replace the current ones, and return the ids of their images."""
+    current = current_variants(connection, known)
+    replacing: list[_Accepted] = []
+    for item in accepted:
+        row = item.row
+        slot = (row.image_id, row.device_size)
+        before = current.get(slot)
+        if replaces_current(row, item.uri, before, item.target.recipe):
+            if before is not None and before[0] != item.uri:
+                schedule_deletion(connection, [before[0]], now + REPLACED_GRACE_SECONDS)
+            current[slot] = (item.uri, row.recipe or LEGACY)
+            replacing.append(item)
+    store_variants(
+        connection,
+        [
+            variant_row(
+                row.image_id,
+                row.device_size,
+                (row.width, row.height),
+                uri,
+                row.color_palette,
+                row.recipe or LEGACY,
+                now,
+            )
+            for row, uri, _ in replacing
+        ],
     )
-    for outcome in outcomes:
-        image = known.get(outcome.image_id)
-        if image is None:
-            if outcome.image_id in dead and outcome.thumbnail is not None:
-                discard(connection, [outcome.thumbnail.file_path], now)
-            continue
-        # Complete: its rows came in an earlier report, or this one is told again.
-        told_before = image.processing_status == "complete"
-        holds = image.processing_status in ("processing", "complete") and image.lease_token == outcome.lease
-        if trusted or holds:
-            if _record_outcome(connection, outcome, image, (image.processed_at if told_before else None) or now):
-                altered.add(outcome.image_id)
-                if outcome.thumbnail and image.thumbnail_path not in (None, outcome.thumbnail.file_path):
-                    discard(connection, [image.thumbnail_path], now + REPLACED_GRACE_SECONDS)
-            touched.add(outcome.image_id)
-    reported = set() if trusted else {outcome.image_id for outcome in outcomes}
-    _finish(connection, touched, reported, now)
-    altered |= {image_id for image_id in touched if known[image_id].processing_status != "complete"}
-    if altered:
-        changed(connection, sorted(altered))
-    return stored, errors
+    changed = {item.row.image_id for item in replacing}
+    _fill_palettes(connection, [item.row for item in accepted if not known[item.row.image_id].color_palette], changed)
+    return changed
 
 
-def _late_object(row: ProcessedImage, object_uri: Callable[[str, str, str], str]) -> list[str]:
-    """The picture that a task made while its image was deleted or its frame changed, if it lies where it may."""
-    try:
-        return [object_uri(row.file_path, row.device_size, row.image_id)]
-    except ValueError:
-        return []
-
-
-def _fill_palettes(connection: Connection, rows: Sequence[ProcessedImage]) -> None:
-    """Give images without a palette that of a variant: the legacy client reports no other."""
+def _fill_palettes(connection: Connection, rows: Sequence[ProcessedImage], changed: Collection[str]) -> None:
+    """Give changed images the palette of their first row, since a legacy client reports none for the whole image."""
     for image_id, palette in {row.image_id: row.color_palette for row in reversed(rows)}.items():
-        kept = msgspec.to_builtins(palette)
+        if image_id not in changed:
+            continue
+        stored = msgspec.to_builtins(palette)
         connection.execute(
             update(images)
             .where(images.c.id == image_id, images.c.color_palette.is_(sa.null()))
-            .values(color_palette=kept, colours=families_text(kept))
+            .values(color_palette=stored, colours=families_text(stored))
         )
 
 
-def _record_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row[Any], moment: float) -> bool:
-    """Note what was found out about the image as a whole; False if all of it is known."""
+def _store_outcomes(
+    connection: Connection,
+    outcomes: Sequence[ImageOutcome],
+    known: Images,
+    deleted: Collection[str],
+    now: float,
+    *,
+    trusted: bool,
+) -> tuple[set[str], set[str]]:
+    """Store what was reported about images as a whole.
+
+    Returns:
+        The ids of the images whose outcome is accepted, and of those whose row changed.
+    """
+    accepted: set[str] = set()
+    changed: set[str] = set()
+    for outcome in outcomes:
+        image = known.get(outcome.image_id)
+        if image is None:
+            if outcome.image_id in deleted and outcome.thumbnail is not None:
+                schedule_deletion(connection, [outcome.thumbnail.file_path], now)
+            continue
+        if not (trusted or _holds_lease(image, outcome.lease)):
+            continue
+        accepted.add(outcome.image_id)
+        # The image is complete if its rows came in an earlier report, or if this report is a repetition.
+        processed_at = image.processed_at if image.processing_status == "complete" else None
+        if _store_outcome(connection, outcome, image, processed_at or now):
+            changed.add(outcome.image_id)
+            if outcome.thumbnail and image.thumbnail_path not in (None, outcome.thumbnail.file_path):
+                schedule_deletion(connection, [image.thumbnail_path], now + REPLACED_GRACE_SECONDS)
+    return accepted, changed
+
+
+def _store_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row[Any], processed_at: float) -> bool:
+    """Store an outcome in the row of its image; return False if the row has the same values already."""
+    palette = msgspec.to_builtins(outcome.color_palette)
     values: dict[str, object] = {
-        # Lists, as a database gives them back, so that what is known can be told from what is new.
-        "color_palette": {
-            **msgspec.to_builtins(outcome.color_palette),
-            "allColors": list(outcome.color_palette.all_colors),
-        },
+        # A list, as JSON columns return it, so that the comparison below finds equal values.
+        "color_palette": {**palette, "allColors": list(outcome.color_palette.all_colors)},
         "histogram": outcome.histogram,
         "render_seconds": outcome.seconds,
-        "processed_at": outcome.processed_at or moment,
+        "processed_at": outcome.processed_at or processed_at,
     }
     if outcome.thumbnail is not None:
         values["thumbnail_path"] = outcome.thumbnail.file_path
@@ -179,14 +260,15 @@ def _record_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row
         values["found_focus"] = list(outcome.found_focus)
     if all(getattr(image, name) == value for name, value in values.items()):
         return False
-    values["stage_seconds"] = to_be_kept(outcome, moment)  # not compared: a report told again came later
-    values["colours"] = families_text(msgspec.to_builtins(outcome.color_palette))
+    # Not compared: the time of the report is part of it, and a repeated report is later.
+    values["stage_seconds"] = stored_stages(outcome, processed_at)
+    values["colours"] = families_text(palette)
     connection.execute(update(images).where(images.c.id == outcome.image_id).values(**values))
     return True
 
 
 def _finish(connection: Connection, touched: set[str], reported: set[str], now: float) -> None:
-    """Complete the touched images that lack nothing; put the others that were reported back into the queue."""
+    """Complete the touched images that have all variants, and return the other `reported` ones to the queue."""
     missing = missing_work(connection, sorted(touched))
     complete = [image_id for image_id in sorted(touched) if not missing[image_id]]
     if complete:
@@ -203,37 +285,37 @@ def _finish(connection: Connection, touched: set[str], reported: set[str], now: 
                 strikes=0,
             )
         )
-    for image_id in sorted(touched):
+    for image_id in sorted(touched & reported):
+        if not missing[image_id]:
+            continue
         of_image = images.c.id == image_id
-        if missing[image_id] and image_id in reported:
-            claimed_at = connection.scalar(select(images.c.claimed_at).where(of_image)) or 0.0
-            owed = [item.key for item in missing[image_id] if item.changed_at < claimed_at]
-            values: dict[str, object] = {"processing_status": "pending", "queued_at": now}
-            if owed:  # back into the queue it would come out the same, for ever
-                values = {
-                    "processing_status": "failed",
-                    "processing_error": f"the task reported no usable picture for {', '.join(owed)}",
-                }
-            connection.execute(
-                update(images)
-                .where(of_image)
-                .values(rendered_at=sa.func.coalesce(images.c.rendered_at, now), attempt_open=False, **values)
-            )
+        claimed_at = connection.scalar(select(images.c.claimed_at).where(of_image)) or 0.0
+        # A variant of a device that was changed after the claim is not expected from this task.
+        owed = [item.key for item in missing[image_id] if item.changed_at < claimed_at]
+        values: dict[str, object] = {"processing_status": "pending", "queued_at": now}
+        if owed:  # in the queue again, the image would come back with the same result without end
+            values = {
+                "processing_status": "failed",
+                "processing_error": f"the task reported no usable picture for {', '.join(owed)}",
+            }
+        connection.execute(
+            update(images)
+            .where(of_image)
+            .values(rendered_at=sa.func.coalesce(images.c.rendered_at, now), attempt_open=False, **values)
+        )
 
 
-def fail(connection: Connection, image_id: str, error: str, lease: str | None, *, strike: bool) -> bool:
-    """Record a failure; False if the caller holds no lease on the image, and nothing changed.
+def fail(connection: Connection, image_id: str, error: str, lease: str | None, *, crashed: bool) -> bool:
+    """Record a failure; return False, without a change, if the caller does not hold the image.
 
-    A strike counts, and only the third one fails the image.
+    A caller without a lease is a legacy client, which holds images without an owner. `crashed` is True if the
+    sandbox process crashed: the image is quarantined then, and fails at the crash number `MAX_CRASHES`.
     """
     of_image = images.c.id == image_id
-    if lease is not None:
-        holds = sa.and_(of_image, images.c.processing_status == "processing", images.c.lease_token == lease)
-    else:
-        holds = sa.and_(of_image, images.c.processing_status == "processing", images.c.lease_owner.is_(None))
+    holder = images.c.lease_token == lease if lease is not None else images.c.lease_owner.is_(None)
     error = error[:MAX_ERROR]
-    if strike:
-        last = images.c.strikes + 1 >= MAX_STRIKES
+    if crashed:
+        last = images.c.strikes + 1 >= MAX_CRASHES
         values: dict[str, object] = {
             "strikes": images.c.strikes + 1,
             "processing_status": sa.case((last, "failed"), else_="pending"),
@@ -243,8 +325,9 @@ def fail(connection: Connection, image_id: str, error: str, lease: str | None, *
     else:
         values = {"processing_status": "failed", "processing_error": error, "suspect": False}
     values |= {"attempt_open": False, "revision": images.c.revision + 1}
-    number = connection.execute(update(images).where(holds).values(**values)).rowcount
-    if number == 0 and lease is not None:  # the same report again
+    held = sa.and_(of_image, images.c.processing_status == "processing", holder)
+    number = connection.execute(update(images).where(held).values(**values)).rowcount
+    if number == 0 and lease is not None:  # a repetition of the same report is accepted
         same = (images.c.processing_status == "failed") & (images.c.lease_token == lease)
         return bool(connection.scalar(select(sa.exists().where(of_image, same))))
     return number > 0

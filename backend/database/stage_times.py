@@ -1,4 +1,4 @@
-"""How long photos take in each stage of their way: kept with each photo, and looked at over the latest."""
+"""The time that photos take in each stage: stored with each photo, and summarised over the latest photos."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from sqlalchemy import Connection, select
 from backend.database.tables import images
 from contract.messages.processing import MAX_SECONDS, ImageOutcome, StageSeconds
 
-MEASURED = 500
-"""As many of the photos that were processed last are measured."""
+MAX_PHOTOS = 500
+"""The number of latest photos that are summarised."""
 
 
 class PhotoTimes(Struct, frozen=True, kw_only=True):
-    """One photo's times; the first three in seconds since the epoch, `claimed` to `processed` is its task's."""
+    """The times of one photo.
+
+    The first three are in seconds since the epoch. The task has the photo from `claimed_at` to `processed_at`
+    and renders it for `task_seconds` of this time.
+    """
 
     queued_at: float
     claimed_at: float
@@ -27,15 +31,15 @@ class PhotoTimes(Struct, frozen=True, kw_only=True):
 
 
 class Stage(Struct, frozen=True, kw_only=True):
-    """A stage: half of the photos within `median` seconds, 95 of 100 within `most`."""
+    """The median and the 95th percentile of the seconds that photos take in one stage."""
 
     name: str
     median: float
-    most: float
+    p95: float
 
 
 class StageTimes(Struct, frozen=True, kw_only=True):
-    """What waiting and what work cost the `measured` photos, stage by stage, and their whole way."""
+    """The stages of waiting and of work, and the total, over the `measured` photos."""
 
     measured: int
     waiting: tuple[Stage, ...] = ()
@@ -43,17 +47,20 @@ class StageTimes(Struct, frozen=True, kw_only=True):
     whole: Stage | None = None
 
 
-def to_be_kept(outcome: ImageOutcome, now: float) -> dict[str, float] | None:
-    """What a photo's row keeps of the stages that its task told, with the time of the report. A sidecar is none."""
+def stored_stages(outcome: ImageOutcome, now: float) -> dict[str, float] | None:
+    """Return the reported stages, with the time of the report added, as a photo's row stores them.
+
+    Sidecars contain no stages; None is returned for them.
+    """
     if outcome.stages is None:
         return None
     report = min(MAX_SECONDS, max(0.0, now - outcome.processed_at)) if outcome.processed_at else 0.0
-    kept: dict[str, float] = msgspec.to_builtins(msgspec.structs.replace(outcome.stages, report=round(report, 4)))
-    return kept
+    stages: dict[str, float] = msgspec.to_builtins(msgspec.structs.replace(outcome.stages, report=round(report, 4)))
+    return stages
 
 
 def stage_times(connection: Connection) -> StageTimes:
-    """The times of the photos that were processed last, as far as their tasks told them."""
+    """Summarise the times of the photos that were processed last and whose tasks reported stages."""
     columns = images.c
     query = (
         select(
@@ -61,9 +68,9 @@ def stage_times(connection: Connection) -> StageTimes:
         )
         .where(columns.processed_at.is_not(None), columns.claimed_at.is_not(None), columns.render_seconds > 0)
         .order_by(columns.processed_at.desc())
-        .limit(MEASURED)
+        .limit(MAX_PHOTOS)
     )
-    return summed_up(
+    return summarize(
         [
             PhotoTimes(
                 queued_at=row.queued_at,
@@ -78,22 +85,23 @@ def stage_times(connection: Connection) -> StageTimes:
     )
 
 
-def summed_up(photos: Sequence[PhotoTimes]) -> StageTimes:
-    """Medians and 95th percentiles (nearest rank) over `photos`. A way back in the queue may have begun after its
-    claim, and clocks of two machines differ: less than nothing is nothing.
+def summarize(photos: Sequence[PhotoTimes]) -> StageTimes:
+    """Return the median and the 95th percentile (nearest rank) of each stage over `photos`.
+
+    Negative times count as 0. They occur because a photo can be queued again after its claim, and because
+    the clocks of two machines differ.
     """
     if not photos:
         return StageTimes(measured=0)
-    told = [photo.stages for photo in photos]
-    reports = [one.report for one in told if one.report]
+    stages = [photo.stages for photo in photos]
     work = {
-        "Fetching the original": [one.fetching for one in told],
-        "Announcing the attempt": [one.announcing for one in told],
-        "Decoding": [one.decoding for one in told],
-        "Finding colours and focus": [one.colours for one in told],
-        "Cutting and encoding": [one.pictures for one in told],
-        "Storing the pictures": [one.storing for one in told],
-        "Reporting the result": reports,
+        "Fetching the original": [photo.fetching for photo in stages],
+        "Announcing the attempt": [photo.announcing for photo in stages],
+        "Decoding": [photo.decoding for photo in stages],
+        "Finding colours and focus": [photo.colours for photo in stages],
+        "Cutting and encoding": [photo.pictures for photo in stages],
+        "Storing the pictures": [photo.storing for photo in stages],
+        "Reporting the result": [photo.report for photo in stages if photo.report],
     }
     waiting = {
         "In the queue": [photo.claimed_at - photo.queued_at for photo in photos],
@@ -115,7 +123,7 @@ def summed_up(photos: Sequence[PhotoTimes]) -> StageTimes:
 def _stage(name: str, seconds: Iterable[float]) -> Stage:
     ordered = sorted(max(0.0, value) for value in seconds)
 
-    def within(share: float) -> float:
+    def percentile(share: float) -> float:
         return ordered[math.ceil(share * len(ordered)) - 1]
 
-    return Stage(name=name, median=within(0.5), most=within(0.95))
+    return Stage(name=name, median=percentile(0.5), p95=percentile(0.95))

@@ -1,9 +1,15 @@
-"""The tables. Names that people query by hand are given; times are seconds since the epoch, UTC."""
+"""The tables. Operators query some of them by hand, so their names are fixed.
+
+Times are in seconds since the epoch, UTC.
+Three table names are older than the terms of the code: `facts` holds key-value pairs, `garbage` the deletion
+schedule, and `bags` the shuffle queues.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -38,13 +44,14 @@ images = Table(
     Column("processing_status", String(10), nullable=False, server_default="pending"),
     Column("processing_error", Text),
     Column("ingested_at", Float, nullable=False),
-    # When the photo was taken, by the camera's own clock, as if that showed UTC.
+    # When the photo was taken: the camera's local time, read as if it were UTC.
     Column("captured_at", Float),
-    # When the image last became pending; an update by hand leaves it, which makes it due at once.
+    # When the image last became pending. An update of the state by hand does not change it, so such an image is
+    # due at once.
     Column("queued_at", Float, nullable=False),
-    # A stable hash of the id, so that a task finds its own shard without reading others.
+    # A stable hash of the id, by which a task prefers images of its own shard.
     Column("shard", Integer, nullable=False),
-    # When its first usable variant was made; never-rendered images go before back-fill.
+    # When the first usable variant was stored. Images without one are claimed before images to be back-filled.
     Column("rendered_at", Float),
     Column("lease_owner", Text),
     Column("lease_attempt", Integer),
@@ -52,23 +59,25 @@ images = Table(
     Column("lease_until", Float),
     Column("claimed_at", Float),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # Decoding has begun and nobody has reported yet: found open by the next claim, it makes a suspect.
-    Column("attempt_open", Boolean, nullable=False, server_default=text("0")),
-    Column("suspect", Boolean, nullable=False, server_default=text("0")),
+    # True from the start of decoding until the report. If the next claim finds it true, the image is quarantined.
+    Column("attempt_open", Boolean, nullable=False, server_default=false()),
+    # Quarantined: the image is rendered alone in a sandbox process, and `strikes` counts the crashes of this process.
+    Column("suspect", Boolean, nullable=False, server_default=false()),
     Column("strikes", Integer, nullable=False, server_default="0"),
     Column("color_palette", JSON(none_as_null=True)),
     Column("histogram", JSON(none_as_null=True)),
     Column("thumbnail_path", Text),
-    # [x, y], fractions of the upright width and height: what the owner chose, and what the renderer found.
+    # [x, y] as fractions of the upright width and height: the owner's choice, and the point that the renderer detected.
     Column("focus", JSON(none_as_null=True)),
     Column("found_focus", JSON(none_as_null=True)),
-    # The families of the palette's colours, by which people look for photos: `,blue,green,`.
+    # The names of the palette's hue groups, for the gallery's colour filter: `,blue,green,`.
     Column("colours", Text, nullable=False, server_default=""),
     Column("processed_at", Float),
     Column("render_seconds", Float),
-    # {stage: seconds} of that time, and of the report (`contract/messages/processing.py`).
+    # {stage: seconds} of rendering and of the report (`StageSeconds` in `contract/messages/processing.py`).
     Column("stage_seconds", JSON(none_as_null=True)),
-    # Raised by every change that the permanent record tells of, and the revision known to be in the bucket.
+    # `revision` is incremented by every change of the permanent record's content. `recorded` is the revision that is
+    # known to be in the bucket.
     Column("revision", Integer, nullable=False, server_default="1"),
     Column("recorded", Integer, nullable=False, server_default="0"),
     CheckConstraint(
@@ -76,8 +85,8 @@ images = Table(
     ),
     CheckConstraint("orientation IN ('portrait', 'landscape', 'square')", name="known_orientation"),
 )
-# What a claim looks through, in the order in which it takes. Over all states: SQLite uses a partial index only
-# where the statement itself names the state, and ours bind it.
+# For claims: the images in the order in which they are claimed. The index is not partial, because SQLite uses a partial
+# index only if the state is a literal of the statement, and our statements bind it as a parameter.
 Index(
     "ix_images_queue",
     images.c.processing_status,
@@ -85,14 +94,14 @@ Index(
     images.c.ingested_at,
     images.c.id,
 )
-# The images whose record in the bucket is, or may be, behind.
+# The images whose record in the bucket is, or may be, out of date.
 Index(
     "ix_images_unrecorded",
     images.c.id,
     sqlite_where=text("revision > recorded"),
     postgresql_where=text("revision > recorded"),
 )
-# The gallery's order, with all that it is filtered by: what a filter leaves out is never read.
+# The gallery's order with all columns of its filters, so that rows excluded by a filter are never read.
 Index(
     "ix_images_gallery",
     images.c.ingested_at,
@@ -102,7 +111,7 @@ Index(
     images.c.colours,
     images.c.filename,
 )
-# What the rate of the tasks is measured from: the photos that they rendered last.
+# The photos that were rendered last, from which throughput and stage times are measured.
 Index("ix_images_processed", images.c.processed_at)
 
 processed_images = Table(
@@ -120,7 +129,7 @@ processed_images = Table(
     Column("color_source", String(7), nullable=False),
     Column("color_palette", JSON, nullable=False),
     Column("processed_at", Float, nullable=False),
-    # 'legacy' when the model system's processor made it.
+    # 'legacy' if the legacy system's processor rendered the variant.
     Column("recipe", String(10), nullable=False),
     # One current row per image and device.
     UniqueConstraint("image_id", "device_size", name="one_row_per_image_and_device"),
@@ -133,7 +142,7 @@ devices = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
-    # The name at creation; a rename changes only the label.
+    # The name at creation. A rename changes only `name`, the label.
     Column("key", Text, nullable=False, unique=True),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
@@ -141,19 +150,40 @@ devices = Table(
     Column("recipe", String(10), nullable=False),
     Column("token_hash", String(64)),
     Column("created_at", Float, nullable=False),
-    # When its pictures last changed shape: a task that claimed before that owes no such picture.
+    # When the size last changed. A task that claimed an image before this time is not expected to report this variant.
     Column("changed_at", Float, nullable=False),
-    # Seconds that each picture stays; 0: `next` moves on at each call.
+    # Seconds for which each entry is shown; 0: each call of `next` advances the queue.
     Column("interval_seconds", Integer, nullable=False, server_default="0"),
-    # Pixels between two photos that share the screen.
+    # The gutter in pixels between two photos that share the screen.
     Column("gap", Integer, nullable=False, server_default="0"),
     Column("pairing", Boolean, nullable=False, server_default=false()),
-    # That of its half pictures; without pairing there are none.
+    # The recipe of split-screen variants; NULL if the device shows no pairs.
     Column("half_recipe", String(10)),
-    # Which photos it shows; none: all.
+    # The photos that the device shows; NULL: all.
     Column("filters", JSON(none_as_null=True)),
-    # When it last asked, to the minute.
+    # The time of the device's latest request, to the minute.
     Column("seen_at", Float),
+)
+
+# The current cycle of each device's shuffle queue, written when a cycle begins or photos change.
+shuffle_queues = Table(
+    "bags",
+    metadata,
+    Column("device_id", Text, primary_key=True),
+    Column("seed", Text, nullable=False),
+    # The number of the cycle.
+    Column("epoch", Integer, nullable=False),
+    # With an interval, `first_slot` is the time slot in which the first entry is shown.
+    Column("interval_seconds", Integer, nullable=False),
+    Column("first_slot", BigInteger, nullable=False),
+    # Without an interval, the number of entries that were returned or reserved.
+    Column("shown", Integer, nullable=False),
+    Column("entries", JSON, nullable=False),
+    # The last entry of the previous cycle.
+    Column("before", JSON, nullable=False),
+    # The number of photos with a split-screen variant when the entries were chosen.
+    Column("halves", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
 )
 
 executions = Table(
@@ -170,7 +200,7 @@ executions = Table(
     Column("cpu_seconds", Float, nullable=False, server_default="0"),
     Column("peak_rss_mb", Float, nullable=False, server_default="0"),
     Column("error", Text),
-    # What Cloud Run calls it (projects/.../executions/NAME), and the operation that ends with it.
+    # Cloud Run's name of the execution (projects/.../executions/NAME), and of the operation that ends with it.
     Column("cloud_execution", Text),
     Column("cloud_operation", Text),
     CheckConstraint("state IN ('starting', 'running', 'succeeded', 'failed', 'lost')", name="known_state"),
@@ -191,7 +221,7 @@ local_tasks = Table(
     Column("execution", Text, ForeignKey("executions.name", ondelete="CASCADE"), primary_key=True),
     Column("task_index", Integer, primary_key=True),
     Column("pid", Integer, nullable=False),
-    # With the pid it tells this process from a later one of the same number.
+    # Start time, which distinguishes the process from a later one with the same pid.
     Column("pid_started", Text, nullable=False),
 )
 
@@ -203,14 +233,14 @@ sessions = Table(
     Column("expires_at", Float, nullable=False),
 )
 
-# Images that were deleted: a late result of one is refused, and what was begun is ended.
+# Deleted images. A late result of a deleted image is rejected, and an interrupted deletion is finished.
 tombstones = Table(
     "tombstones",
     metadata,
     Column("image_id", String(32), primary_key=True),
     Column("deleted_at", Float, nullable=False),
     Column("revision", Integer, nullable=False),
-    # Whether the record, the rows and the notes for removal all say so.
+    # True once the record is written, the rows are deleted and the objects are scheduled for deletion.
     Column("done", Boolean, nullable=False, server_default=false()),
 )
 Index(
@@ -227,7 +257,7 @@ garbage = Table(
     Column("delete_after", Float, nullable=False),
 )
 
-# Named locks with an end, for work that must not overlap even between two processes.
+# Named locks with an expiry time, for work that must not overlap, not even between two processes.
 work_locks = Table(
     "work_locks",
     metadata,
@@ -245,5 +275,5 @@ facts = Table(
 
 
 def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`, for this connection's database."""
+    """Return an INSERT for this connection's database that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

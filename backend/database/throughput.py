@@ -1,4 +1,4 @@
-"""How fast the tasks of this installation are, from the photos that they rendered last."""
+"""The speed of this installation's tasks, measured from the photos that they rendered last."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from collections import defaultdict
 from sqlalchemy import Connection, select
 
 from backend.database.tables import images
-from backend.jobs.plan import SECONDS_PER_MEGAPIXEL
 from contract.messages.admin import WorkRate
 
 LATEST_PHOTOS = 500
 MIN_PHOTOS = 20
-"""Fewer say more about what else went on at the time than about the photos."""
+"""With fewer photos, other load on the machine influences the rate more than the photos do."""
 MIN_PHOTOS_OF_A_TASK = 4
-"""A task that renders several at once is measured only when it had several."""
+"""A task renders several photos at the same time, so it is measured only if it had several."""
+SECONDS_PER_MEGAPIXEL = 0.02
+"""Assumed seconds of one task with two CPUs per megapixel, until this installation has measured its own rate."""
 ASSUMED = WorkRate(seconds_per_megapixel=SECONDS_PER_MEGAPIXEL, megapixels_per_photo=12.0)
-"""Until then."""
+"""The rate until `MIN_PHOTOS` photos have been measured."""
 
 
 def work_rate(connection: Connection) -> WorkRate:
-    """Seconds of one task per megapixel, downloads and uploads included, over the latest photos.
+    """Return the seconds of one task per megapixel, including downloads and uploads, over the latest photos.
 
-    A task works on several photos at once, so the sum of their times is more than it took: counted is the time
-    from a task's first claim to its last result. A task that waited for photos in between took less than that,
-    and never more than its photos' times one after the other; so the smaller of both counts.
+    A task renders several photos at the same time, so the sum of their times is more than the task took.
+    Therefore the time from a task's first claim to its last result counts. A task that waited for photos in
+    between worked for less than this time, and never for longer than the sum. So the smaller of both counts.
     """
     query = (
         select(

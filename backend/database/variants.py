@@ -1,4 +1,4 @@
-"""The current variants: which report of one is news, and storing those of a whole batch at once."""
+"""The current variants: one row of `processed_images` per image and device."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, select
 
-from backend.database.garbage import discard
 from backend.database.missing_variants import LEGACY
 from backend.database.tables import insert_into, processed_images
-from contract.messages.processing import ProcessedImage
+from contract.messages.processing import Palette, ProcessedImage
 
 REPLACED_GRACE_SECONDS = 24 * 3600.0
-"""A replaced object stays this long: a frame may still hold its address."""
+"""A replaced object is deleted after this time, because a frame may still use its address."""
 
 
 def current_variants(connection: Connection, image_ids: Iterable[str]) -> dict[tuple[str, str], tuple[str, str]]:
-    """(file_path, recipe) of the current variants of these images, by (image, device key)."""
+    """Return (file_path, recipe) of the current variants of these images, by (image, device key)."""
     columns = processed_images.c
     query = select(columns.image_id, columns.device_size, columns.file_path, columns.recipe)
     return {
@@ -25,48 +24,49 @@ def current_variants(connection: Connection, image_ids: Iterable[str]) -> dict[t
     }
 
 
-def is_news(
-    connection: Connection, row: ProcessedImage, uri: str, before: tuple[str, str] | None, todays: str, now: float
-) -> bool:
-    """Whether this is to be the current variant; False if it is that already, or a better one is.
+def replaces_current(row: ProcessedImage, uri: str, current: tuple[str, str] | None, device_recipe: str) -> bool:
+    """Return True if a reported variant replaces the `current` one (file_path, recipe), or if there is none.
 
-    The object of one that it replaces is noted for removal.
+    False means that the variant is stored already, or that it comes from a legacy client while a variant
+    with the device's recipe exists.
     """
-    if before is None:
+    if current is None:
         return True
-    path, known = before
     recipe = row.recipe or LEGACY
-    if (path, known) == (uri, recipe) or (recipe == LEGACY and known == todays):  # ours is current: theirs adds nothing
-        return False
-    if path != uri:
-        discard(connection, [path], now + REPLACED_GRACE_SECONDS)
-    return True
+    return current != (uri, recipe) and not (recipe == LEGACY and current[1] == device_recipe)
 
 
-def variant_values(row: ProcessedImage, uri: str, now: float) -> dict[str, object]:
-    """The row of `processed_images` for a reported variant that lies at `uri`."""
-    palette = row.color_palette
+def variant_row(
+    image_id: str,
+    device_key: str,
+    size: tuple[int, int],
+    uri: str,
+    palette: Palette,
+    recipe: str,
+    processed_at: float,
+) -> dict[str, object]:
+    """Return the row of `processed_images` for a variant; `size` is (width, height) in pixels."""
     return {
-        "image_id": row.image_id,
-        "device_size": row.device_size,
-        "width": row.width,
-        "height": row.height,
+        "image_id": image_id,
+        "device_size": device_key,
+        "width": size[0],
+        "height": size[1],
         "file_path": uri,
         "color_primary": palette.primary,
         "color_secondary": palette.secondary,
         "color_tertiary": palette.tertiary,
         "color_source": palette.source_color,
         "color_palette": list(palette.all_colors),
-        "processed_at": now,
-        "recipe": row.recipe or LEGACY,
+        "processed_at": processed_at,
+        "recipe": recipe,
     }
 
 
-def store_variants(connection: Connection, fresh: Sequence[dict[str, object]]) -> None:
-    """Make these the current variants, all in one statement."""
-    if fresh:
+def store_variants(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Insert or replace variants in one statement."""
+    if rows:
         statement = insert_into(connection, processed_images)
-        given = {name: statement.excluded[name] for name in fresh[0]}
+        columns = {name: statement.excluded[name] for name in rows[0]}
         connection.execute(
-            statement.on_conflict_do_update(index_elements=["image_id", "device_size"], set_=given), list(fresh)
+            statement.on_conflict_do_update(index_elements=["image_id", "device_size"], set_=columns), list(rows)
         )

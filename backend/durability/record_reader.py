@@ -1,4 +1,4 @@
-"""Permanent records out of the bucket, many at a time."""
+"""Read permanent records and list pictures in the bucket, many objects at a time."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ import msgspec
 
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectInfo, ObjectNotFound
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from contract.messages.records import SCHEMA_VERSION, DevicesRecord, ImageRecord
 
 log = logging.getLogger(__name__)
 
 THREADS = 12
-"""Objects read at a time: what takes long is the way to the bucket."""
-BATCH = 200
+"""Concurrent reads. The latency of the bucket dominates the time of a read."""
+BATCH_SIZE = 200
 RECORD_LIMIT_BYTES = 4 * 1024 * 1024
-ASKED_ONE_BY_ONE = 200
-"""So many pictures are looked for one by one; for more of them everything is listed."""
+MAX_SINGLE_LOOKUPS = 200
+"""Up to this many pictures are looked up one by one. For more, all objects are listed."""
 
 
 class UnreadableRecord(Exception):
-    """A record cannot be understood; the message names the object and says what is wrong with it."""
+    """A record cannot be used. The message contains the object name and the reason."""
 
 
 def parse_record(name: str, data: bytes) -> ImageRecord:
-    """The record of a photo in the object `name`. Raises UnreadableRecord."""
+    """Return the record of a photo from the content of the object `name`. Raises UnreadableRecord."""
     try:
         record = msgspec.json.decode(data, type=ImageRecord)
     except DECODE_ERRORS as error:
-        raise UnreadableRecord(f"{name} is no record of a photo: {error}") from error
+        raise UnreadableRecord(f"{name} is not a valid record of a photo: {error}") from error
     if object_names.record(record.image_id) != name:
-        raise UnreadableRecord(f"{name} speaks of another photo, {record.image_id}")
-    if record.deleted_at is None and record.file_hash[:32] != record.image_id:  # so that no two are of the same file
-        raise UnreadableRecord(f"{name} tells of a file whose hash is not that of photo {record.image_id}")
-    if _twice(result.device for result in record.results):
-        raise UnreadableRecord(f"{name} tells of two pictures for one device")
+        raise UnreadableRecord(f"{name} contains the record of another photo, {record.image_id}")
+    if record.deleted_at is None and record.file_hash[:32] != record.image_id:  # so a file has one record at most
+        raise UnreadableRecord(f"{name} contains a file hash that does not match photo {record.image_id}")
+    if _has_duplicates(result.device for result in record.results):
+        raise UnreadableRecord(f"{name} contains two pictures for one device")
     if record.schema_version > SCHEMA_VERSION:
-        raise UnreadableRecord(f"{name} was written by a later version of this program; use that one")
+        raise UnreadableRecord(f"{name} was written by a later version of this program; install that version")
     return record
 
 
 def read_record(bucket: Bucket, name: str) -> ImageRecord | None:
-    """The record under this name, or None if there is none (any more). Raises UnreadableRecord, BucketError."""
+    """Return the record in the object `name`, or None without such an object. Raises UnreadableRecord, BucketError."""
     try:
         return parse_record(name, bucket.read(name, RECORD_LIMIT_BYTES))
     except ObjectNotFound:
@@ -56,34 +56,40 @@ def read_record(bucket: Bucket, name: str) -> ImageRecord | None:
 def read_records(
     bucket: Bucket, *, since: float = 0.0, unreadable: list[str] | None = None
 ) -> Iterator[list[ImageRecord]]:
-    """The records that were written at `since` or later by the bucket's clock, in batches.
+    """Yield the records in batches.
 
-    One that cannot be understood is added to `unreadable`, or else named in the log. Raises BucketError.
+    Args:
+        bucket: The bucket.
+        since: Skips records that were written before this time of the bucket's clock.
+        unreadable: Receives the names of unreadable records. With None they are logged.
+
+    Raises:
+        BucketError: The bucket failed.
     """
 
-    def one(entry: ObjectInfo) -> ImageRecord | UnreadableRecord | None:
+    def read_or_error(entry: ObjectInfo) -> ImageRecord | UnreadableRecord | None:
         try:
             return read_record(bucket, entry.name)
         except UnreadableRecord as error:
             return error
 
-    wanted = (entry for entry in bucket.list(object_names.RECORDS) if entry.updated >= since)
+    entries = (entry for entry in bucket.list(object_names.RECORDS) if entry.updated >= since)
     with ThreadPoolExecutor(THREADS, "records") as threads:
-        while page := list(islice(wanted, BATCH)):
-            understood = []
-            for entry, found in zip(page, threads.map(one, page), strict=True):  # named in the listing's order
-                if isinstance(found, ImageRecord):
-                    understood.append(found)
-                elif found is not None:
+        while page := list(islice(entries, BATCH_SIZE)):
+            records = []
+            for entry, result in zip(page, threads.map(read_or_error, page), strict=True):  # in the listing's order
+                if isinstance(result, ImageRecord):
+                    records.append(result)
+                elif result is not None:
                     if unreadable is None:
-                        log.error("%s", found)
+                        log.error("%s", result)
                     else:
                         unreadable.append(entry.name)
-            yield understood
+            yield records
 
 
 def read_devices_record(bucket: Bucket) -> DevicesRecord | None:
-    """The devices' record, or None if there is none. Raises UnreadableRecord, BucketError."""
+    """Return the record of the devices, or None if there is none. Raises UnreadableRecord, BucketError."""
     try:
         return parse_devices(bucket.read(object_names.DEVICES, RECORD_LIMIT_BYTES))
     except ObjectNotFound:
@@ -91,42 +97,46 @@ def read_devices_record(bucket: Bucket) -> DevicesRecord | None:
 
 
 def parse_devices(data: bytes) -> DevicesRecord:
-    """The devices' record. Raises UnreadableRecord."""
+    """Return the record of the devices from an object's content. Raises UnreadableRecord."""
     try:
         record = msgspec.json.decode(data, type=DevicesRecord)
     except DECODE_ERRORS as error:
-        raise UnreadableRecord(f"{object_names.DEVICES} is no record of devices: {error}") from error
-    if _twice(device.id for device in record.devices) or _twice(device.key for device in record.devices):
-        raise UnreadableRecord(f"{object_names.DEVICES} tells of one device twice")
+        raise UnreadableRecord(f"{object_names.DEVICES} is not a valid record of devices: {error}") from error
+    if _has_duplicates(device.id for device in record.devices) or _has_duplicates(
+        device.key for device in record.devices
+    ):
+        raise UnreadableRecord(f"{object_names.DEVICES} contains a device twice")
     return record
 
 
-def _twice(names: Iterable[str]) -> bool:
-    told = list(names)
-    return len(set(told)) < len(told)
+def _has_duplicates(values: Iterable[str]) -> bool:
+    listed = list(values)
+    return len(set(listed)) < len(listed)
 
 
 def pictures_of(records: Iterable[ImageRecord]) -> set[str]:
-    """The names of the variants and thumbnails that the records tell of."""
+    """Return the object names of the variants and thumbnails in the records."""
     names = {result.file_path for record in records for result in record.results}
     return names | {record.thumbnail_path for record in records if record.thumbnail_path}
 
 
-def present_pictures(bucket: Bucket, wanted: Iterable[str]) -> set[str]:
-    """Those of the wanted pictures that are there, asked for one by one. Raises BucketError."""
+def present_pictures(bucket: Bucket, names: Iterable[str]) -> set[str]:
+    """Return the names that exist in the bucket, looked up one by one. Raises BucketError."""
 
-    def one(name: str) -> str | None:
+    def exists(name: str) -> bool:
         try:
-            return bucket.stat(name).name
+            bucket.stat(name)
         except ObjectNotFound:
-            return None
+            return False
+        return True
 
+    listed = list(names)
     with ThreadPoolExecutor(THREADS, "records") as threads:
-        return {name for name in threads.map(one, wanted) if name is not None}
+        return {name for name, present in zip(listed, threads.map(exists, listed), strict=True) if present}
 
 
 def all_pictures(bucket: Bucket) -> set[str]:
-    """The names of all variants and thumbnails in the bucket. Raises BucketError."""
+    """Return the object names of all variants and thumbnails in the bucket. Raises BucketError."""
     return {
         entry.name
         for prefix in (object_names.PROCESSED, object_names.THUMBNAILS)

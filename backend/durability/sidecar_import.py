@@ -1,26 +1,57 @@
-"""What a sidecar tells, into the database: a report that was lost is made up for."""
+"""Import metadata sidecars into the database: recover the results of a lost report."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection
 
-from backend.database import garbage, results, tombstones
-from backend.database.images import focus_of
-from backend.database.tables import devices, images
-from contract.messages.processing import ImageOutcome, Palette, ProcessedImage
+from backend.database import devices, garbage, images, results, tombstones
+from contract import object_names
+from contract.bucket.port import Bucket, name_in, uri_of
+from contract.messages.processing import ImageOutcome, Palette, ProcessedImage, Thumbnail
 from contract.messages.sidecars import Sidecar
 
 PALETTE_COLOURS = 8
 
-ARCHIVABLE, WAITS, REFUSED, DEAD = "archivable", "waits", "refused", "dead"
+ARCHIVABLE, WAITS, REJECTED, DELETED = "archivable", "waits", "rejected", "deleted"
+"""What to do with a sidecar: archive it, leave it for a later pass, leave it and log why, or delete it."""
+
+
+class PathValidator:
+    """Checks the object addresses that tasks and sidecars report, and returns their stored form."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def variant_uri(self, path: str, device_key: str, image_id: str) -> str:
+        """Return the address of a reported variant.
+
+        Legacy clients choose other object names; any name under `processed/` in our bucket is valid for them.
+
+        Raises:
+            ValueError: The address is outside our bucket or folder, or belongs to another device or image.
+        """
+        name = name_in(self._bucket, path)
+        if not name.startswith(object_names.PROCESSED):
+            raise ValueError(f"{name!r} is not under {object_names.PROCESSED}")
+        parsed = object_names.device_of_variant(name)
+        if parsed is not None and parsed != (device_key, image_id):
+            raise ValueError(f"{name!r} is a picture of another device or image")
+        return uri_of(self._bucket, name)
+
+    def thumbnail_uri(self, path: str) -> str:
+        """Return the address of a reported thumbnail. Raises ValueError if it is in another bucket or folder."""
+        name = name_in(self._bucket, path)
+        if not name.startswith(object_names.THUMBNAILS):
+            raise ValueError(f"{name!r} is not under {object_names.THUMBNAILS}")
+        return uri_of(self._bucket, name)
 
 
 def palette_of(sidecar: Sidecar) -> Palette | None:
-    """The palette that a sidecar tells, or None if it tells of no picture at all."""
+    """Return the palette in a sidecar, or None if it contains no results."""
     for result in sidecar.results:
         return Palette(
             primary=result.primary,
@@ -33,54 +64,48 @@ def palette_of(sidecar: Sidecar) -> Palette | None:
     return None
 
 
-def _objects_of(
-    sidecar: Sidecar, object_uri: Callable[[str, str, str], str], thumbnail_uri: Callable[[str], str]
-) -> Iterator[str]:
-    """The addresses of the pictures that a sidecar tells of, as far as they lie where they may."""
+def _valid_uris(sidecar: Sidecar, paths: PathValidator) -> Iterator[str]:
+    """Yield the addresses of the sidecar's pictures, without invalid ones."""
     for result in sidecar.results:
         with contextlib.suppress(ValueError):
-            yield object_uri(result.file_path, result.device_size, sidecar.image_id)
+            yield paths.variant_uri(result.file_path, result.device_size, sidecar.image_id)
     if sidecar.thumbnail is not None:
         with contextlib.suppress(ValueError):
-            yield thumbnail_uri(sidecar.thumbnail.file_path)
+            yield paths.thumbnail_uri(sidecar.thumbnail.file_path)
 
 
-def import_sidecar(
-    connection: Connection,
-    sidecar: Sidecar,
-    object_uri: Callable[[str, str, str], str],
-    thumbnail_uri: Callable[[str], str],
-    now: float,
-) -> tuple[str, str, bool]:
-    """Record what the sidecar says unless it is recorded; what may be done with it, why, and whether it was new."""
-    image = connection.execute(select(images).where(images.c.id == sidecar.image_id)).first()
+def import_sidecar(connection: Connection, sidecar: Sidecar, paths: PathValidator, now: float) -> tuple[str, str, bool]:
+    """Store the results of a sidecar unless they are stored already.
+
+    Returns:
+        What to do with the sidecar (`ARCHIVABLE`, `WAITS`, `REJECTED` or `DELETED`), the reason, and True if
+        something new was stored.
+    """
+    image = images.work_state(connection, sidecar.image_id)
     if image is None:
-        if not tombstones.is_dead(connection, sidecar.image_id):
-            return REFUSED, "unknown image", False
-        garbage.discard(connection, list(_objects_of(sidecar, object_uri, thumbnail_uri)), now)
-        return DEAD, "the image was deleted while a task had it", False
+        if not tombstones.is_deleted(connection, sidecar.image_id):
+            return REJECTED, "unknown image", False
+        garbage.schedule_deletion(connection, list(_valid_uris(sidecar, paths)), now)
+        return DELETED, "the image was deleted while a task rendered it", False
     if image.processing_status == "processing" and (image.lease_until or 0) >= now:
-        return WAITS, "a task has this image and will report itself", False
+        return WAITS, "a task has claimed this image and will report it", False
     if image.processing_status == "complete":
-        # Its rows stand. What a late sidecar says beside them is history, and archived as such.
-        return ARCHIVABLE, "recorded", False
+        # The rows are final. A late sidecar that differs from them is archived as history.
+        return ARCHIVABLE, "stored already", False
     if image.processing_status == "failed":
-        return REFUSED, "the image has failed; retry it, or remove the sidecar", False
-    if sidecar.focus != focus_of(image.focus):
-        return WAITS, "its pictures are framed around another point; the image will be rendered again", False
+        return REJECTED, "the image has failed; retry it, or remove the sidecar", False
+    if sidecar.focus != images.focus_of(image.focus):
+        return WAITS, "its pictures were cropped around another focal point; the image will be rendered again", False
     palette = palette_of(sidecar)
     if palette is None:
-        return WAITS, "it tells of no picture; the image will be rendered again", False
-    if not connection.scalar(select(exists().select_from(devices))):
-        # Without devices nothing would be lacking: the image would count as complete with nothing imported.
+        return WAITS, "it contains no pictures; the image will be rendered again", False
+    if not devices.count(connection):
+        # Without devices no variant is missing: the image would become complete with nothing imported.
         return WAITS, "there is no device to import its pictures for", False
-    thumbnail = sidecar.thumbnail
-    if thumbnail is not None:
-        try:
-            uri = thumbnail_uri(thumbnail.file_path)
-        except ValueError as error:
-            return REFUSED, f"thumbnail: {error}", False
-        thumbnail = msgspec.structs.replace(thumbnail, file_path=uri)
+    try:
+        thumbnail = _stored_thumbnail(sidecar, paths)
+    except ValueError as error:
+        return REJECTED, f"thumbnail: {error}", False
     rows = [
         ProcessedImage(
             image_id=sidecar.image_id,
@@ -103,11 +128,14 @@ def import_sidecar(
         found_focus=sidecar.found_focus,
         stages=sidecar.stages,
     )
-    stored, errors = results.record(connection, rows, [outcome], object_uri, now, trusted=True)
+    stored, errors = results.record(connection, rows, [outcome], paths.variant_uri, now, trusted=True)
     if errors:
-        return (
-            REFUSED,
-            f"{stored} of {len(rows)} pictures imported; {errors[0].device_size}: {errors[0].error}",
-            stored > 0,
-        )
+        reason = f"{stored} of {len(rows)} pictures imported; {errors[0].device_size}: {errors[0].error}"
+        return REJECTED, reason, stored > 0
     return ARCHIVABLE, f"imported {stored} pictures", True
+
+
+def _stored_thumbnail(sidecar: Sidecar, paths: PathValidator) -> Thumbnail | None:
+    if sidecar.thumbnail is None:
+        return None
+    return msgspec.structs.replace(sidecar.thumbnail, file_path=paths.thumbnail_uri(sidecar.thumbnail.file_path))

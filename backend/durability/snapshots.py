@@ -1,4 +1,4 @@
-"""Snapshots of a database that does not outlive the process: taken online, compressed, kept in the bucket."""
+"""Snapshots of a SQLite database that does not outlive the process: online copies, compressed, in the bucket."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectCha
 log = logging.getLogger(__name__)
 
 COMPRESSION = 1
-"""Level 6 makes 10 % less of it and takes 2.5 times the time; what counts is the time that SIGTERM leaves."""
+"""gzip level. Level 6 is 10 % smaller and takes 2.5 times as long; the time between SIGTERM and SIGKILL is short."""
 BUSY_SHARE = 0.05
-"""Of the time, for snapshots: one that took 3 s is followed by the next after a minute at the earliest."""
+"""Largest share of the time spent on snapshots: one that took 3 s is followed by the next after 60 s or later."""
 NEAR_LIMIT_SECONDS = 3.0
-"""Of the 10 s between SIGTERM and SIGKILL, of which requests under way need some."""
+"""A slower snapshot is logged as a warning: SIGKILL follows 10 s after SIGTERM, and open requests need some of them."""
 ATTEMPTS = 5
+"""Rounds against other writers of the snapshot object."""
 
 
 class DamagedSnapshot(Exception):
-    """The snapshot is no database that this version can read."""
+    """The snapshot is not a database that this version can read."""
 
 
 def snapshot_of(file: Path) -> bytes:
-    """A consistent copy of the SQLite database in `file`, compressed; writers go on meanwhile."""
+    """Return a consistent, compressed copy of the SQLite database in `file`. Writers continue meanwhile."""
     with tempfile.TemporaryDirectory(dir=file.parent, prefix="snapshot-") as folder:
         copy = Path(folder) / "copy.db"
         with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
-            target.execute("PRAGMA journal_mode=DELETE")  # whole in one file, wherever it is opened
+            target.execute("PRAGMA journal_mode=DELETE")  # one file without a WAL
         packed = Path(folder) / "copy.db.gz"
         with copy.open("rb") as plain, gzip.open(packed, "wb", COMPRESSION) as out:
             shutil.copyfileobj(plain, out, 1024 * 1024)
@@ -49,9 +50,10 @@ def snapshot_of(file: Path) -> bytes:
 
 
 def load_into(file: Path, data: bytes) -> None:
-    """Replace the contents of the SQLite database in `file`, which may be open, by a snapshot's.
+    """Replace the contents of the SQLite database in `file`, which may be open, by those of a snapshot.
 
-    Raises DamagedSnapshot, with the database unchanged.
+    Raises:
+        DamagedSnapshot: The snapshot cannot be read. The database is unchanged.
     """
     with tempfile.TemporaryDirectory(dir=file.parent, prefix="snapshot-") as folder:
         copy = Path(folder) / "copy.db"
@@ -61,10 +63,10 @@ def load_into(file: Path, data: bytes) -> None:
             with gzip.open(packed) as source, copy.open("wb") as plain:
                 shutil.copyfileobj(source, plain, 1024 * 1024)
             with closing(sqlite3.connect(copy)) as loaded:
-                (verdict,) = loaded.execute("PRAGMA quick_check(1)").fetchone()
-                if verdict != "ok":
-                    raise DamagedSnapshot(str(verdict))
-                loaded.execute("SELECT version_num FROM alembic_version").fetchone()  # an empty file is no database
+                (result,) = loaded.execute("PRAGMA quick_check(1)").fetchone()
+                if result != "ok":
+                    raise DamagedSnapshot(str(result))
+                loaded.execute("SELECT version_num FROM alembic_version").fetchone()  # SQLite opens an empty file, too
                 with closing(sqlite3.connect(file)) as target:
                     loaded.backup(target)
         except (EOFError, gzip.BadGzipFile, zlib.error, sqlite3.DatabaseError) as error:
@@ -72,39 +74,39 @@ def load_into(file: Path, data: bytes) -> None:
 
 
 class Snapshots:
-    """Takes snapshots when they are due, and knows what the latest one holds."""
+    """Takes snapshots when they are due, and reports what the latest one contains."""
 
     def __init__(
         self,
         database: Database,
         bucket: Bucket,
         in_bucket: Callable[..., Awaitable[Any]],
-        epoch: FencingToken,
+        fencing_token: FencingToken,
         delay_seconds: float,
     ) -> None:
-        assert database.file is not None, "only SQLite can be snapshotted"
+        assert database.file is not None, "snapshots need a SQLite database"
         self._database = database
         self._file = database.file
         self._bucket = bucket
         self._in_bucket = in_bucket
-        self._epoch = epoch
+        self._fencing_token = fencing_token
         self._delay = delay_seconds
         self._generation = NO_OBJECT
-        self._held = -1
+        self._saved = -1
         self._changed_at: float | None = None
         self._seconds = 0.0
         self._taking = asyncio.Lock()
 
-    def mark(self) -> int:
-        """A moment, to be asked about later."""
+    def checkpoint(self) -> int:
+        """Return a number that stands for everything committed until now. See `covers`."""
         return self._database.changes
 
-    def holds(self, mark: int) -> bool:
-        """Whether all that was committed before that moment is in a snapshot in the bucket."""
-        return mark <= self._held
+    def covers(self, checkpoint: int) -> bool:
+        """Return True if everything committed before the checkpoint is in a snapshot in the bucket."""
+        return checkpoint <= self._saved
 
     async def read(self) -> tuple[bytes, ObjectInfo] | None:
-        """The snapshot in the bucket, or None if there is none. Raises BucketError."""
+        """Return the snapshot in the bucket, or None if there is none. Raises BucketError."""
         try:
             data, self._generation = await self._in_bucket(self._bucket.read_with_generation, object_names.SNAPSHOT)
             return data, await self._in_bucket(self._bucket.stat, object_names.SNAPSHOT)
@@ -113,11 +115,11 @@ class Snapshots:
             return None
 
     async def take_if_due(self, now: float) -> bool:
-        """Take a snapshot some time after a change, the later the longer it takes; whether one was taken."""
-        if self.holds(self.mark()):
+        """Take a snapshot some time after a change, later if snapshots are slow. Return True if one was taken."""
+        if self.covers(self.checkpoint()):
             self._changed_at = None
             return False
-        # A moment in the future is from before the clock was set back.
+        # A change in the future was seen before the clock was set back.
         if self._changed_at is None or self._changed_at > now:
             self._changed_at = now
         if now - self._changed_at < max(self._delay, self._seconds / BUSY_SHARE):
@@ -126,37 +128,43 @@ class Snapshots:
         return True
 
     async def take(self) -> None:
-        """Take a snapshot now. Raises EpochLost, BucketError; then the one before stays."""
+        """Take a snapshot now.
+
+        Raises:
+            FencingTokenLost: Another backend writes the snapshots.
+            BucketError: The snapshot could not be written. The earlier one is unchanged.
+        """
         async with self._taking:
-            mark, began = self.mark(), time.monotonic()
+            checkpoint, began = self.checkpoint(), time.monotonic()
             data = await asyncio.to_thread(snapshot_of, self._file)
-            await self._put(data)
-            self._held, self._changed_at = mark, None
+            await self._write(data)
+            self._saved, self._changed_at = checkpoint, None
             self._seconds = time.monotonic() - began
         counts = await self._database.read(images.counts)
         text = f"{len(data) / 2**20:.2f} MiB for {sum(counts.values())} photos in {self._seconds:.1f} s"
         if self._seconds > NEAR_LIMIT_SECONDS:
-            log.warning("a snapshot of the database is too large to be taken often: %s; set DATABASE_URL", text)
+            log.warning("snapshots of the database take too long: %s; set DATABASE_URL to a durable database", text)
         else:
             log.info("snapshot of the database: %s", text)
 
-    async def _put(self, data: bytes) -> None:
+    async def _write(self, data: bytes) -> None:
         for _ in range(ATTEMPTS):
-            await self._epoch.confirm()
+            await self._fencing_token.confirm()
             try:
                 self._generation = await self._in_bucket(
                     self._bucket.write_if, object_names.SNAPSHOT, data, "application/gzip", self._generation
                 )
                 return
             except ObjectChanged:
-                # With the epoch ours, this is the last one of the backend before us, or was removed by hand.
-                await self._epoch.confirm()
-                await self._look()
-        raise BucketUnavailable(object_names.SNAPSHOT, f"another writer was first {ATTEMPTS} times")
+                # This process holds the token: the change is a late snapshot of the previous instance, or was made
+                # by hand. Both are overwritten.
+                await self._fencing_token.confirm()
+                await self._read_generation()
+        raise BucketUnavailable(object_names.SNAPSHOT, f"another writer was first, {ATTEMPTS} times in a row")
 
-    async def _look(self) -> None:
+    async def _read_generation(self) -> None:
         try:
-            found: ObjectInfo = await self._in_bucket(self._bucket.stat, object_names.SNAPSHOT)
-            self._generation = found.generation
+            info: ObjectInfo = await self._in_bucket(self._bucket.stat, object_names.SNAPSHOT)
+            self._generation = info.generation
         except ObjectNotFound:
             self._generation = NO_OBJECT

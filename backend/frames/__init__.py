@@ -1,1 +1,1 @@
-"""What each frame shows."""
+"""The entries that frames show: their selection, content and playback positions."""

@@ -1,6 +1,6 @@
-"""What frames are told of the pictures that they show: addresses, colours, captions; whole, or small.
+"""The entries that frames receive: addresses, colours and captions, in a full and in a compact form.
 
-Nothing here asks the database; making colours takes time, and so is for a thread.
+Nothing here uses the database. Computing colours takes time, so callers build entries in a thread.
 """
 
 from __future__ import annotations
@@ -24,59 +24,59 @@ from contract.messages.processing import Palette
 from contract.split_screen import half_key
 
 REPLY_BYTES = 64_000
-"""Replies stay below 64 KB, so that a microcontroller can hold one."""
+"""Responses stay below 64 KB, so that a microcontroller can store one in memory."""
 COMPACT_BYTES = 4_000
 """The compact form stays below 4 KB."""
 NAME_DIGITS = 12
-"""Of an image's id in the name of an entry; two photos of one library hardly share them."""
+"""Digits of an image's id in an entry's name. Two photos of one library are very unlikely to share them."""
 
 Rows = Mapping[tuple[str, str], sa.Row[Any]]
-"""Pictures by photo and key, with what is told of the photo."""
+"""Rows of `shuffle_queues.variants`, by (photo, device key)."""
 
 
-def name_of(epoch: int, entry: Entry) -> str:
-    """What `after` takes for this entry of this round."""
-    return f"{epoch}.{entry[0][:NAME_DIGITS]}"
+def entry_name(cycle: int, entry: Entry) -> str:
+    """Return the name by which `after` refers to this entry of this cycle."""
+    return f"{cycle}.{entry[0][:NAME_DIGITS]}"
 
 
-class EntryMaker:
-    """Makes entries; `sign` gives the signature of a picture's path."""
+class EntryBuilder:
+    """Builds entries; `sign` returns the signature of a picture's path."""
 
     def __init__(self, bucket: Bucket, sign: Callable[[str], str]) -> None:
         self._bucket = bucket
         self._sign = sign
 
     def entry(self, key: str, photos: Entry, rows: Rows) -> QueueEntry | None:
-        """An entry of the device with this key, without a name; None if no picture of its photos is there any more."""
-        halves = [rows.get((photo, half_key(key))) for photo in photos] if len(photos) > 1 else [None]
-        first, second = (halves[0], halves[1]) if all(halves) else (None, None)
-        if first is None or second is None:  # one photo, or one that is left of a pair
-            found = next((row for photo in photos if (row := rows.get((photo, key))) is not None), None)
-            return None if found is None else self._told(found, _palette(found), None)
-        return self._told(first, _palette_of_both(first, second), second)
+        """Build the entry of these photos for a device key, without a name; None if no variant of them exists."""
+        pair = [rows.get((photo, half_key(key))) for photo in photos] if len(photos) > 1 else [None]
+        first, second = (pair[0], pair[1]) if all(pair) else (None, None)
+        if first is None or second is None:  # a single photo, or a pair of which one variant was deleted
+            single = next((row for photo in photos if (row := rows.get((photo, key))) is not None), None)
+            return None if single is None else self._entry(single, _palette(single), None)
+        return self._entry(first, _palette_of_both(first, second), second)
 
-    def _told(self, row: sa.Row[Any], palette: Palette, other: sa.Row[Any] | None) -> QueueEntry:
+    def _entry(self, row: sa.Row[Any], palette: Palette, partner: sa.Row[Any] | None) -> QueueEntry:
         light, dark = frame_roles(palette.source_color, default_variant(palette))
         return QueueEntry(
             image_id=row.image_id,
             file_path=row.file_path,
             color_palette=palette,
-            is_paired=other is not None,
-            paired_with=other.image_id if other is not None else None,
-            paired_file_path=other.file_path if other is not None else None,
+            is_paired=partner is not None,
+            paired_with=partner.image_id if partner is not None else None,
+            paired_file_path=partner.file_path if partner is not None else None,
             url=self.address(row.file_path),
-            paired_url=self.address(other.file_path) if other is not None else None,
+            paired_url=self.address(partner.file_path) if partner is not None else None,
             width=row.width,
             height=row.height,
             colours=FrameColours(source=palette.source_color, light=light, dark=dark),
             caption=_caption(row),
-            paired_caption=_caption(other) if other is not None else None,
+            paired_caption=_caption(partner) if partner is not None else None,
         )
 
     def address(self, file_path: str) -> str:
-        """Where the picture is served; the address carries its own permission and always means the same bytes."""
+        """Return the address of a picture. It contains its own permission and always refers to the same bytes."""
         path = "/pictures/" + quote(name_in(self._bucket, file_path).removeprefix(object_names.PROCESSED))
-        # Signed is what the server will see: the path with its percent signs decoded once.
+        # The server receives the path with its percent signs decoded once, so this form is signed.
         return f"{path}?s={self._sign(unquote(path))}"
 
 
@@ -85,7 +85,7 @@ def _palette(row: sa.Row[Any]) -> Palette:
 
 
 def _palette_of_both(first: sa.Row[Any], second: sa.Row[Any]) -> Palette:
-    if not first.histogram and not second.histogram:  # both from a client that reports none
+    if not first.histogram and not second.histogram:  # both rendered by a legacy client, which reports none
         return _palette(first)
     return palette_of_pair(first.histogram or {}, second.histogram or {})
 
@@ -100,41 +100,44 @@ def _moment(seconds: float) -> str:
 
 
 def without_captions(entry: QueueEntry) -> QueueEntry:
-    """The entry for who has not asked for captions."""
+    """Return the entry for clients that have not requested captions."""
     return msgspec.structs.replace(entry, caption=None, paired_caption=None)
 
 
-def within(entries: Iterable[QueueEntry], room: int) -> list[QueueEntry]:
-    """The first entries that fit into `room` bytes of JSON."""
-    found: list[QueueEntry] = []
+def fit_entries(entries: Iterable[QueueEntry], max_bytes: int) -> list[QueueEntry]:
+    """Return the first entries that fit into `max_bytes` of JSON."""
+    fitting: list[QueueEntry] = []
     for entry in entries:
-        room -= len(msgspec.json.encode(entry)) + 1
-        if room < 0:
+        max_bytes -= len(msgspec.json.encode(entry)) + 1
+        if max_bytes < 0:
             break
-        found.append(entry)
-    return found
+        fitting.append(entry)
+    return fitting
 
 
-def compacted(
+def compact_queue(
     entries: Sequence[QueueEntry], size: tuple[int, int], half: tuple[int, int] | None, gap: int, until: float
 ) -> bytes:
-    """The compact form as JSON, cut where it would have more than `COMPACT_BYTES`; sizes in pixels."""
+    """Return the compact form as JSON, without the entries beyond `COMPACT_BYTES`; sizes in pixels."""
     base = next((_folder(entry.url) for entry in entries if not entry.is_paired), "")
     half_base = next((_folder(entry.url) for entry in entries if entry.is_paired), "")
-    told = CompactQueue(base=base, width=size[0], height=size[1], q=(), until=until, after="9" * 24)
+    # The length of the response is measured with the longest possible `after`.
+    response = CompactQueue(base=base, width=size[0], height=size[1], q=(), until=until, after="9" * 24)
     if half is not None and half_base:
-        told = msgspec.structs.replace(told, half_base=half_base, half_width=half[0], half_height=half[1], gap=gap)
-    room = COMPACT_BYTES - len(msgspec.json.encode(told))
-    kept: list[CompactEntry] = []
+        response = msgspec.structs.replace(
+            response, half_base=half_base, half_width=half[0], half_height=half[1], gap=gap
+        )
+    bytes_left = COMPACT_BYTES - len(msgspec.json.encode(response))
+    fitting: list[CompactEntry] = []
     after = ""
     for entry in entries:
-        small = _compact(entry, half_base if entry.is_paired else base)
-        room -= len(msgspec.json.encode(small)) + 1
-        if room < 0:
+        compact = _compact(entry, half_base if entry.is_paired else base)
+        bytes_left -= len(msgspec.json.encode(compact)) + 1
+        if bytes_left < 0:
             break
-        kept.append(small)
+        fitting.append(compact)
         after = entry.entry
-    return msgspec.json.encode(msgspec.structs.replace(told, q=tuple(kept), after=after))
+    return msgspec.json.encode(msgspec.structs.replace(response, q=tuple(fitting), after=after))
 
 
 def _folder(url: str) -> str:
@@ -152,40 +155,40 @@ def _compact(entry: QueueEntry, base: str) -> CompactEntry:
     )
 
 
-_NO_NAME = "?"  # no entry is called so
-# Nobody's text can look like this, since quotes inside of JSON strings are escaped.
+_NO_NAME = "?"  # no entry has this name
+# No text in the JSON can contain this sequence, because quotes inside JSON strings are escaped.
 _BEFORE, _BEHIND = b'"entry":"', b'"'
 
 
 class Body(NamedTuple):
-    """An answer and its ETag."""
+    """A response body and its ETag."""
 
     data: bytes
     etag: str
 
 
 class NamelessAnswer(NamedTuple):
-    """An answer in two parts, between which the entry's name goes, and the hash of both."""
+    """A response in two parts, between which the entry's name is inserted, and the hash of both."""
 
     head: bytes
     tail: bytes
     hashed: str
 
     def named(self, name: str) -> Body:
-        """The answer for the entry of this name, which `frame_entries.name_of` has made."""
+        """Return the response for the entry with this name (`entry_name`)."""
         return Body(self.head + name.encode() + self.tail, f'"{self.hashed}.{name}"')
 
 
 def nameless_answer(entry: QueueEntry, *, until: float, gap: int, captions: bool) -> NamelessAnswer:
-    """What `next` answers with this entry; `until` in seconds since the epoch, `gap` in pixels."""
+    """Return the response of `next` with this entry; `until` in seconds since the epoch, `gap` in pixels."""
     shown = entry if captions else without_captions(entry)
-    told = NextEntry(**{**msgspec.structs.asdict(shown), "entry": _NO_NAME}, until=until, gap=gap)
-    data = msgspec.json.encode(told)
-    head, hole, tail = data.partition(_BEFORE + _NO_NAME.encode() + _BEHIND)
-    assert hole
+    response = NextEntry(**{**msgspec.structs.asdict(shown), "entry": _NO_NAME}, until=until, gap=gap)
+    data = msgspec.json.encode(response)
+    head, placeholder, tail = data.partition(_BEFORE + _NO_NAME.encode() + _BEHIND)
+    assert placeholder
     return NamelessAnswer(head + _BEFORE, _BEHIND + tail, hashlib.blake2b(data, digest_size=12).hexdigest())
 
 
 def etag_of(data: bytes) -> str:
-    """A strong ETag (RFC 9110, section 8.8.3) of an answer."""
+    """Return a strong ETag (RFC 9110, section 8.8.3) of a response."""
     return f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'

@@ -1,9 +1,9 @@
-"""Where frames without an interval are in their rounds: durable before an entry is given, so that none is repeated.
+"""Persist playback positions before an entry is returned, so that a crash never repeats a photo.
 
-The writing for a frame that asks by itself is waited for each time, and what is noted is exactly what was given. Where
-many ask for one device at once, some entries are noted ahead of time, more before those are used up, and once or twice
-after that. A crash then skips those that were not given, an end in order takes the note back. All of this is as durable
-as the database is: one that does not outlive its process goes on from its latest snapshot.
+If one client polls a device, each call waits for its write, and the stored position is exact. If several clients
+poll the same device concurrently, positions are reserved in blocks. After a crash, unused reservations are skipped
+until the next cycle; a regular shutdown returns them. If the database is not durable, playback continues from its
+latest snapshot.
 """
 
 from __future__ import annotations
@@ -15,69 +15,71 @@ from collections.abc import Callable, Iterable
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.database import Database, bags
+from backend.database import Database, shuffle_queues
 from backend.frames.state import FrameState
 
 log = logging.getLogger(__name__)
 
 
 class PositionWriter:
-    """Writes them, one writing at a time for each device."""
+    """Writes the positions, with one write at a time per device."""
 
     def __init__(self, database: Database, may_write: Callable[[], bool]) -> None:
-        """`may_write` says whether positions may be kept."""
+        """`may_write` returns True if positions may be stored."""
         self._database = database
         self._may_write = may_write
 
-    async def keep(self, show: FrameState, shown: int) -> None:
-        """Return once it is durable that so many entries of the show's round were given."""
-        noted = show.noted
-        while noted.shown < shown and self._may_write():
-            noted.waiting += 1
+    async def keep(self, state: FrameState, shown: int) -> None:
+        """Return once the number of returned entries, `shown`, is stored."""
+        saved = state.saved
+        while saved.shown < shown and self._may_write():
+            saved.waiting += 1
             try:
-                await asyncio.shield(self._writing(show))
+                await asyncio.shield(self._writing(state))
             finally:
-                noted.waiting -= 1
+                saved.waiting -= 1
 
-    def keep_ahead(self, show: FrameState) -> None:
-        """Have more noted in time where many ask, so that nobody waits for it."""
-        bag, noted = show.bag, show.noted
-        if 2 * (noted.shown - bag.shown) <= noted.ahead and noted.shown < len(bag.entries) and self._may_write():
-            self._writing(show)
+    def keep_ahead(self, state: FrameState) -> None:
+        """Begin the next reservation before the current one is used up, so that no call waits for it."""
+        queue, saved = state.queue, state.saved
+        if 2 * (saved.shown - queue.shown) <= saved.ahead and saved.shown < len(queue.entries) and self._may_write():
+            self._writing(state)
 
-    def _writing(self, show: FrameState) -> asyncio.Task[None]:
-        if show.noted.writing is None:
-            show.noted.writing = asyncio.create_task(self._write(show))
-            show.noted.writing.add_done_callback(_told_if_failed)
-        return show.noted.writing
+    def _writing(self, state: FrameState) -> asyncio.Task[None]:
+        if state.saved.writing is None:
+            state.saved.writing = asyncio.create_task(self._write(state))
+            state.saved.writing.add_done_callback(_log_if_failed)
+        return state.saved.writing
 
-    async def _write(self, show: FrameState) -> None:
-        bag, noted, shown = show.bag, show.noted, show.to_note()
+    async def _write(self, state: FrameState) -> None:
+        queue, saved, shown = state.queue, state.saved, state.position_to_save()
         try:
-            await self._database.write(bags.move, show.device.id, bag.version, shown)
-            noted.was_written(shown)
+            await self._database.write(shuffle_queues.save_position, state.device.id, queue.version, shown)
+            saved.was_written(shown)
         except Exception:
-            if show.noted is noted:  # whoever waited gets nothing, and asks again
-                left = min(show.bag.shown, max(noted.shown, noted.given))
-                show.bag = msgspec.structs.replace(show.bag, shown=left)
+            if state.saved is saved:  # the waiting calls fail, and their clients repeat them
+                left = min(state.queue.shown, max(saved.shown, saved.given))
+                state.queue = msgspec.structs.replace(state.queue, shown=left)
             raise
         finally:
-            noted.writing = None
+            saved.writing = None
 
-    async def close(self, shows: Iterable[FrameState]) -> None:
-        """Take back what was noted of these and not given."""
-        for show in shows:
+    async def close(self, states: Iterable[FrameState]) -> None:
+        """Return the unused reservations of these states."""
+        for state in states:
             try:
-                if show.noted.writing is not None:
-                    await asyncio.wait([show.noted.writing])
-                bag, noted = show.bag, show.noted
-                if not bag.interval and noted.shown > bag.shown and self._may_write():
-                    await self._database.write(bags.move_back, show.device.id, bag.version, bag.shown, noted.shown)
+                if state.saved.writing is not None:
+                    await asyncio.wait([state.saved.writing])
+                queue, saved = state.queue, state.saved
+                if not queue.interval and saved.shown > queue.shown and self._may_write():
+                    await self._database.write(
+                        shuffle_queues.return_reserved, state.device.id, queue.version, queue.shown, saved.shown
+                    )
             except SQLAlchemyError as error:
-                log.warning("%s skips photos that nobody was given: %s", show.device.id, error)
+                log.warning("device %s: unused reservations could not be returned: %s", state.device.id, error)
 
 
-def _told_if_failed(writing: asyncio.Task[None]) -> None:
-    """Of a writing that nobody may be waiting for; whoever needs it begins another one."""
+def _log_if_failed(writing: asyncio.Task[None]) -> None:
+    """Log the error of a write for which possibly no call waits. The next call begins another write."""
     if not writing.cancelled() and (error := writing.exception()) is not None:
-        log.warning("where a frame is could not be noted: %s", error)
+        log.warning("playback position could not be saved: %s", error)

@@ -1,217 +1,216 @@
-"""What frames ask of their bags: what is due, what follows, and to be moved on."""
+"""Selection of entries: the current one of each frame, those that follow, and the position in the shuffle queue."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
-from backend.database import Database, bags
+from backend.database import Database, shuffle_queues
 from backend.database.devices import Device
-from backend.durability.serving_state import ServingState
 from backend.frames.cache import ATTEMPTS, FrameStateCache
-from backend.frames.entries import EntryMaker, name_of
+from backend.frames.entries import EntryBuilder, Rows, entry_name
 from backend.frames.positions import PositionWriter
 from backend.frames.state import FrameState
-from backend.playlist import bag as bag_rules
-from backend.playlist.bag import Bag
+from backend.playlist import shuffle_queue
 from backend.playlist.pairs import Entry
+from backend.playlist.shuffle_queue import ShuffleQueue
 from contract.bucket.port import Bucket
 from contract.messages.frames import QueueEntry
 
-ENTRIES_KEPT = 512
-"""Entries kept in memory for each device, 2 KB each."""
+MAX_CACHED_ENTRIES = 512
+"""Entries cached in memory for each device, 2 KB each."""
 MAX_ENTRIES_RESERVED = 50_000
-"""So far ahead of time `after` may step."""
-MADE_TOGETHER = 8
-"""Entries of a frame without an interval that are made at a time."""
+"""The maximum number of entries between the current one and the one that `after` names."""
+BUILD_BATCH = 8
+"""Entries of a device without an interval that are built together."""
 MAX_AFTER = 64
-"""Characters."""
+"""Maximum length of `after` in characters."""
 
-Place = tuple[int, Entry]
-"""The number of a round, and an entry of it."""
+CycleEntry = tuple[int, Entry]
+"""The number of a cycle, and an entry of it."""
 
 
 class FrameService:
-    """Answers for all devices."""
+    """Selects and builds the entries of all devices."""
 
     def __init__(
         self,
         database: Database,
-        shows: FrameStateCache,
-        maker: EntryMaker,
+        states: FrameStateCache,
+        builder: EntryBuilder,
         clock: Callable[[], float],
         *,
         may_write: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`clock` gives seconds since the epoch; `may_write` says whether positions may be kept."""
+        """`clock` returns seconds since the epoch; `may_write` returns True if positions may be stored."""
         self._database = database
-        self._shows = shows
-        self._maker = maker
+        self._states = states
+        self._builder = builder
         self._clock = clock
         self._positions = PositionWriter(database, may_write)
 
     async def close(self) -> None:
-        """Note exactly where each device is."""
-        await self._positions.close(self._shows.all())
+        """Store the exact position of each device."""
+        await self._positions.close(self._states.all())
 
-    async def show(self, device: Device) -> FrameState:
-        """What the device shows now."""
-        return await self._shows.show(device)
+    async def state(self, device: Device) -> FrameState:
+        """Return the device's current state."""
+        return await self._states.state(device)
 
     async def due(self, device: Device, after: str | None) -> tuple[FrameState, QueueEntry] | None:
-        """The entry that is due, or the one behind `after`, without moving on; None without photos."""
+        """Return the current entry, or the one that follows `after`, without advancing; None without photos."""
         for _ in range(ATTEMPTS):
-            show = await self.show(device)
-            places = await self.upcoming(show, after, 1)
-            if not places:
+            state = await self.state(device)
+            upcoming = await self.upcoming(state, after, 1)
+            if not upcoming:
                 return None
-            if found := await self.entries(show, places):
-                return show, found[0]
-            show.doubt()  # its picture has gone
+            if entries := await self.entries(state, upcoming):
+                return state, entries[0]
+            state.invalidate()  # its variant was deleted in the meantime
         return None
 
-    async def upcoming(self, show: FrameState, after: str | None, count: int) -> list[Place]:
-        """Up to `count` entries from the one that is due, or behind `after`; no photo twice."""
-        bag, place = await self._start(show, after)
-        found: list[Place] = [(bag.epoch, entry) for entry in bag.entries[place : place + count]]
-        seen = {photo for _, entry in found for photo in entry}
-        if len(found) < count and len(seen) < len(show.photos.photos):
-            following = await self._round(show, bag.epoch + 1)
-            found += [(following.epoch, entry) for entry in following.entries if seen.isdisjoint(entry)]
-        return found[:count]
+    async def upcoming(self, state: FrameState, after: str | None, count: int) -> list[CycleEntry]:
+        """Return up to `count` entries from the current one, or following `after`; no photo twice."""
+        queue, index = await self._start(state, after)
+        upcoming: list[CycleEntry] = [(queue.cycle, entry) for entry in queue.entries[index : index + count]]
+        seen = {photo for _, entry in upcoming for photo in entry}
+        if len(upcoming) < count and len(seen) < len(state.photos.photos):
+            following = await self._cycle(state, queue.cycle + 1)
+            upcoming += [(following.cycle, entry) for entry in following.entries if seen.isdisjoint(entry)]
+        return upcoming[:count]
 
-    async def _start(self, show: FrameState, after: str | None) -> tuple[Bag, int]:
-        """The round and the place behind the entry `after`; where that is unknown, what is due."""
-        due = show.bag, bag_rules.position(show.bag, self._clock())
+    async def _start(self, state: FrameState, after: str | None) -> tuple[ShuffleQueue, int]:
+        """Return the cycle and the index that follow the entry `after`, or the current ones if `after` is unknown."""
+        current = state.queue, shuffle_queue.position(state.queue, self._clock())
         if after is None:
-            return due
-        epoch, _, image = after.rpartition(".")
-        number = int(epoch) if epoch.isascii() and epoch.isdigit() and len(epoch) < 10 else show.bag.epoch
-        far = 2 + MAX_ENTRIES_RESERVED // max(1, len(show.photos.photos))
-        if not image or not show.bag.epoch <= number <= show.bag.epoch + far:
-            return due
-        bag = await self._round(show, number)
-        for place, entry in enumerate(bag.entries):
+            return current
+        cycle_text, _, image = after.rpartition(".")
+        is_number = cycle_text.isascii() and cycle_text.isdigit() and len(cycle_text) < 10
+        cycle = int(cycle_text) if is_number else state.queue.cycle
+        max_cycles = 2 + MAX_ENTRIES_RESERVED // max(1, len(state.photos.photos))
+        if not image or not state.queue.cycle <= cycle <= state.queue.cycle + max_cycles:
+            return current
+        queue = await self._cycle(state, cycle)
+        for index, entry in enumerate(queue.entries, 1):
             if any(photo.startswith(image) for photo in entry):
-                return (bag, place + 1) if place + 1 < len(bag.entries) else (await self._round(show, number + 1), 0)
-        return due
+                return (queue, index) if index < len(queue.entries) else (await self._cycle(state, cycle + 1), 0)
+        return current
 
-    async def _round(self, show: FrameState, epoch: int) -> Bag:
-        """A round that is under way or has not begun yet."""
-        if epoch == show.bag.epoch:
-            return show.bag
-        if show.library is None:
-            show.library = await self._shows.library(show.photos, show.photos.halves)
-        library = show.library
-        while (made := len(show.ahead)) < epoch - show.bag.epoch:
-            last = show.ahead[-1] if show.ahead else show.bag
-            following = await asyncio.to_thread(bag_rules.following_round, last, library)
-            if len(show.ahead) == made:  # nobody else has made the same meanwhile
-                show.ahead.append(following)
-        return show.ahead[epoch - show.bag.epoch - 1]
+    async def _cycle(self, state: FrameState, cycle: int) -> ShuffleQueue:
+        """Return the current cycle or a later one."""
+        if cycle == state.queue.cycle:
+            return state.queue
+        if state.library is None:
+            state.library = await self._states.library(state.photos, state.photos.pairable)
+        library = state.library
+        while (count := len(state.ahead)) < cycle - state.queue.cycle:
+            last = state.ahead[-1] if state.ahead else state.queue
+            following = await asyncio.to_thread(shuffle_queue.next_cycle, last, library)
+            if len(state.ahead) == count:  # no concurrent call has computed the same cycle in the meantime
+                state.ahead.append(following)
+        return state.ahead[cycle - state.queue.cycle - 1]
 
-    async def entries(self, show: FrameState, places: Sequence[Place]) -> list[QueueEntry]:
-        """The entries at these places; without those whose pictures have gone at this very moment."""
-        wanted = [entry for _, entry in places]
-        have = {entry: show.made[entry] for entry in wanted if entry in show.made}
-        if len(have) < len(places):
-            async with show.making:  # who waited here finds what others have made meanwhile
-                have |= {entry: show.made[entry] for entry in wanted if entry in show.made}
-                have |= await self._make_lacking(show, [entry for entry in wanted if entry not in have])
-                show.made |= have  # where there was no room for all, others have been forgotten
+    async def entries(self, state: FrameState, wanted: Sequence[CycleEntry]) -> list[QueueEntry]:
+        """Return the wanted entries, without those whose variants were deleted in the meantime."""
+        photos = [entry for _, entry in wanted]
+        built = {entry: state.made[entry] for entry in photos if entry in state.made}
+        if len(built) < len(wanted):
+            async with state.making:  # a concurrent call may build the same entries
+                built |= {entry: state.made[entry] for entry in photos if entry in state.made}
+                built |= await self._build_missing(state, [entry for entry in photos if entry not in built])
+                state.made |= built  # if the cache was full, the entries found in it were dropped
         return [
-            msgspec.structs.replace(have[entry], entry=name_of(epoch, entry))
-            for epoch, entry in places
-            if entry in have
+            msgspec.structs.replace(built[entry], entry=entry_name(cycle, entry))
+            for cycle, entry in wanted
+            if entry in built
         ]
 
-    async def _make_lacking(self, show: FrameState, lacking: Sequence[Entry]) -> dict[Entry, QueueEntry]:
-        if not lacking:
+    async def _build_missing(self, state: FrameState, missing: Sequence[Entry]) -> dict[Entry, QueueEntry]:
+        if not missing:
             return {}
-        photos = [photo for entry in lacking for photo in entry]
-        rows = await self._database.read(bags.pictures, show.device.key, photos)
-        made = await asyncio.to_thread(self._make, show.device.key, lacking, rows)
-        if len(show.made) + len(made) > ENTRIES_KEPT:
-            show.made, show.answers = {}, {}
-        show.made |= made
-        return made
+        photos = [photo for entry in missing for photo in entry]
+        rows = await self._database.read(shuffle_queues.variants, state.device.key, photos)
+        built = await asyncio.to_thread(self._build, state.device.key, missing, rows)
+        if len(state.made) + len(built) > MAX_CACHED_ENTRIES:
+            state.made, state.answers = {}, {}
+        state.made |= built
+        return built
 
-    def _make(
-        self, key: str, entries: Sequence[Entry], rows: dict[tuple[str, str], sa.Row[*tuple[Any, ...]]]
-    ) -> dict[Entry, QueueEntry]:
-        made = ((entry, self._maker.entry(key, entry, rows)) for entry in entries)
-        return {entry: found for entry, found in made if found is not None}
+    def _build(self, key: str, entries: Sequence[Entry], rows: Rows) -> dict[Entry, QueueEntry]:
+        built = ((entry, self._builder.entry(key, entry, rows)) for entry in entries)
+        return {entry: result for entry, result in built if result is not None}
 
-    async def take(self, device: Device) -> tuple[FrameState, Place] | None:
-        """The next entry of a device without interval, which moves on; None without photos.
+    async def take(self, device: Device) -> tuple[FrameState, CycleEntry] | None:
+        """Return the next entry of a device without an interval, and advance; None without photos.
 
-        When this returns, it is noted as given, and `made` of the show has it.
+        When this returns, the position is stored, and `made` of the state contains the entry.
         """
         for _ in range(ATTEMPTS + 1):
-            show = self._shows.level(device) or await self.show(device)
-            bag, noted = show.bag, show.noted
-            place = bag.shown
-            if place >= len(bag.entries):
-                if not bag.entries:
+            state = self._states.level(device) or await self.state(device)
+            queue, saved = state.queue, state.saved
+            index = queue.shown
+            if index >= len(queue.entries):
+                if not queue.entries:
                     return None
-                continue  # others took the last ones meanwhile, and a new round begins
-            entry = bag.entries[place]
-            show.bag = msgspec.structs.replace(bag, shown=place + 1)
-            if noted.ahead:  # many ask: what they would wait for is begun before
-                noted.taken()
-                self._positions.keep_ahead(show)
-                if show.library is not None and show.preparing is None and 2 * place > len(bag.entries):
-                    show.preparing = asyncio.create_task(self._round(show, bag.epoch + 1))
-            if noted.shown <= place:
-                await self._positions.keep(show, place + 1)
-            if noted.given <= place:
-                noted.given = place + 1
-            if entry not in show.made:  # its neighbours are asked for soon, and one reading serves all who ask
-                first = place // MADE_TOGETHER * MADE_TOGETHER
-                together = bag.entries[first : first + MADE_TOGETHER]
-                await self.entries(show, [(bag.epoch, one) for one in together])
-            if entry in show.made:
-                return show, (bag.epoch, entry)
-            show.doubt()
+                continue  # concurrent calls took the last entries, and a new cycle begins
+            entry = queue.entries[index]
+            state.queue = msgspec.structs.replace(queue, shown=index + 1)
+            if saved.ahead:  # several clients: begin early what later calls would wait for
+                saved.taken()
+                self._positions.keep_ahead(state)
+                if state.library is not None and state.preparing is None and 2 * index > len(queue.entries):
+                    state.preparing = asyncio.create_task(self._cycle(state, queue.cycle + 1))
+            if saved.shown <= index:
+                await self._positions.keep(state, index + 1)
+            if saved.given <= index:
+                saved.given = index + 1
+            if entry not in state.made:  # build the next entries as well, so that one query serves several calls
+                first = index // BUILD_BATCH * BUILD_BATCH
+                batch = queue.entries[first : first + BUILD_BATCH]
+                await self.entries(state, [(queue.cycle, neighbour) for neighbour in batch])
+            if entry in state.made:
+                return state, (queue.cycle, entry)
+            state.invalidate()
         return None
 
     async def now_and_next(self, device: Device) -> tuple[QueueEntry | None, QueueEntry | None]:
-        """What the device shows now, as far as is known here, and what comes then; moves nothing on."""
-        show = await self.show(device)
-        places: list[Place] = await self.upcoming(show, None, 2)
-        if not show.bag.interval:
-            given = show.bag.entries[show.bag.shown - 1 : show.bag.shown] if show.bag.shown else ()
-            places = [*((show.bag.epoch, entry) for entry in given), *places[:1]]
-        made = {place: entry for place in places for entry in await self.entries(show, [place])}
-        if not show.bag.interval and not show.bag.shown:
-            return None, next(iter(made.values()), None)
-        now, following = [*places, None, None][:2]
-        return (made.get(now) if now else None), (made.get(following) if following else None)
+        """Return the entry on the screen and the next one, without advancing.
 
-    def showing(self, show: FrameState) -> str | None:
-        """The photo that is on the screen, as far as is known here: of a pair the first."""
-        place = bag_rules.position(show.bag, self._clock())
-        if not show.bag.interval:
-            place -= 1
-        return show.bag.entries[place][0] if 0 <= place < len(show.bag.entries) else None
+        Without an interval, the first is None before the first request of a cycle.
+        """
+        state = await self.state(device)
+        wanted: list[CycleEntry] = await self.upcoming(state, None, 2)
+        if not state.queue.interval:
+            shown = state.queue.entries[state.queue.shown - 1 : state.queue.shown] if state.queue.shown else ()
+            wanted = [*((state.queue.cycle, entry) for entry in shown), *wanted[:1]]
+        built = {item: entry for item in wanted for entry in await self.entries(state, [item])}
+        if not state.queue.interval and not state.queue.shown:
+            return None, next(iter(built.values()), None)
+        now, following = [*wanted, None, None][:2]
+        return (built.get(now) if now else None), (built.get(following) if following else None)
 
-    def until(self, show: FrameState) -> float:
-        """When the next entry follows, in seconds since the epoch; 0 without an interval."""
-        interval = show.bag.interval
-        return float((bag_rules.slot_at(interval, self._clock()) + 1) * interval) if interval else 0.0
+    def showing(self, state: FrameState) -> str | None:
+        """Return the photo on the screen, of a pair the first; None before the first request of a cycle."""
+        index = shuffle_queue.position(state.queue, self._clock())
+        if not state.queue.interval:
+            index -= 1
+        return state.queue.entries[index][0] if 0 <= index < len(state.queue.entries) else None
+
+    def until(self, state: FrameState) -> float:
+        """Return when the next entry follows, in seconds since the epoch; 0 without an interval."""
+        interval = state.queue.interval
+        return float((shuffle_queue.slot_at(interval, self._clock()) + 1) * interval) if interval else 0.0
 
 
 def open_frames(
-    database: Database, bucket: Bucket, sign: Callable[[str], str], clock: Callable[[], float], standing: ServingState
+    database: Database,
+    bucket: Bucket,
+    sign: Callable[[str], str],
+    clock: Callable[[], float],
+    may_write: Callable[[], bool],
 ) -> FrameService:
-    """Frames over an opened database; `sign` as for `EntryMaker`."""
-
-    def may_write() -> bool:
-        return standing.writing
-
-    shows = FrameStateCache(database, clock, may_write=may_write)
-    return FrameService(database, shows, EntryMaker(bucket, sign), clock, may_write=may_write)
+    """Create the service over an opened database; `sign` as for `EntryBuilder`, the others as for `FrameService`."""
+    states = FrameStateCache(database, clock, may_write=may_write)
+    return FrameService(database, states, EntryBuilder(bucket, sign), clock, may_write=may_write)

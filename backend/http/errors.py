@@ -1,16 +1,16 @@
-"""Errors that callers see: `application/problem+json`, the sentence also in `error`.
+"""Errors that callers see: `application/problem+json`, with the sentence also in `error`.
 
-Refused                    any answer that is not a success
-├── Unauthorized  401      no credentials
-├── Forbidden     403      wrong credentials, or a request from a foreign page
-├── NotFound      404      unknown image, device or route
-├── RequestTimeout       408      the body did not arrive in time
-├── Conflict      409      the caller's view is out of date
-├── PayloadTooLarge      413      more bytes than the limit
-├── UnsupportedMediaType    415      a kind of file that is not taken
-├── Invalid       422      a field is wrong; the sentence names it
-├── TooManyRequests      429      wait, and try again then
-└── Unavailable   503      something does not answer, or is busy; try again soon
+HttpProblem                     any response that is not a success
+├── Unauthorized          401   credentials are missing
+├── Forbidden             403   credentials are wrong, or another site's page sent the request
+├── NotFound              404   the image, device or route does not exist
+├── RequestTimeout        408   the body did not arrive in time
+├── Conflict              409   the caller's view is out of date
+├── PayloadTooLarge       413   the body has more bytes than the limit
+├── UnsupportedMediaType  415   the file type is not supported
+├── UnprocessableEntity   422   a field is wrong; the sentence names it
+├── TooManyRequests       429   the caller has to wait before it tries again
+└── ServiceUnavailable    503   a dependency does not answer, or is busy; try again soon
 """
 
 from __future__ import annotations
@@ -28,30 +28,31 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class HttpProblem(Exception):
-    """The request is answered with `status` and a sentence that says what to do."""
+    """The request is answered with `status` and a sentence that says what is wrong and what to do."""
 
     status = 400
 
     def __init__(self, detail: str, **members: object) -> None:
+        """`detail`: the sentence. `members`: further members of the JSON object."""
         super().__init__(detail)
         self.detail = detail
         self.members = members
 
 
 class Unauthorized(HttpProblem):
-    """401: there are no credentials."""
+    """401: credentials are missing."""
 
     status = 401
 
 
 class Forbidden(HttpProblem):
-    """403: the credentials are wrong, or a foreign page sent the request."""
+    """403: credentials are wrong, or another site's page sent the request."""
 
     status = 403
 
 
 class NotFound(HttpProblem):
-    """404: an unknown image, device or route."""
+    """404: the image, device or route does not exist."""
 
     status = 404
 
@@ -69,13 +70,13 @@ class Conflict(HttpProblem):
 
 
 class PayloadTooLarge(HttpProblem):
-    """413: more bytes than the limit."""
+    """413: the body has more bytes than the limit."""
 
     status = 413
 
 
 class UnsupportedMediaType(HttpProblem):
-    """415: a kind of file that is not taken."""
+    """415: the file type is not supported."""
 
     status = 415
 
@@ -87,7 +88,7 @@ class UnprocessableEntity(HttpProblem):
 
 
 class TooManyRequests(HttpProblem):
-    """429: the caller has to wait, `seconds` from now."""
+    """429: the caller has to wait for `seconds`."""
 
     status = 429
 
@@ -97,13 +98,13 @@ class TooManyRequests(HttpProblem):
 
 
 class ServiceUnavailable(HttpProblem):
-    """503: something this depends on does not answer; try again soon."""
+    """503: a dependency does not answer, or is busy; try again soon."""
 
     status = 503
 
 
 def write_problem(resp: Response, status: int, detail: str, members: dict[str, object] | None = None) -> None:
-    """Make `resp` say what went wrong."""
+    """Fill `resp` with a problem of this status and sentence, and with the given further members."""
     title = HTTPStatus(status).phrase
     problem = Problem(type="about:blank", title=title, status=status, detail=detail, error=detail)
     resp.status = status
@@ -116,13 +117,13 @@ def write_problem(resp: Response, status: int, detail: str, members: dict[str, o
 
 
 async def handle_http_problem(req: Request, resp: Response, error: HttpProblem, params: dict[str, object]) -> None:
-    """Falcon's handler for our own errors."""
+    """Write our own errors as a response; a Falcon error handler."""
     write_problem(resp, error.status, error.detail, error.members)
     if isinstance(error, TooManyRequests):
         resp.set_header("Retry-After", str(math.ceil(error.seconds)))
 
 
 def serialize_http_error(req: Request, resp: Response, error: falcon.HTTPError) -> None:
-    """Falcon's own errors (no such route, method not allowed, ...) in the same shape."""
+    """Write Falcon's own errors (unknown route, method not allowed, ...) in the same shape."""
     detail = error.description or {404: f"there is nothing at {req.path}"}.get(error.status_code) or error.title
     write_problem(resp, error.status_code, str(detail))

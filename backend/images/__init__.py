@@ -1,1 +1,1 @@
-"""The life of an uploaded photo: ingest, header, deletion."""
+"""The life of an uploaded photo: header, ingest, deletion."""

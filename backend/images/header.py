@@ -1,49 +1,19 @@
-"""An original on its way into the database: what it is by its header, and its row as a new image."""
+"""Read an uploaded photo's header: format by content, size, orientation and capture time. No pixels are decoded."""
 
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from datetime import UTC, datetime
-from typing import Any
+from typing import NamedTuple
 
 import pi_heif
 from msgspec import Struct
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
-from backend.images import gif_header
-from backend.settings import Settings
 from contract.messages.processing import Orientation, orientation_of
-
-
-def header_of(data: bytes, filename: str, settings: Settings) -> UploadHeader:
-    """What the file is, within the pixels that the settings allow. Raises Refused."""
-    return read_upload_header(
-        data,
-        filename,
-        max_pixels=settings.max_megapixels * 1_000_000,
-        max_progressive_pixels=settings.max_progressive_megapixels * 1_000_000,
-    )
-
-
-def new_row(
-    image_id: str, header: UploadHeader, *, uri: str, file_hash: str, filename: str, size: int, ingested_at: float
-) -> dict[str, Any]:
-    """What `database.images.add` takes; `size` in bytes, `ingested_at` in seconds since the epoch."""
-    return {
-        "id": image_id,
-        "file_path": uri,
-        "file_hash": file_hash,
-        "filename": filename,
-        "byte_size": size,
-        "width": header.width,
-        "height": header.height,
-        "orientation": header.orientation,
-        "ingested_at": ingested_at,
-        "captured_at": header.captured_at,
-    }
-
 
 EXTENSIONS = {
     "JPEG": ".jpg",
@@ -54,19 +24,24 @@ EXTENSIONS = {
     "AVIF": ".avif",
     "HEIF": ".heic",
 }
-FORMATS = [kind for kind in EXTENSIONS if kind not in ("HEIF", "GIF")]
-"""What Pillow is asked about."""
-KINDS = "JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC"
+PILLOW_FORMATS = [name for name in EXTENSIONS if name not in ("HEIF", "GIF")]
+FORMAT_NAMES = "JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC"
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 
-# Our own limits apply, with an answer of ours; Pillow's would raise in the middle of a header.
+# Our own limits apply. Pillow's would raise in the middle of a header.
 Image.MAX_IMAGE_PIXELS = None
 
 
 class UploadHeader(Struct, frozen=True):
-    """Extension with its dot, and the size and orientation of the upright picture in pixels.
+    """The header of an upload.
 
-    `captured_at`: when it was taken, by the camera's own clock, in seconds since the epoch as if that showed UTC.
+    Attributes:
+        extension: File extension with its dot.
+        width: Width of the upright picture in pixels.
+        height: Height of the upright picture in pixels.
+        orientation: Orientation of the upright picture.
+        captured_at: When the photo was taken, by the camera's clock, in seconds since the Unix epoch as if that clock
+            showed UTC.
     """
 
     extension: str
@@ -76,83 +51,143 @@ class UploadHeader(Struct, frozen=True):
     captured_at: float | None = None
 
 
+class _Stored(NamedTuple):
+    """The picture as it is stored, before its EXIF orientation is applied."""
+
+    format: str
+    width: int
+    height: int
+    swaps_sides: bool = False
+    progressive: bool = False
+    captured_at: float | None = None
+
+
 def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progressive_pixels: int) -> UploadHeader:
-    """What the upload is. Raises UnsupportedMediaType (415) or, for too many pixels, Invalid (422)."""
-    kind, width, height, turned, progressive, captured_at = _header(data, filename)
+    """Return the header of an upload.
+
+    Args:
+        data: The complete file.
+        filename: Used in error messages. Its extension does not matter.
+        max_pixels: The pixel limit.
+        max_progressive_pixels: The pixel limit of progressive JPEGs, which need more memory to decode.
+
+    Raises:
+        UnsupportedMediaType: The file is not a photo of a known format, or its header is invalid.
+        UnprocessableEntity: The photo has too many pixels.
+    """
+    stored = _read(data, filename)
+    width, height = stored.width, stored.height
     if width < 1 or height < 1:
-        raise UnsupportedMediaType(f"{filename}: its header says {width}x{height} pixels, so there is no picture in it")
-    limit = max_progressive_pixels if progressive else max_pixels
+        raise UnsupportedMediaType(f"{filename}: its header gives a size of {width}x{height} pixels")
+    limit = max_progressive_pixels if stored.progressive else max_pixels
     if width * height > limit:
-        shape = "progressive picture" if progressive else "picture"
+        shape = "progressive picture" if stored.progressive else "picture"
         raise UnprocessableEntity(
             f"{filename}: {width}x{height} is {width * height / 1e6:.0f} megapixels; "
             f"a {shape} may have {limit / 1e6:.0f}"
         )
-    if turned:
+    if stored.swaps_sides:
         width, height = height, width
-    return UploadHeader(EXTENSIONS[kind], width, height, orientation_of(width, height), captured_at)
+    return UploadHeader(EXTENSIONS[stored.format], width, height, orientation_of(width, height), stored.captured_at)
 
 
-def _header(data: bytes, filename: str) -> tuple[str, int, int, bool, bool, float | None]:
-    """(kind, stored width, stored height, whether upright swaps them, whether a progressive JPEG, when taken)."""
+def _read(data: bytes, filename: str) -> _Stored:
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avif" not in data[8:64]:
         try:
-            # The size is that of the upright picture: the container's own turns are part of it.
-            found = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
-            width, height = found.size
-        except Exception as error:  # pi-heif names no errors of its own
-            raise UnsupportedMediaType(
-                f"{filename}: it begins like a HEIC picture but cannot be read: {error}"
-            ) from error
-        return "HEIF", width, height, False, False, captured_at(found.info.get("exif"))
-    if data.startswith(gif_header.STARTS):
+            # pi-heif applies the container's rotation, so this is the size of the upright picture.
+            heif = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+            width, height = heif.size
+        except Exception as error:  # pi-heif documents no errors of its own
+            raise UnsupportedMediaType(f"{filename}: invalid HEIC file: {error}") from error
+        return _Stored("HEIF", width, height, captured_at=captured_at(heif.info.get("exif")))
+    if data.startswith(_GIF_SIGNATURES):
         try:
-            width, height = gif_header.gif_size(data)
+            return _Stored("GIF", *gif_size(data))
         except ValueError as error:
-            raise UnsupportedMediaType(f"{filename}: it begins like a GIF, but {error}") from error
-        return "GIF", width, height, False, False, None
+            raise UnsupportedMediaType(f"{filename}: invalid GIF file: {error}") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                # Pillow's name for a JPEG with a preview or a second view behind it, as many cameras write.
-                kind = "JPEG" if image.format == "MPO" else image.format or ""
-                # The size that Pillow gives of a TIFF is that of the upright picture.
-                turned = kind != "TIFF" and _exif_orientation(image) >= 5
-                progressive = kind == "JPEG" and "progressive" in image.info
-                taken = captured_at(image.info.get("exif"))
-                return kind, image.width, image.height, turned, progressive, taken
+            with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
+                # MPO is Pillow's name for a JPEG followed by a preview or a second view, which many cameras write.
+                format_name = "JPEG" if image.format == "MPO" else image.format or ""
+                return _Stored(
+                    format_name,
+                    image.width,
+                    image.height,
+                    # For TIFF, Pillow returns the size of the upright picture.
+                    swaps_sides=format_name != "TIFF" and _exif_orientation(image) >= 5,
+                    progressive=format_name == "JPEG" and "progressive" in image.info,
+                    captured_at=captured_at(image.info.get("exif")),
+                )
     except UnidentifiedImageError:
-        raise UnsupportedMediaType(f"{filename}: this is not a {KINDS} picture") from None
-    except Exception as error:  # hostile headers raise nearly anything in a parser
+        raise UnsupportedMediaType(f"{filename}: this is not a {FORMAT_NAMES} file") from None
+    except Exception as error:  # Pillow's parsers raise nearly any type of exception on a hostile header
         raise UnsupportedMediaType(f"{filename}: its header cannot be read: {error}") from error
 
 
 def _exif_orientation(image: Image.Image) -> int:
-    """EXIF orientation 1 to 8; 1 where there is none or the EXIF data are broken.
+    """Return the EXIF orientation, 1 to 8. It is 1 where it is missing or the EXIF data are broken.
 
-    Not by Pillow's `getexif`: it decodes a whole PNG to look for EXIF data behind the pixels, and
-    takes XMP data for EXIF where the renderer does not.
+    Pillow's `getexif` is not used: it decodes a complete PNG to find EXIF data after the pixels.
+    It also reads XMP data as EXIF, which the renderer does not.
     """
     try:
         exif = Image.Exif()
         exif.load(image.info.get("exif") or b"")
-        found = exif.get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - broken EXIF data are no reason to refuse a photo
+        value = exif.get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - broken EXIF data are no reason to reject a photo
         return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def captured_at(exif_data: bytes | None) -> float | None:
-    """DateTimeOriginal (EXIF 2.32, tag 0x9003), which has no zone, as if it were UTC; None where there is none.
+    """Return DateTimeOriginal (EXIF 2.32, tag 0x9003) in seconds since the Unix epoch, or None if it is missing.
 
-    Neither are times before photography and after the year 2200, which cameras without a set clock write.
+    The tag has no time zone and is read as UTC.
+    Times before photography and after the year 2200 are ignored: cameras without a set clock write them.
     """
     try:
         exif = Image.Exif()
         exif.load(exif_data or b"")
         text = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
         moment = datetime.strptime(str(text).strip("\x00 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
-    except Exception:  # noqa: BLE001 - broken EXIF data are no reason to refuse a photo
+    except Exception:  # noqa: BLE001 - broken EXIF data are no reason to reject a photo
         return None
     return moment.timestamp() if 1826 <= moment.year <= 2200 else None
+
+
+_GIF_SIGNATURES = (b"GIF87a", b"GIF89a")
+_GIF_EXTENSION, _GIF_IMAGE, _GIF_TRAILER = 0x21, 0x2C, 0x3B
+_GIF_SCREEN_END = 13
+_MAX_GIF_START = 1 << 20
+"""Bytes that are searched for the first frame. Comments in front of it count."""
+
+
+def gif_size(data: bytes) -> tuple[int, int]:
+    """Return (width, height) of a GIF's canvas: the logical screen, enlarged to the first frame.
+
+    Pillow is not used: it allocates the pixels of the first frame before it returns a size.
+    Source: the GIF89a specification, sections 18 to 20 and 23 to 26.
+
+    Raises:
+        ValueError: `data` is not a GIF with a frame.
+    """
+    if not data.startswith(_GIF_SIGNATURES):
+        raise ValueError("it has no GIF signature")
+    start = data[:_MAX_GIF_START]
+    try:
+        width, height, flags = struct.unpack_from("<HHB", start, 6)
+        position = _GIF_SCREEN_END + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)  # after the global colour table
+        while (block := start[position]) != _GIF_IMAGE:
+            if block == _GIF_TRAILER:
+                raise ValueError("it has no frame")
+            if block == _GIF_EXTENSION:
+                position += 2
+                while size := start[position]:
+                    position += 1 + size
+            position += 1  # also skips an unknown byte: some programs write one too many between blocks
+        left, top, frame_width, frame_height, _ = struct.unpack_from("<HHHHB", start, position + 1)
+    except (struct.error, IndexError):
+        raise ValueError("no frame was found before the end of the file or the search limit of 1 MiB") from None
+    return max(width, left + frame_width), max(height, top + frame_height)

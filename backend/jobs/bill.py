@@ -1,4 +1,4 @@
-"""What things cost on Google Cloud. Pure arithmetic over the list prices, free allowances left out.
+"""Prices on Google Cloud. Pure arithmetic over list prices, without free allowances.
 
 Sources: https://cloud.google.com/run/pricing and https://cloud.google.com/scheduler/pricing.
 """
@@ -13,10 +13,10 @@ REGION = "us-central1"
 PRICES_OF = "November 2026"
 MONTH_SECONDS = 30 * 86_400
 
-# US dollars for a second of one vCPU and of one GiB: of tasks and of services that always have their CPU ...
+# US dollars per second of one vCPU and of one GiB, for tasks and for services whose CPU is always allocated ...
 CPU_SECOND = 0.000018
 GIB_SECOND = 0.000002
-# ... and of services that have it while they answer, which pay for requests as well.
+# ... and for services whose CPU is allocated during requests only. These pay for requests, too.
 CPU_SECOND_ON_REQUEST = 0.000024
 GIB_SECOND_ON_REQUEST = 0.0000025
 REQUEST = 0.40 / 1e6
@@ -27,43 +27,49 @@ BILLED_STEP_SECONDS = 0.1
 
 
 class Size(Struct, frozen=True):
-    """What a task or an instance has: vCPUs and memory in GiB."""
+    """The vCPUs and the memory in GiB of a task or an instance."""
 
     cpus: float
     memory_gib: float
 
     @property
     def second(self) -> float:
-        """US dollars for a second of a task, or of an instance whose CPU is always there."""
+        """US dollars per second of a task, or of an instance whose CPU is always allocated."""
         return self.cpus * CPU_SECOND + self.memory_gib * GIB_SECOND
 
 
 TASK = Size(2.0, 1.0)
 MODEL_TASK = Size(2.0, 2.0)
-"""A task of the system that this one re-creates."""
+"""A task of the legacy system."""
 MODEL_TASKS = 10
-"""As many it starts for each batch, whatever its size."""
+"""Tasks that the legacy system starts for each batch of any size."""
 SERVICE = Size(1.0, 0.5)
 SERVICE_WITH_WORKERS = Size(2.0, 1.5)
-"""An instance that renders by itself: a task and the backend in one."""
+"""An instance that also renders: a task and the backend in one."""
 
 
 def billed_seconds(seconds: float) -> float:
-    """What a task that took so long is billed for: a minute at least, rounded up to a tenth of a second."""
-    return max(MIN_TASK_SECONDS, math.ceil(seconds / BILLED_STEP_SECONDS - 1e-9) * BILLED_STEP_SECONDS)
+    """Return the billed time of a task: at least a minute, rounded up to a tenth of a second."""
+    return max(MIN_TASK_SECONDS, _rounded_up(seconds))
 
 
 def always_on_month(size: Size) -> float:
-    """US dollars a month for an instance whose CPU is always there."""
+    """Return US dollars per month for an instance whose CPU is always allocated."""
     return size.second * MONTH_SECONDS
 
 
 def ticked_month(size: Size, *, tick_seconds: float = 0.1, every_seconds: float = 60.0) -> float:
-    """US dollars a month for Cloud Scheduler and the ticks that it sends to a service without CPU in between.
+    """Return US dollars per month for Cloud Scheduler and the requests that it sends to a service.
 
-    `tick_seconds` is the time that a tick takes; one that overlaps other requests costs less than this.
+    Args:
+        size: The service, whose CPU is allocated during requests only.
+        tick_seconds: Duration of one request. Requests that overlap others cost less than this.
+        every_seconds: Interval of the requests.
     """
     ticks = MONTH_SECONDS / every_seconds
     second = size.cpus * CPU_SECOND_ON_REQUEST + size.memory_gib * GIB_SECOND_ON_REQUEST
-    billed = math.ceil(tick_seconds / BILLED_STEP_SECONDS - 1e-9) * BILLED_STEP_SECONDS
-    return SCHEDULER_JOB_MONTH + ticks * (billed * second + REQUEST)
+    return SCHEDULER_JOB_MONTH + ticks * (_rounded_up(tick_seconds) * second + REQUEST)
+
+
+def _rounded_up(seconds: float) -> float:
+    return math.ceil(seconds / BILLED_STEP_SECONDS - 1e-9) * BILLED_STEP_SECONDS

@@ -1,7 +1,7 @@
-"""What the plan will do, and what it will cost: the plan itself, run against an imagined clock. Pure.
+"""Simulate the plan against a simulated clock, to forecast its duration and its cost. Pure.
 
-Imagined are the things around it: photos of one size that arrive, a scheduler that ticks, uploads that look
-whether they filled a batch, and tasks that begin a while after their start and work at a steady rate.
+Simulated are photos of one size that arrive, the scheduler's requests, uploads that check whether they filled a batch,
+and tasks that begin a while after their start and work at a constant rate.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from contract.messages.admin import WorkRate
 STEP_SECONDS = 0.5
 MAX_SECONDS = 7 * 86_400.0
 MODEL_BATCH = 50
+"""Batch size of the legacy system."""
 MODEL_DELAY_SECONDS = 30.0
+"""Flush delay of the legacy system."""
 
 
 class Assumptions(Struct, frozen=True, kw_only=True):
-    """What else is assumed. `start_seconds` pass, billed, between a start and a task's first photo."""
+    """Further assumptions. `start_seconds` is the billed time between the start of a task and its first photo."""
 
     batch_size: int = 50
     flush_delay: float = 30.0
@@ -36,10 +38,17 @@ class Assumptions(Struct, frozen=True, kw_only=True):
 
 
 class Forecast(Struct, frozen=True, kw_only=True):
-    """Executions and tasks started, tasks at once at most, seconds until all photos are done, and the bill.
+    """The result of a simulation.
 
-    `billed_seconds` sum over the tasks; `dollars` and `model_dollars` are US dollars, the latter for ten
-    tasks a batch.
+    Attributes:
+        photos: Number of photos.
+        executions: Number of executions started.
+        tasks: Number of tasks started.
+        most_tasks: Maximum number of tasks at a time.
+        seconds: Time until all photos are done.
+        billed_seconds: Billed time, summed over the tasks.
+        dollars: Cost in US dollars.
+        model_dollars: Cost in US dollars of the legacy system, which starts ten tasks per batch.
     """
 
     photos: int
@@ -61,14 +70,21 @@ def forecast(
     arrivals: Iterable[tuple[float, int]],
     rate: WorkRate,
     profile: RunnerProfile,
-    surroundings: Assumptions | None = None,
+    assumptions: Assumptions | None = None,
 ) -> Forecast:
-    """The course of things when so many photos arrive at these times (seconds, rising; those at 0 wait already)."""
-    around = surroundings or Assumptions()
+    """Simulate the processing of photos.
+
+    Args:
+        arrivals: (time in seconds, number of photos), by rising time. Photos at time 0 wait already.
+        rate: Speed of a task, and size of a photo.
+        profile: The runner.
+        assumptions: Further assumptions.
+    """
+    assumed = assumptions or Assumptions()
     coming = deque(arrivals)
     photos = sum(number for _, number in coming)
-    of_model = model_batches(coming) * MODEL_TASKS * billed_seconds(0.0) * MODEL_TASK.second
-    waiting: deque[tuple[float, float]] = deque()  # when it arrived, and its megapixels that are left
+    model_dollars = model_batches(coming) * MODEL_TASKS * billed_seconds(0.0) * MODEL_TASK.second
+    waiting: deque[tuple[float, float]] = deque()  # (arrival, megapixels that are left)
     running: list[_Execution] = []
     executions = tasks = most = 0
     billed = now = done_at = 0.0
@@ -82,9 +98,11 @@ def forecast(
             uploaded = moment > 0
         if uploaded or now >= next_tick:
             if now >= next_tick:
-                next_tick += around.tick_every
-            facts = _facts(waiting, running, rate, now, last_start, around)
-            decision = decide(facts, now, batch_size=around.batch_size, flush_delay=around.flush_delay, profile=profile)
+                next_tick += assumed.tick_every
+            facts = _facts(waiting, running, rate, now, last_start, assumed)
+            decision = decide(
+                facts, now, batch_size=assumed.batch_size, flush_delay=assumed.flush_delay, profile=profile
+            )
             if decision.tasks:
                 running.append(_Execution(decision.tasks, now))
                 executions, tasks, last_start = executions + 1, tasks + decision.tasks, now
@@ -93,8 +111,8 @@ def forecast(
             if not coming:
                 break
             now = max(now, math.floor(coming[0][0] / STEP_SECONDS) * STEP_SECONDS)
-            next_tick = max(next_tick, math.ceil(now / around.tick_every) * around.tick_every)
-        billed += _step(waiting, running, rate, now, around)
+            next_tick = max(next_tick, math.ceil(now / assumed.tick_every) * assumed.tick_every)
+        billed += _step(waiting, running, rate, now, assumed)
         now += STEP_SECONDS
         if not waiting and not done_at and not coming:
             done_at = now
@@ -105,8 +123,8 @@ def forecast(
         most_tasks=most,
         seconds=done_at,
         billed_seconds=billed,
-        dollars=billed * around.task.second,
-        model_dollars=of_model,
+        dollars=billed * assumed.task.second,
+        model_dollars=model_dollars,
     )
 
 
@@ -116,9 +134,9 @@ def _facts(
     rate: WorkRate,
     now: float,
     last_start: float | None,
-    around: Assumptions,
+    assumed: Assumptions,
 ) -> QueueFacts:
-    left = [execution.started_at + around.task_timeout - now - LAST_CLAIM_SECONDS for execution in running]
+    left = [execution.started_at + assumed.task_timeout - now - LAST_CLAIM_SECONDS for execution in running]
     return QueueFacts(
         pending=len(waiting),
         pending_megapixels=sum(megapixels for _, megapixels in waiting),
@@ -131,15 +149,15 @@ def _facts(
 
 
 def _step(
-    waiting: deque[tuple[float, float]], running: list[_Execution], rate: WorkRate, now: float, around: Assumptions
+    waiting: deque[tuple[float, float]], running: list[_Execution], rate: WorkRate, now: float, assumed: Assumptions
 ) -> float:
-    """Let the tasks work for a step; the seconds billed for those that have ended."""
-    able = [
+    """Let the tasks work for one step. Return the billed seconds of the tasks that ended."""
+    working = [
         execution
         for execution in running
-        if around.start_seconds <= now - execution.started_at < around.task_timeout - LAST_CLAIM_SECONDS
+        if assumed.start_seconds <= now - execution.started_at < assumed.task_timeout - LAST_CLAIM_SECONDS
     ]
-    work = sum(execution.tasks for execution in able) * STEP_SECONDS / rate.seconds_per_megapixel
+    work = sum(execution.tasks for execution in working) * STEP_SECONDS / rate.seconds_per_megapixel
     while waiting and work > 0:
         moment, megapixels = waiting.popleft()
         if megapixels > work:
@@ -148,17 +166,17 @@ def _step(
     billed = 0.0
     for execution in list(running):
         age = now - execution.started_at + STEP_SECONDS
-        idle = not waiting and age > around.start_seconds
-        if idle or age >= around.task_timeout - LAST_CLAIM_SECONDS:
+        idle = not waiting and age > assumed.start_seconds
+        if idle or age >= assumed.task_timeout - LAST_CLAIM_SECONDS:
             running.remove(execution)
             billed += execution.tasks * billed_seconds(age)
     return billed
 
 
 def model_batches(arrivals: Iterable[tuple[float, int]]) -> int:
-    """How many batches the system makes that this one re-creates: full ones, and what a delay after its first holds.
+    """Return the number of batches of the legacy system: full ones, and photos within a delay after the first one.
 
-    It starts ten tasks for each; a tenth of a batch takes a task a few seconds, so each is billed for its minute.
+    It starts ten tasks per batch. A tenth of a batch takes a few seconds, so each task is billed for the minimum.
     """
     batches = gathered = 0
     first_at = 0.0
@@ -172,24 +190,24 @@ def model_batches(arrivals: Iterable[tuple[float, int]]) -> int:
     return batches + (gathered > 0)
 
 
-def pending_at_once(photos: int) -> list[tuple[float, int]]:
-    """So many photos that wait already."""
+def pending_now(photos: int) -> list[tuple[float, int]]:
+    """Return the arrivals of photos that wait already."""
     return [(0.0, photos)]
 
 
 def spread(photos: int, seconds: float) -> list[tuple[float, int]]:
-    """So many photos one by one, evenly over this time."""
+    """Return the arrivals of photos that come one by one, evenly over `seconds`."""
     return [((number + 1) * seconds / photos, 1) for number in range(photos)]
 
 
-def scaled(one: Forecast, times: float) -> Forecast:
-    """The same course so many times over, one after the other; `seconds` and `most_tasks` stay those of one."""
+def scaled(single: Forecast, times: float) -> Forecast:
+    """Return the sum of `times` such forecasts in a row. `seconds` and `most_tasks` stay those of a single one."""
     return msgspec.structs.replace(
-        one,
-        photos=round(one.photos * times),
-        executions=round(one.executions * times),
-        tasks=round(one.tasks * times),
-        billed_seconds=one.billed_seconds * times,
-        dollars=one.dollars * times,
-        model_dollars=one.model_dollars * times,
+        single,
+        photos=round(single.photos * times),
+        executions=round(single.executions * times),
+        tasks=round(single.tasks * times),
+        billed_seconds=single.billed_seconds * times,
+        dollars=single.dollars * times,
+        model_dollars=single.model_dollars * times,
     )

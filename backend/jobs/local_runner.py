@@ -1,7 +1,8 @@
-"""The local runner: each task is a subprocess with the variables that Cloud Run sets.
+"""The local runner: each task is a subprocess with the environment variables that Cloud Run sets.
 
-A failed task is started again with a higher attempt, an overdue one is asked to end (SIGTERM)
-and after ten seconds made to (SIGKILL). A task whose parent is gone ends by itself.
+A failed task is started again with a higher attempt number.
+An overdue task gets SIGTERM, and SIGKILL ten seconds later.
+A task whose parent process has died ends by itself.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ POLL_SECONDS = 0.05
 TERM_GRACE_SECONDS = 10.0
 STDERR_DESCRIPTOR = 2
 START_SECONDS = 4.0
-"""Work below this is not worth a further process: about what its start costs."""
+"""Less work than this does not justify a further process, whose start takes about as long."""
 
-# Secrets of the backend that a task has no use for; a database's address may hold a password.
-_STAYS_HERE = (*SECRETS, "database_url")
+# Secrets that a task does not need. The address of a database may contain a password.
+_NOT_INHERITED = (*SECRETS, "database_url")
 
 # ru_maxrss is in KiB on Linux and in bytes on macOS, see getrusage(2) of each.
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class TaskEnd(Struct, frozen=True):
-    """How one attempt ended: exit code (negative: the signal), CPU seconds, peak memory in MB (10^6 bytes)."""
+    """The end of one attempt: exit code (negative: the signal), CPU seconds, peak memory in MB (10^6 bytes)."""
 
     code: int
     cpu_seconds: float
@@ -49,7 +50,7 @@ class TaskEnd(Struct, frozen=True):
 
 
 class LocalRunner:
-    """The form of `backend.jobs.runner.Runner` for a laptop."""
+    """Runs tasks as subprocesses."""
 
     def __init__(
         self,
@@ -63,10 +64,17 @@ class LocalRunner:
         command: Sequence[str] = (sys.executable, "-m", "processor"),
         term_grace_seconds: float = TERM_GRACE_SECONDS,
     ) -> None:
-        """`environment()` gives what every task needs: bucket, address and token of the backend.
+        """Create a runner.
 
-        `ended()` is called when an execution has ended, so that nobody has to poll for it.
-        `term_grace_seconds` pass between SIGTERM and SIGKILL; the default is that of Cloud Run.
+        Args:
+            database: Stores the process ids of tasks.
+            environment: Returns what every task needs: bucket, and address and token of the backend.
+            max_tasks: Maximum number of tasks at a time.
+            timeout_seconds: Time limit of one attempt.
+            retries: How often a failed task is started again.
+            ended: Called when an execution has ended, so that no one polls for it.
+            command: The command line of a task.
+            term_grace_seconds: Time between SIGTERM and SIGKILL. The default is that of Cloud Run.
         """
         self.profile = RunnerProfile(
             worthwhile_seconds=START_SECONDS, max_tasks=max_tasks, start_limit_seconds=5.0, prefers_latency=True
@@ -83,7 +91,7 @@ class LocalRunner:
 
     async def start(self, execution: str, tasks: int) -> None:
         if self._closing:
-            raise RunnerError("the backend is stopping and starts no tasks")
+            raise RunnerError("the backend is stopping and starts no more tasks")
         running = asyncio.create_task(self._execute(execution, tasks), name=execution)
         running.add_done_callback(lambda _: self._ended())
         self._running[execution] = running
@@ -98,9 +106,9 @@ class LocalRunner:
         return running.result()
 
     async def _orphaned(self, execution: str) -> Outcome | None:
-        """An execution of an earlier backend process: its tasks end by themselves; it is lost once they have."""
+        """Return the outcome of an execution of an earlier backend process: lost, once its tasks have ended."""
         tasks = await self._database.read(executions.tasks_of, execution)
-        if any(lives(task.pid, task.pid_started) for task in tasks):
+        if any(is_alive(task.pid, task.pid_started) for task in tasks):
             return None
         return Outcome(state="lost", error="the backend was restarted while it ran")
 
@@ -119,11 +127,11 @@ class LocalRunner:
             retries=len(attempts) - tasks,
             cpu_seconds=round(sum(end.cpu_seconds for end in attempts), 3),
             peak_rss_mb=round(max(end.peak_rss_mb for end in attempts), 1),
-            error=f"task {failed[0]} ended with {_meaning(ends[failed[0]][-1].code)}" if failed else None,
+            error=f"task {failed[0]} ended with {_exit_text(ends[failed[0]][-1].code)}" if failed else None,
         )
 
     async def _task(self, execution: str, index: int, tasks: int) -> list[TaskEnd]:
-        """One task until it succeeds or its retries are used up; how each attempt ended."""
+        """Run one task until it succeeds or its retries are used up. Return the end of each attempt."""
         ends: list[TaskEnd] = []
         for attempt in range(self._retries + 1):
             if attempt:
@@ -131,7 +139,7 @@ class LocalRunner:
                     "[JobQueue] task %d of %s ended with %s; starting it again with CLOUD_RUN_TASK_ATTEMPT=%d",
                     index,
                     execution,
-                    _meaning(ends[-1].code),
+                    _exit_text(ends[-1].code),
                     attempt,
                 )
             ends.append(await self._attempt(execution, index, tasks, attempt))
@@ -140,11 +148,11 @@ class LocalRunner:
         return ends
 
     def _spawn(self, execution: str, index: int, tasks: int, attempt: int) -> subprocess.Popen[bytes]:
-        """Start one attempt. Raises OSError if the operating system refuses."""
-        inherited = {name: value for name, value in os.environ.items() if name.lower() not in _STAYS_HERE}
+        """Start one attempt. Raises OSError if the process cannot be started."""
+        inherited = {name: value for name, value in os.environ.items() if name.lower() not in _NOT_INHERITED}
         environment = {
-            # glibc keeps freed memory for each arena, one a thread unless told; two cost a task no time and
-            # 60 to 100 MB less at its peak (54 photos, two tasks).
+            # By default glibc creates an arena per thread, and each keeps freed memory. With two arenas a task is as
+            # fast and its peak memory is 60 to 100 MB lower (54 photos, two tasks).
             "MALLOC_ARENA_MAX": "2",
             **inherited,
             **self._environment(),
@@ -158,10 +166,10 @@ class LocalRunner:
             "TASK_TIMEOUT_SECONDS": str(self._timeout),
             "RENDER_THREADS": str(max(1, usable_cpus() // tasks)),
         }
-        # The folder that holds our packages: a task must be the same code as its backend.
-        here = Path(__file__).resolve().parents[2]
+        # The folder of our packages: a task must run the same code as its backend.
+        root = Path(__file__).resolve().parents[2]
         return subprocess.Popen(
-            self._command, env=environment, cwd=here, stdin=subprocess.DEVNULL, stdout=STDERR_DESCRIPTOR
+            self._command, env=environment, cwd=root, stdin=subprocess.DEVNULL, stdout=STDERR_DESCRIPTOR
         )
 
     async def _attempt(self, execution: str, index: int, tasks: int, attempt: int) -> TaskEnd:
@@ -176,36 +184,36 @@ class LocalRunner:
                 await self._database.write(executions.task_started, execution, index, process.pid, mark)
             return await self._follow(process, time.monotonic() + self._timeout)
         except (asyncio.CancelledError, SQLAlchemyError, OSError) as error:
-            # Whatever happened: a process that nobody follows would have no time limit and no end.
+            # The process must end in any case: without this coroutine it would have no time limit.
             if not isinstance(error, asyncio.CancelledError):
-                log.error("[JobQueue] task %d of %s is ended, it cannot be followed: %s", index, execution, error)
-            _signal(process, signal.SIGTERM)
-            return await self._follow(process, time.monotonic(), asked=True)
+                log.error("[JobQueue] stopping task %d of %s, which cannot be followed: %s", index, execution, error)
+            _send_signal(process, signal.SIGTERM)
+            return await self._follow(process, time.monotonic(), terminated=True)
 
-    async def _follow(self, process: subprocess.Popen[bytes], deadline: float, *, asked: bool = False) -> TaskEnd:
-        """Wait for the process; past the deadline ask it to end, and after the grace make it."""
+    async def _follow(self, process: subprocess.Popen[bytes], deadline: float, *, terminated: bool = False) -> TaskEnd:
+        """Wait for the process. Send SIGTERM at the deadline, and SIGKILL after the grace period."""
         killed = False
         while (end := _reap(process)) is None:
             now = time.monotonic()
-            if not asked and now >= deadline:
-                log.error("[JobQueue] process %d is overdue; ending it", process.pid)
-                _signal(process, signal.SIGTERM)
-                asked, deadline = True, now
-            elif asked and not killed and now >= deadline + self._term_grace:
-                _signal(process, signal.SIGKILL)
+            if not terminated and now >= deadline:
+                log.error("[JobQueue] process %d exceeded its time limit; terminating it", process.pid)
+                _send_signal(process, signal.SIGTERM)
+                terminated, deadline = True, now
+            elif terminated and not killed and now >= deadline + self._term_grace:
+                _send_signal(process, signal.SIGKILL)
                 killed = True
             await asyncio.sleep(POLL_SECONDS)
         return end
 
 
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal to a process not reaped yet. Popen's own way would reap it, and its figures would be lost."""
+def _send_signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal. `Popen.send_signal` would reap an ended process, and its CPU time and memory would be lost."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(process.pid, number)
 
 
 def _reap(process: subprocess.Popen[bytes]) -> TaskEnd | None:
-    """How the process ended, or None while it runs. Never waits."""
+    """Return the end of the process, or None while it runs. Does not block."""
     pid, status, usage = os.wait4(process.pid, os.WNOHANG)
     if not pid:
         return None
@@ -213,8 +221,8 @@ def _reap(process: subprocess.Popen[bytes]) -> TaskEnd | None:
     return TaskEnd(process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _MAXRSS_UNIT / 1e6)
 
 
-def _meaning(code: int) -> str:
-    """An exit code in words."""
+def _exit_text(code: int) -> str:
+    """Return an exit code as text, with the name of a signal."""
     if code < 0:
         with contextlib.suppress(ValueError):
             return f"signal {signal.Signals(-code).name}"
@@ -222,27 +230,27 @@ def _meaning(code: int) -> str:
 
 
 def start_mark(pid: int) -> str | None:
-    """Something that tells the process of this pid from a later one of the same number, or None if none lives.
+    """Return a text that distinguishes the process from a later one with the same pid, or None if there is none.
 
-    Linux: the start time in clock ticks since boot (field 22 of proc(5) `stat`); elsewhere `ps`.
+    On Linux it is the start time in clock ticks since boot (field 22 of proc(5) `stat`), else the output of `ps`.
     """
     if Path("/proc/self/stat").exists():
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except OSError:
             return None
-        # The name in parentheses may itself hold spaces and parentheses.
+        # The program name in parentheses may itself contain spaces and parentheses.
         fields = stat[stat.rindex(")") + 2 :].split()
         return None if fields[0] in "ZX" else fields[19]
     try:
-        shown = subprocess.run(
+        listed = subprocess.run(
             ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return shown.stdout.strip() or None
+    return listed.stdout.strip() or None
 
 
-def lives(pid: int, mark: str) -> bool:
-    """Whether the process that had this pid and mark still runs."""
+def is_alive(pid: int, mark: str) -> bool:
+    """Return True if the process with this pid and start mark is running."""
     return start_mark(pid) == mark

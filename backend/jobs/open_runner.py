@@ -1,4 +1,4 @@
-"""Which runner the settings ask for: a Cloud Run job where a project is named, else local subprocesses."""
+"""Open the runner that the settings select: a Cloud Run job if a project is set, else local subprocesses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 def open_runner(
     settings: Settings, database: Database, environment: Callable[[], Mapping[str, str]], ended: Callable[[], None]
 ) -> Runner:
-    """The runner. `environment` and `ended` are for local tasks; those of Cloud Run have their job's own."""
+    """Return the runner.
+
+    Args:
+        settings: The settings.
+        database: Where the runner stores process ids or Cloud Run's names.
+        environment: Returns the environment of local tasks. Cloud Run tasks get theirs from the job.
+        ended: Called when a local execution has ended.
+    """
     if not settings.gcp_project_id:
         return LocalRunner(
             database,
@@ -30,7 +37,7 @@ def open_runner(
             ended=ended,
         )
 
-    def api() -> CloudRunApi:
+    def open_api() -> CloudRunApi:
         from backend.jobs.cloud_run.api import CloudRunApi
 
         return CloudRunApi(
@@ -39,7 +46,7 @@ def open_runner(
 
     return CloudRunRunner(
         database,
-        api,
+        open_api,
         max_tasks=settings.max_tasks,
         timeout_seconds=settings.task_timeout_seconds,
         retries=settings.task_retries,

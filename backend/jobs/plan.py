@@ -1,9 +1,8 @@
-"""When to execute the job, and with how many tasks. Pure: facts in, decision out.
+"""Decide when to start an execution, and with how many tasks. Pure: facts in, decision out.
 
-Work is counted in megapixels of the photos that wait, and turned into seconds of one task by the
-rate that this installation has measured. Where tasks are billed, a task is started for each
-minute that the work fills, since a shorter one costs as much; where they are not, or where
-latency is preferred, for each further bit of work that is worth a start.
+Work is measured in megapixels of waiting photos, and converted to seconds of one task by this installation's rate.
+Where tasks are billed, one task is started per full minute of work, because a shorter task costs as much.
+Where they are free, or where latency is preferred, a task is started for all work that is worth a start.
 """
 
 from __future__ import annotations
@@ -15,24 +14,31 @@ from msgspec import Struct
 from backend.jobs.runner import RunnerProfile
 
 SECONDS_PER_MEGAPIXEL = 0.02
-"""Assumed seconds of one task of two CPUs per megapixel, until this installation has measured its own."""
+"""Assumed rate of one task with two CPUs, until this installation has measured its own."""
 
 RESTART_BACKOFF_SECONDS = 5.0
-"""Wait after a first failed execution; doubled for each further one."""
+"""Delay after the first failed execution. It doubles after each further failure."""
 
 MAX_BACKOFF_SECONDS = 300.0
 
 LAST_CLAIM_SECONDS = 45.0
-"""So long before its deadline a task claims no more."""
+"""A task claims nothing more when its deadline is closer than this."""
 
 
 class QueueFacts(Struct, frozen=True, kw_only=True):
-    """What the database says: counts of images, their megapixels, and times in seconds since the epoch.
+    """The state of the queue. Times are in seconds since the Unix epoch.
 
-    `first_pending_at`: when the longest waiting image became pending. `running_task_seconds`: the
-    sum over running tasks of the time in which they still claim; `live_tasks` counts these.
-    `failures`: executions that failed in a row, the last of them at `last_failure_at`.
-    `last_started_at`: when the newest execution was started, or None if there was none.
+    Attributes:
+        pending: Number of pending images.
+        pending_megapixels: Their size.
+        in_work_megapixels: Size of the claimed images.
+        first_pending_at: When the image that waits longest became pending.
+        running_task_seconds: Time during which running tasks still claim, summed over the tasks.
+        live_tasks: Number of these tasks.
+        failures: Number of executions that failed in a row.
+        last_failure_at: When the last of them failed.
+        last_started_at: When the newest execution was started, or None if there was none.
+        seconds_per_megapixel: The measured rate of one task.
     """
 
     pending: int
@@ -48,7 +54,7 @@ class QueueFacts(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """How many tasks to start (0: none), for how many images, and why."""
+    """Number of tasks to start (0: none), for how many images, and the reason."""
 
     tasks: int
     images: int
@@ -56,44 +62,45 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 
 def decide(
-    facts: QueueFacts, now: float, *, batch_size: int, flush_delay: float, profile: RunnerProfile, flush: bool = False
+    facts: QueueFacts, now: float, *, batch_size: int, flush_delay: float, profile: RunnerProfile, forced: bool = False
 ) -> Decision:
-    """Whether an execution is due, and its size.
+    """Return how many tasks to start now.
 
-    Due is a full batch, a first pending image that has waited `flush_delay` seconds, or a flush.
-    Work that running tasks will take before their deadline is left to them. As many tasks as
-    there is worthwhile work for; with those that run at most `profile.max_tasks`.
+    An execution is due for a full batch, if the first image has waited `flush_delay` seconds, or if `forced`.
+    Work that running tasks finish before their deadline is left to them.
+    There are as many tasks as worthwhile work, and at most `profile.max_tasks` including the running ones.
     """
     if facts.pending == 0 or facts.first_pending_at is None:
         return _none("nothing is pending")
     waited = now - facts.first_pending_at
-    # Far in the future: the clock has been set back, and waiting would have no end.
-    fresh = -flush_delay < waited < flush_delay
-    if not flush and fresh and facts.pending < batch_size:
+    # A first image far in the future was queued before the clock was set back, and would wait forever.
+    within_delay = -flush_delay < waited < flush_delay
+    if not forced and within_delay and facts.pending < batch_size:
         return _none(f"{facts.pending} of {batch_size} gathered, the first {max(waited, 0):.0f} s ago")
     if facts.failures:
         backoff = min(RESTART_BACKOFF_SECONDS * 2 ** (facts.failures - 1), MAX_BACKOFF_SECONDS)
         left = facts.last_failure_at + backoff - now
-        if 0 < left <= backoff:  # beyond it the clock has been set back, and waiting would have no end
+        if 0 < left <= backoff:  # a longer rest means that the clock was set back
             return _none(f"the last {facts.failures} executions failed; next try in {left:.0f} s")
-    cause = "on request" if flush else f"{facts.pending} pending, the first {max(waited, 0):.0f} s ago"
+    cause = "on request" if forced else f"{facts.pending} pending, the first {max(waited, 0):.0f} s ago"
     if profile.prefers_latency:
         tasks = _tasks_for(facts.pending_megapixels + facts.in_work_megapixels, facts, profile) - facts.live_tasks
         if tasks <= 0 and facts.live_tasks:
             return _none(f"{facts.live_tasks} running tasks will take the {facts.pending} pending images")
         return Decision(tasks=max(1, min(tasks, facts.pending)), images=facts.pending, reason=cause)
-    coming = max(0.0, facts.running_task_seconds / facts.seconds_per_megapixel - facts.in_work_megapixels)
-    uncovered = facts.pending_megapixels - coming
+    covered = max(0.0, facts.running_task_seconds / facts.seconds_per_megapixel - facts.in_work_megapixels)
+    uncovered = facts.pending_megapixels - covered
     if uncovered <= 0 and facts.running_task_seconds > 0:
         return _none(f"running tasks will take the {facts.pending} pending images")
-    room = profile.max_tasks - facts.live_tasks
-    if room <= 0:
-        return _none(f"{facts.live_tasks} tasks are running, as many as may")
-    if not flush and fresh and _minute_is_paid(facts, now, profile, uncovered):
-        return _none(f"{facts.pending} pending; a start is worth it when they have waited {flush_delay:.0f} s")
+    free_tasks = profile.max_tasks - facts.live_tasks
+    if free_tasks <= 0:
+        return _none(f"already running the maximum of {facts.live_tasks} tasks")
+    if not forced and within_delay and _minute_is_paid(facts, now, profile, uncovered):
+        return _none(f"{facts.pending} pending; they are started when they have waited {flush_delay:.0f} s")
     share = 1.0 if facts.pending_megapixels <= 0 else min(1.0, uncovered / facts.pending_megapixels)
     images = max(1, math.ceil(facts.pending * share - 1e-9))
-    return Decision(tasks=min(_tasks_for(uncovered, facts, profile), images, room), images=images, reason=cause)
+    tasks = min(_tasks_for(uncovered, facts, profile), images, free_tasks)
+    return Decision(tasks=tasks, images=images, reason=cause)
 
 
 def _none(reason: str) -> Decision:
@@ -101,10 +108,10 @@ def _none(reason: str) -> Decision:
 
 
 def _minute_is_paid(facts: QueueFacts, now: float, profile: RunnerProfile, uncovered: float) -> bool:
-    """Whether a full batch had better wait for its delay, which holds in any case.
+    """Return True if a full batch should wait for its delay, which it never exceeds.
 
-    An execution that was started less than its least billed time ago is being paid for; the next one would be
-    paid for at once, unless its work fills that time anyway.
+    The billed minimum of an execution that was just started is being paid for.
+    A further execution would pay it again, unless its work fills that time anyway.
     """
     if facts.last_started_at is None or not 0 <= now - facts.last_started_at < profile.billed_seconds:
         return False
@@ -112,7 +119,7 @@ def _minute_is_paid(facts: QueueFacts, now: float, profile: RunnerProfile, uncov
 
 
 def _tasks_for(megapixels: float, facts: QueueFacts, profile: RunnerProfile) -> int:
-    """As many tasks as there is worthwhile work for: at least one, at most the profile's most."""
+    """Return the number of tasks that have worthwhile work, from 1 to the profile's maximum."""
     filled = megapixels * facts.seconds_per_megapixel / profile.worthwhile_seconds
     tasks = math.ceil(filled - 1e-9) if profile.prefers_latency else math.floor(filled + 1e-9)
     return max(1, min(tasks, profile.max_tasks))

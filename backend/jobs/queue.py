@@ -1,7 +1,8 @@
-"""The job queue: the database is the queue, this decides and acts on it.
+"""The job queue: dispatch pending images into executions, and follow these to their end.
 
-Everything here may run twice at once and again after a crash: an execution is reserved in the
-database before it is started, and at most one is being started at a time.
+The database is the queue. This module decides and acts on it.
+Everything here may run twice at a time, and again after a crash.
+An execution is reserved in the database before it is started, and only one is being started at a time.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import secrets
 import time
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from backend.database import Database, claims, executions, images
 from backend.database.throughput import work_rate
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 
 def gather_facts(connection: Connection, now: float, start_up_seconds: float) -> QueueFacts:
-    """What the database says about the queue."""
-    waiting = images.waiting(connection)
+    """Return the state of the queue. All queries of one call see the same version of the database."""
+    waiting = images.queue_load(connection)
     if not waiting.pending:
         return QueueFacts(pending=0, pending_megapixels=0.0, first_pending_at=None)
     failures, last_failure = 0, 0.0
@@ -38,9 +38,9 @@ def gather_facts(connection: Connection, now: float, start_up_seconds: float) ->
     owners = claims.working_owners(connection)
     live, seconds = 0, 0.0
     for row in executions.unfinished(connection):
-        # A task without any lease has ended, unless it is only just starting.
-        at_work = sum(owner.startswith(f"{executions.owner_of_tasks(row)}/") for owner in owners)
-        tasks = row.tasks if abs(now - row.started_at) < start_up_seconds else at_work
+        # A task without a lease has ended, or is still starting.
+        working = sum(owner.startswith(f"{executions.owner_of_tasks(row)}/") for owner in owners)
+        tasks = row.tasks if abs(now - row.started_at) < start_up_seconds else working
         live += tasks
         seconds += tasks * max(0.0, row.deadline - now - LAST_CLAIM_SECONDS)
     return QueueFacts(
@@ -58,102 +58,102 @@ def gather_facts(connection: Connection, now: float, start_up_seconds: float) ->
 
 
 class JobQueue:
-    """Flushes pending images into executions and follows these to their end."""
+    """Dispatches pending images, and follows executions."""
 
     def __init__(self, database: Database, runner: Runner, settings: Settings) -> None:
         self._database = database
         self._runner = runner
         self._settings = settings
-        self._being_started: set[str] = set()
+        self._starting: set[str] = set()
         self._following = asyncio.Lock()
         log.info("Job queue manager initialized")
 
-    async def flush_if_due(self, now: float, *, flush: bool = False) -> tuple[str | None, str]:
-        """Start an execution if one is due (or asked for): its name or None, and the reason."""
+    async def dispatch_if_due(self, now: float, *, forced: bool = False) -> tuple[str | None, str]:
+        """Start an execution if one is due, or forced. Return its name or None, and the reason."""
         facts = await self._database.read(gather_facts, now, self._runner.profile.start_up_seconds)
-        decision = self._decide(facts, now, flush=flush)
+        decision = self._decide(facts, now, forced=forced)
         if decision.tasks == 0:
             return None, decision.reason
-        return await self._start(now, flush=flush)
+        return await self._start(now, forced=forced)
 
-    def _decide(self, facts: QueueFacts, now: float, *, flush: bool) -> Decision:
+    def _decide(self, facts: QueueFacts, now: float, *, forced: bool) -> Decision:
         return decide(
             facts,
             now,
             batch_size=self._settings.batch_size,
             flush_delay=self._settings.flush_delay_seconds,
             profile=self._runner.profile,
-            flush=flush,
+            forced=forced,
         )
 
-    def _reserve(self, connection: Connection, name: str, now: float, *, flush: bool) -> Decision:
-        """Decide again in the transaction that reserves: since the first look, another may have started one."""
+    def _reserve(self, connection: Connection, name: str, now: float, *, forced: bool) -> Decision:
+        """Decide again in the transaction that reserves: another process may have started an execution meanwhile."""
         facts = gather_facts(connection, now, self._runner.profile.start_up_seconds)
-        decision = self._decide(facts, now, flush=flush)
+        decision = self._decide(facts, now, forced=forced)
         deadline = now + self._settings.task_timeout_seconds
         if decision.tasks and not executions.begin(connection, name, decision.tasks, decision.images, now, deadline):
             return Decision(tasks=0, images=0, reason="another execution is being started")
         return decision
 
-    async def _start(self, now: float, *, flush: bool) -> tuple[str | None, str]:
+    async def _start(self, now: float, *, forced: bool) -> tuple[str | None, str]:
         moment = time.strftime("%Y%m%d%H%M%S", time.gmtime(now))
         name = f"{self._settings.processor_job_name}-{moment}-{secrets.token_hex(3)}"
-        self._being_started.add(name)
+        self._starting.add(name)
         try:
-            decision = await self._database.write(self._reserve, name, now, flush=flush)
+            decision = await self._database.write(self._reserve, name, now, forced=forced)
             if decision.tasks == 0:
                 return None, decision.reason
             await self._runner.start(name, decision.tasks)
-            await self._database.write(executions.started, name)
+            await self._database.write(executions.mark_running, name)
         except RunnerError as error:
             log.error("[JobQueue] %s could not be started, its images stay pending: %s", name, error)
             await self._database.write(executions.finish, name, "failed", now, error=str(error))
             return None, str(error)
         finally:
-            self._being_started.discard(name)
+            self._starting.discard(name)
         log.info(
             "[JobQueue] started %s: %d tasks for %d images (%s)", name, decision.tasks, decision.images, decision.reason
         )
         return name, decision.reason
 
     async def follow(self, now: float) -> int:
-        """Record executions that have ended and free what their tasks held; how many ended."""
-        async with self._following:  # the end of each is told once, also when two ticks ask at once
+        """Record the executions that have ended, and free the images of their tasks. Return their number."""
+        async with self._following:  # concurrent callers log each end only once
             return await self._follow(now)
 
     async def _follow(self, now: float) -> int:
         ended = 0
-        unseen: list[RunnerError] = []
+        errors: list[RunnerError] = []
         for row in await self._database.read(executions.unfinished):
             age = abs(now - row.started_at)
-            begun_elsewhere = row.state == "starting" and age < self._runner.profile.start_limit_seconds
-            if row.name in self._being_started or begun_elsewhere:
+            is_starting = row.state == "starting" and age < self._runner.profile.start_limit_seconds
+            if row.name in self._starting or is_starting:
                 continue
             try:
                 outcome = await self._runner.outcome(row.name)
             except RunnerError as error:
                 if age < self._runner.profile.follow_limit_seconds:
-                    unseen.append(error)
+                    errors.append(error)
                     continue
-                outcome = Outcome(state="lost", error=f"its end could not be seen: {error}")
+                outcome = Outcome(state="lost", error=f"its outcome is unknown: {error}")
             if outcome is None:
-                if row.state == "starting":  # the backend that started it died before it could say so
-                    await self._database.write(executions.started, row.name)
+                if row.state == "starting":  # the backend that started it died before it recorded the start
+                    await self._database.write(executions.mark_running, row.name)
                 continue
             await self._record_end(row, outcome, now)
             ended += 1
-        if unseen:
-            raise unseen[0]
+        if errors:
+            raise errors[0]
         return ended
 
-    async def _record_end(self, row: sa.Row[Any], outcome: Outcome, now: float) -> None:
+    async def _record_end(self, row: Row[Any], outcome: Outcome, now: float) -> None:
         figures = {
             "retries": outcome.retries,
             "cpu_seconds": outcome.cpu_seconds,
             "peak_rss_mb": outcome.peak_rss_mb,
             "error": outcome.error,
         }
-        latest = await self._database.read(executions.row_of, row.name) or row  # it may have been found meanwhile
+        latest = await self._database.read(executions.row_of, row.name) or row  # now with Cloud Run's name
         owners = [f"{executions.owner_of_tasks(latest)}/{index}" for index in range(row.tasks)]
         freed = await self._database.write(claims.free_owners, owners)
         await self._database.write(executions.finish, row.name, outcome.state, now, **figures)

@@ -1,4 +1,4 @@
-"""The runner: what executes the tasks of a job. Local subprocesses and Cloud Run are its forms."""
+"""The port of runners: what executes the tasks of a job. The forms are local subprocesses and a Cloud Run job."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from contract.messages.admin import ExecutionState
 
 
 class RunnerProfile(Struct, frozen=True, kw_only=True):
-    """What a plan must know of a runner.
+    """The properties of a runner on which the plan depends.
 
-    `worthwhile_seconds`: the work, in seconds of one task, that justifies a further task: what fills the
-    minute that Cloud Run bills at least, or else the time that a start takes.
-    `start_limit_seconds`: a start that another backend process began this long ago has died with it.
-    `start_up_seconds`: so long after its start an execution counts with all its tasks, claims or not.
-    `follow_limit_seconds`: an execution whose end cannot be seen is given up so long after its start.
-    `billed_seconds`: what a task is billed for at least; 0 where tasks cost nothing.
-    `prefers_latency`: start further tasks as long as they are worthwhile, though running ones would take the
-    work in their time; else that work is left to these, which costs less where tasks are billed.
+    Attributes:
+        worthwhile_seconds: Work, in seconds of one task, that justifies a further task. For Cloud Run it is the billed
+            minimum of a minute, else the time that a start takes.
+        max_tasks: Maximum number of tasks at a time.
+        start_limit_seconds: A start by another backend process that is older than this has died with that process.
+        start_up_seconds: An execution younger than this counts with all its tasks, even without any claim.
+        follow_limit_seconds: An execution of unknown outcome is given up when it is older than this.
+        billed_seconds: Minimum time that a task is billed for; 0 if tasks are free.
+        prefers_latency: True starts further tasks as long as they are worthwhile. False leaves work to running tasks
+            that finish it before their deadline, which costs less where tasks are billed.
     """
 
     worthwhile_seconds: float
@@ -32,7 +34,7 @@ class RunnerProfile(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How an execution ended; CPU and memory as far as the runner can know them."""
+    """The end of an execution. CPU time and memory are 0 where the runner cannot measure them."""
 
     state: ExecutionState
     retries: int = 0
@@ -42,29 +44,29 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class StartedExecution(Struct, frozen=True):
-    """What Cloud Run calls an execution, and the operation that ends with it, both as full names."""
+    """Cloud Run's full names of an execution and of the operation that ends with it."""
 
     execution: str
     operation: str | None
 
 
 class RunnerError(Exception):
-    """An execution could not be started or followed; the message says why and what to do."""
+    """An execution could not be started or followed. The message contains the reason and the remedy."""
 
 
 class Runner(Protocol):
-    """Starts executions and tells how they end. `execution` names are given by the caller."""
+    """Starts executions and reports their outcome. The caller chooses the name of an execution."""
 
     profile: RunnerProfile
 
     async def start(self, execution: str, tasks: int) -> None:
-        """Have the tasks executed; returns once that is under way. Raises RunnerError."""
+        """Start the tasks, and return once they are starting. Raises RunnerError."""
         ...
 
     async def outcome(self, execution: str) -> Outcome | None:
-        """How the execution ended, or None while it runs. Raises RunnerError where that cannot be seen now."""
+        """Return the outcome, or None while the execution runs. Raises RunnerError if it is unknown at the moment."""
         ...
 
     async def close(self) -> None:
-        """End what would not outlive this process."""
+        """End the tasks that cannot outlive this process."""
         ...

@@ -1,4 +1,4 @@
-"""The activity page, and the stream of events that keeps it, the gallery and the upload page up to date."""
+"""The activity page, and the event stream that updates it, the gallery and the upload page."""
 
 from __future__ import annotations
 
@@ -13,143 +13,144 @@ from falcon.asgi import Request, Response, SSEvent
 from sqlalchemy import Connection
 
 from backend.auth.access import Access
-from backend.database import sessions_and_locks
+from backend.database import sessions
 from backend.http.errors import ServiceUnavailable
 from backend.pages.access import page
 from backend.pages.activity_view import Activity, gather
 from backend.pages.base import PageResource, Site
 
-STREAMS = 64
-"""Open pages that are kept up to date at a time; one more is told to come again."""
+MAX_STREAMS = 64
+"""Event streams open at a time; further ones get 503."""
 STREAM_SECONDS = 600.0
-"""A stream ends by itself, and the browser opens the next: platforms cut longer answers off."""
-PACE_SECONDS = 1.0
-SILENCE_SECONDS = 15.0
-"""After so long without news a comment is sent, by which both sides notice that the other is gone."""
+"""A stream ends after this time and the browser opens the next one, because platforms cut off longer responses."""
+POLL_SECONDS = 1.0
+HEARTBEAT_SECONDS = 15.0
+"""A comment is sent after this time without an event, so that both sides notice a lost connection."""
 
 
-class Watch:
-    """What goes on, and whose login has ended: asked of the database together, once a second however many look."""
+class ActivityMonitor:
+    """Reads the activity, and which sessions have ended, once a second for all open streams together."""
 
     def __init__(self, site: Site) -> None:
         self._services = site.services
         self._lock = asyncio.Lock()
         self._latest: Activity | None = None
         self._until = 0.0
-        self._watching: Counter[str] = Counter()
+        self._streams: Counter[str] = Counter()
         self._ended: frozenset[str] = frozenset()
 
     @property
-    def streams(self) -> int:
-        """How many streams are open."""
-        return self._watching.total()
+    def stream_count(self) -> int:
+        return self._streams.total()
 
     @contextmanager
-    def watching(self, session: str) -> Iterator[None]:
-        """A stream of this session is open."""
-        self._watching[session] += 1
+    def stream_of(self, session: str) -> Iterator[None]:
+        """Count an open stream of this session (a hash) until the context ends."""
+        self._streams[session] += 1
         try:
             yield
         finally:
-            self._watching[session] -= 1
-            self._watching += Counter()  # without those that watch no more
+            self._streams[session] -= 1
+            self._streams += Counter()  # removes sessions without streams
 
-    def is_over(self, session: str) -> bool:
-        """Whether the latest look found that this session, which is watching, was logged out or has expired."""
+    def has_ended(self, session: str) -> bool:
+        """Return whether the latest query found that this session, which has a stream, was logged out or expired."""
         return session in self._ended
 
-    async def look(self) -> Activity:
-        """What goes on, no more than `PACE_SECONDS` old."""
+    async def read(self) -> Activity:
+        """Return the activity, at most `POLL_SECONDS` old."""
         async with self._lock:
             moment = asyncio.get_running_loop().time()
             if self._latest is None or moment >= self._until:
                 services = self._services
                 in_cloud = bool(services.settings.gcp_project_id)
-                look = await services.database.read(
-                    _look, tuple(self._watching), services.clock(), in_cloud, services.last_error
+                activity, self._ended = await services.database.read(
+                    _read, tuple(self._streams), services.clock(), in_cloud, services.last_error
                 )
-                self._latest, self._ended = look
-                self._until = moment + PACE_SECONDS * 0.9
+                self._latest = activity
+                self._until = moment + POLL_SECONDS * 0.9
             return self._latest
 
 
-def _look(
-    connection: Connection, sessions: Collection[str], now: float, in_cloud: bool, last_error: str | None
+def _read(
+    connection: Connection, session_hashes: Collection[str], now: float, in_cloud: bool, last_error: str | None
 ) -> tuple[Activity, frozenset[str]]:
-    ended = sessions_and_locks.ended_sessions(connection, sessions, now)
+    ended = sessions.ended_sessions(connection, session_hashes, now)
     return gather(connection, now, in_cloud, last_error), ended
 
 
 class ActivityPage(PageResource):
     """`GET /activity`."""
 
-    def __init__(self, site: Site, watch: Watch) -> None:
+    def __init__(self, site: Site, monitor: ActivityMonitor) -> None:
         super().__init__(site)
-        self._watch = watch
+        self._monitor = monitor
 
     @page(access=Access.ADMIN)
     async def on_get(self, req: Request, resp: Response) -> None:
-        await self.site.show(req, resp, "activity.html", activity=await self._watch.look())
+        await self.site.send_page(req, resp, "activity.html", activity=await self._monitor.read())
 
 
 class ActivityEvents(PageResource):
-    """`GET /activity/events`: `counts` as JSON whenever they change; with `whole` the page's inside as well.
+    """`GET /activity/events`, a stream of server-sent events.
 
-    `changed` comes whenever counts, pictures or devices do: pictures may be made anew so soon that no count differs.
-    Whoever logs out, or whose login expires, is told no more: `over` within some seconds, and the stream ends.
+    | Event | Data | When |
+    |---|---|---|
+    | `counts` | photos by state, as JSON | they change |
+    | `changed` | a revision | counts, variants or devices change; a quick re-rendering changes no count |
+    | `activity` | HTML of the activity page, as a JSON string | it changes; only with `?whole=true` |
+    | `over` | `{}` | the session was logged out or has expired; the stream ends |
     """
 
-    def __init__(self, site: Site, watch: Watch) -> None:
+    def __init__(self, site: Site, monitor: ActivityMonitor) -> None:
         super().__init__(site)
-        self._watch = watch
+        self._monitor = monitor
 
     @page(access=Access.ADMIN)
     async def on_get(self, req: Request, resp: Response) -> None:
-        if self._watch.streams >= STREAMS:
-            raise ServiceUnavailable("too many pages are open; this one is not kept up to date for now")
+        if self._monitor.stream_count >= MAX_STREAMS:
+            raise ServiceUnavailable("too many open pages; this one is not updated automatically")
         session = self.services.authority.session_of(req)
         resp.sse = self._events(session, whole=req.get_param_as_bool("whole") or False)
 
     async def _events(self, session: str, *, whole: bool) -> AsyncIterator[SSEvent | None]:
         running = asyncio.get_running_loop()
         end = running.time() + STREAM_SECONDS
-        told: dict[str, str] = {}
-        spoke = running.time()
-        with self._watch.watching(session):
+        sent: dict[str, str] = {}
+        sent_at = running.time()
+        with self._monitor.stream_of(session):
             while running.time() < end and not self.services.ending.is_set():
-                news = await self._news(whole=whole)
-                if self._watch.is_over(session):
+                events = await self._current(whole=whole)
+                if self._monitor.has_ended(session):
                     yield SSEvent(event="over", text="{}")
                     return
-                for event, data in news.items():
-                    if told.get(event) != data:
-                        told[event] = data
-                        spoke = running.time()
+                for event, data in events.items():
+                    if sent.get(event) != data:
+                        sent[event] = data
+                        sent_at = running.time()
                         yield SSEvent(event=event, text=data, retry=2000)
-                if running.time() - spoke > SILENCE_SECONDS:
-                    spoke = running.time()
-                    yield SSEvent(comment="still here")
+                if running.time() - sent_at > HEARTBEAT_SECONDS:
+                    sent_at = running.time()
+                    yield SSEvent(comment="heartbeat")
                 await self._pause()
 
-    async def _news(self, *, whole: bool) -> dict[str, str]:
-        activity = await self._watch.look()
-        news = {
+    async def _current(self, *, whole: bool) -> dict[str, str]:
+        """Return the current data of each event."""
+        activity = await self._monitor.read()
+        events = {
             "counts": msgspec.json.encode(activity.counts).decode(),
             "changed": msgspec.json.encode(activity.revision).decode(),
         }
         if whole:
-            news["activity"] = self._inside(activity)
-        return news
-
-    def _inside(self, activity: Activity) -> str:
-        values: dict[str, Any] = {"activity": activity, "now": self.services.clock()}
-        # As JSON, since an event is one line of text.
-        return msgspec.json.encode(self.site.rendered("_activity.html", **values)).decode()
+            values: dict[str, Any] = {"activity": activity, "now": self.services.clock()}
+            # As a JSON string, because the data of an event is one line of text.
+            events["activity"] = msgspec.json.encode(self.site.render("_activity.html", **values)).decode()
+        return events
 
     async def _pause(self) -> None:
-        """Wait for the next look, or until the server ends."""
+        """Wait until the next poll, or until the server ends."""
         try:
-            async with asyncio.timeout(PACE_SECONDS):
+            async with asyncio.timeout(POLL_SECONDS):
                 await self.services.ending.wait()
         except TimeoutError:
             return

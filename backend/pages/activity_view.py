@@ -1,4 +1,4 @@
-"""What the activity page shows, gathered in one go; what was paid is worked out here. Pure but for `gather`."""
+"""Gather the contents of the activity page in one query, and compute the cost. Pure except for `gather`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COST_DAYS = 30
 
 
 class ShownImage(Struct, frozen=True, kw_only=True):
-    """A photo in flight, and since when."""
+    """A photo in progress; `about` says in which phase, and for how long."""
 
     id: str
     filename: str
@@ -29,21 +29,21 @@ class ShownImage(Struct, frozen=True, kw_only=True):
 
 
 class ShownTask(Struct, frozen=True, kw_only=True):
-    """A task and what it holds."""
+    """A task and the photos that it has claimed."""
 
     name: str
     images: tuple[ShownImage, ...]
 
 
 class CostSoFar(Struct, frozen=True, kw_only=True):
-    """US dollars, and the sentence that says what they are."""
+    """Cost in US dollars, and the sentence that explains it."""
 
     dollars: float
     sentence: str
 
 
 class Activity(Struct, frozen=True, kw_only=True):
-    """All that the page shows."""
+    """Everything that the page shows."""
 
     counts: dict[ImageState, int]
     revision: str
@@ -56,8 +56,8 @@ class Activity(Struct, frozen=True, kw_only=True):
     cost: CostSoFar
 
 
-class Ran(Protocol):
-    """What is known of an execution."""
+class BilledExecution(Protocol):
+    """The columns of an execution that decide its cost."""
 
     @property
     def tasks(self) -> int: ...
@@ -72,65 +72,69 @@ class Ran(Protocol):
 
 
 def gather(connection: Connection, now: float, in_cloud: bool, last_error: str | None) -> Activity:
-    """Everything, from one consistent view of the database. `in_cloud`: tasks run as a Cloud Run job."""
-    waiting = images.waiting(connection)
+    """Return the page's contents from one consistent view of the database.
+
+    `in_cloud`: tasks run as a Cloud Run job.
+    """
+    waiting = images.queue_load(connection)
     counts = images.counts(connection)
     return Activity(
         counts=counts,
         revision="-".join([activity.revision(connection), *map(str, counts.values())]),
-        waiting=waiting_words(waiting, now),
+        waiting=waiting_sentence(waiting, now),
         last_error=last_error,
         tasks=tuple(_task(task, now) for task in activity.in_flight(connection)),
         stages=stage_times.stage_times(connection),
         failures=activity.failures(connection),
         executions=executions.recent(connection, SHOWN_EXECUTIONS),
-        cost=cost_so_far(activity.ended_since(connection, now - COST_DAYS * 86_400), now, in_cloud=in_cloud),
+        cost=cost_so_far(activity.started_since(connection, now - COST_DAYS * 86_400), now, in_cloud=in_cloud),
     )
 
 
-def waiting_words(waiting: images.Waiting, now: float) -> str:
-    """What waits and for how long; empty if nothing does."""
+def waiting_sentence(waiting: images.QueueLoad, now: float) -> str:
+    """Return how many photos wait and for how long; empty if none does."""
     if not waiting.pending:
         return ""
-    for_long = f", the first for {duration(now - waiting.first_at)}" if waiting.first_at is not None else ""
-    return f"{counted(waiting.pending, 'photo')} of {waiting.megapixels:,.0f} megapixels in all{for_long}."
+    age = f", the first for {duration(now - waiting.first_at)}" if waiting.first_at is not None else ""
+    return f"{counted(waiting.pending, 'photo')} of {waiting.megapixels:,.0f} megapixels in all{age}."
 
 
-def cost_so_far(ran: Iterable[Ran], now: float, *, in_cloud: bool, task: Size = TASK) -> CostSoFar:
-    """What the tasks were billed for; each for a minute at least, whatever it found to do.
+def cost_so_far(executions: Iterable[BilledExecution], now: float, *, in_cloud: bool, task: Size = TASK) -> CostSoFar:
+    """Return what the tasks were billed. Each is billed for at least a minute, even if it found no work.
 
-    An execution that Cloud Run never took was not paid. Local ones cost nothing: told is what Cloud Run would bill.
+    An execution that Cloud Run never accepted costs nothing. Local ones cost nothing either: the sentence then says
+    what Cloud Run would have billed.
     """
     seconds = 0.0
-    number = 0
-    for row in ran:
-        if in_cloud and row.cloud_execution is None:
+    count = 0
+    for execution in executions:
+        if in_cloud and execution.cloud_execution is None:
             continue
-        seconds += row.tasks * billed_seconds(max(0.0, (row.finished_at or now) - row.started_at))
-        number += 1
+        seconds += execution.tasks * billed_seconds(max(0.0, (execution.finished_at or now) - execution.started_at))
+        count += 1
     dollars = seconds * task.second
-    tasks = f"{counted(number, 'execution')} in the last {COST_DAYS} days, {seconds / 60:,.1f} minutes as billed"
+    tasks = f"{counted(count, 'execution')} in the last {COST_DAYS} days"
+    minutes = f"{seconds / 60:,.1f}"
     price = f"{task.cpus:g} vCPU and {task.memory_gib:g} GiB"
     if in_cloud:
-        return CostSoFar(
-            dollars=dollars, sentence=f"{tasks} for tasks of {price}, at list prices without the free allowance."
-        )
+        sentence = f"{tasks}, {minutes} billed minutes for tasks of {price}, at list prices, free tier not deducted."
+        return CostSoFar(dollars=dollars, sentence=sentence)
     sentence = (
-        f"{tasks} in the cloud, a minute a task at least; on this machine they cost nothing. "
-        f"Cloud Run would have billed ${dollars:,.4f} for tasks of {price}."
+        f"{tasks}; on this machine they cost nothing. Cloud Run would have billed ${dollars:,.4f} for {minutes} "
+        f"minutes of tasks with {price}, at least one minute per task."
     )
     return CostSoFar(dollars=0.0, sentence=sentence)
 
 
 def _task(task: TaskInFlight, now: float) -> ShownTask:
-    shown = tuple(
+    images = tuple(
         ShownImage(
             id=image.id,
             filename=image.filename,
-            about=("alone, after a death, " if image.suspect else "")
-            + ("in work" if image.attempt_open else "claimed")
+            about=("alone, after a crash, " if image.suspect else "")
+            + ("in progress" if image.attempt_open else "claimed")
             + f" for {duration(now - image.claimed_at)}",
         )
         for image in task.images
     )
-    return ShownTask(name=task.name or "the model system's processor", images=shown)
+    return ShownTask(name=task.name or "legacy processor", images=images)

@@ -1,4 +1,4 @@
-"""What every page has: templates, colours, the way around, and headers that let nothing foreign in."""
+"""Rendering of pages: templates, theme, navigation, and headers that block foreign content."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from backend.colours.schemes import default_variant, schemes_of
 from backend.database import gallery
 from backend.http.errors import HttpProblem
 from backend.pages import formatting
-from backend.pages.contrast import text_on
 from backend.pages.static_files import StaticFiles
-from backend.pages.theme import DEFAULT_SOURCE, stylesheet
+from backend.pages.theme import DEFAULT_SOURCE, stylesheet, text_on
 from backend.services import Services
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEME_SECONDS = 5.0
-"""How old the pages' colours may be: each page would otherwise ask for the newest photo."""
+"""Lifetime of the cached theme: each page would otherwise query the newest photo."""
 
 
 class Site:
-    """Renders pages; one for all of them."""
+    """Renders all pages of one app."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -51,12 +50,14 @@ class Site:
             ago=formatting.ago,
         )
 
-    async def show(self, req: Request, resp: Response, template: str, *, inside: bool = True, **values: Any) -> None:
-        """Answer with a page. `inside`: for who has logged in, with the way around and the photos' colours."""
+    async def send_page(
+        self, req: Request, resp: Response, template: str, *, logged_in: bool = True, **values: Any
+    ) -> None:
+        """Answer with a page. With `logged_in` it has the navigation bar and the colours of the newest photo."""
         nonce = secrets.token_urlsafe(16)
-        theme = await (self._theme_of_newest() if inside else self._default_theme())
+        theme = await (self._theme_of_newest() if logged_in else self._default_theme())
         text = self._environment.get_template(template).render(
-            nonce=nonce, theme=theme, inside=inside, path=req.path, now=self.services.clock(), **values
+            nonce=nonce, theme=theme, logged_in=logged_in, path=req.path, now=self.services.clock(), **values
         )
         _send(resp, text)
         resp.set_header(
@@ -67,20 +68,20 @@ class Site:
         resp.set_header("Referrer-Policy", "same-origin")
         resp.set_header("Cross-Origin-Opener-Policy", "same-origin")
 
-    def show_part(self, resp: Response, template: str, **values: Any) -> None:
-        """Answer with a piece of a page, which a script of that page puts into its place."""
-        _send(resp, self.rendered(template, now=self.services.clock(), **values))
+    def send_fragment(self, resp: Response, template: str, **values: Any) -> None:
+        """Answer with a fragment, which a script inserts into its page."""
+        _send(resp, self.render(template, now=self.services.clock(), **values))
         resp.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
 
-    def rendered(self, template: str, **values: Any) -> str:
-        """A template with these values."""
+    def render(self, template: str, **values: Any) -> str:
+        """Return the text of a template with these values."""
         return self._environment.get_template(template).render(**values)
 
-    async def refuse(self, req: Request, resp: Response, error: HttpProblem) -> None:
-        """Answer with a page that says why there is no other."""
-        inside = error.status in (404, 409, 422)  # only these come after the access was checked
+    async def send_error(self, req: Request, resp: Response, error: HttpProblem) -> None:
+        """Answer with a page that shows the error."""
+        logged_in = error.status in (404, 409, 422)  # only these are raised after the access check
         title = HTTPStatus(error.status).phrase
-        await self.show(req, resp, "error.html", inside=inside, title=title, detail=error.detail)
+        await self.send_page(req, resp, "error.html", logged_in=logged_in, title=title, detail=error.detail)
         resp.status = error.status
 
     async def _default_theme(self) -> str:
@@ -95,14 +96,14 @@ class Site:
             if palette is None:
                 self._theme = await self._default_theme()
             else:
-                made = await asyncio.to_thread(schemes_of, palette.source_color, default_variant(palette))
-                self._theme = stylesheet(made)
+                schemes = await asyncio.to_thread(schemes_of, palette.source_color, default_variant(palette))
+                self._theme = stylesheet(schemes)
             self._theme_until = now + THEME_SECONDS
         return self._theme
 
 
 class PageResource:
-    """A page: what its responders need."""
+    """Base class of the pages' resources."""
 
     def __init__(self, site: Site) -> None:
         self.site = site

@@ -1,4 +1,4 @@
-"""What pages show beside the frames' pictures: thumbnails and originals. Their names never change their content."""
+"""Files that pages load: thumbnails, originals and static files, all cached by browsers."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from urllib.parse import quote
 
 from falcon.asgi import Request, Response
 
+from backend.api.images import find_image
 from backend.auth.access import Access
-from backend.database import images
 from backend.http.errors import NotFound
 from backend.pages.access import page
 from backend.pages.base import PageResource
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectNotFound, name_in
 
-KEPT = "private, max-age=31536000, immutable"
-THUMBNAIL_LIMIT_BYTES = 4 * 1024 * 1024
-KINDS = {
+PRIVATE_IMMUTABLE = "private, max-age=31536000, immutable"
+PUBLIC_IMMUTABLE = "public, max-age=31536000, immutable"
+MAX_THUMBNAIL_BYTES = 4 * 1024 * 1024
+MEDIA_TYPES = {
     ".jpg": "image/jpeg",
     ".png": "image/png",
     ".webp": "image/webp",
@@ -28,12 +29,12 @@ KINDS = {
 
 
 def thumbnail_address(file_path: str | None) -> str | None:
-    """Where a page finds the thumbnail that lies at this URI, or None if there is none."""
+    """Return the address of the thumbnail with this URI, or None if there is no thumbnail."""
     return f"/thumbnails/{file_path.rpartition('/')[2]}" if file_path else None
 
 
 def picture_address(bucket: Bucket, file_path: str) -> str:
-    """Where a page finds the device's picture that lies at this URI; the login lets it through, without a signature."""
+    """Return the address of the variant with this URI. The session permits it, so it needs no signature."""
     return "/pictures/" + quote(name_in(bucket, file_path).removeprefix(object_names.PROCESSED))
 
 
@@ -44,9 +45,9 @@ class ThumbnailFile(PageResource):
     async def on_get(self, req: Request, resp: Response, file: str) -> None:
         try:
             name = object_names.check(object_names.THUMBNAILS + file)
-            data = await self.services.in_bucket(self.services.bucket.read, name, THUMBNAIL_LIMIT_BYTES)
+            data = await self.services.in_bucket(self.services.bucket.read, name, MAX_THUMBNAIL_BYTES)
         except (ValueError, ObjectNotFound):
-            raise NotFound("there is no such thumbnail") from None
+            raise NotFound("there is no thumbnail at this address") from None
         _send(resp, "image/jpeg", data)
 
 
@@ -55,22 +56,39 @@ class OriginalFile(PageResource):
 
     @page(access=Access.ADMIN)
     async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
-        found = await self.services.database.read(images.one, image_id)
-        if found is None:
-            raise NotFound(f"there is no image {image_id[:64]!r}")
-        name = name_in(self.services.bucket, found.file_path)
+        image = await find_image(self.services, image_id)
+        name = name_in(self.services.bucket, image.file_path)
         limit = self.services.settings.upload_limit_mib * 1024 * 1024
         try:
             data = await self.services.in_bucket(self.services.bucket.read, name, limit)
         except ObjectNotFound:
-            raise NotFound(f"the original of {found.filename} is gone") from None
-        _send(resp, KINDS.get(name[name.rfind(".") :], "application/octet-stream"), data)
-        # It came from outside: whatever a browser makes of it, it is never a page of this site.
+            raise NotFound(f"the original of {image.filename} is missing from the bucket") from None
+        _send(resp, MEDIA_TYPES.get(name[name.rfind(".") :], "application/octet-stream"), data)
+        # Uploads are untrusted: they must not run as a page of this site, even if a browser takes one for HTML.
         resp.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
         resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
 
 
-def _send(resp: Response, kind: str, data: bytes) -> None:
-    resp.content_type = kind
-    resp.set_header("Cache-Control", KEPT)
+class StaticFile(PageResource):
+    """`GET /static/{version}/{name}`. An outdated version gets the current file, which is then not cached."""
+
+    @page(access=Access.PUBLIC)
+    async def on_get(self, req: Request, resp: Response, version: str, name: str) -> None:
+        content = self.site.static.file(name)
+        if content is None:
+            raise NotFound(f"there is no file {name[:64]!r}")
+        resp.content_type = content.media_type
+        resp.set_header("Vary", "Accept-Encoding")
+        if version == self.site.static.version:
+            resp.set_header("Cache-Control", PUBLIC_IMMUTABLE)
+        if "gzip" in (req.get_header("Accept-Encoding") or ""):
+            resp.set_header("Content-Encoding", "gzip")
+            resp.data = content.gzipped
+        else:
+            resp.data = content.data
+
+
+def _send(resp: Response, media_type: str, data: bytes) -> None:
+    resp.content_type = media_type
+    resp.set_header("Cache-Control", PRIVATE_IMMUTABLE)
     resp.data = data

@@ -1,4 +1,4 @@
-"""Numbers, times and sizes as people read them. Pure; times are UTC, and the browser shows its own beside them."""
+"""Format numbers, times and sizes for people. Pure; times are UTC, and the browser shows local time instead."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """`1 photo`, `12,345 photos`."""
+    """Return a number with its noun: `1 photo`, `12,345 photos`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def moment(seconds: float) -> str:
-    """Seconds since the epoch as `2026-11-24 12:30`, UTC."""
+    """Return seconds since the epoch as `2026-11-24 12:30`, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def size(number: int) -> str:
-    """Bytes as `3.1 MB`."""
+    """Return a number of bytes as `3.1 MB`."""
     if number < 1000:
         return f"{number} bytes"
     for unit, factor in (("kB", 1e3), ("MB", 1e6)):
@@ -26,7 +26,7 @@ def size(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`340 ms`, `2.4 s`, `3 min`, `5 h`, `2 days`: as exact as anybody wants to know."""
+    """Return a duration in two or three digits: `340 ms`, `2.4 s`, `3 min`, `5 h`, `2 days`."""
     if seconds < 1:
         return f"{max(0.0, seconds) * 1000:.0f} ms"
     if seconds < 10:
@@ -41,5 +41,5 @@ def duration(seconds: float) -> str:
 
 
 def ago(then: float, now: float) -> str:
-    """How long before `now` that was, as `3 min ago`."""
+    """Return the time between `then` and `now` as `3 min ago`."""
     return "just now" if now - then < 1 else f"{duration(now - then)} ago"

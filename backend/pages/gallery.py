@@ -1,4 +1,4 @@
-"""The gallery: all photos, newest first, filtered, page by page."""
+"""The gallery: all photos, newest first, with filters and paging."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from backend.pages.base import PageResource
 from backend.pages.files import thumbnail_address
 from contract.messages.processing import ImageState, Orientation
 
-PAGE = 48
-"""Photos of a page: more than a screen shows, and light enough for a phone (a thumbnail has about 8 kB)."""
-WATCHED = 100
-"""No more tiles are asked for again at once."""
+PAGE_SIZE = 48
+"""Photos per page: more than a screen shows, and small enough for a phone (a thumbnail has about 8 kB)."""
+MAX_REFRESHED = 100
+"""Tiles that one request may refresh."""
 STATES = (
     ("", "All"),
     ("complete", "Complete"),
     ("pending", "Waiting"),
-    ("processing", "In work"),
+    ("processing", "In progress"),
     ("failed", "Failed"),
 )
 ORIENTATIONS = (("", "Any"), ("landscape", "Landscape"), ("portrait", "Portrait"), ("square", "Square"))
 NO_COLOUR = "#80808055"
-"""Behind a photo whose colours are not known yet: it goes with a light and with a dark page."""
+"""Background of a photo without known colours; it suits light and dark pages."""
 
 
 class ShownTile(Struct, frozen=True, kw_only=True):
-    """A tile as the template reads it."""
+    """The values of a tile for the template."""
 
     id: str
     filename: str
     state: ImageState
     state_name: str
-    ground: str
+    background: str
     thumbnail: str | None
     colours: tuple[str, ...]
 
 
 class ShownFilters(Struct, frozen=True, kw_only=True):
-    """The filters as the form shows them."""
+    """The values of the filter form for the template."""
 
     state: str
     orientation: str
@@ -57,34 +57,34 @@ class ShownFilters(Struct, frozen=True, kw_only=True):
 
     @property
     def any(self) -> bool:
-        """Whether anything is left out."""
+        """Return whether any filter is set."""
         return bool(self.state or self.orientation or self.colour or self.name)
 
 
 class GalleryPage(PageResource):
-    """`GET /`; with `part=tiles` only the tiles, and with `ids` as well those of these photos."""
+    """`GET /`; with `part=tiles` only the tiles, and with `ids` only those of these photos."""
 
     @page(access=Access.ADMIN)
     async def on_get(self, req: Request, resp: Response) -> None:
         database = self.services.database
         ids = req.get_param("ids")
         if ids is not None:
-            found = await database.read(gallery.these, ids.split(",")[:WATCHED])
-            self.site.show_part(resp, "_tiles.html", tiles=[shown(tile) for tile in found])
+            rows = await database.read(gallery.tiles, ids.split(",")[:MAX_REFRESHED])
+            self.site.send_fragment(resp, "_tiles.html", tiles=[shown_tile(tile) for tile in rows])
             return
         filters = filters_of(req)
         after = cursor_of(req.get_param("after"))
-        tiles, more, counts = await database.read(gallery.screen, filters, after, PAGE)
+        tiles, more, counts = await database.read(gallery.page_and_counts, filters, after, PAGE_SIZE)
         values: dict[str, Any] = {
-            "tiles": [shown(tile) for tile in tiles],
+            "tiles": [shown_tile(tile) for tile in tiles],
             "more": self._more(req, tiles[-1]) if more else None,
         }
         if req.get_param("part") is not None:
-            self.site.show_part(resp, "_tiles.html", **values)
+            self.site.send_fragment(resp, "_tiles.html", **values)
             resp.set_header("X-More", values["more"] or "")
             return
         total = sum(counts.values())
-        await self.site.show(
+        await self.site.send_page(
             req,
             resp,
             "gallery.html",
@@ -104,14 +104,14 @@ class GalleryPage(PageResource):
         )
 
     def _more(self, req: Request, last: Tile) -> str:
-        """The address of the page after the photo `last`."""
-        kept = {name: req.get_param(name) for name in ("state", "orientation", "colour", "name")}
-        place = {name: value for name, value in kept.items() if value}
-        return "/?" + urlencode({**place, "after": f"{last.ingested_at!r}_{last.id}"})
+        """Return the address of the page after the photo `last`."""
+        filters = {name: req.get_param(name) for name in ("state", "orientation", "colour", "name")}
+        query = {name: value for name, value in filters.items() if value}
+        return "/?" + urlencode({**query, "after": f"{last.ingested_at!r}_{last.id}"})
 
 
-def shown(tile: Tile) -> ShownTile:
-    """What the template needs of a tile."""
+def shown_tile(tile: Tile) -> ShownTile:
+    """Return the values of a tile for the template."""
     palette = tile.palette
     colours = dict.fromkeys((palette.primary, palette.secondary, palette.tertiary)) if palette else {}
     return ShownTile(
@@ -119,31 +119,31 @@ def shown(tile: Tile) -> ShownTile:
         filename=tile.filename,
         state=tile.state,
         state_name=dict(STATES)[tile.state],
-        ground=tile.dominant or (palette.primary if palette else NO_COLOUR),
+        background=tile.dominant or (palette.primary if palette else NO_COLOUR),
         thumbnail=thumbnail_address(tile.thumbnail_path),
         colours=tuple(colours),
     )
 
 
 def filters_of(req: Request) -> Filters:
-    """The filters in an address. Raises Invalid naming the one that is none."""
-    given = {name: req.get_param(name) or None for name in ("state", "orientation", "colour")}
-    for name, kinds in (
+    """Return the filters of the query string. Raises UnprocessableEntity naming an invalid one."""
+    values = {name: req.get_param(name) or None for name in ("state", "orientation", "colour")}
+    for name, allowed in (
         ("state", get_args(ImageState)),
         ("orientation", get_args(Orientation)),
         ("colour", FAMILIES),
     ):
-        if given[name] is not None and given[name] not in kinds:
-            raise UnprocessableEntity(f"{name}: expected one of {', '.join(kinds)}")
-    return msgspec.convert({**given, "name": (req.get_param("name") or "").strip()[:200]}, Filters)
+        if values[name] is not None and values[name] not in allowed:
+            raise UnprocessableEntity(f"{name}: expected one of {', '.join(allowed)}")
+    return msgspec.convert({**values, "name": (req.get_param("name") or "").strip()[:200]}, Filters)
 
 
 def cursor_of(text: str | None) -> Cursor | None:
-    """The place that an address goes on from. Raises Invalid."""
+    """Return the cursor of the query parameter `after`. Raises UnprocessableEntity if it is invalid."""
     if text is None:
         return None
     moment, _, image_id = text.partition("_")
     try:
         return Cursor(float(moment), image_id)
     except ValueError:
-        raise UnprocessableEntity("after: expected what an earlier page said") from None
+        raise UnprocessableEntity("after: expected the value in the link of an earlier page") from None

@@ -1,4 +1,4 @@
-"""The login page: it says where the password is, and leads to where one wanted to go."""
+"""The login page: it says where to find the password, and redirects to the requested page after the login."""
 
 from __future__ import annotations
 
@@ -6,64 +6,64 @@ from falcon.asgi import Request, Response
 
 from backend.api.session import LoginResource, LogoutResource
 from backend.auth.access import Access
-from backend.database import sessions_and_locks
-from backend.embedded import kept_secrets
-from backend.pages.access import page, redirect, safe_place, wants_page
+from backend.database import key_value, sessions
+from backend.embedded import load_secrets
+from backend.pages.access import accepts_html, page, redirect, safe_path
 from backend.pages.base import Site
 
 
 class LoginPage(LoginResource):
-    """`/login`: the page with GET; with POST the session, for browsers and programs alike."""
+    """`/login`: GET shows the page; POST opens a session, for browsers and programs alike."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site.services)
         self.site = site
         settings = site.services.settings
-        self._made_here = (
-            settings.embedded and kept_secrets(settings.data_folder).admin_password == settings.admin_password
+        self._generated = (
+            settings.embedded and load_secrets(settings.data_folder).admin_password == settings.admin_password
         )
 
     @page(access=Access.PUBLIC)
     async def on_get(self, req: Request, resp: Response) -> None:
-        await self._show(req, resp, req.get_param("next"), "")
+        await self._send_page(req, resp, req.get_param("next"), "")
 
-    async def accepted(self, req: Request, resp: Response, place: str | None) -> None:
-        """A browser is led on; see LoginResource for others."""
-        if wants_page(req):
-            redirect(resp, safe_place(place))
+    async def send_accepted(self, req: Request, resp: Response, next_path: str | None) -> None:
+        """Redirect a browser to the requested page; see LoginResource for programs."""
+        if accepts_html(req):
+            redirect(resp, safe_path(next_path))
         else:
-            await super().accepted(req, resp, place)
+            await super().send_accepted(req, resp, next_path)
 
-    async def rejected(self, req: Request, resp: Response, place: str | None, reason: str) -> None:
-        """A browser sees the page again with the reason; see LoginResource for others."""
-        if not wants_page(req):
-            await super().rejected(req, resp, place, reason)
-        await self._show(req, resp, place, f"{reason[:1].upper()}{reason[1:]}.")
+    async def send_rejected(self, req: Request, resp: Response, next_path: str | None, reason: str) -> None:
+        """Show a browser the page again with the reason; see LoginResource for programs."""
+        if not accepts_html(req):
+            await super().send_rejected(req, resp, next_path, reason)
+        await self._send_page(req, resp, next_path, f"{reason[:1].upper()}{reason[1:]}.")
         resp.status = 403
 
-    async def _show(self, req: Request, resp: Response, place: str | None, refused: str) -> None:
-        known = await self.services.database.read(sessions_and_locks.get_fact, sessions_and_locks.FIRST_LOGIN)
-        await self.site.show(
+    async def _send_page(self, req: Request, resp: Response, next_path: str | None, error: str) -> None:
+        first_login = await self.services.database.read(key_value.get, sessions.FIRST_LOGIN)
+        await self.site.send_page(
             req,
             resp,
             "login.html",
-            inside=False,
-            next=safe_place(place),
-            refused=refused,
-            first_start=known is None,
-            made_here=self._made_here,
+            logged_in=False,
+            next=safe_path(next_path),
+            error=error,
+            first_start=first_login is None,
+            generated=self._generated,
         )
 
 
 class LogoutPage(LogoutResource):
-    """`POST /logout`: a browser is led to the login."""
+    """`POST /logout`: redirects a browser to the login page."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site.services)
 
-    async def left(self, req: Request, resp: Response) -> None:
-        """See LogoutResource for other callers."""
-        if wants_page(req):
+    async def send_logged_out(self, req: Request, resp: Response) -> None:
+        """Redirect a browser; see LogoutResource for programs."""
+        if accepts_html(req):
             redirect(resp, "/login")
         else:
-            await super().left(req, resp)
+            await super().send_logged_out(req, resp)

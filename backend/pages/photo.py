@@ -1,4 +1,4 @@
-"""The page of one photo: its file, its pictures on every device, its colours and schemes, its focus."""
+"""The page of one photo: file facts, pictures on every device, colours and schemes, focus."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from backend.pages.theme import card_stylesheet
 from contract.messages.admin import ImageInfo
 from contract.messages.processing import Palette, orientation_of
 
-MIDDLE = (0.5, 0.5)
+CENTRE = (0.5, 0.5)
 ROLES = ("Primary", "Secondary", "Tertiary")
 
 
 class PhotoPage(PageResource):
-    """`GET /photos/{image_id}`; with `part=pictures` or `part=state` only that piece."""
+    """`GET /photos/{image_id}`; with `part=pictures` or `part=state` only that fragment."""
 
     @page(access=Access.ADMIN)
     async def on_get(self, req: Request, resp: Response, image_id: str) -> None:
         database = self.services.database
-        photo = await database.read(images.one, image_id)
+        photo = await database.read(images.get, image_id)
         facts = await database.read(gallery.file_facts, image_id)
         if photo is None or facts is None:
-            raise NotFound(f"There is no photo {image_id[:64]}; it may have been deleted.")
-        found = await database.read(gallery.device_pictures, image_id)
+            raise NotFound(f"there is no photo {image_id[:64]!r}; it may have been deleted")
+        pictures = await database.read(gallery.device_pictures, image_id)
         values: dict[str, Any] = {
             "photo": photo,
-            "pictures": [self._shown(picture) for picture in found],
-            "ground": gallery.dominant(photo.histogram) or NO_COLOUR,
+            "pictures": [self._values(picture) for picture in pictures],
+            "background": gallery.dominant(photo.histogram) or NO_COLOUR,
         }
         part = req.get_param("part")
         if part is not None:
             resp.set_header("X-State", photo.processing_status)
-            self.site.show_part(resp, "_photo_state.html" if part == "state" else "_pictures.html", **values)
+            self.site.send_fragment(resp, "_photo_state.html" if part == "state" else "_pictures.html", **values)
             return
-        await self.site.show(
+        await self.site.send_page(
             req,
             resp,
             "photo.html",
@@ -55,15 +55,15 @@ class PhotoPage(PageResource):
             render_seconds=facts.render_seconds,
             kind=photo.file_path.rpartition(".")[2].upper().replace("JPG", "JPEG"),
             thumbnail=thumbnail_address(photo.thumbnail_path),
-            focus=photo.focus or photo.found_focus or MIDDLE,
+            focus=photo.focus or photo.found_focus or CENTRE,
             chosen=photo.focus is not None,
-            found=photo.found_focus is not None,
+            detected=photo.found_focus is not None,
             neutral=photo.color_palette is not None and photo.color_palette.neutral,
             palette=named_colours(photo.color_palette),
             card_theme=await self._card_theme(photo),
         )
 
-    def _shown(self, picture: DevicePicture) -> dict[str, Any]:
+    def _values(self, picture: DevicePicture) -> dict[str, Any]:
         return {
             "name": picture.name,
             "width": picture.width,
@@ -77,12 +77,12 @@ class PhotoPage(PageResource):
         palette = photo.color_palette
         if palette is None:
             return ""
-        # 10 to 45 ms of plain Python, which must not hold up other calls.
+        # 10 to 45 ms of plain Python, which must not block other requests.
         return card_stylesheet(await asyncio.to_thread(schemes_of, palette.source_color, default_variant(palette)))
 
 
 def named_colours(palette: Palette | None) -> list[tuple[str, str]]:
-    """(colour, name of its role) of a palette, each colour once; behind the roles they are numbered."""
+    """Return (colour, name) of a palette, each colour once. Colours without a role are numbered."""
     if palette is None:
         return []
     names: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The upload page. What it sends goes to `POST /api/admin/upload`, a file a request."""
+"""The upload page. It sends each file in its own request to `POST /api/admin/upload`."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ class UploadPage(PageResource):
 
     @page(access=Access.ADMIN)
     async def on_get(self, req: Request, resp: Response) -> None:
-        await self.site.show(req, resp, "upload.html", limit_mib=self.services.settings.upload_limit_mib)
+        await self.site.send_page(req, resp, "upload.html", limit_mib=self.services.settings.upload_limit_mib)

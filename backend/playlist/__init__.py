@@ -1,1 +1,1 @@
-"""The order in which a frame shows photos: shuffle queue, pairs and filters. Pure."""
+"""The shuffle queue: order of photos, filters, and pairs. Pure functions."""

@@ -1,4 +1,4 @@
-"""Which photos a device shows. Pure."""
+"""The filters that decide which photos a device shows. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOUR_SECONDS = 3600.0
 
 
 class PhotoFacts(Struct, frozen=True):
-    """What filters look at: orientation, file name, when it was uploaded (seconds since the epoch), its colours."""
+    """The fields of a photo that filters use; `ingested_at` is the upload time in seconds since the epoch."""
 
     orientation: Orientation
     filename: str
@@ -24,8 +24,8 @@ class PhotoFacts(Struct, frozen=True):
     colours: Sequence[str] = ()
 
 
-def passes(photo: PhotoFacts, filters: FrameFilters, now: float) -> bool:
-    """Whether the device shows this photo."""
+def matches(photo: PhotoFacts, filters: FrameFilters, now: float) -> bool:
+    """Return True if the photo passes all filters."""
     if filters.orientations and photo.orientation not in filters.orientations:
         return False
     if filters.newest_days and photo.ingested_at < now - filters.newest_days * DAY_SECONDS:
@@ -38,6 +38,9 @@ def passes(photo: PhotoFacts, filters: FrameFilters, now: float) -> bool:
     return any(math.dist(wanted, lab_of(colour)) <= filters.colour_distance for colour in photo.colours)
 
 
-def hour_of(filters: FrameFilters | None, now: float) -> int:
-    """What has to be asked again when it changes: by a filter of time, photos go without any other change."""
+def filter_hour(filters: FrameFilters | None, now: float) -> int:
+    """Return a number that changes each hour with a filter by age, and is always 0 without one.
+
+    With such a filter, photos drop out although nothing in the database changes. So they are read again each hour.
+    """
     return int(now // HOUR_SECONDS) if filters is not None and filters.newest_days else 0

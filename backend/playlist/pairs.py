@@ -1,4 +1,4 @@
-"""Which photos share a screen: chosen among the next in the order, by their colours and when they were taken. Pure."""
+"""Choice of the two photos that share a screen: similar colours, and taken at a similar time. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,72 +13,78 @@ Entry = tuple[str, ...]
 """One photo, or two that share the screen: left and right, or upper and lower."""
 
 LOOKAHEAD = 12
-"""Partners are sought among so many of the following photos that can be a half."""
+"""A partner is chosen among this many of the following pairable photos."""
 TIME_WEIGHT = 0.5
-"""What photos of the same minute gain beside the nearness of colours, which is 0 to 1."""
+"""The bonus for photos taken at the same time, added to the colour similarity of 0 to 1."""
 HALVING_SECONDS = 6 * 3600.0
-"""Each time the distance in time grows by this, the gain is halved, thirded, ..."""
+"""Between photos taken this far apart, the bonus is 1/2; at twice the distance 1/3, and so on."""
 
 _decode = msgspec.json.Decoder(dict[str, int]).decode
 
 
-class HalfFacts(Struct, frozen=True):
-    """What is known of a photo that can be a half: its histogram as JSON, and when it was taken."""
+class PairingFacts(Struct, frozen=True):
+    """The facts of a photo that decide on its partner: its histogram as JSON, and the time when it was taken."""
 
     histogram: bytes | None = None
     captured_at: float | None = None
 
 
-def paired(entries: Sequence[Entry], halves: Mapping[str, HalfFacts]) -> list[Entry]:
-    """The entries with every photo that can be a half given a partner, as far as one is near enough in the order.
+def paired(entries: Sequence[Entry], pairable: Mapping[str, PairingFacts]) -> list[Entry]:
+    """Return the entries with a partner for every pairable photo, if one of the next `LOOKAHEAD` photos is free.
 
-    Pairs stay as they are, and so does the place of whoever comes first. No photo is used twice.
+    Existing pairs stay as they are. The earlier photo of a new pair keeps its position. No photo is used twice.
     """
-    found: list[Entry] = []
-    taken: set[str] = set()
+    result: list[Entry] = []
+    used: set[str] = set()
     profiles: dict[str, Profile | None] = {}
-    singles = [entry[0] for entry in entries if len(entry) == 1 and entry[0] in halves]
-    place = 0
+    singles = [entry[0] for entry in entries if len(entry) == 1 and entry[0] in pairable]
+    index = 0
     for entry in entries:
         photo = entry[0]
-        if photo in taken:
+        if photo in used:
             continue
-        if len(entry) > 1 or photo not in halves:
-            found.append(entry)
+        if len(entry) > 1 or photo not in pairable:
+            result.append(entry)
             continue
-        while place < len(singles) and (singles[place] in taken or singles[place] == photo):
-            place += 1
+        while index < len(singles) and (singles[index] in used or singles[index] == photo):
+            index += 1
         candidates: list[str] = []
-        for other in singles[place:]:
-            if other not in taken:
-                candidates.append(other)
+        for candidate in singles[index:]:
+            if candidate not in used:
+                candidates.append(candidate)
                 if len(candidates) == LOOKAHEAD:
                     break
-        taken.add(photo)
+        used.add(photo)
         if not candidates:
-            found.append(entry)
+            result.append(entry)
             continue
-        partner = max(candidates, key=lambda other: _likeness(photo, other, halves, profiles))  # of equals the first
-        taken.add(partner)
-        found.append((photo, partner))
-        for used in (photo, partner):
-            profiles.pop(used, None)
-    return found
+        # On ties, max() returns the first, which is the next photo in the order.
+        partner = max(candidates, key=lambda candidate: _similarity(photo, candidate, pairable, profiles))
+        used.add(partner)
+        result.append((photo, partner))
+        for done in (photo, partner):
+            profiles.pop(done, None)
+    return result
 
 
-def _likeness(first: str, second: str, halves: Mapping[str, HalfFacts], profiles: dict[str, Profile | None]) -> float:
-    one, other = _profile(first, halves, profiles), _profile(second, halves, profiles)
-    colours = nearness_of_profiles(one, other) if one and other else 0.0
-    taken, also = halves[first].captured_at, halves[second].captured_at
-    if taken is None or also is None:
+def _similarity(
+    first: str, second: str, pairable: Mapping[str, PairingFacts], profiles: dict[str, Profile | None]
+) -> float:
+    first_profile, second_profile = _profile(first, pairable, profiles), _profile(second, pairable, profiles)
+    colours = nearness_of_profiles(first_profile, second_profile) if first_profile and second_profile else 0.0
+    first_time, second_time = pairable[first].captured_at, pairable[second].captured_at
+    if first_time is None or second_time is None:
         return colours
-    return colours + TIME_WEIGHT / (1 + abs(taken - also) / HALVING_SECONDS)
+    return colours + TIME_WEIGHT / (1 + abs(first_time - second_time) / HALVING_SECONDS)
 
 
-def _profile(photo: str, halves: Mapping[str, HalfFacts], profiles: dict[str, Profile | None]) -> Profile | None:
-    """Made once and kept while the photo may still be compared: profiles of a whole library are 100 MB and more."""
+def _profile(photo: str, pairable: Mapping[str, PairingFacts], profiles: dict[str, Profile | None]) -> Profile | None:
+    """Return the colour profile of a photo, cached in `profiles`.
+
+    The caller drops profiles that are not needed any more: those of a whole library take 100 MB and more.
+    """
     if photo not in profiles:
-        text = halves[photo].histogram
+        text = pairable[photo].histogram
         histogram = _decode(text) if text else {}
         profiles[photo] = profile(histogram) if histogram else None
     return profiles[photo]

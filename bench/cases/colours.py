@@ -70,16 +70,17 @@ def run(context: Context) -> CaseResult:
 def _proxies(photos: tuple[Photo, ...]) -> dict[str, Pixels]:
     """Return the pixels of the downsampled copy for the palette, (n, 3), by photo name."""
     from processor.errors import RenderError
-    from processor.render.decode import decode, read_header
+    from processor.render.decode import decode
     from processor.render.decode_plan import standard_shrink
-    from processor.render.palette import proxy_pixels
+    from processor.render.header import read_header
+    from processor.render.palette import colour_pixels
 
     pixels = {}
     for photo in photos:
         data = photo.read()
         try:
             header = read_header(data, photo.name)
-            pixels[photo.name] = proxy_pixels(decode(data, header, standard_shrink(header), photo.name)).copy()
+            pixels[photo.name] = colour_pixels(decode(data, header, standard_shrink(header), photo.name)).copy()
         except RenderError:  # a damaged photo has no colours
             continue
     return pixels

@@ -20,9 +20,9 @@ import click
 from msgspec import Struct
 
 from bench.cloud_demo.compare_buckets import Comparison, compare_buckets
-from bench.core.ports import free_port
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket
+from contract.machine import free_port
 from emulators.cloud_run.execution import JobDefinition
 from emulators.cloud_run.server import JobsServer, running_jobs_server
 from emulators.cloud_storage.server import GcsProcess, gcs_process

@@ -32,7 +32,7 @@ class Output(Struct, frozen=True):
 
 def outputs() -> tuple[Output, ...]:
     """Return the six outputs of the suite: the default screens at the device profile, and the thumbnail."""
-    from processor.codecs.jpeg_profiles import DEVICE, THUMBNAIL
+    from processor.codecs.jpeg import DEVICE, THUMBNAIL
     from slideshow.photos.screens import DEFAULT_SCREENS
 
     screens = tuple(Output(screen.name, screen.width, screen.height, DEVICE.quality) for screen in DEFAULT_SCREENS)

@@ -48,25 +48,27 @@ class Way:
 
     def run(self) -> list[bytes]:
         """Render the variants and the thumbnail."""
+        from contract.recipes import CENTRE
         from processor.errors import RenderError
         from processor.render.pipeline import render_image
 
         try:
-            rendered = render_image(self._data, self._devices, name=self._path)
+            rendered = render_image(self._data, self._devices, framing=CENTRE, name=self._path)
         except RenderError as error:
             raise CannotDo(str(error)) from error
         return [*(variant.data for variant in rendered.variants), rendered.thumbnail]
 
     def pictures(self) -> list[NDArray[np.uint8]]:
         """Crop the same variants without encoding them."""
-        from processor.render.crop import cut
-        from processor.render.decode import decode, read_header
+        from processor.render.decode import decode
         from processor.render.decode_plan import decode_steps
+        from processor.render.decoded_image import cut
+        from processor.render.header import read_header
 
         header = read_header(self._data, self._path)
         steps = decode_steps(header, self._devices)
         decoded = {step.shrink: decode(self._data, header, step.shrink, self._path) for step in steps}
-        shrinks = {index: step.shrink for step in steps for index in step.places}
+        shrinks = {index: step.shrink for step in steps for index in step.indices}
         return [
             cut(decoded[shrinks.get(index, steps[-1].shrink)], header, output.width, output.height)
             for index, output in enumerate(self._outputs)

@@ -52,15 +52,16 @@ def decoded(photo: bytes, header: Header) -> DecodedImage:
 def proxy(photo: bytes, header: Header) -> NDArray[np.uint8]:
     """The pixels that the palette is extracted from."""
     from processor.render.decode import decode
-    from processor.render.palette import proxy_pixels
+    from processor.render.palette import colour_pixels
 
-    return np.ascontiguousarray(proxy_pixels(decode(photo, header, 2, "sky.jpg")))
+    return np.ascontiguousarray(colour_pixels(decode(photo, header, 2, "sky.jpg")))
 
 
 @pytest.fixture(scope="session")
 def rendered(photo: bytes) -> RenderedImage:
     """The photo rendered for the default screens."""
+    from contract.recipes import CENTRE
     from processor.render.pipeline import render_image
     from slideshow.photos.screens import DEFAULT_SCREENS
 
-    return render_image(photo, DEFAULT_SCREENS)
+    return render_image(photo, DEFAULT_SCREENS, framing=CENTRE)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import native
-from processor.codecs import jpeg_profiles
+from processor.codecs import jpeg
 from processor.codecs.vips import image_of, pixels_of
-from processor.render.crop import cut
-from processor.render.decode import DecodedImage, decode
+from processor.render.decode import decode
+from processor.render.decoded_image import DecodedImage, cut
 from processor.render.header import Header, read_header
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def test_cut_one_screen(benchmark: Benchmark, photo: bytes, header: Header) -> N
     assert benchmark(cut_with_levels).shape == (SCREEN[1], SCREEN[0], 3)
 
 
-@pytest.mark.parametrize("profile", [jpeg_profiles.DEVICE, jpeg_profiles.THUMBNAIL], ids=lambda profile: profile.name)
-def test_encode_profiles(benchmark: Benchmark, decoded: DecodedImage, profile: jpeg_profiles.JpegProfile) -> None:
-    size = (1920, 1080) if profile is jpeg_profiles.DEVICE else (200, 200)
+@pytest.mark.parametrize("profile", [jpeg.DEVICE, jpeg.THUMBNAIL], ids=lambda profile: profile.name)
+def test_encode_profiles(benchmark: Benchmark, decoded: DecodedImage, profile: jpeg.JpegProfile) -> None:
+    size = (1920, 1080) if profile is jpeg.DEVICE else (200, 200)
     picture = native.resize(decoded.pixels, *size)
     file = benchmark(profile.encode, picture)
     assert file.startswith(b"\xff\xd8")

@@ -15,7 +15,7 @@ from contract.bucket.disk import DiskBucket
 from contract.messages.devices import DeviceBody
 from contract.messages.processing import ClaimedImage, ClaimRequest, ProcessedImages, StageSeconds
 from contract.messages.sidecars import Sidecar
-from processor.task.results import Spent, Stored, result_of, sidecar_of
+from processor.task.results import Stored, Timings, result_of, sidecar_of
 
 if TYPE_CHECKING:
     from bench.micro.conftest import Benchmark
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 NOW = 1_700_000_000.0
 LEASE_SECONDS = 60.0
 WAITING = 50
-SPENT = Spent(seconds=0.1, stages=StageSeconds(waiting=0.01, fetching=0.02, decoding=0.03, pictures=0.03, storing=0.01))
+TIMINGS = Timings(
+    seconds=0.1, stages=StageSeconds(waiting=0.01, fetching=0.02, decoding=0.03, pictures=0.03, storing=0.01)
+)
 IMAGE = hashlib.sha256(b"a photo").hexdigest()[:32]
 
 
@@ -39,7 +41,7 @@ def stored(rendered: RenderedImage) -> Stored:
 
 
 def test_sidecar_encoding(benchmark: Benchmark, rendered: RenderedImage) -> None:
-    sidecar = sidecar_of(IMAGE, rendered, stored(rendered), "2026-01-01T00:00:00Z", owner="e/0", spent=SPENT)
+    sidecar = sidecar_of(IMAGE, rendered, stored(rendered), "2026-01-01T00:00:00Z", owner="e/0", timings=TIMINGS)
     assert msgspec.json.decode(benchmark(msgspec.json.encode, sidecar), type=Sidecar) == sidecar
 
 
@@ -54,7 +56,7 @@ def test_message_encoding(benchmark: Benchmark, rendered: RenderedImage) -> None
         lease="0" * 32,
         lease_until=NOW,
     )
-    rows = result_of(claimed, rendered, stored(rendered), processed_at=NOW, spent=SPENT).rows
+    rows = result_of(claimed, rendered, stored(rendered), processed_at=NOW, timings=TIMINGS).rows
     message = ProcessedImages(images=rows)
 
     def round_trip() -> ProcessedImages:

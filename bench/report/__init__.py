@@ -1,4 +1,4 @@
-"""`python -m bench report`: a run as one HTML page, and its summary as a picture."""
+"""Make the report of a run: `python -m bench report` writes one HTML page, or its summary as a picture."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from pathlib import Path
 from bench.core.results import Run, UnreadableRun, load
 
 PAGES = Path("build/bench-report")
-"""Where pages are written unless told otherwise."""
+"""The default folder of pages."""
 
 
-def newest(folder: Path) -> Path:
-    """The file of the run that began last. Tunings, which lie there as well, are no runs. Raises UnreadableRun."""
-    found = [path for path in sorted(folder.glob("*.json")) if not path.name.startswith("tune-")]
+def newest(folder: Path, case: str = "") -> Path:
+    """Return the file of the run that began last, of those that measured `case` if it is given.
+
+    The folder also holds tunings, which are not runs. Raises UnreadableRun.
+    """
+    files = [path for path in sorted(folder.glob("*.json")) if not path.name.startswith("tune-")]
+    runs = {path: load(path) for path in files}
+    found = [path for path, run in runs.items() if not case or case in {one.case for one in run.cases}]
     if not found:
-        raise UnreadableRun(f"there is no run in {folder}: make one with `python -m bench run`, or name a file")
-    return max(found, key=lambda path: (load(path).started, path.stat().st_mtime))
+        missing = f"run of the case {case}" if case else "run"
+        raise UnreadableRun(f"there is no {missing} in {folder}: make one with `python -m bench run`, or name a file")
+    return max(found, key=lambda path: (runs[path].started, path.stat().st_mtime))
 
 
 def page_for(run_file: Path) -> Path:
-    """Where the page of a run's file lies."""
+    """Return the path of the page of a run's file."""
     return PAGES / f"{run_file.stem}.html"
 
 
 def write_page(run: Run, path: Path) -> None:
-    """Make the page at `path`; a reader never sees half of it. Raises OSError."""
+    """Write the page at `path`; a reader never sees half of it. Raises OSError."""
     from bench.report.page import page
 
     text = page(run)

@@ -1,183 +1,173 @@
-"""The sections about whole programs: `target`, `memory`, `start`."""
+"""Draw the sections about whole programs: the cases `target`, `memory`, `start` and `frames`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from functools import partial
 from statistics import median
 
-from bench.core.results import CaseResult, MemoryLine, Run, Sample
-from bench.report.bars import Bar, Limit, bars, noise_words
-from bench.report.drawing import number
-from bench.report.figures import band, contenders, cpu, limit_of, look_of, middle, name_of, point_band, times, wall
-from bench.report.html import Markup, figure, legend
-from bench.report.lines import Axes, Line, lines
-from bench.report.spans import LEGEND, image_of, lanes, waterfall
-from bench.report.spans import look_of as stage_look
+from bench.core.results import CaseResult, Run, Span
+from bench.report.charts import Bar, Chart, Line, Mark, bars, chart, lines, noise_text, number, timeline
+from bench.report.values import CPU, WALL, contender_bars, extra, limit_of, peaks, point_band
 
-INSIDE = ("render",)
-"""Stages that are the sum of others."""
+STAGES = {
+    **dict.fromkeys(("proxy", "colours"), ("tab:purple", "proxy and colours")),
+    **dict.fromkeys(("fetch", "header"), ("tab:pink", "fetch and header")),
+    **{"decode": ("tab:blue", "decode"), "resize": ("tab:green", "resize"), "encode": ("goldenrod", "encode")},
+    **{"load": ("darkgray", "load rendering")},
+}
+"""The colour of each stage, and its text in the legend."""
+
+WAIT = ("tab:gray", "wait: claim, attempt, store, report")
+"""The same for all other stages, which wait for the backend or the bucket."""
+
+LOADS = {"import_of_rendering_s": "import of rendering", "kernel_load_s": "load of all kernels"}
+"""Facts of the case `start` with a label of their own."""
+
+SUMS = ("render",)
+"""Stages that are the sum of other stages."""
 
 
-def target(case: CaseResult, run: Run) -> Iterator[Markup]:
-    """Wall and CPU of the three forms, where the time goes, one image and all of them over time."""
-    for what, of, name in (("Wall time", wall, "wall"), ("CPU time", cpu, "CPU")):
-        rows = []
-        for contender in contenders(case):
-            own = times(case.series, contender, of)
-            if own:
-                value = middle(own)
-                rows.append(Bar(label=name_of(contender), value=value, look=look_of(contender), band=band(own, value)))
-        subject = case.series[0].subject if case.series else ""
-        limits = next((found for start in _starts(case, name) if (found := limit_of(case, start))), ())
-        goal = case.facts.get("multiple_of_goal")
-        beside = f" The goal of 5 minutes is {number(goal)} times as long." if goal and name == "wall" else ""
-        if rows:
-            yield figure(
-                f"{what} from the first upload to the last result",
-                partial(bars, f"{what} of {subject}", rows, "s", limits=limits),
-                f"{subject}, everything on this one machine.{beside} {noise_words(rows)}",
-            )
-    yield from _stages(case)
-    steps = image_of(case.spans)
-    if steps:
-        yield figure(
-            "One image, step by step",
-            partial(waterfall, "The steps of one image over time", steps),
-            f"Of all images of the last round with stages timed, the one in the median of time ({steps[0].subject}). "
-            "Each picture is cut out and encoded before the next one.",
+def target(case: CaseResult, run: Run) -> Iterator[Chart]:
+    """Draw wall and CPU time of each form, the time per stage, one image, and all images over time."""
+    text = f"{case.series[0].subject if case.series else ''}, everything on this one machine."
+    for kind, value in (("wall", WALL), ("CPU", CPU)):
+        check = next((check.name for check in case.checks if check.name.endswith(f", {kind}")), None)
+        goal = case.facts.get("multiple_of_goal") if kind == "wall" else None
+        multiple = f" The goal of 5 minutes is {number(goal)} times as long." if goal else ""
+        title = f"{kind[0].upper()}{kind[1:]} time from the first upload to the last result"
+        rows, limits = contender_bars(case, value), limit_of(case, check) if check else ()
+        yield chart(bars, title, rows, "s", limits, caption=f"{text}{multiple} {noise_text(rows)}")
+    yield _stages(case)
+    if image := median_image(case.spans):
+        totals: dict[str, list[float]] = {}
+        for span in image:
+            totals.setdefault(span.stage, []).append(1000 * (span.ends_s - span.begins_s))
+        sums = {row: f"{number(sum(ms))} ms{f' in {len(ms)}' if len(ms) > 1 else ''}" for row, ms in totals.items()}
+        marks = [_mark(span, span.stage, image[0].begins_s, 1000) for span in image]
+        text = (
+            "The image with the median duration among all images of the last round with timed stages "
+            f"({image[0].subject}). Each variant is cut out and encoded before the next one."
         )
-    if case.spans:
-        yield figure(
-            "All images: what every thread did",
-            partial(lanes, "Stages of every task over time", case.spans),
-            "The last round with stages timed. The lane “files” holds several threads, which overlap; so do calls of "
-            "the backend.",
-            legend(LEGEND),
-        )
+        yield chart(timeline, "One image, step by step", marks, "ms after its decode began (wall)", sums, caption=text)
+    marks = sorted((_mark(span, lane_of(span.subject), 0, 1) for span in case.spans), key=lambda mark: mark.row)
+    legend = {text: colour for colour, text in (*STAGES.values(), WAIT)}
+    text = "The last round with timed stages. The lane “files” contains several threads, which overlap; "
+    text += "calls to the backend overlap as well."
+    title = "All images: stages of each thread"
+    yield chart(timeline, title, marks, "s after the first upload began", caption=text, legend=legend)
 
 
-def _starts(case: CaseResult, name: str) -> Iterator[str]:
-    for check in case.checks:
-        if check.name.endswith(f", {name}"):
-            yield check.name
-
-
-def _stages(case: CaseResult) -> Iterator[Markup]:
-    end = "_ms_per_image"
-    rows = [
-        Bar(
-            label=name.removeprefix("stage_").removesuffix(end),
-            value=value,
-            look=stage_look(name.removeprefix("stage_").removesuffix(end)),
-            band=_stage_band(case, name.removesuffix(end)),
-        )
-        for name, value in case.facts.items()
-        if name.startswith("stage_") and name.removeprefix("stage_").removesuffix(end) not in INSIDE and value > 0
-    ]
-    if not rows:
-        return
+def _stages(case: CaseResult) -> Chart:
+    unit, rows = "_ms_per_image", []
+    samples = [sample for series in case.series for sample in series.samples]
+    for name, value in case.facts.items():
+        stage = name.removeprefix("stage_").removesuffix(unit)
+        if name.startswith("stage_") and stage not in SUMS and value > 0:
+            seconds = [sample.extra[f"stage_{stage}_s"] for sample in samples if f"stage_{stage}_s" in sample.extra]
+            band = point_band(seconds, value / median(seconds)) if seconds else None
+            rows.append(Bar(stage, value, STAGES.get(stage, WAIT)[0], band))
+    text = "Wall time, summed over all tasks and threads; stages that overlap are each counted in full."
+    parts = [case.facts.get(name + unit) for name in ("compute", "waiting", "database_cpu")]
+    sums = [number(part) for part in parts if part is not None]
+    if len(sums) == len(parts):
+        text += " Computing: {} ms of wall time per image; waiting: {} ms; database: {} ms of CPU.".format(*sums)
     rows.sort(key=lambda row: -row.value)
-    both = [case.facts.get(f"{name}{end}") for name in ("compute", "waiting", "database_cpu")]
-    told = ""
-    if all(value is not None for value in both):
-        told = " Computing: {} ms of wall time an image; waiting: {} ms; the database: {} ms of CPU.".format(
-            *(number(value or 0.0) for value in both)
-        )
-    yield figure(
-        "What part each stage took",
-        partial(bars, "Wall milliseconds of each stage, per image", rows, "ms an image"),
-        f"Wall time summed over all tasks and threads, so parts that overlap are counted each.{told} "
-        f"{noise_words(rows)}",
-    )
+    return chart(bars, "Time per stage", rows, "ms per image", caption=f"{text} {noise_text(rows)}")
 
 
-def _stage_band(case: CaseResult, name: str) -> tuple[float, float] | None:
-    """Of a stage's milliseconds an image; the samples have it in seconds over all images."""
-    of = [sample.extra[f"{name}_s"] for one in case.series for sample in one.samples if f"{name}_s" in sample.extra]
-    around = point_band(of)
-    fact = case.facts[f"{name}_ms_per_image"]
-    return None if around is None else (fact * around[0] / median(of), fact * around[1] / median(of))
+def median_image(spans: Sequence[Span]) -> Sequence[Span]:
+    """Return the steps of the image with the median duration, of all images that a thread rendered from a decode on.
+
+    Empty where no thread decoded. A thread's last image counts only if its colours were found.
+    """
+    images: list[list[Span]] = []
+    for subject in dict.fromkeys(span.subject for span in spans):
+        begun: list[Span] = []
+        for span in sorted((span for span in spans if span.subject == subject), key=lambda span: span.begins_s):
+            if span.stage == "decode" and any(before.stage != "decode" for before in begun):
+                begun = []
+            if span.stage == "decode" or begun:
+                begun.append(span)
+            if span.stage == "colours" and begun:
+                images.append(begun)
+                begun = []
+    images.sort(key=lambda image: image[-1].ends_s - image[0].begins_s)
+    return images[(len(images) - 1) // 2] if images else ()
 
 
-def memory(case: CaseResult, run: Run) -> Iterator[Markup]:
-    """Memory over time, each program in a field of its own, on one scale."""
+def lane_of(subject: str) -> str:
+    """Return the lane of a thread, such as "task 0 files" for "task 0, io_3": all file threads share one lane."""
+    task, _, thread = subject.partition(", ")
+    if thread.startswith("render"):
+        return f"{task} render {int(re.sub(r'[^0-9]', '', thread) or 0) + 1}"
+    return f"{task} {'backend' if thread == 'MainThread' else 'files'}"
+
+
+def _mark(span: Span, row: str, zero: float, factor: float) -> Mark:
+    """Return a span as a period that starts at `zero` seconds; `factor` converts seconds to the unit of the axis."""
+    begin, length = factor * (span.begins_s - zero), factor * (span.ends_s - span.begins_s)
+    tooltip = f"{span.stage}: {number(1000 * length / factor)} ms at {number(begin)} {'s' if factor == 1 else 'ms'}"
+    return Mark(row, begin, STAGES.get(span.stage, WAIT)[0], tooltip, length)
+
+
+def memory(case: CaseResult, run: Run) -> Iterator[Chart]:
+    """Draw memory over time, each program in a chart of its own, all on one scale."""
     limits = limit_of(case, "peak memory")
-    highest = max((point.rss_mb for line in case.memory for point in line.points), default=0.0)
-    for line, series in _with_series(case):
-        own = (Limit(limits[0].value, limits[0].words),) if limits and "24 MP" in line.label else ()
-        peaks = [sample.peak_rss_mb for sample in series if sample.peak_rss_mb is not None]
-        around = point_band(peaks)
-        said = f"Peak: {number(max(point.rss_mb for point in line.points))} MB in this round"
-        said += f"; of {len(peaks)} rounds the median is {number(median(peaks))} MB" if len(peaks) > 1 else ""
-        said += (
-            f", its noise band {number(around[0])} to {number(around[1])} MB (shaded)."
-            if around
-            else "; noise is not known with fewer than three rounds."
-        )
-        points = tuple((point.seconds, point.rss_mb) for point in line.points)
-        rows = [Line(label="", look="ours", points=points, dots=False)]
-        if around:
-            flat = tuple((x, median(peaks)) for x in (points[0][0], points[-1][0]))
-            rows.append(Line(label="", look="other", points=flat, bands=(around, around), dots=False))
-        top = max([highest, *(limit.value for limit in limits), *(around or ())])
-        yield figure(
-            f"Memory over time: {line.label}",
-            partial(lines, "Memory over time", rows, Axes(x="seconds", y="MB", highest=top), limits=own),
-            said,
-        )
+    values = [point.rss_mb for line in case.memory for point in line.points]
+    highest = max([*values, *(limit.value for limit in limits)], default=0.0)
+    for place, line in enumerate(case.memory):  # lines and series are in the same order
+        if not line.points:
+            continue
+        points = [(point.seconds, point.rss_mb, None) for point in line.points]
+        found = peaks(case.series[place].samples) if place < len(case.series) else []
+        band = point_band(found)
+        rows = [Line("", "tab:blue", points)]
+        text = f"Peak: {number(max(y for _, y, _ in points))} MB in this round"
+        text += f"; the median of {len(found)} rounds is {number(median(found))} MB" if len(found) > 1 else ""
+        if band:
+            text += f", its noise band {number(band[0])} to {number(band[1])} MB (shaded)."
+            rows.append(Line("", "tab:gray", [(x, median(found), band) for x in (points[0][0], points[-1][0])]))
+        else:
+            text += "; there is no noise band with fewer than three rounds."
+        own = limits if "24 MP" in line.label else ()
+        yield chart(lines, f"Memory over time: {line.label}", rows, "MB", "seconds", own, highest, caption=text)
 
 
-def _with_series(case: CaseResult) -> Iterator[tuple[MemoryLine, Sequence[Sample]]]:
-    """Each line with the samples of its rounds: lines and series are in the same order."""
-    for place, line in enumerate(case.memory):
-        if line.points:
-            yield line, case.series[place].samples if place < len(case.series) else ()
+def start(case: CaseResult, run: Run) -> Iterator[Chart]:
+    """Draw the time from the start of a process to its first claim and first result, and what it loads."""
+    facts, samples = case.facts, [sample for series in case.series for sample in series.samples]
+    claims, results = ([value(sample) for sample in samples] for value in (WALL, extra("first_result_s")))
+    rows = [
+        Bar(f"to the first {event}", 1000 * facts[fact], "tab:blue", point_band(seconds, 1000))
+        for event, fact, seconds in (("claim", "first_claim_s", claims), ("result", "first_result_s", results))
+        if fact in facts
+    ]
+    text = f"Medians of {len(samples)} starts, wall time, warm caches. {noise_text(rows)}"
+    limits = limit_of(case, "process start", 1000)
+    yield chart(bars, "From the start of a task's process", rows, "ms", limits, caption=text)
+    loads, imports = (
+        [
+            Bar(LOADS.get(name, name.removesuffix("_s").replace("_", " ", 1)), 1000 * value, "tab:gray")
+            for name, value in facts.items()
+            if re.match(pattern, name) and value > 0
+        ]
+        for pattern in (r"kernel_|import_of_rendering", r"import_(?!of_rendering)")
+    )
+    text = f"{facts.get('kernels_compiled', 0):.0f} kernels compiled. The fastest of several fresh processes."
+    yield chart(bars, "Loaded on a thread, in parallel with the first claim", loads, "ms", caption=text)
+    text = "Each package with everything that it imports, so the times overlap. Measured once, so without noise bands."
+    yield chart(bars, "Imports that the first claim waits for", imports, "ms", caption=text)
 
 
-def start(case: CaseResult, run: Run) -> Iterator[Markup]:
-    """From the start of a process to its first claim and first result, and what it loads on the way."""
-    facts = case.facts
-    samples = [sample for one in case.series for sample in one.samples]
-    rows = []
-    for label, fact, values in (
-        ("to the first claim", "first_claim_s", [sample.wall_s for sample in samples]),
-        ("to the first result", "first_result_s", [sample.extra.get("first_result_s", 0.0) for sample in samples]),
+def frames(case: CaseResult, run: Run) -> Iterator[Chart]:
+    """Draw each kind of request of a frame, the bare server first: throughput and the slowest answers."""
+    baseline = {series.subject for series in case.series if series.contender == "floor"}
+    for title, fact, unit, text in (
+        ("Requests per second at 32 connections", "requests a second", "", "Medians of the rounds; more is better."),
+        ("99th percentile of response times", "p99_ms", "ms", "Medians of the rounds; less is better."),
     ):
-        if fact in facts:
-            rows.append(Bar(label=label, value=1000 * facts[fact], look="ours", band=_ms(point_band(values))))
-    limits = tuple(Limit(1000 * limit.value, limit.words) for limit in limit_of(case, "process start"))
-    if rows:
-        yield figure(
-            "From the start of a task's process",
-            partial(bars, "Milliseconds from process start", rows, "ms", limits=limits),
-            f"Medians of {len(samples)} starts, wall time, warm caches. {noise_words(rows)}",
-        )
-    named = {"import_of_rendering_s": "import of rendering", "kernel_load_s": "load of all kernels"}
-    loads = [Bar(label=said, value=1000 * facts[name], look="load") for name, said in named.items() if name in facts]
-    loads += [
-        Bar(label=f"kernel {name.removeprefix('kernel_').removesuffix('_s')}", value=1000 * value, look="load")
-        for name, value in facts.items()
-        if name.startswith("kernel_") and name != "kernel_load_s" and value > 0
-    ]
-    if loads:
-        yield figure(
-            "Loaded on a thread beside the first claim",
-            partial(bars, "Milliseconds that rendering and kernels need", loads, "ms"),
-            f"{facts.get('kernels_compiled', 0):.0f} kernels compiled. The fastest of several fresh processes.",
-        )
-    imports = [
-        Bar(label=name.removeprefix("import_").removesuffix("_s"), value=1000 * value, look="wait")
-        for name, value in facts.items()
-        if name.startswith("import_") and name not in named and value > 0
-    ]
-    if imports:
-        yield figure(
-            "What the claim waits for: imports",
-            partial(bars, "Milliseconds by import", imports, "ms"),
-            "Each package with all that it imports itself, so they overlap; measured once, no noise is known.",
-        )
-
-
-def _ms(around: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if around is None else (1000 * around[0], 1000 * around[1])
+        found = {name.rpartition(": ")[0]: value for name, value in case.facts.items() if name.endswith(f": {fact}")}
+        colours = {name: "tab:gray" if name in baseline else "tab:blue" for name in found}
+        rows = [Bar(name, value, colours[name]) for name, value in found.items()]
+        yield chart(bars, title, rows, unit, caption=text)

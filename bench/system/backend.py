@@ -21,10 +21,10 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from bench.core.ports import free_port
 from bench.system import processes
 from bench.system.instruments import Instruments
 from bench.system.network import Network
+from contract.machine import free_port
 from contract.messages.devices import DeviceBody
 from contract.messages.processing import Device
 from slideshow.client.http import Client

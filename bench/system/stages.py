@@ -46,8 +46,8 @@ STAGES: tuple[tuple[str, str, str], ...] = (
 RENDER_STAGES: tuple[tuple[str, str, str], ...] = (
     ("decode", "processor.render.pipeline", "decode"),
     ("resize", "processor.render.pipeline", "cut"),
-    ("encode", "processor.codecs.jpeg_profiles", "JpegProfile.encode"),
-    ("proxy", "processor.render.pipeline", "proxy_pixels"),
+    ("encode", "processor.codecs.jpeg", "JpegProfile.encode"),
+    ("proxy", "processor.render.pipeline", "colour_pixels"),
     ("colours", "processor.render.pipeline", "find_colours"),
 )
 """The steps of `render`. They are wrapped after rendering is loaded, which happens during the first claim."""

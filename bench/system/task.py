@@ -68,13 +68,13 @@ def _change_bucket(instruments: Instruments, recorder: Recorder) -> None:
 
 
 def _change_read_ahead(read_ahead: int) -> None:
-    task: Any = importlib.import_module("processor.task.loop")
+    policy: Any = importlib.import_module("processor.task.claim_policy")
 
-    def claim_room(under_way: int, threads: int) -> int:
+    def claim_limit(under_way: int, threads: int) -> int:
         room = threads + read_ahead - under_way
         return room if room >= min(threads, read_ahead) else 0
 
-    task.claim_room = claim_room
+    policy.claim_limit = claim_limit
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The bucket: one port and its two forms, a local folder and Google Cloud Storage."""
+"""Bucket port and its two implementations: a local folder and Google Cloud Storage."""

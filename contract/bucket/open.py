@@ -1,4 +1,4 @@
-"""Which form of the bucket a URL stands for. A form's own needs are imported only when it is opened."""
+"""Open a bucket by its URL. Third-party packages are imported only for the implementation that needs them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ DEFAULT_CONNECTIONS = 8
 
 
 def open_bucket(url: str, *, connections: int = DEFAULT_CONNECTIONS) -> Bucket:
-    """The bucket of a URL, for at most `connections` threads at a time; more of them wait for each other.
+    """Open the bucket of a URL.
 
-    Raises ValueError for a URL that is not one of ours, BucketError if it cannot be opened.
+    Args:
+        url: `gs://name` or `file:///folder`.
+        connections: Number of threads that can use the bucket at the same time; further threads wait.
+
+    Raises:
+        ValueError: The URL has another form.
+        BucketError: The bucket cannot be opened.
     """
     if url.startswith("file:///"):
         from contract.bucket.disk import DiskBucket

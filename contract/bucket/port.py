@@ -1,18 +1,18 @@
-"""The bucket: where originals, variants and sidecars live.
+"""Port of the bucket that stores originals, variants, sidecars and records.
 
-`Bucket` is the whole of what the programs ask of it; a folder on disk and Google Cloud
-Storage are its forms, and one suite of promises (`tests/suites/bucket.py`) tests each.
+`Bucket` lists every operation that the programs need.
+A folder on disk and Google Cloud Storage implement it, and one conformance suite (`tests/suites/bucket.py`) tests both.
 All methods block and may be called from any thread.
 
-Errors, each naming the object:
+Errors, each with the name of the object:
 
     BucketError
-    ├── ObjectNotFound        there is no such object                   permanent
-    ├── ObjectConflict        the name is taken by other bytes          permanent
-    ├── ObjectChanged         another writer was first                  permanent
-    ├── ObjectTooLarge        it is larger than the caller takes        permanent
-    ├── BucketDenied          we lack a permission                      permanent
-    └── BucketUnavailable     it did not answer, or broke off           worth another try
+    ├── ObjectNotFound        there is no such object                        permanent
+    ├── ObjectConflict        the name is taken by other bytes               permanent
+    ├── ObjectChanged         another writer was first                       permanent
+    ├── ObjectTooLarge        the object exceeds the caller's limit          permanent
+    ├── BucketDenied          a permission is missing                        permanent
+    └── BucketUnavailable     no answer, or the connection broke off         temporary: retry
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from contract.object_names import check
+
 PIECE_BYTES = 256 * 1024
-"""The most that `Bucket.download_to` hands over at once."""
+"""Maximum size of the pieces that `Bucket.download_to` writes."""
 
 
 class BucketError(Exception):
-    """The bucket could not do what was asked; `name` is the object, `temporary` if a retry may help."""
+    """An operation failed. `name` is the object's name or empty; `temporary` is True if a retry may help."""
 
     temporary = False
 
@@ -44,42 +46,49 @@ class ObjectNotFound(BucketError):
 
 
 class ObjectConflict(BucketError):
-    """The name is taken by other bytes."""
+    """The name is taken by an object with other bytes."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "this name is taken by an object with other content")
 
 
 class ObjectChanged(BucketError):
-    """Another writer was first: the object is not of the generation that the caller has read."""
+    """Another writer was first: the object no longer has the generation that the caller read."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "another writer has changed this object since it was read")
 
 
 class ObjectTooLarge(BucketError):
-    """The object is larger than the caller takes; `limit` in bytes."""
+    """The object is larger than `limit` bytes, the maximum that the caller accepts."""
 
     def __init__(self, name: str, limit: int) -> None:
         super().__init__(name, f"the object is larger than the {limit:,} bytes allowed here")
 
 
 class BucketDenied(BucketError):
-    """We may not do this; the message names what is missing."""
+    """A permission is missing; the message names it."""
 
 
 class BucketUnavailable(BucketError):
-    """The bucket did not answer, or broke off: worth another try."""
+    """The bucket did not answer or the connection broke off; a retry may succeed."""
 
     temporary = True
 
 
 NO_OBJECT = ""
-"""The generation of a name that no object has."""
+"""Generation of a name without an object."""
 
 
 class ObjectInfo(Struct, frozen=True):
-    """What a listing says of an object: name, size in bytes, when it was written, and which writing this is."""
+    """One object of a listing.
+
+    Attributes:
+        name: Object name.
+        size: Size in bytes.
+        updated: Time of the last write, in seconds since the epoch (UTC).
+        generation: Opaque version of the content; every write produces another one.
+    """
 
     name: str
     size: int
@@ -88,107 +97,130 @@ class ObjectInfo(Struct, frozen=True):
 
 
 class ByteWriter(Protocol):
-    """Takes bytes in order; `write` may block until there is room, and what it raises ends the reading."""
+    """Receiver of a download. `write` may block until there is space; an exception that it raises ends the download."""
 
     def write(self, data: bytes, /) -> object:
-        """Take all of `data`."""
+        """Accept all of `data`, the next bytes in order."""
         ...
 
 
 class Bucket(Protocol):
-    """Objects by name. Names are checked; nothing outside the bucket can be reached."""
+    """Objects by name. Every name is validated, so no call reaches anything outside the bucket."""
 
     url: str
-    """`gs://name` or `file:///folder`, without a slash at the end."""
+    """`gs://name` or `file:///folder`, without a trailing slash."""
 
     def read(self, name: str, limit: int | None = None) -> bytes:
-        """The whole object, its checksum verified. Raises ObjectNotFound, ObjectTooLarge."""
+        """Return the complete object after its checksum is verified.
+
+        Raises:
+            ObjectNotFound: There is no such object.
+            ObjectTooLarge: It has more than `limit` bytes.
+        """
         ...
 
     def download_to(self, name: str, writer: ByteWriter, limit: int | None = None) -> None:
-        """Hand the object to `writer` in pieces of at most `PIECE_BYTES` while it arrives.
+        """Stream the object to `writer` in pieces of at most `PIECE_BYTES`.
 
-        Only the return says that all of it came and its checksum is right: whatever was made of the
-        pieces until then must not leave the caller. Raises ObjectNotFound and ObjectTooLarge before
-        the first piece; BucketUnavailable when it broke off or arrived damaged (begin anew, with a
-        new writer); and whatever `writer` raises.
+        The object is complete and its checksum verified only when this method returns.
+        Until then the caller must not publish anything that it made of the pieces.
+        An exception that `writer` raises is passed on.
+
+        Raises:
+            ObjectNotFound: There is no such object; no piece was written.
+            ObjectTooLarge: It has more than `limit` bytes; no piece was written.
+            BucketUnavailable: The download broke off or is damaged; retry with a new writer.
         """
         ...
 
     def create(self, name: str, data: bytes, content_type: str) -> bool:
-        """Write an object whose name never changes content, so that it may be cached for a year.
+        """Write an object whose content never changes, so that it may be cached for a year.
 
-        True if it was written, False if the very same bytes lay there already (or came there by a
-        try of this call whose answer was lost).
-        Raises ObjectConflict if other bytes do.
+        Returns:
+            True if the object was written. False if it exists with the same bytes, which is also
+            the case after an internal retry whose first answer was lost.
+
+        Raises:
+            ObjectConflict: The object exists with other bytes.
         """
         ...
 
     def replace(self, name: str, data: bytes, content_type: str) -> None:
-        """Write an object, over whatever lay there; not to be cached.
+        """Write an object, replacing an existing one; it must not be cached.
 
-        Readers see the old or the new, never a part.
+        Readers receive the old or the new content, never a mixture.
         """
         ...
 
     def read_with_generation(self, name: str, limit: int | None = None) -> tuple[bytes, str]:
-        """As `read`, and the generation of what was read: opaque, and another one after each writing."""
+        """Return what `read` returns, and the generation of that content."""
         ...
 
     def write_if(self, name: str, data: bytes, content_type: str, generation: str) -> str:
-        """Write an object over that `generation` of it alone, `NO_OBJECT` for none; the new generation.
+        """Write an object only if it still has this `generation`; `NO_OBJECT` means that it must not exist.
 
-        Of several who write over one generation, one succeeds. Raises ObjectChanged for the others;
-        so may a writing that was repeated because its answer was lost.
+        Of several writers that expect the same generation, one succeeds.
+
+        Returns:
+            The new generation.
+
+        Raises:
+            ObjectChanged: Another writer was first. Also possible for a write that succeeded,
+                if its answer was lost and the client repeated it.
         """
         ...
 
     def stat(self, name: str) -> ObjectInfo:
-        """Raises ObjectNotFound."""
+        """Return the object's size, time and generation. Raises ObjectNotFound."""
         ...
 
     def list(self, prefix: str, *, recursive: bool = False) -> Iterator[ObjectInfo]:
-        """Objects whose names begin with `prefix`, in name order, fetched page by page.
+        """Yield the objects whose names begin with `prefix`, in name order, fetched page by page.
 
-        Not `recursive`: only those without a further `/`.
+        Without `recursive`, only names without a `/` after the prefix are listed.
         """
         ...
 
     def move(self, source: str, target: str) -> None:
-        """Rename, over whatever lay at `target`. Done already (no source, a target) is success."""
+        """Rename an object, replacing `target`. Succeeds if that is done already: no source, but a target."""
         ...
 
     def delete(self, name: str) -> None:
-        """Remove an object; one that is not there is removed already."""
+        """Remove an object. Succeeds if there is no such object."""
         ...
 
     def expire(self, prefix: str, days: int) -> bool:
-        """Have objects below `prefix` removed once they are `days` old; whether that changed anything.
+        """Have objects below `prefix` removed once they are `days` old.
 
-        Rules of others stay as they are. To be repeated once a day: a form whose store does not do it
-        by itself removes at each call what is due. Raises BucketDenied without the permission for it.
+        Lifecycle rules that others set remain.
+        Call it once a day: a store without lifecycle rules removes the due objects during the call.
+
+        Returns:
+            True if a rule was added or an object was removed.
+
+        Raises:
+            BucketDenied: The permission to change lifecycle rules is missing.
         """
         ...
 
     def probe(self) -> None:
-        """Raise BucketError unless the bucket answers."""
+        """Raise BucketError unless the bucket answers within a few seconds."""
         ...
 
 
 def uri_of(bucket: Bucket, name: str) -> str:
-    """`gs://bucket/object` or `file:///folder/object`."""
+    """Return the URI of an object: `gs://bucket/object` or `file:///folder/object`."""
     return f"{bucket.url}/{name}"
 
 
 def name_in(bucket: Bucket, uri: str) -> str:
-    """The object name of a URI (or plain name) in this bucket.
+    """Return the object name of a URI (or plain name) in this bucket.
 
-    Raises ValueError when it lies in another bucket or is no object name.
+    Raises:
+        ValueError: The URI belongs to another bucket, or the name is not valid.
     """
-    from contract.object_names import check
-
     if "://" in uri:
         if not uri.startswith(bucket.url + "/"):
-            raise ValueError(f"{uri!r} does not lie in {bucket.url}")
+            raise ValueError(f"{uri!r} is not in the bucket {bucket.url}")
         uri = uri[len(bucket.url) + 1 :]
     return check(uri)

@@ -1,6 +1,6 @@
-"""What the people's side of the backend says: uploads, listings, status.
+"""Messages of the admin API: uploads, listings, status.
 
-Apart from the processing messages because no task ever reads these.
+Separate from `processing`, because tasks never read these.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from contract.messages.processing import Focus, Histogram, ImageId, ImageState, 
 
 
 class Login(Struct, frozen=True, kw_only=True):
-    """What a person logs in with."""
+    """Body of a login request."""
 
     password: Annotated[str, Meta(max_length=1024)]
 
 
 class UploadedImage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to an upload of one file."""
+    """Response to an upload of one file."""
 
     id: ImageId
     filename: str
@@ -31,7 +31,7 @@ class UploadedImage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class UploadResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one file of several; `status` is the HTTP status it would have had alone."""
+    """Result for one file of several; `status` is the HTTP status that an upload of this file alone would have."""
 
     filename: str
     status: int
@@ -41,13 +41,13 @@ class UploadResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class UploadResults(Struct, frozen=True, kw_only=True):
-    """The answer to an upload of several files, in their order."""
+    """Response to an upload of several files, in their order."""
 
     results: tuple[UploadResult, ...]
 
 
 class VariantInfo(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A current picture of a photo; `processed_at` in seconds since the epoch."""
+    """A current variant of a photo; `processed_at` in seconds since the epoch."""
 
     device_size: str
     width: int
@@ -58,7 +58,11 @@ class VariantInfo(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ImageInfo(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A photo as the list and its own page show it; `variants` only in the latter."""
+    """A photo. `variants` is empty in listings.
+
+    `suspect` marks a photo whose last attempt ended without a report: it is quarantined and rendered in a sandbox.
+    `strikes` is its number of crashes there.
+    """
 
     id: ImageId
     filename: str
@@ -81,14 +85,14 @@ class ImageInfo(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FocusBody(Struct, frozen=True, kw_only=True):
-    """The point that a photo's pictures are framed around, as fractions of its upright width and height."""
+    """The point that a photo's variants are cropped around, as fractions of its upright width and height."""
 
     x: Annotated[float, Meta(ge=0, le=1)]
     y: Annotated[float, Meta(ge=0, le=1)]
 
 
 class ImageList(Struct, frozen=True, kw_only=True):
-    """A page of photos, oldest first; `next` goes into `after` of the following call."""
+    """A page of photos, oldest first; pass `next` as `after` of the following request."""
 
     images: tuple[ImageInfo, ...]
     next: str | None = None
@@ -98,9 +102,9 @@ ExecutionState = Literal["starting", "running", "succeeded", "failed", "lost"]
 
 
 class ExecutionInfo(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One execution of the job; CPU and memory are known of finished local tasks only.
+    """One execution of the job. CPU time and memory are set for finished local tasks only.
 
-    `cloud_execution` is what Cloud Run calls it: projects/.../locations/.../jobs/.../executions/NAME.
+    `cloud_execution` is its name in Cloud Run: projects/.../locations/.../jobs/.../executions/NAME.
     """
 
     name: str
@@ -117,9 +121,9 @@ class ExecutionInfo(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class WorkRate(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What tasks have needed: seconds of one task per megapixel, over so many photos of this mean size.
+    """Measured speed of one task in seconds per megapixel, over `photos` photos of this mean size.
 
-    `photos` 0: nothing was measured yet, and the figures are those that are assumed until then.
+    With `photos` 0 nothing has been measured yet, and the figures are default assumptions.
     """
 
     seconds_per_megapixel: float
@@ -128,7 +132,7 @@ class WorkRate(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Status(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What the system is at. `images` counts by state, `rendered_since` variants newer than asked."""
+    """State of the system. `images` counts by state; `rendered_since` counts variants newer than the requested time."""
 
     images: dict[ImageState, int]
     variants: int
@@ -142,14 +146,14 @@ class Status(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FlushAnswer(Struct, frozen=True, kw_only=True):
-    """The execution that was started, or None and the reason why none was needed."""
+    """The execution that was started, or None; `reason` explains either."""
 
     execution: str | None
     reason: str
 
 
 class SyncReport(Struct, frozen=True, kw_only=True):
-    """One run of the metadata sync: sidecars found, imported, archived, and left where they are."""
+    """One run of the metadata sync: numbers of sidecars found, imported, archived, and left in place."""
 
     found: int = 0
     imported: int = 0
@@ -158,20 +162,20 @@ class SyncReport(Struct, frozen=True, kw_only=True):
 
 
 class RetryRequest(Struct, frozen=True, kw_only=True):
-    """Which images to put back into the queue: failed ones, stuck ones, or those named."""
+    """Images to put back into the queue: all that failed, all that are stuck, or those in `ids`."""
 
     which: Literal["failed", "stuck", "named"] = "failed"
     ids: Annotated[tuple[ImageId, ...], Meta(max_length=1000)] = ()
 
 
 class RetryAnswer(Struct, frozen=True, kw_only=True):
-    """How many images went back into the queue."""
+    """Number of images that were put back into the queue."""
 
     retried: int
 
 
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`application/problem+json`; `error` carries the same sentence for clients that read that."""
+    """Body of an error response, `application/problem+json`; `error` repeats `detail` for existing clients."""
 
     type: str
     title: str

@@ -1,4 +1,4 @@
-"""What is said of devices: how one is created or changed, and what is known of it."""
+"""Messages of the devices API: creating, changing and listing devices."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from contract.messages.processing import DeviceName, Orientation, Side
 
 
 class DeviceBody(Struct, frozen=True, kw_only=True):
-    """A device to be created or changed; id defaults to name, orientation to that of the size.
+    """A device to create or change; `id` defaults to the name, `orientation` to that of the size.
 
-    What is left out of the last four stays as it is. A new device has no interval, no gap and no filters, and pairs
-    photos of the other orientation if its shape suits.
+    A missing `interval`, `gap`, `pairing` or `filters` leaves the stored value unchanged.
+    A new device has no interval, no gap and no filters.
+    It pairs photos of the other orientation if its shape allows it.
     """
 
     name: DeviceName
@@ -27,7 +28,7 @@ class DeviceBody(Struct, frozen=True, kw_only=True):
 
 
 class DeviceSaved(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """`token` is there once: when the device is new. It cannot be shown again."""
+    """Response to a saved device. `token` is set only when the device is new and cannot be retrieved again."""
 
     success: bool
     device_id: str
@@ -35,10 +36,12 @@ class DeviceSaved(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
 
 
 class DeviceInfo(Struct, frozen=True, kw_only=True):
-    """`ready` counts the photos that have today's picture for this device.
+    """A device as the API lists it.
 
-    `interval` in seconds, `gap` in pixels; `pairs` says whether it has halves, which takes pairing and a shape that
-    suits. `seen_at`, to the minute and in seconds since the epoch, is when it last asked.
+    `ready` counts the photos with a current variant for this device.
+    `interval` is in seconds, `gap` in pixels.
+    `pairs` is True if the device shows pairs: `pairing` is on, and its shape allows a split screen.
+    `seen_at` is the time of its last request, rounded to the minute, in seconds since the epoch.
     """
 
     id: str

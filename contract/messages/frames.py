@@ -1,4 +1,4 @@
-"""What frames read: the pictures that they show, and in which order."""
+"""Messages that frames read: the entries to show, and their order."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from msgspec import Meta, Struct
 
 from contract.messages.processing import Colour, ImageId, Orientation, Palette
 
-Interval = Annotated[int, Meta(ge=0, le=31 * 86_400, description="seconds that each picture stays; 0: a call moves on")]
+Interval = Annotated[int, Meta(ge=0, le=31 * 86_400, description="seconds per picture; 0: each call moves on")]
 Gap = Annotated[int, Meta(ge=0, le=1024, description="pixels between two photos that share the screen")]
 
 
 class FrameFilters(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """Which photos a device shows: those that pass all of these. One that is empty, or 0, lets everything pass.
+    """Filters of the photos that a device shows; a photo must pass all of them. An empty value or 0 is no filter.
 
-    `orientations` as they are upright; `newest_days`: uploaded within so many days; `name`: text in the file's
-    name, in upper or lower case; `colour`: a photo one of whose colours is within `colour_distance` of it (CIE
-    Lab, 1976).
+    `orientations` are those of the upright photos.
+    `newest_days` is the maximum number of days since the upload.
+    `name` is text in the file's name, compared without case.
+    `colour` selects photos with a colour of their palette within `colour_distance` (CIE Lab, 1976).
     """
 
     orientations: Annotated[tuple[Orientation, ...], Meta(max_length=3)] = ()
@@ -28,7 +29,7 @@ class FrameFilters(Struct, frozen=True, kw_only=True, omit_defaults=True, rename
 
 
 class Caption(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What may be written under a photo; times in ISO 8601, `taken` by the camera's own clock, without a zone."""
+    """Caption of a photo; times in ISO 8601. `taken` comes from the camera's clock and has no time zone."""
 
     name: str
     uploaded: str
@@ -36,7 +37,7 @@ class Caption(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FrameColours(Struct, frozen=True, kw_only=True):
-    """Colours that go with an entry: the source, and of its Material schemes each role's colour by its name."""
+    """Colours that match an entry: the source colour, and its light and dark Material schemes by role name."""
 
     source: Colour
     light: dict[str, Colour]
@@ -44,10 +45,11 @@ class FrameColours(Struct, frozen=True, kw_only=True):
 
 
 class QueueEntry(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One entry of a frame's queue; `url` serves the JPEG, `width` x `height` pixels.
+    """One entry of a frame's queue; `url` serves the JPEG of `width` x `height` pixels.
 
-    Of a pair (`is_paired`) this is the left or upper half, and the paired fields tell of the other one, which has
-    the same size; the colours are of both. `entry` goes into `after` of a following call.
+    In a pair (`is_paired`) this photo is on the left or above.
+    The paired fields describe the second photo, which has the same size; the colours are those of both.
+    Pass `entry` as `after` of a following request.
     """
 
     image_id: ImageId
@@ -67,9 +69,9 @@ class QueueEntry(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class NextEntry(QueueEntry, frozen=True, kw_only=True, rename="camel"):
-    """The entry to be shown; `until` is when the next one follows, in seconds since the epoch, 0 for no interval.
+    """The entry to show until `until`, in seconds since the epoch; 0 if the device has no interval.
 
-    Between the two photos of a pair are `gap` pixels.
+    `gap` is the number of pixels between the two photos of a pair.
     """
 
     until: float = 0.0
@@ -77,9 +79,9 @@ class NextEntry(QueueEntry, frozen=True, kw_only=True, rename="camel"):
 
 
 class Slideshow(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a frame shows, in order, from the entry at `current_index`; the time in ISO 8601.
+    """The queue of a frame, in order, with the current entry at `current_index`; `generated_at` in ISO 8601.
 
-    `until` and `gap` as in `NextEntry`; `showing` is the photo on the screen now, as far as the server knows.
+    `until` and `gap` as in `NextEntry`; `showing` is the photo that was last delivered to the frame.
     """
 
     device_id: str
@@ -92,11 +94,12 @@ class Slideshow(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class CompactEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An entry for small memories.
+    """A queue entry for clients with little memory.
 
-    `u`: the picture's address behind `base`, or whole where it begins with a slash; `v`: the other one of a pair,
-    both then behind `halfBase`. `c`: five colours without `#`, one behind the other: the source; primary and surface
-    of the light scheme; primary and surface of the dark scheme.
+    `u` is the picture's URL relative to `base`; one that begins with a slash is complete.
+    `v` is the second picture of a pair; both are then relative to `halfBase`.
+    `c` is five colours without `#`, concatenated: the source colour, primary and surface of the light scheme,
+    primary and surface of the dark scheme.
     """
 
     u: str
@@ -105,9 +108,9 @@ class CompactEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CompactQueue(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """The queue for small memories; sizes in pixels, half sizes those of each photo of a pair.
+    """The queue for clients with little memory. Sizes are in pixels; the half sizes are those of each photo of a pair.
 
-    `after` of a following call asks for what comes behind the last entry here.
+    Pass `after` with the following request to receive the entries behind the last one here.
     """
 
     base: str
@@ -127,9 +130,9 @@ SchemeContrast = Annotated[float, Meta(ge=-1, le=1)]
 
 
 class ColourSchemes(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Two Material 3 schemes from one source colour: each role's colour by its name, such as `onPrimary`.
+    """Two Material 3 schemes of one source colour, with colours by role name such as `onPrimary`.
 
-    `color_palette` is there for two photos together: the palette of both, whose source colour this is.
+    `color_palette` is set for two photos together: the common palette that the source colour comes from.
     """
 
     source_color: Colour

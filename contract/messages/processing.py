@@ -1,8 +1,9 @@
-"""What travels over HTTP between the backend and the tasks.
+"""Messages between the backend and the tasks.
 
-The field names on the wire are given by clients that exist; `rename` keeps them while the Python names follow the
-language. A new field always has a default, so that an older peer's message stays valid. Sizes are in pixels, times
-are seconds since the epoch (UTC) unless the name says otherwise, colours are `#RRGGBB` in upper case.
+Existing clients fix the JSON field names; `rename` maps them to Python names.
+A new field always has a default, so that messages of an older peer remain valid.
+Sizes are in pixels and times in seconds since the epoch (UTC), unless the name states otherwise.
+Colours are `#RRGGBB` in upper case.
 """
 
 from __future__ import annotations
@@ -15,34 +16,35 @@ from msgspec import Meta, Struct, field
 Orientation = Literal["portrait", "landscape", "square"]
 ImageState = Literal["pending", "processing", "complete", "failed"]
 
-# Python's `$` also matches before a last line feed; `(?!\n)` refuses that, and readers of the OpenAPI document take it.
+# Python's `$` also matches before a trailing line feed. `(?!\n)` excludes that and is valid in the OpenAPI document.
 ImageId = Annotated[
     str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)", description="first 32 hex digits of the SHA-256 of the upload")
 ]
 Colour = Annotated[str, Meta(pattern=r"^#[0-9A-F]{6}$(?!\n)", description="#RRGGBB, upper case")]
 RecipeId = Annotated[str, Meta(pattern=r"^[0-9a-f]{10}$(?!\n)")]
-# No control characters, no separators and no dots alone: such a name is nobody's device.
+# No control characters and no separators; not `.` or `..`.
 DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+$(?!\n)")]
-# What results call `deviceSize`: a device's key, or that of its half (`contract/split_screen.py`).
+# The `deviceSize` of results: a device's key, or that of its half (`contract/split_screen.py`).
 DeviceKey = Annotated[str, Meta(max_length=69, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+(/half)?$(?!\n)")]
-Side = Annotated[int, Meta(ge=1, le=8192)]  # of a device's picture: 8K in either direction at most
-Focus = tuple[Annotated[float, Meta(ge=0, le=1)], Annotated[float, Meta(ge=0, le=1)]]  # of the upright width, height
+Side = Annotated[int, Meta(ge=1, le=8192)]  # width or height of a screen: up to 8K
+Focus = tuple[Annotated[float, Meta(ge=0, le=1)], Annotated[float, Meta(ge=0, le=1)]]  # fractions of upright (w, h)
 LeaseToken = Annotated[str, Meta(max_length=96, pattern=r"^[0-9a-zA-Z._-]+$(?!\n)")]
-Whole = Annotated[int, Meta(ge=0, le=2**31 - 1)]  # what a database column of 32 bits holds
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]  # fits a 32-bit integer column
 
 
 def orientation_of(width: int, height: int) -> Orientation:
-    """The orientation of an upright picture; within 5 % of equal sides it is square."""
+    """Return the orientation of an upright picture; sides within 5 % of each other are square."""
     if abs(width / height - 1) < 0.05:
         return "square"
     return "landscape" if width > height else "portrait"
 
 
 class Device(Struct, frozen=True, kw_only=True):
-    """A screen that pictures are made for.
+    """A screen that variants are rendered for.
 
-    `id` stands in routes, `name` is shown, `key` is the name at creation: it is what results
-    call `deviceSize` and what object names contain. `id` and `key` default to the name.
+    `id` appears in routes, and `name` is displayed.
+    `key` is the name at creation, used as `deviceSize` of results and in object names.
+    `id` and `key` default to the name.
     """
 
     name: DeviceName
@@ -62,7 +64,7 @@ class Device(Struct, frozen=True, kw_only=True):
 
 
 class Palette(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The Material colours of a photo, best first, eight in all; `neutral` if it has none and these are its tones."""
+    """Eight Material colours of a photo, best first. `neutral`: the photo has none, and these are its tones."""
 
     primary: Colour
     secondary: Colour
@@ -73,18 +75,18 @@ class Palette(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 Histogram = dict[Colour, Annotated[int, Meta(ge=1)]]
-"""Quantized colours and how many proxy pixels each stands for; at most 128 entries."""
+"""Quantized colours and the number of pixels of the downsampled copy that each represents; at most 128 entries."""
 
 
 class ClaimRequest(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=False):
-    """Ask for up to `limit` images. `owner` is execution and task, `attempt` the task's attempt.
+    """Request for up to `limit` images. `owner` is execution and task, `attempt` the task's attempt.
 
-    `claim_id` makes the call repeatable: the same id again answers with the same leases.
+    `claim_id` makes the call idempotent: a repeated id returns the same leases.
     """
 
     owner: Annotated[str, Meta(min_length=1, max_length=200)]
-    attempt: Whole = 0
-    shard: Whole = 0
+    attempt: Count = 0
+    shard: Count = 0
     shards: Annotated[int, Meta(ge=1, le=10_000)] = 1
     limit: Annotated[int, Meta(ge=1, le=50)] = 8
     claim_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")] | None = None
@@ -92,17 +94,18 @@ class ClaimRequest(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
 
 class WorkItem(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One picture to be made of one image: the device's key and today's recipe for it."""
+    """One variant to render of an image: the device's key and its current recipe."""
 
     device: DeviceKey
     recipe: RecipeId
 
 
 class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An image under lease, and the pictures it lacks.
+    """An image under lease, and the variants that are missing (`work`).
 
-    A `suspect` began an attempt that never reported: it is rendered in a child process. `focus` is its owner's choice;
-    without one the renderer finds it. `byte_size` is the original's, 0 where it is not known.
+    `suspect` marks an image whose earlier attempt never reported: it is rendered in a sandbox process.
+    `focus` is the owner's choice; without it the renderer detects the focal point.
+    `byte_size` is that of the original, or 0 if unknown.
     """
 
     id: ImageId
@@ -117,11 +120,11 @@ class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
     suspect: bool = False
     work: tuple[WorkItem, ...] = ()
     focus: Focus | None = None
-    byte_size: Whole = 0
+    byte_size: Count = 0
 
 
 class ClaimAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The claimed images, the devices that their work names, and how long a lease lasts."""
+    """The claimed images, the devices of their missing variants, and the durations of leases in seconds."""
 
     images: tuple[ClaimedImage, ...]
     devices: tuple[Device, ...]
@@ -136,7 +139,7 @@ class LeaseList(Struct, frozen=True, kw_only=True):
 
 
 class LeaseAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which leases still hold, and which are lost."""
+    """The leases that are still valid, and those that are lost."""
 
     held: tuple[LeaseToken, ...]
     lost: tuple[LeaseToken, ...] = ()
@@ -144,9 +147,9 @@ class LeaseAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class AttemptStart(Struct, frozen=True, kw_only=True):
-    """Decoding begins. Without a lease the caller is a legacy client."""
+    """Report that decoding begins. Without a lease the caller is a legacy client."""
 
-    attempt: Whole = 0
+    attempt: Count = 0
     lease: LeaseToken | None = None
 
 
@@ -167,7 +170,7 @@ class AttemptAnswer(Struct, frozen=True, kw_only=True):
 
 
 class PendingImage(Struct, frozen=True, kw_only=True):
-    """One entry of the pending list, in the given snake_case."""
+    """One entry of the pending list; existing clients expect snake_case."""
 
     id: ImageId
     file_path: str
@@ -177,7 +180,7 @@ class PendingImage(Struct, frozen=True, kw_only=True):
 
 
 class Thumbnail(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The small square picture of an image, which no device shows."""
+    """The thumbnail of an image, which is used on pages and never on a device."""
 
     file_path: str
     width: int
@@ -185,7 +188,7 @@ class Thumbnail(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ProcessedImage(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One variant. Lease, recipe, histogram, thumbnail are absent from a legacy client."""
+    """One rendered variant. A legacy client sends no lease and no recipe."""
 
     image_id: ImageId
     device_size: DeviceKey
@@ -198,7 +201,7 @@ class ProcessedImage(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ImageOutcome(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a task found out about an image as a whole; it completes the image's variants."""
+    """Results for an image as a whole; they complete the image."""
 
     image_id: ImageId
     lease: LeaseToken
@@ -212,14 +215,14 @@ class ImageOutcome(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ProcessedImages(Struct, frozen=True, kw_only=True):
-    """A batch of variants; `outcomes` says of which images this is all."""
+    """A batch of variants; the images in `outcomes` are complete with it."""
 
     images: Annotated[tuple[ProcessedImage, ...], Meta(max_length=5000)]
     outcomes: Annotated[tuple[ImageOutcome, ...], Meta(max_length=500)] = ()
 
 
 class RowError(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Why one row of a batch was refused."""
+    """Reason for a rejected row of a batch."""
 
     image_id: str
     device_size: str
@@ -227,40 +230,45 @@ class RowError(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ProcessedAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How many rows were stored, and which were not."""
+    """Number of stored rows, and the rejected ones."""
 
     inserted: int
     errors: tuple[RowError, ...] = ()
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """A photo that cannot be rendered, or with `strike` the death of a suspect's child."""
+    """A photo that cannot be rendered. `strike`: its sandbox process crashed, which counts towards the crash limit."""
 
     error: str
-    attempt: Whole | None = 0
+    attempt: Count | None = 0
     lease: LeaseToken | None = None
     strike: bool = False
 
 
 class Success(Struct, frozen=True, kw_only=True):
-    """The answer to a report that was understood."""
+    """Response to an accepted report."""
 
     success: bool = True
 
 
 MAX_SECONDS = 1e6
-"""What is longer was measured by a clock that was set meanwhile."""
+"""A longer duration can only come from a clock that was changed during the measurement."""
 
 Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
 
 
 class StageSeconds(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Seconds of wall time, in the order of the stages. A task tells all but `report`, which the backend adds.
+    """Wall time of each stage in seconds, in order. A task reports all but `report`, which the backend adds.
 
-    `waiting` is for memory and a thread; `fetching` for the original's bytes, as far as nothing else was done
-    meanwhile (a photo is decoded while it arrives); `announcing` the attempt; `colours` takes in the search for the
-    focus; `pictures` is resizing and encoding; `storing` ends when all pictures lie in the bucket; `report` is from
-    there to the rows in the database, with the sidecar, by the clocks of both programs.
+    Attributes:
+        waiting: For memory and a render thread.
+        fetching: For bytes of the original while nothing else could be done; decoding overlaps the download.
+        announcing: Reporting the start of the attempt.
+        decoding: Decoding the photo.
+        colours: Quantizing, scoring and the detection of the focal point.
+        pictures: Resizing and encoding.
+        storing: Until all variants are in the bucket.
+        report: From there, with the sidecar, until the rows are in the database; by the clocks of both programs.
     """
 
     waiting: Seconds = 0.0

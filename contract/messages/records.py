@@ -1,9 +1,9 @@
-"""Permanent records: what the bucket itself remembers, so that the database can be made again.
+"""Permanent records in the bucket, from which the database can be rebuilt.
 
-`images/records/{imageId}.json` is one photo's, `state/devices.json` that of all devices. Each is written
-before the change that it tells of is acknowledged. Paths are object names, so that a bucket may move;
-times are seconds since the epoch, UTC. A `revision` is raised by every change, so that of two forms of
-one record the newer is known without a clock.
+`images/records/{imageId}.json` describes one photo, `state/devices.json` all devices.
+A record is written before its change is acknowledged.
+Paths are object names, so a bucket may be moved; times are seconds since the epoch (UTC).
+Every change increments `revision`, so the newer of two copies is known without a clock.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from contract.messages.frames import FrameFilters
-from contract.messages.processing import Focus, Histogram, ImageId, Orientation, Palette, Side, StageSeconds, Whole
+from contract.messages.processing import Count, Focus, Histogram, ImageId, Orientation, Palette, Side, StageSeconds
 
 SCHEMA_VERSION = 1
 
 
 class RecordedResult(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A current variant; `palette` is there only where it is not the photo's own."""
+    """A current variant; `palette` is set only if it differs from the photo's."""
 
     device: str
     width: Side
@@ -31,20 +31,20 @@ class RecordedResult(Struct, frozen=True, kw_only=True, rename="camel", omit_def
 
 
 class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One photo. With `deleted_at` it is a tombstone: nothing else is told any more, and it stays dead.
+    """One photo. With `deleted_at` it is a tombstone: no other field counts, and the photo is never restored.
 
-    `error` is the reason of a photo that has failed; whether another one is complete follows from its
-    results and the devices of the day.
+    `error` is set if the photo failed.
+    Whether a photo is complete follows from its results and the current devices.
     """
 
     image_id: ImageId
-    revision: Whole
+    revision: Count
     file_path: str = ""
     file_hash: str = ""
     filename: str = ""
-    byte_size: Whole = 0
-    width: Whole = 0
-    height: Whole = 0
+    byte_size: Count = 0
+    width: Count = 0
+    height: Count = 0
     orientation: Orientation = "square"
     ingested_at: float = 0.0
     captured_at: float | None = None
@@ -52,8 +52,8 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     processed_at: float | None = None
     render_seconds: float | None = None
     stages: StageSeconds | None = None
-    attempts: Whole = 0
-    strikes: Whole = 0
+    attempts: Count = 0
+    strikes: Count = 0
     error: str | None = None
     palette: Palette | None = None
     histogram: Annotated[Histogram, Meta(max_length=128)] = field(default_factory=dict)
@@ -62,11 +62,11 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     found_focus: Focus | None = None
     results: tuple[RecordedResult, ...] = ()
     deleted_at: float | None = None
-    schema_version: Whole = SCHEMA_VERSION
+    schema_version: Count = SCHEMA_VERSION
 
 
 class RecordedDevice(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One device; its token is known by its hash alone."""
+    """One device; only the hash of its token is stored."""
 
     id: str
     name: str
@@ -78,17 +78,17 @@ class RecordedDevice(Struct, frozen=True, kw_only=True, rename="camel", omit_def
     created_at: float
     changed_at: float
     token_hash: str | None = None
-    interval_seconds: Whole = 0
-    gap: Whole = 0
+    interval_seconds: Count = 0
+    gap: Count = 0
     pairing: bool = False
     half_recipe: str | None = None
     filters: FrameFilters | None = None
 
 
 class DevicesRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """All devices. `picture_key` signs the addresses of their pictures, which all lie in this same bucket."""
+    """All devices. `picture_key` signs the URLs of their pictures, which are stored in the same bucket."""
 
-    revision: Whole
+    revision: Count
     devices: tuple[RecordedDevice, ...] = ()
     picture_key: str = ""
-    schema_version: Whole = SCHEMA_VERSION
+    schema_version: Count = SCHEMA_VERSION

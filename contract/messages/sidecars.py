@@ -1,4 +1,4 @@
-"""The sidecar of an image: what a task leaves in the bucket before it reports."""
+"""Sidecar of an image, which a task writes to the bucket before it reports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from contract.messages.processing import (
 
 
 class SidecarResult(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One variant as a sidecar tells it; `colors` are all of its palette."""
+    """One variant in a sidecar; `colors` is its complete palette."""
 
     device_size: DeviceKey
     width: Side
@@ -34,10 +34,10 @@ class SidecarResult(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Sidecar(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The sidecar of one image, `processedAt` in ISO 8601, UTC.
+    """The sidecar of one image; `processedAt` in ISO 8601, UTC.
 
-    Everything after `results` is this project's; the model system's sidecars lack it. `focus` is the owner's choice
-    that the pictures were made with, `found_focus` what the renderer would have taken.
+    Sidecars of the legacy system end with `results`.
+    `focus` is the owner's choice that the variants were rendered with, `found_focus` the renderer's own result.
     """
 
     image_id: ImageId

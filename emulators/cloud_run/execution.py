@@ -1,4 +1,4 @@
-"""One execution of an imitated Cloud Run job: its tasks are real processes, tried again and ended in time."""
+"""Execution of an emulated Cloud Run job: its tasks are real processes with retries and a time limit."""
 
 from __future__ import annotations
 
@@ -19,10 +19,18 @@ TERM_GRACE_SECONDS = 10.0
 
 
 class JobDefinition(Struct, frozen=True, kw_only=True):
-    """What is deployed: the command, its environment, and the limits of an attempt.
+    """A deployed job: its command, environment and limits.
 
-    `secrets` reach the tasks as well; the job and its executions show only their names. `tasks` is the task count of a
-    start without an override. `parallelism` is the number of tasks that may run at the same time; 0 is no limit.
+    Attributes:
+        command: Command of a task.
+        environment: Environment variables of the tasks.
+        secrets: Further variables; the job and its executions show only their names.
+        timeout_seconds: Time limit of an attempt.
+        retries: Further attempts of a failed task.
+        tasks: Task count of a start without an override.
+        parallelism: Number of tasks that may run at the same time; 0 means no limit.
+        term_grace_seconds: Time between SIGTERM and SIGKILL.
+        folder: Working directory of the tasks.
     """
 
     command: Sequence[str]
@@ -35,21 +43,30 @@ class JobDefinition(Struct, frozen=True, kw_only=True):
     term_grace_seconds: float = TERM_GRACE_SECONDS
     folder: str | None = None
 
-    def shown_environment(self) -> list[run_v2.EnvVar]:
-        """The environment as a viewer of the job sees it."""
-        plain = [run_v2.EnvVar(name=name, value=value) for name, value in self.environment.items()]
-        hidden = [
+    def env_vars(self) -> list[run_v2.EnvVar]:
+        """Return the environment as the API shows it, without the values of secrets."""
+        plain_vars = [run_v2.EnvVar(name=name, value=value) for name, value in self.environment.items()]
+        secret_vars = [
             run_v2.EnvVar(
                 name=name,
                 value_source=run_v2.EnvVarSource(secret_key_ref=run_v2.SecretKeySelector(secret=name.lower())),
             )
             for name in self.secrets
         ]
-        return plain + hidden
+        return plain_vars + secret_vars
+
+
+def env_overrides(request: run_v2.RunJobRequest) -> dict[str, str]:
+    """Return the environment variables that a start overrides."""
+    return {
+        variable.name: variable.value
+        for container in request.overrides.container_overrides
+        for variable in container.env
+    }
 
 
 class RunningExecution:
-    """Starts `tasks` processes at once and follows each in a thread; `seen()` says how far it is."""
+    """Starts `tasks` processes and follows each in a thread; `resource()` returns the current state."""
 
     def __init__(
         self,
@@ -62,9 +79,16 @@ class RunningExecution:
         output: IO[bytes] | None = None,
         start_seconds: float = 0.0,
     ) -> None:
-        """`job` and `number`: full name of the job, and what tells this execution from others.
+        """Start the tasks.
 
-        `start_seconds` pass before the tasks begin, as they do where a container has to be brought up.
+        Args:
+            job: Full name of the job.
+            number: Suffix that identifies this execution.
+            definition: The job.
+            overrides: Environment variables of this start.
+            tasks: Number of tasks.
+            output: Receives the output of the tasks.
+            start_seconds: Delay before the tasks begin, like the start of a container.
         """
         self.short_name = f"{job.rpartition('/')[2]}-{number}"
         self.name = f"{job}/executions/{self.short_name}"
@@ -89,7 +113,7 @@ class RunningExecution:
             thread.start()
 
     def close(self) -> None:
-        """End its processes, and wait for them."""
+        """Terminate its processes and wait for them."""
         self._ending.set()
         with self._lock:
             for process in self._processes.values():
@@ -99,25 +123,25 @@ class RunningExecution:
             thread.join(self._definition.term_grace_seconds + 10.0)
 
     def running(self) -> list[subprocess.Popen[bytes]]:
-        """The processes of its tasks that have not ended yet."""
+        """Return the processes of its tasks that are still running."""
         with self._lock:
             return [process for process in self._processes.values() if process.returncode is None]
 
     @property
     def failure(self) -> str | None:
-        """Why it failed, once it has."""
-        return next((f"Task {index} failed: {why}" for index, why in sorted(self._ends.items()) if why), None)
+        """Error of the first failed task, or None."""
+        return next((f"Task {index} failed: {error}" for index, error in sorted(self._ends.items()) if error), None)
 
     @property
     def done(self) -> bool:
         return self._completed is not None
 
-    def seen(self) -> run_v2.Execution:
-        """The resource as Cloud Run shows it."""
+    def resource(self) -> run_v2.Execution:
+        """Return the execution as Cloud Run's API represents it."""
         state = run_v2.Condition.State
         with self._lock:
-            failed = sum(why is not None for why in self._ends.values())
-            shown = run_v2.Execution(
+            failed = sum(error is not None for error in self._ends.values())
+            execution = run_v2.Execution(
                 name=self.name,
                 job=self._job,
                 create_time=self._created,
@@ -132,7 +156,7 @@ class RunningExecution:
                         run_v2.Container(
                             image="local",
                             env=[
-                                *self._definition.shown_environment(),
+                                *self._definition.env_vars(),
                                 *(run_v2.EnvVar(name=name, value=value) for name, value in self._overrides.items()),
                             ],
                         )
@@ -141,25 +165,25 @@ class RunningExecution:
                     timeout=duration_pb2.Duration(seconds=round(self._definition.timeout_seconds)),
                 ),
             )
-            how = state.CONDITION_RECONCILING
+            condition = state.CONDITION_RECONCILING
             if self._completed is not None:
-                shown.completion_time = self._completed
-                how = state.CONDITION_FAILED if failed else state.CONDITION_SUCCEEDED
-            shown.conditions = [run_v2.Condition(type_="Completed", state=how, message=self.failure or "")]
-        return shown
+                execution.completion_time = self._completed
+                condition = state.CONDITION_FAILED if failed else state.CONDITION_SUCCEEDED
+            execution.conditions = [run_v2.Condition(type_="Completed", state=condition, message=self.failure or "")]
+        return execution
 
     def _task(self, index: int) -> None:
         self._ending.wait(self._start_seconds)
         with self._slots:
-            why = self._attempts(index)
+            error = self._attempts(index)
         with self._lock:
-            self._ends[index] = why
+            self._ends[index] = error
             if len(self._ends) == self._tasks:
                 self._completed = datetime.now(UTC)
 
     def _attempts(self, index: int) -> str | None:
         """Run one task until an attempt succeeds. Return the error of its last attempt, or None."""
-        why: str | None = "it was never started"
+        error: str | None = "the task was never started"
         for attempt in range(self._definition.retries + 1):
             if self._ending.is_set():
                 break
@@ -167,13 +191,13 @@ class RunningExecution:
                 self.attempts.append((index, attempt))
                 if attempt:
                     self._retried.add(index)
-            why = self._attempt(index, attempt)
-            if why is None:
+            error = self._attempt(index, attempt)
+            if error is None:
                 break
-        return why
+        return error
 
     def _attempt(self, index: int, attempt: int) -> str | None:
-        """Run a process to its end or the time limit; what was wrong with its end, or None."""
+        """Run a process to its end or the time limit. Return its error, or None."""
         environment = {
             **self._definition.environment,
             **self._definition.secrets,
@@ -183,7 +207,7 @@ class RunningExecution:
             "CLOUD_RUN_TASK_INDEX": str(index),
             "CLOUD_RUN_TASK_COUNT": str(self._tasks),
             "CLOUD_RUN_TASK_ATTEMPT": str(attempt),
-            "SLIDESHOW_PARENT_PID": str(os.getpid()),  # a task does not outlive the machine that it runs on
+            "SLIDESHOW_PARENT_PID": str(os.getpid()),  # a task ends with the machine that it runs on
         }
         try:
             with self._lock:
@@ -198,10 +222,10 @@ class RunningExecution:
                 self._processes[index] = process
         except OSError as error:
             return str(error)
-        return _followed(process, self._definition, self._ending.is_set)
+        return _wait_for_end(process, self._definition, self._ending.is_set)
 
 
-def _followed(process: subprocess.Popen[bytes], limits: JobDefinition, ending: Callable[[], bool]) -> str | None:
+def _wait_for_end(process: subprocess.Popen[bytes], limits: JobDefinition, ending: Callable[[], bool]) -> str | None:
     if ending():
         process.terminate()
     late = False
@@ -216,7 +240,7 @@ def _followed(process: subprocess.Popen[bytes], limits: JobDefinition, ending: C
             process.kill()
             code = process.wait(10.0)
     if late:
-        return f"it took longer than {limits.timeout_seconds:g} s"
+        return f"the attempt took longer than {limits.timeout_seconds:g} s"
     if code < 0:
         return f"signal {signal.Signals(-code).name}"
     return None if code == 0 else f"exit code {code}"

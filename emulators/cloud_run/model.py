@@ -1,4 +1,4 @@
-"""What the imitated Cloud Run knows and answers, whichever way it is asked; and how it misbehaves when told to."""
+"""State and methods of the emulated Cloud Run, independent of the transport, with injected faults."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2
 from msgspec import Struct
 
-from emulators.cloud_run.execution import JobDefinition, RunningExecution
+from emulators.cloud_run.execution import JobDefinition, RunningExecution, env_overrides
+from emulators.cloud_run.rules import check_start
 
 
 class Fault(Struct, frozen=True):
-    """What the next call of a method meets instead of an answer.
+    """Fault of the next call of `method`.
 
-    `status`: a gRPC code by name, refused before anything is done; or LOST: it is done, and the answer is not sent.
+    `status` is the name of a gRPC code, returned before anything is done.
+    With LOST the call is done, but its response is not sent.
     """
 
     method: str
@@ -30,16 +32,16 @@ class Fault(Struct, frozen=True):
 LOST = "LOST"
 
 
-class CallRefused(Exception):
-    """The call is answered by an error: a gRPC code by name, and a sentence."""
+class RpcError(Exception):
+    """The call fails with `status`, the name of a gRPC code, and a message."""
 
     def __init__(self, status: str, sentence: str) -> None:
         super().__init__(sentence)
         self.status = status
 
 
-class AnswerLost(Exception):
-    """The call was done, and the connection breaks before the answer."""
+class ResponseLost(Exception):
+    """The call was done, and the connection breaks before the response."""
 
 
 class CloudRunModel:
@@ -48,13 +50,13 @@ class CloudRunModel:
     def __init__(
         self, job: str, definition: JobDefinition, *, output: IO[bytes] | None = None, start_seconds: float = 0.0
     ) -> None:
-        """`job`: its full name. `output` takes what the tasks print; `start_seconds`: see RunningExecution."""
+        """Create the job with the full name `job`; `output` and `start_seconds` as in `RunningExecution`."""
         self.job = job
         self.definition = definition
         self.requests: list[run_v2.RunJobRequest] = []
         self.faults: deque[Fault] = deque()
-        self.missing: set[str] = set()
-        """Permissions on the job that whoever asks does not have; told, not enforced."""
+        self.missing_permissions: set[str] = set()
+        """Permissions on the job that callers do not have; `test_iam_permissions` reports them, but no call checks."""
         self.executions: list[RunningExecution] = []
         self._output = output
         self._start_seconds = start_seconds
@@ -62,12 +64,12 @@ class CloudRunModel:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """End all tasks."""
+        """Terminate all tasks."""
         for execution in list(self.executions):
             execution.close()
 
-    def _meet_fault(self, method: str) -> bool:
-        """Raise the fault that is due for this method, if any; whether its answer is to be lost."""
+    def _inject_fault(self, method: str) -> bool:
+        """Raise the next fault of this method, if any. Return True if the response must be lost."""
         with self._lock:
             due = next((fault for fault in self.faults if fault.method == method), None)
             if due is None:
@@ -75,34 +77,21 @@ class CloudRunModel:
             self.faults.remove(due)
         if due.status == LOST:
             return True
-        raise CallRefused(due.status, f"{method} was told to answer {due.status}")
+        raise RpcError(due.status, f"injected fault: {method} fails with {due.status}")
 
     def run_job(self, request: run_v2.RunJobRequest) -> operations_pb2.Operation:
-        """Start the tasks. As in the original, the same request again is another execution."""
-        lost = self._meet_fault("RunJob")
+        """Start an execution. As in Cloud Run, a repeated request starts another execution."""
+        lost = self._inject_fault("RunJob")
         if request.name != self.job:
-            raise CallRefused("NOT_FOUND", f"Resource {request.name!r} does not exist")
-        overrides = {
-            variable.name: variable.value
-            for container in request.overrides.container_overrides
-            for variable in container.env
-        }
-        reserved = sorted(name for name in overrides if name.startswith("CLOUD_RUN_") or name == "PORT")
-        if reserved:
-            raise CallRefused("INVALID_ARGUMENT", f"{reserved[0]} is set by Cloud Run")
-        tasks = request.overrides.task_count or self.definition.tasks
-        if self.definition.parallelism > tasks:
-            # Cloud Run Admin API v2, Execution.parallelism: "Must be <= task_count". Overrides cannot change it.
-            raise CallRefused(
-                "INVALID_ARGUMENT",
-                f"parallelism {self.definition.parallelism} must be less than or equal to the task count {tasks}",
-            )
+            raise RpcError("NOT_FOUND", f"Resource {request.name!r} does not exist")
+        if error := check_start(self.definition, request):
+            raise RpcError("INVALID_ARGUMENT", error)
         execution = RunningExecution(
             self.job,
             secrets.token_hex(3),
             self.definition,
-            overrides,
-            tasks,
+            env_overrides(request),
+            request.overrides.task_count or self.definition.tasks,
             output=self._output,
             start_seconds=self._start_seconds,
         )
@@ -112,57 +101,57 @@ class CloudRunModel:
             self.executions.append(execution)
             self._operations[name] = execution
         if lost:
-            raise AnswerLost
-        return self._shown_operation(name, execution)
+            raise ResponseLost
+        return self._operation_resource(name, execution)
 
     def get_operation(self, request: operations_pb2.GetOperationRequest) -> operations_pb2.Operation:
-        """How far the operation is that a start began."""
-        self._meet_fault("GetOperation")
+        """Return the operation of a start."""
+        self._inject_fault("GetOperation")
         execution = self._operations.get(request.name)
         if execution is None:
-            raise CallRefused("NOT_FOUND", f"Operation {request.name!r} does not exist")
-        return self._shown_operation(request.name, execution)
+            raise RpcError("NOT_FOUND", f"Operation {request.name!r} does not exist")
+        return self._operation_resource(request.name, execution)
 
-    def _shown_operation(self, name: str, execution: RunningExecution) -> operations_pb2.Operation:
-        seen = _packed(execution.seen())
-        operation = operations_pb2.Operation(name=name, metadata=seen, done=execution.done)
+    def _operation_resource(self, name: str, execution: RunningExecution) -> operations_pb2.Operation:
+        resource = _packed(execution.resource())
+        operation = operations_pb2.Operation(name=name, metadata=resource, done=execution.done)
         if execution.done and execution.failure:
             operation.error.code = code_pb2.UNKNOWN
             operation.error.message = execution.failure
         elif execution.done:
-            operation.response.CopyFrom(seen)
+            operation.response.CopyFrom(resource)
         return operation
 
     def get_execution(self, request: run_v2.GetExecutionRequest) -> run_v2.Execution:
-        """One execution by its full name."""
-        self._meet_fault("GetExecution")
+        """Return an execution by its full name."""
+        self._inject_fault("GetExecution")
         for execution in self.executions:
             if execution.name == request.name:
-                return execution.seen()
-        raise CallRefused("NOT_FOUND", f"Resource {request.name!r} does not exist")
+                return execution.resource()
+        raise RpcError("NOT_FOUND", f"Resource {request.name!r} does not exist")
 
     def list_executions(self, request: run_v2.ListExecutionsRequest) -> run_v2.ListExecutionsResponse:
-        """The newest executions, newest first; further pages are not served."""
-        self._meet_fault("ListExecutions")
+        """Return one page of executions, newest first; further pages are not implemented."""
+        self._inject_fault("ListExecutions")
         newest = self.executions[::-1][: request.page_size or 100]
-        return run_v2.ListExecutionsResponse(executions=[execution.seen() for execution in newest])
+        return run_v2.ListExecutionsResponse(executions=[execution.resource() for execution in newest])
 
     def test_iam_permissions(
         self, request: iam_policy_pb2.TestIamPermissionsRequest
     ) -> iam_policy_pb2.TestIamPermissionsResponse:
-        """Those of the permissions asked for that are not in `missing`."""
-        self._meet_fault("TestIamPermissions")
+        """Return the requested permissions that are not in `missing_permissions`."""
+        self._inject_fault("TestIamPermissions")
         if request.resource != self.job:
-            raise CallRefused("NOT_FOUND", f"Resource {request.resource!r} does not exist")
-        granted = [permission for permission in request.permissions if permission not in self.missing]
+            raise RpcError("NOT_FOUND", f"Resource {request.resource!r} does not exist")
+        granted = [permission for permission in request.permissions if permission not in self.missing_permissions]
         return iam_policy_pb2.TestIamPermissionsResponse(permissions=granted)
 
     def get_job(self, request: run_v2.GetJobRequest) -> run_v2.Job:
-        """The job as it is deployed."""
-        self._meet_fault("GetJob")
+        """Return the deployed job."""
+        self._inject_fault("GetJob")
         if request.name != self.job:
-            raise CallRefused("NOT_FOUND", f"Resource {request.name!r} does not exist")
-        container = run_v2.Container(image="local", env=self.definition.shown_environment())
+            raise RpcError("NOT_FOUND", f"Resource {request.name!r} does not exist")
+        container = run_v2.Container(image="local", env=self.definition.env_vars())
         template = run_v2.TaskTemplate(
             containers=[container],
             max_retries=self.definition.retries,

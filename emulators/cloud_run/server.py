@@ -1,7 +1,7 @@
-"""An imitated Cloud Run on 127.0.0.1, over gRPC and REST, that really starts the tasks of one job.
+"""Emulator of Cloud Run on 127.0.0.1, over gRPC and REST, which runs the tasks of one job as processes.
 
-It knows google.cloud.run.v2 Jobs (RunJob, GetJob; TestIamPermissions over gRPC alone), Executions (GetExecution,
-ListExecutions) and google.longrunning Operations (GetOperation), so that Google's own client talks to it.
+It implements google.cloud.run.v2 Jobs (RunJob, GetJob; TestIamPermissions over gRPC only), Executions (GetExecution,
+ListExecutions) and google.longrunning Operations (GetOperation), so Google's own client works with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from google.longrunning import operations_pb2
 from google.protobuf import json_format
 
 from emulators.cloud_run.execution import JobDefinition
-from emulators.cloud_run.model import AnswerLost, CallRefused, CloudRunModel
+from emulators.cloud_run.model import CloudRunModel, ResponseLost, RpcError
 
 _HTTP = {
     "INVALID_ARGUMENT": 400,
@@ -37,7 +37,7 @@ _HTTP = {
 
 
 class JobsServer:
-    """Both servers of one model; `grpc_url` and `rest_url` are what CLOUD_RUN_ENDPOINT takes."""
+    """Both servers of one model; `grpc_url` and `rest_url` are values for CLOUD_RUN_ENDPOINT."""
 
     def __init__(self, model: CloudRunModel) -> None:
         self.model = model
@@ -55,7 +55,7 @@ class JobsServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer nobody any more, and end all tasks."""
+        """Stop both servers and terminate all tasks."""
         self._rest.shutdown()
         self._rest.server_close()
         self._thread.join(10.0)
@@ -67,7 +67,7 @@ class JobsServer:
 def running_jobs_server(
     job: str, definition: JobDefinition, *, output: IO[bytes] | None = None, start_seconds: float = 0.0
 ) -> Iterator[JobsServer]:
-    """A server for the time of a block; `job` is the full name projects/.../locations/.../jobs/..."""
+    """Run a server within a block; `job` is the full name projects/.../locations/.../jobs/..."""
     server = JobsServer(CloudRunModel(job, definition, output=output, start_seconds=start_seconds))
     server.start()
     try:
@@ -77,16 +77,16 @@ def running_jobs_server(
 
 
 def _handlers(model: CloudRunModel) -> tuple[Any, ...]:
-    def unary(call: Callable[[Any], Any], request: Any, answer: Any) -> Any:
-        def served(message: Any, context: Any) -> Any:
+    def unary(call: Callable[[Any], Any], deserialize: Any, serialize: Any) -> Any:
+        def serve(message: Any, context: Any) -> Any:
             try:
                 return call(message)
-            except CallRefused as refusal:
-                context.abort(getattr(grpc.StatusCode, refusal.status), str(refusal))
-            except AnswerLost:
+            except RpcError as error:
+                context.abort(getattr(grpc.StatusCode, error.status), str(error))
+            except ResponseLost:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "the connection broke")
 
-        return grpc.unary_unary_rpc_method_handler(served, request, answer)
+        return grpc.unary_unary_rpc_method_handler(serve, deserialize, serialize)
 
     v2 = "google.cloud.run.v2"
     to_operation = operations_pb2.Operation.SerializeToString
@@ -119,7 +119,7 @@ def _handlers(model: CloudRunModel) -> tuple[Any, ...]:
 
 def _rest_handler(model: CloudRunModel) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """One request of the REST form: the same methods, as JSON."""
+        """Handler of one REST request: the same methods, as JSON."""
 
         protocol_version = "HTTP/1.1"
 
@@ -127,37 +127,37 @@ def _rest_handler(model: CloudRunModel) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             name = parts.path.removeprefix("/v2/")
             if "/operations/" in name:
-                self._answer(lambda: model.get_operation(operations_pb2.GetOperationRequest(name=name)))
+                self._respond(lambda: model.get_operation(operations_pb2.GetOperationRequest(name=name)))
             elif name.endswith("/executions"):
                 size = int(parse_qs(parts.query).get("pageSize", ["0"])[0])
                 request = run_v2.ListExecutionsRequest(parent=name.removesuffix("/executions"), page_size=size)
-                self._answer(lambda: model.list_executions(request))
+                self._respond(lambda: model.list_executions(request))
             elif "/executions/" in name:
-                self._answer(lambda: model.get_execution(run_v2.GetExecutionRequest(name=name)))
+                self._respond(lambda: model.get_execution(run_v2.GetExecutionRequest(name=name)))
             else:
-                self._answer(lambda: model.get_job(run_v2.GetJobRequest(name=name)))
+                self._respond(lambda: model.get_job(run_v2.GetJobRequest(name=name)))
 
         def do_POST(self) -> None:
             name, _, verb = urlsplit(self.path).path.removeprefix("/v2/").partition(":")
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             if verb != "run":
-                self._send(404, _problem(404, "NOT_FOUND", f"{self.path} is not served"))
+                self._send(404, _problem(404, "NOT_FOUND", f"{self.path} is not implemented"))
                 return
             request = run_v2.RunJobRequest.from_json(body, ignore_unknown_fields=True)
             request.name = name
-            self._answer(lambda: model.run_job(request))
+            self._respond(lambda: model.run_job(request))
 
-        def _answer(self, call: Callable[[], Any]) -> None:
+        def _respond(self, call: Callable[[], Any]) -> None:
             try:
                 message = call()
-            except CallRefused as refusal:
-                code = _HTTP[refusal.status]
-                self._send(code, _problem(code, refusal.status, str(refusal)))
-            except AnswerLost:
+            except RpcError as error:
+                code = _HTTP[error.status]
+                self._send(code, _problem(code, error.status, str(error)))
+            except ResponseLost:
                 self.close_connection = True
             else:
-                plain = message if isinstance(message, operations_pb2.Operation) else type(message).pb(message)
-                self._send(200, json_format.MessageToJson(plain).encode())
+                protobuf = message if isinstance(message, operations_pb2.Operation) else type(message).pb(message)
+                self._send(200, json_format.MessageToJson(protobuf).encode())
 
         def _send(self, code: int, body: bytes) -> None:
             self.send_response(code)
@@ -167,7 +167,7 @@ def _rest_handler(model: CloudRunModel) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing: the model keeps what was asked."""
+            """Write no log: the model stores the requests."""
 
     return Handler
 

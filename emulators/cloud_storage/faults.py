@@ -1,4 +1,4 @@
-"""What goes wrong between a program and the imitated bucket, and how far away the bucket seems to be."""
+"""Injected faults of the emulated Cloud Storage, and the simulated network distance to it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Kind = Literal["status", "reset", "lost answer", "broken", "stall", "corrupt"]
 
 
 class Fault(Struct, frozen=True):
-    """One misbehaviour.
+    """One injected fault.
 
-    status        that status instead of the work
-    reset         the connection ends before anything is done
-    lost answer   the work is done, and the connection ends before its answer
-    broken        an answer's body ends after `after` bytes
-    stall         nothing comes for `seconds`: at once, or in a body after `after` bytes
-    corrupt       one bit of an object is turned over, under the right checksum
+    status        respond with that status and do nothing
+    reset         reset the connection before anything is done
+    lost answer   do the work, and reset the connection before the response
+    broken        reset the connection after `after` bytes of the response body
+    stall         pause for `seconds` after `after` bytes of the response body
+    corrupt       flip one bit of an object, but send the correct checksum
     """
 
     kind: Kind
@@ -31,7 +31,7 @@ class Fault(Struct, frozen=True):
 
 
 class Faults:
-    """Which request meets which fault: those that were ordered first, then a drawn one."""
+    """Selects the fault of each request: scheduled faults first, then random ones."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,20 +40,20 @@ class Faults:
         self._chance = 0.0
         self._kinds: tuple[Fault, ...] = ()
         self.met: Counter[str] = Counter()
-        """How often each kind of fault happened."""
+        """Number of faults of each kind that happened."""
 
     def order(self, operation: str, *faults: Fault) -> None:
-        """The next requests of this operation meet these, one each."""
+        """Schedule one fault for each of the next requests of this operation."""
         with self._lock:
             self._ordered.setdefault(operation, deque()).extend(faults)
 
     def draw(self, chance: float, *kinds: Fault, seed: int = 1) -> None:
-        """From now on each request meets one of `kinds` with this chance."""
+        """From now on, give each request one of `kinds` with this probability."""
         with self._lock:
             self._draw, self._chance, self._kinds = random.Random(seed), chance, kinds
 
     def of(self, operation: str) -> Fault | None:
-        """What the next request of this operation meets."""
+        """Return the fault of the next request of this operation, or None."""
         with self._lock:
             fault = None
             if waiting := self._ordered.get(operation):
@@ -61,31 +61,37 @@ class Faults:
             elif self._draw and self._kinds and self._draw.random() < self._chance:
                 fault = self._draw.choice(self._kinds)
             if fault is None or (fault.kind == "corrupt" and operation != "read"):
-                return None  # what is no object's body has no checksum, and travels encrypted
+                return None  # only objects have a checksum; TLS protects all other bodies
             self.met[fault.kind] += 1
             return fault
 
 
 class Link:
-    """The way between: `latency` seconds for each request, and `rate` bytes a second for all bodies of a direction."""
+    """A simulated network link: `latency` seconds per request, `rate` bytes per second shared by each direction."""
 
     def __init__(self, latency: float = 0.0, rate: float = 0.0) -> None:
-        """A `rate` of 0 is no limit."""
+        """Create a link; a `rate` of 0 means no limit."""
         self.latency = latency
         self.rate = rate
         self._lock = threading.Lock()
         self._free_at = {"up": 0.0, "down": 0.0}
 
-    def wait_for_answer(self) -> None:
-        """Sleep as long as a request and its answer are under way."""
+    def wait_for_response(self) -> None:
+        """Sleep for the round trip of a request and its response."""
         if self.latency:
             time.sleep(self.latency)
 
     def carry(self, direction: Literal["up", "down"], size: int, before: float | None = None) -> float:
-        """Sleep until `size` bytes have gone through, behind all that others sent before; when that was.
+        """Sleep until `size` bytes have passed, after all bytes that other threads sent before.
 
-        `before` is what this gave for the piece before of the same body. A busy machine wakes this thread up
-        late, and the next piece makes up for it, as the buffers of a real network would.
+        Args:
+            direction: Direction of the bytes.
+            size: Number of bytes.
+            before: Return value for the previous piece of the same body. A busy machine wakes this thread late;
+                the next piece then catches up, like the buffers of a real network.
+
+        Returns:
+            The monotonic time at which the bytes have passed.
         """
         now = time.monotonic()
         if not self.rate:

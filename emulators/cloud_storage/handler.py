@@ -1,4 +1,4 @@
-"""HTTP of the imitated Google Cloud Storage: paths to operations, bodies in and out, faults on the way."""
+"""HTTP of the emulated Cloud Storage: routing paths to operations, transferring bodies, injecting faults."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from emulators.cloud_storage.bodies import Answer, Call, media, parts_of_upload
+from emulators.cloud_storage.bodies import Request, Response, media_response, parse_upload
 from emulators.cloud_storage.faults import Fault, Faults, Link
-from emulators.cloud_storage.objects import ObjectStore, Refusal
+from emulators.cloud_storage.objects import ApiError, ObjectStore
 
 PIECE = 64 * 1024
 MAX_BODY = 256 * 1024 * 1024
@@ -21,7 +21,7 @@ MAX_BODY = 256 * 1024 * 1024
 _CONDITIONS = {f"if{side}Match" for side in ("Generation", "GenerationNot", "Metageneration", "MetagenerationNot")}
 _EVERYWHERE = {"prettyPrint", "fields", "projection", "alt"}
 
-# method, path, the operation's name, and the parameters that it takes beside those that all take
+# Method, path, name of the operation, and its parameters in addition to those that every operation accepts.
 _ROUTES: list[tuple[str, re.Pattern[str], str, set[str]]] = [
     (method, re.compile(path), operation, parameters | _EVERYWHERE)
     for method, path, operation, parameters in [
@@ -55,80 +55,80 @@ class Emulator(Protocol):
         ...
 
     def report(self) -> dict[str, object]:
-        """Return what `GET /_imitation` answers."""
+        """Return the response to `GET /_emulator`."""
         ...
 
 
-def _json(found: dict[str, Any]) -> Answer:
-    return Answer(200, json.dumps(found).encode(), {"Content-Type": "application/json; charset=UTF-8"})
+def _json(value: dict[str, Any]) -> Response:
+    return Response(200, json.dumps(value).encode(), {"Content-Type": "application/json; charset=UTF-8"})
 
 
-def _refused(refusal: Refusal) -> Answer:
-    told = {"domain": "global", "reason": refusal.reason, "message": str(refusal)}
-    answer = _json({"error": {"code": refusal.status, "message": str(refusal), "errors": [told]}})
-    answer.status = refusal.status
-    return answer
+def _error_response(error: ApiError) -> Response:
+    detail = {"domain": "global", "reason": error.reason, "message": str(error)}
+    response = _json({"error": {"code": error.status, "message": str(error), "errors": [detail]}})
+    response.status = error.status
+    return response
 
 
-def routed(method: str, target: str) -> tuple[str, list[str], dict[str, str]]:
-    """(operation, path parts decoded, query) of a request. Raises Refusal for what the imitation does not do."""
+def route(method: str, target: str) -> tuple[str, list[str], dict[str, str]]:
+    """Return (operation, decoded path parts, query). Raises ApiError for a request that is not implemented."""
     split = urlsplit(target)
     pairs = parse_qsl(split.query, keep_blank_values=True, strict_parsing=bool(split.query))
-    asked = dict(pairs)
-    for wanted, pattern, operation, parameters in _ROUTES:
-        if wanted == method and (match := pattern.fullmatch(split.path)):
-            if unknown := set(asked) - parameters:
-                raise Refusal(400, "invalidParameter", f"{operation} takes no {sorted(unknown)}")
-            if len(asked) != len(pairs):
-                raise Refusal(400, "invalidParameter", "a parameter is given twice")
-            return operation, [unquote(part, errors="strict") for part in match.groups()], asked
-    raise Refusal(501, "notImplemented", f"{method} {split.path} is nothing that the programs should ask")
+    query = dict(pairs)
+    for expected, pattern, operation, parameters in _ROUTES:
+        if expected == method and (match := pattern.fullmatch(split.path)):
+            if unknown := set(query) - parameters:
+                raise ApiError(400, "invalidParameter", f"{operation} does not accept {sorted(unknown)}")
+            if len(query) != len(pairs):
+                raise ApiError(400, "invalidParameter", "a parameter occurs twice")
+            return operation, [unquote(part, errors="strict") for part in match.groups()], query
+    raise ApiError(501, "notImplemented", f"{method} {split.path} is not implemented by this emulator")
 
 
 def make_handler(server: Emulator) -> type[BaseHTTPRequestHandler]:
-    """The handler of one server's requests."""
+    """Create the handler class of one server."""
     store = server.store
 
-    def done(call: Call) -> Answer:
-        if call.operation in server.denied:
-            raise Refusal(403, "forbidden", f"the caller does not have the permission to {call.operation}")
-        first = call.parts[0]
-        match call.operation:
+    def perform(request: Request) -> Response:
+        if request.operation in server.denied:
+            raise ApiError(403, "forbidden", f"the caller does not have the permission to {request.operation}")
+        first = request.parts[0]
+        match request.operation:
             case "get bucket":
                 return _json(store.bucket(first).resource())
             case "patch bucket":
-                return _json(store.patch_bucket(first, call.asked, json.loads(call.body)))
+                return _json(store.patch_bucket(first, request.query, json.loads(request.body)))
             case "list":
-                return _json(store.page(first, call.asked))
+                return _json(store.page(first, request.query))
             case "stat":
-                return _json(store.get(first, call.parts[1], call.asked).resource())
+                return _json(store.get(first, request.parts[1], request.query).resource())
             case "delete":
-                store.delete(first, call.parts[1], call.asked)
-                return Answer(204)
+                store.delete(first, request.parts[1], request.query)
+                return Response(204)
             case "read":
-                return media(store.get(first, call.parts[1], call.asked), call.headers.get("Range"))
+                return media_response(store.get(first, request.parts[1], request.query), request.headers.get("Range"))
             case "write":
-                metadata, data = parts_of_upload(call)
-                return _json(store.put(first, str(metadata.get("name", "")), data, metadata, call.asked).resource())
+                metadata, data = parse_upload(request)
+                return _json(store.put(first, str(metadata.get("name", "")), data, metadata, request.query).resource())
             case _:
-                return rewritten(call)
+                return rewrite_response(request)
 
-    def rewritten(call: Call) -> Answer:
-        wanted = {"generation": call.asked["sourceGeneration"]} if "sourceGeneration" in call.asked else {}
-        size = str(len(store.get(call.parts[0], call.parts[1], wanted).data))
-        if "rewriteToken" not in call.asked:  # the service takes two calls for what is large or goes far
-            told = {"totalBytesRewritten": "0", "objectSize": size, "done": False, "rewriteToken": "go on"}
-            return _json({"kind": "storage#rewriteResponse", **told})
-        copy = store.rewrite((call.parts[0], call.parts[1]), (call.parts[2], call.parts[3]), call.asked)
-        told = {"totalBytesRewritten": size, "objectSize": size, "done": True, "resource": copy.resource()}
-        return _json({"kind": "storage#rewriteResponse", **told})
+    def rewrite_response(request: Request) -> Response:
+        expected = {"generation": request.query["sourceGeneration"]} if "sourceGeneration" in request.query else {}
+        size = str(len(store.get(request.parts[0], request.parts[1], expected).data))
+        if "rewriteToken" not in request.query:  # for large or distant objects the service needs two calls
+            body = {"totalBytesRewritten": "0", "objectSize": size, "done": False, "rewriteToken": "go on"}
+            return _json({"kind": "storage#rewriteResponse", **body})
+        copy = store.rewrite((request.parts[0], request.parts[1]), (request.parts[2], request.parts[3]), request.query)
+        body = {"totalBytesRewritten": size, "objectSize": size, "done": True, "resource": copy.resource()}
+        return _json({"kind": "storage#rewriteResponse", **body})
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
-        def answer(self) -> None:
-            if self.path == "/_imitation":
+        def handle_request(self) -> None:
+            if self.path == "/_emulator":
                 self._send(_json(server.report()), None)
                 return
             length = int(self.headers.get("Content-Length") or 0)
@@ -136,41 +136,41 @@ def make_handler(server: Emulator) -> type[BaseHTTPRequestHandler]:
                 self._hang_up()
                 return
             body = self._received(length)
-            server.link.wait_for_answer()
+            server.link.wait_for_response()
             fault = None
             try:
-                operation, parts, asked = routed(self.command, self.path)
+                operation, parts, query = route(self.command, self.path)
                 server.count(operation)
                 server.count("bytes up", len(body))
                 fault = server.faults.of(operation)
                 if fault and fault.kind == "status":
-                    raise Refusal(fault.status, "backendError", "ordered to fail")
+                    raise ApiError(fault.status, "backendError", "injected fault")
                 if fault and fault.kind == "reset":
                     self._hang_up()
                     return
-                answer = done(Call(operation, parts, asked, body, self.headers))
-            except Refusal as refusal:
-                answer = _refused(refusal)
+                response = perform(Request(operation, parts, query, body, self.headers))
+            except ApiError as error:
+                response = _error_response(error)
             except (ValueError, KeyError) as error:
-                answer = _refused(Refusal(400, "invalid", f"{type(error).__name__}: {error}"))
+                response = _error_response(ApiError(400, "invalid", f"{type(error).__name__}: {error}"))
             if fault and fault.kind == "lost answer":
                 self._hang_up()
             else:
-                self._send(answer, fault)
+                self._send(response, fault)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = answer
+        do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = handle_request
 
         def _received(self, length: int) -> bytes:
-            pieces, passed = [], None
+            pieces, passed_at = [], None
             for start in range(0, length, PIECE):
                 pieces.append(self.rfile.read(min(PIECE, length - start)))
-                passed = server.link.carry("up", len(pieces[-1]), passed)
+                passed_at = server.link.carry("up", len(pieces[-1]), passed_at)
             return b"".join(pieces)
 
-        def _send(self, answer: Answer, fault: Fault | None) -> None:
-            body = answer.body
-            self.send_response(answer.status)
-            for key, value in answer.headers.items():
+        def _send(self, response: Response, fault: Fault | None) -> None:
+            body = response.body
+            self.send_response(response.status)
+            for key, value in response.headers.items():
                 self.send_header(key, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -180,11 +180,11 @@ def make_handler(server: Emulator) -> type[BaseHTTPRequestHandler]:
             ends = [len(body)]
             if fault and fault.kind in ("stall", "broken"):
                 ends = [min(fault.after, len(body)), len(body)]
-            begin, passed = 0, None
+            begin, passed_at = 0, None
             for end in ends:
                 for start in range(begin, end, PIECE):
                     piece = body[start : min(start + PIECE, end)]
-                    passed = server.link.carry("down", len(piece), passed)
+                    passed_at = server.link.carry("down", len(piece), passed_at)
                     self.wfile.write(piece)
                     server.count("bytes down", len(piece))
                 begin = end
@@ -195,13 +195,13 @@ def make_handler(server: Emulator) -> type[BaseHTTPRequestHandler]:
                     time.sleep(fault.seconds)
 
         def _hang_up(self) -> None:
-            """End the connection with a reset, which nobody takes for an end in order."""
+            """Reset the connection, so that no client takes it for a regular end."""
             self.close_connection = True
             self.wfile.flush()
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Quiet: `requests` and `faults` say what happened."""
+            """Write no log: `requests` and `faults` count what happened."""
 
     return Handler

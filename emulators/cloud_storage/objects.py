@@ -1,7 +1,8 @@
-"""The objects of the imitated Google Cloud Storage: generations, preconditions, checksums, pages. No HTTP.
+"""Objects of the emulated Cloud Storage: generations, preconditions, checksums, pages. No HTTP.
 
-As strict as the service (https://cloud.google.com/storage/docs/json_api/v1): what it would refuse
-is refused here, and what the programs do not use is refused too, so that no test leans on a guess.
+As strict as the service (https://cloud.google.com/storage/docs/json_api/v1).
+Requests that the service rejects are rejected here.
+Features that the programs do not use are rejected as well, so no test depends on a guess.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from msgspec import Struct
 MAX_PAGE = 1000
 
 
-class Refusal(Exception):
-    """An answer that is no success: its status, the API's word for the reason, and a sentence."""
+class ApiError(Exception):
+    """An error response: HTTP status, the API's `reason`, and a message."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -29,18 +30,18 @@ class Refusal(Exception):
         self.reason = reason
 
 
-def not_found(what: str) -> Refusal:
-    """What a name gets that nothing has."""
-    return Refusal(404, "notFound", f"{what} does not exist.")
+def not_found(what: str) -> ApiError:
+    """Return the error for a missing bucket or object."""
+    return ApiError(404, "notFound", f"{what} does not exist.")
 
 
 def crc32c_text(data: bytes) -> str:
-    """The checksum as the API spells it: base64 of four bytes, big end first."""
+    """Return the checksum in the API's encoding: base64 of four bytes, big-endian."""
     return base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
 
 
 class StoredObject(Struct, frozen=True, kw_only=True):
-    """One generation of an object; `created` is epoch time in seconds."""
+    """One generation of an object; `created` in seconds since the epoch."""
 
     bucket: str
     name: str
@@ -53,9 +54,9 @@ class StoredObject(Struct, frozen=True, kw_only=True):
     metageneration: int = 1
 
     def resource(self) -> dict[str, Any]:
-        """As the API describes it; 64-bit numbers are text there."""
+        """Return the object as the API represents it, with 64-bit numbers as text."""
         moment = datetime.fromtimestamp(self.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        found: dict[str, Any] = {
+        resource: dict[str, Any] = {
             "kind": "storage#object",
             "bucket": self.bucket,
             "name": self.name,
@@ -68,20 +69,27 @@ class StoredObject(Struct, frozen=True, kw_only=True):
             "updated": moment,
         }
         if self.cache_control:
-            found["cacheControl"] = self.cache_control
-        return found
+            resource["cacheControl"] = self.cache_control
+        return resource
 
 
-def check_preconditions(asked: Mapping[str, str], generation: int, metageneration: int, side: str = "") -> None:
-    """Raise Refusal 412 unless the conditions hold; generation 0 is that of no object. `side`: "Source" or empty."""
-    for field, found in (("Generation", generation), ("Metageneration", metageneration)):
-        wanted, unwanted = asked.get(f"if{side}{field}Match"), asked.get(f"if{side}{field}NotMatch")
-        if (wanted is not None and int(wanted) != found) or (unwanted is not None and int(unwanted) == found):
-            raise Refusal(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
+def check_preconditions(query: Mapping[str, str], generation: int, metageneration: int, side: str = "") -> None:
+    """Raise ApiError 412 unless the preconditions hold.
+
+    Args:
+        query: Query parameters of the request.
+        generation: Current generation, 0 without an object.
+        metageneration: Current metageneration.
+        side: "Source" for the source of a copy, else empty.
+    """
+    for field, current in (("Generation", generation), ("Metageneration", metageneration)):
+        required, excluded = query.get(f"if{side}{field}Match"), query.get(f"if{side}{field}NotMatch")
+        if (required is not None and int(required) != current) or (excluded is not None and int(excluded) == current):
+            raise ApiError(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
 
 
-class ImitatedBucket:
-    """The objects of one bucket by name, and its rules of age. Callers hold the store's lock."""
+class EmulatedBucket:
+    """The objects of one bucket by name, and its lifecycle rules. Callers hold the store's lock."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -90,76 +98,78 @@ class ImitatedBucket:
         self.lifecycle: dict[str, Any] = {}
 
     def resource(self) -> dict[str, Any]:
-        """As the API describes it."""
-        found: dict[str, Any] = {
+        """Return the bucket as the API represents it."""
+        resource: dict[str, Any] = {
             "kind": "storage#bucket",
             "id": self.name,
             "name": self.name,
             "metageneration": str(self.metageneration),
         }
-        return {**found, "lifecycle": self.lifecycle} if self.lifecycle else found
+        return {**resource, "lifecycle": self.lifecycle} if self.lifecycle else resource
 
 
 class ObjectStore:
-    """All buckets; safe to use from many threads."""
+    """All buckets; thread-safe."""
 
-    def __init__(self, *names: str, clock: Callable[[], float] = time.time, largest_page: int = MAX_PAGE) -> None:
-        """`largest_page`: as the service, this one may give less than it is asked for."""
+    def __init__(self, *names: str, clock: Callable[[], float] = time.time, max_page: int = MAX_PAGE) -> None:
+        """Create empty buckets; like the service, a page has at most `max_page` entries even if more are asked."""
         self._lock = threading.RLock()
         self._clock = clock
-        self._largest_page = largest_page
-        # As the service's: microseconds of the start, and never the same twice.
+        self._max_page = max_page
+        # Like those of the service: microseconds, and never the same twice.
         self._generations = itertools.count(int(clock() * 1_000_000))
-        self._buckets: dict[str, ImitatedBucket] = {}
+        self._buckets: dict[str, EmulatedBucket] = {}
         for name in names:
             self.add_bucket(name)
 
     def add_bucket(self, name: str) -> None:
-        """Make an empty bucket."""
-        self._buckets[name] = ImitatedBucket(name)
+        """Create an empty bucket."""
+        self._buckets[name] = EmulatedBucket(name)
 
-    def bucket(self, name: str) -> ImitatedBucket:
-        """Raises Refusal 404."""
+    def bucket(self, name: str) -> EmulatedBucket:
+        """Return a bucket by name. Raises ApiError 404."""
         if name not in self._buckets:
             raise not_found(f"The specified bucket {name}")
         return self._buckets[name]
 
-    def patch_bucket(self, name: str, asked: Mapping[str, str], body: Mapping[str, Any]) -> dict[str, Any]:
-        """Change the rules of age; nothing else can be changed here."""
+    def patch_bucket(self, name: str, query: Mapping[str, str], body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the lifecycle rules; other changes are not implemented."""
         with self._lock:
             bucket = self.bucket(name)
-            check_preconditions({key: asked[key] for key in asked if "Metageneration" in key}, 0, bucket.metageneration)
+            check_preconditions({key: query[key] for key in query if "Metageneration" in key}, 0, bucket.metageneration)
             if set(body) != {"lifecycle"} or set(body["lifecycle"]) != {"rule"}:
-                raise Refusal(400, "invalid", f"only lifecycle.rule can be changed here, not {sorted(body)}")
+                raise ApiError(400, "invalid", f"only lifecycle.rule can be changed, not {sorted(body)}")
             bucket.lifecycle = dict(body["lifecycle"])
             bucket.metageneration += 1
             return bucket.resource()
 
-    def get(self, bucket_name: str, name: str, asked: Mapping[str, str]) -> StoredObject:
-        """An object as it is now, or that `generation` of it. Raises Refusal 404 or 412."""
+    def get(self, bucket_name: str, name: str, query: Mapping[str, str]) -> StoredObject:
+        """Return the current generation of an object, which must be the requested one. Raises ApiError 404 or 412."""
         with self._lock:
-            found = self.bucket(bucket_name).objects.get(name)
-            wanted = asked.get("generation")
-            if found is None or (wanted is not None and int(wanted) != found.generation):
+            current = self.bucket(bucket_name).objects.get(name)
+            required = query.get("generation")
+            if current is None or (required is not None and int(required) != current.generation):
                 raise not_found(f"No such object: {bucket_name}/{name}: it")
-            check_preconditions(asked, found.generation, found.metageneration)
-            return found
+            check_preconditions(query, current.generation, current.metageneration)
+            return current
 
     def put(
-        self, bucket_name: str, name: str, data: bytes, metadata: Mapping[str, Any], asked: Mapping[str, str]
+        self, bucket_name: str, name: str, data: bytes, metadata: Mapping[str, Any], query: Mapping[str, str]
     ) -> StoredObject:
-        """Write an object as `metadata` describes it. Raises Refusal 400 for a wrong checksum, 404, 412."""
+        """Write an object with `metadata`. Raises ApiError 400 for a wrong checksum, 404 or 412."""
         crc32c = crc32c_text(data)
         if metadata.get("crc32c", crc32c) != crc32c:
-            raise Refusal(
+            raise ApiError(
                 400, "invalid", f"Provided CRC32C {metadata['crc32c']} does not match calculated CRC32C {crc32c}."
             )
         if not name or len(name.encode()) > 1024 or "\r" in name or "\n" in name:
-            raise Refusal(400, "invalid", "Disallowed object name.")
+            raise ApiError(400, "invalid", "Disallowed object name.")
         with self._lock:
             bucket = self.bucket(bucket_name)
-            there = bucket.objects.get(name)
-            check_preconditions(asked, there.generation if there else 0, there.metageneration if there else 0)
+            existing = bucket.objects.get(name)
+            check_preconditions(
+                query, existing.generation if existing else 0, existing.metageneration if existing else 0
+            )
             written = StoredObject(
                 bucket=bucket_name,
                 name=name,
@@ -173,29 +183,29 @@ class ObjectStore:
             bucket.objects[name] = written
             return written
 
-    def delete(self, bucket_name: str, name: str, asked: Mapping[str, str]) -> None:
-        """Remove an object. Raises Refusal 404 or 412."""
+    def delete(self, bucket_name: str, name: str, query: Mapping[str, str]) -> None:
+        """Remove an object. Raises ApiError 404 or 412."""
         with self._lock:
-            del self.bucket(bucket_name).objects[self.get(bucket_name, name, asked).name]
+            del self.bucket(bucket_name).objects[self.get(bucket_name, name, query).name]
 
-    def rewrite(self, source: tuple[str, str], target: tuple[str, str], asked: Mapping[str, str]) -> StoredObject:
-        """Copy an object with what describes it; both sides are (bucket, name). Raises Refusal 404 or 412."""
+    def rewrite(self, source: tuple[str, str], target: tuple[str, str], query: Mapping[str, str]) -> StoredObject:
+        """Copy an object with its metadata; `source` and `target` are (bucket, name). Raises ApiError 404 or 412."""
         with self._lock:
-            found = self.get(*source, {})
-            check_preconditions(asked, found.generation, found.metageneration, "Source")
-            described = {"contentType": found.content_type, "cacheControl": found.cache_control}
-            return self.put(*target, found.data, described, asked)
+            current = self.get(*source, {})
+            check_preconditions(query, current.generation, current.metageneration, "Source")
+            described = {"contentType": current.content_type, "cacheControl": current.cache_control}
+            return self.put(*target, current.data, described, query)
 
-    def page(self, bucket_name: str, asked: Mapping[str, str]) -> dict[str, Any]:
-        """One page of a listing, in name order; names that go on behind `delimiter` are told as prefixes."""
-        prefix, delimiter = asked.get("prefix", ""), asked.get("delimiter", "")
-        size = min(int(asked.get("maxResults", MAX_PAGE)), self._largest_page)
-        after = _read_token(asked["pageToken"]) if "pageToken" in asked else ""
+    def page(self, bucket_name: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return one page of a listing in name order; names that continue after `delimiter` are listed as prefixes."""
+        prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+        size = min(int(query.get("maxResults", MAX_PAGE)), self._max_page)
+        after = _read_token(query["pageToken"]) if "pageToken" in query else ""
         items: list[dict[str, Any]] = []
         prefixes: list[str] = []
         last = next_page = ""
         with self._lock:
-            for name, found in sorted(self.bucket(bucket_name).objects.items()):
+            for name, current in sorted(self.bucket(bucket_name).objects.items()):
                 if not name.startswith(prefix):
                     continue
                 head, more, _ = name[len(prefix) :].partition(delimiter) if delimiter else (name, "", "")
@@ -209,9 +219,9 @@ class ObjectStore:
                 if more:
                     prefixes.append(entry)
                 else:
-                    items.append(found.resource())
-        told = {"items": items, "prefixes": prefixes, "nextPageToken": next_page}
-        return {"kind": "storage#objects", **{key: value for key, value in told.items() if value}}
+                    items.append(current.resource())
+        listing = {"items": items, "prefixes": prefixes, "nextPageToken": next_page}
+        return {"kind": "storage#objects", **{key: value for key, value in listing.items() if value}}
 
 
 def _token(last: str) -> str:
@@ -224,5 +234,5 @@ def _read_token(token: str) -> str:
     except ValueError:
         mark = last = ""
     if mark != "after":
-        raise Refusal(400, "invalid", f"Invalid page token: {token!r}.")
+        raise ApiError(400, "invalid", f"Invalid page token: {token!r}.")
     return last

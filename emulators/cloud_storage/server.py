@@ -1,12 +1,12 @@
-"""Google Cloud Storage's JSON API on 127.0.0.1, as far as the programs use it, strict and with faults to order.
+"""Emulator of Cloud Storage's JSON API on 127.0.0.1: the part that the programs use, strict, with injected faults.
 
-In one's own process:   with GcsServer("photos") as server: ... server.url, server.faults, server.requests
-As a program:           python -m emulators.cloud_storage.server photos --latency 0.03 --rate 50e6
-                        (its first line is the address for STORAGE_EMULATOR_HOST)
-From a program:         with gcs_process("photos", latency=0.03, rate=50e6) as imitation: ...
+In this process:      with GcsServer("photos") as server: ... server.url, server.faults, server.requests
+As a program:         python -m emulators.cloud_storage.server photos --latency 0.03 --rate 50e6
+                      (prints the URL for STORAGE_EMULATOR_HOST as its first line)
+In a second process:  with gcs_process("photos", latency=0.03, rate=50e6) as emulator: ...
 
-Whatever the API does not know, or this imitation does not do, is refused with a sentence: uploads
-in several requests, batches, parameters that nobody asked for so far.
+Requests that the API does not define or this emulator does not implement are rejected with a message.
+Examples are uploads in several requests, batches, and parameters that the programs do not use.
 """
 
 from __future__ import annotations
@@ -34,27 +34,36 @@ START_SECONDS = 20.0
 
 
 class GcsServer:
-    """A server in this process; use as a context manager. `url` is where it listens."""
+    """A server in this process, used as a context manager; `url` is its base URL."""
 
     def __init__(
         self,
         *buckets: str,
         latency: float = 0.0,
         rate: float = 0.0,
-        largest_page: int = MAX_PAGE,
+        max_page: int = MAX_PAGE,
         port: int = 0,
     ) -> None:
-        """`latency` in seconds for each request, `rate` in bytes a second and direction (0: as fast as it goes)."""
-        self.store = ObjectStore(*buckets, largest_page=largest_page)
+        """Create the server.
+
+        Args:
+            buckets: Names of empty buckets to create.
+            latency: Seconds per request.
+            rate: Bytes per second in each direction; 0 means no limit.
+            max_page: Maximum number of entries in a page of a listing.
+            port: TCP port; 0 selects a free one.
+        """
+        self.store = ObjectStore(*buckets, max_page=max_page)
         self.faults = Faults()
         self.link = Link(latency, rate)
         self.denied: set[str] = set()
-        """Operations that are answered with 403."""
+        """Operations that are rejected with 403."""
         self.requests: Counter[str] = Counter()
-        """How many requests each operation had; `bytes up` and `bytes down` are those of bodies."""
+        """Number of requests by operation; `bytes up` and `bytes down` count the bytes of bodies."""
         self.connections = 0
-        """How many are open now, and the most that ever were."""
-        self.most_connections = 0
+        """Number of open connections."""
+        self.max_connections = 0
+        """Maximum of `connections` so far."""
         self._lock = threading.Lock()
         self._http = _Http(("127.0.0.1", port), make_handler(self))
         self._http.owner = self
@@ -71,24 +80,24 @@ class GcsServer:
         self._thread.join(5)
 
     def count(self, what: str, number: int = 1) -> None:
-        """Note a request or a body."""
+        """Count requests of an operation, or bytes of bodies."""
         with self._lock:
             self.requests[what] += number
 
     def opened(self, number: int) -> None:
-        """Note that a connection was opened (1) or closed (-1)."""
+        """Count a connection that was opened (1) or closed (-1)."""
         with self._lock:
             self.connections += number
-            self.most_connections = max(self.most_connections, self.connections)
+            self.max_connections = max(self.max_connections, self.connections)
 
     def report(self) -> dict[str, object]:
-        """What `GET /_imitation` tells: the CPU time of this process, and what was asked of it."""
+        """Return the response to `GET /_emulator`: the CPU time of this process, and its counters."""
         with self._lock:
             return {
                 "cpu_seconds": time.process_time(),
                 "requests": dict(self.requests),
                 "faults": dict(self.faults.met),
-                "most_connections": self.most_connections,
+                "max_connections": self.max_connections,
             }
 
 
@@ -105,32 +114,32 @@ class _Http(ThreadingHTTPServer):
             self.owner.opened(-1)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A connection that ends early is what some faults are; everything else is told."""
+        """Ignore connections that end early, which some faults cause, and print all other errors."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class GcsProcess(Struct, frozen=True):
-    """An imitation in a process of its own."""
+    """An emulator in a process of its own."""
 
     url: str
     pid: int
 
     def report(self) -> dict[str, object]:
-        """Its CPU time and requests so far."""
-        with urllib.request.urlopen(f"{self.url}/_imitation", timeout=START_SECONDS) as answer:
-            found: dict[str, object] = json.load(answer)
-            return found
+        """Return its CPU time and counters so far."""
+        with urllib.request.urlopen(f"{self.url}/_emulator", timeout=START_SECONDS) as response:
+            report: dict[str, object] = json.load(response)
+            return report
 
     @property
     def cpu_seconds(self) -> float:
-        """The CPU time that it has taken, to be subtracted from a measurement."""
+        """Its CPU time so far, to subtract from a measurement."""
         return float(str(self.report()["cpu_seconds"]))
 
 
 @contextlib.contextmanager
 def gcs_process(bucket: str, *, latency: float = 0.0, rate: float = 0.0, faults: float = 0.0) -> Iterator[GcsProcess]:
-    """Run the server as a process for the time of a block. `faults` is the chance of one for each request."""
+    """Run the server in a process within a block; `faults` is the probability of a fault for each request."""
     command = [sys.executable, "-m", "emulators.cloud_storage.server", bucket]
     command += [f"--latency={latency}", f"--rate={rate}", f"--faults={faults}"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -138,7 +147,7 @@ def gcs_process(bucket: str, *, latency: float = 0.0, rate: float = 0.0, faults:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         if not url:
-            raise RuntimeError(f"the imitated bucket did not start (exit code {process.wait(START_SECONDS)})")
+            raise RuntimeError(f"the emulator did not start (exit code {process.wait(START_SECONDS)})")
         yield GcsProcess(url, process.pid)
     finally:
         process.kill()
@@ -154,21 +163,21 @@ MIXED = (
     Fault("stall", seconds=0.2, after=1000),
     Fault("corrupt"),
 )
-"""One of each kind, for a program that must bear them all."""
+"""One fault of each kind, for a program that must survive all of them."""
 
 
 def main() -> None:
-    """Serve until standard input ends, as it does with the process that started this one."""
+    """Serve until standard input ends, which happens when the parent process ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bucket", nargs="+")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds for each request")
-    parser.add_argument("--rate", type=float, default=0.0, help="bytes a second in each direction; 0: no limit")
-    parser.add_argument("--faults", type=float, default=0.0, help="chance of a fault for each request")
-    given = parser.parse_args()
-    with GcsServer(*given.bucket, latency=given.latency, rate=given.rate, port=given.port) as server:
-        if given.faults:
-            server.faults.draw(given.faults, *MIXED)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds per request")
+    parser.add_argument("--rate", type=float, default=0.0, help="bytes per second in each direction; 0: no limit")
+    parser.add_argument("--faults", type=float, default=0.0, help="probability of a fault for each request")
+    options = parser.parse_args()
+    with GcsServer(*options.bucket, latency=options.latency, rate=options.rate, port=options.port) as server:
+        if options.faults:
+            server.faults.draw(options.faults, *MIXED)
         print(server.url, flush=True)  # noqa: T201
         sys.stdin.read()
 

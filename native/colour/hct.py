@@ -1,10 +1,12 @@
 """Hue and chroma of CAM16, the first two letters of Material's HCT.
 
-C. Li et al., "Comprehensive color solutions: CAM16, CAT16, and CAM16-UCS", Color Research and Application 42,
-2017, in the viewing conditions that Material fixes: D65, an adapting field of 200 lux over pi times the
-luminance of L* 50, background L* 50, average surround. Digits and order of operations are those
-of materialyoucolor, so that no rank turns on a last digit; the tests compare bit by bit. Only what scoring
-needs is computed, and what depends on the conditions alone is computed once.
+Source: C. Li et al., "Comprehensive color solutions: CAM16, CAT16, and CAM16-UCS", Color Research and Application 42,
+2017.
+The viewing conditions are those of Material: D65, an adapting field of 200 lux over pi times the luminance of L* 50,
+background L* 50, average surround.
+Digits and order of operations are those of materialyoucolor, so that no rank depends on a last digit.
+The tests compare bit by bit.
+Only the values that scoring needs are computed, and values that depend on the viewing conditions alone only once.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import math
 import numpy as np
 
 from native.colour.lab import TO_XYZ, WHITE, linear
-from native.jit import part
+from native.jit import helper
 
 # CAT16 (Li et al. 2017, equation 7): XYZ to cone responses.
 CAT16 = (
@@ -28,7 +30,7 @@ def _cube(x: float) -> float:
     return x * x * x
 
 
-# Average surround: F, c and N_c of CAM16; c reached by the interpolation of Material, last digit included.
+# Average surround: F, c and N_c of CAM16. c results from Material's interpolation, including its last digit.
 _F = _N_C = 1.0
 _TOWARDS = (_F - 0.9) * 10.0
 _C = (1.0 - _TOWARDS) * 0.59 + _TOWARDS * 0.69
@@ -47,8 +49,8 @@ _SPREAD: float = (1.64 - 0.29**_N) ** 0.73
 
 
 def _white_response() -> float:
-    bent = [(_F_L * gain * cone / 100.0) ** 0.42 for gain, cone in zip(_GAINS, _WHITE_CONES, strict=True)]
-    red, green, blue = (400.0 * response / (response + 27.13) for response in bent)
+    compressed = [(_F_L * gain * cone / 100.0) ** 0.42 for gain, cone in zip(_GAINS, _WHITE_CONES, strict=True)]
+    red, green, blue = (400.0 * response / (response + 27.13) for response in compressed)
     white: float = (2.0 * red + green + 0.05 * blue) * _N_BB
     return white
 
@@ -57,17 +59,17 @@ _A_W = _white_response()
 LINEAR = np.array([linear(component) for component in range(256)])
 
 
-@part
+@helper
 def _response(cone: float, gain: float) -> float:
     discounted = gain * cone
-    bent = math.pow((_F_L * abs(discounted)) / 100.0, 0.42)
-    response = (400.0 * bent) / (bent + 27.13)
+    compressed = math.pow((_F_L * abs(discounted)) / 100.0, 0.42)
+    response = (400.0 * compressed) / (compressed + 27.13)
     return -response if discounted < 0.0 else response
 
 
-@part
+@helper
 def hue_and_chroma(packed: int) -> tuple[float, float]:
-    """(hue in degrees, 0 to 360, chroma) of 0xRRGGBB; upper bits are ignored."""
+    """Return (hue in degrees, 0 to 360; chroma) of 0xRRGGBB; upper bits are ignored."""
     red, green, blue = LINEAR[packed >> 16 & 255], LINEAR[packed >> 8 & 255], LINEAR[packed & 255]
     x = TO_XYZ[0][0] * red + TO_XYZ[0][1] * green + TO_XYZ[0][2] * blue
     y = TO_XYZ[1][0] * red + TO_XYZ[1][1] * green + TO_XYZ[1][2] * blue
@@ -83,7 +85,7 @@ def hue_and_chroma(packed: int) -> tuple[float, float]:
     hue = (math.atan2(b, a) * 180.0) / math.pi % 360.0
 
     lightness = 100.0 * math.pow(achromatic / _A_W, _EXPONENT)
-    turned = hue + 360.0 if hue < 20.14 else hue
-    eccentricity = 0.25 * (math.cos((turned * math.pi) / 180.0 + 2.0) + 3.8)
+    shifted = hue + 360.0 if hue < 20.14 else hue
+    eccentricity = 0.25 * (math.cos((shifted * math.pi) / 180.0 + 2.0) + 3.8)
     t = (50000.0 / 13.0 * eccentricity * _N_C * _N_BB * math.sqrt(a * a + b * b)) / (u + 0.305)
     return hue, math.pow(t, 0.9) * _SPREAD * math.sqrt(lightness / 100.0)

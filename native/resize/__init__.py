@@ -1,1 +1,1 @@
-"""Kernels that resize pictures and apply a colour profile to them."""
+"""Kernels that resize pictures and convert their colours."""

@@ -1,11 +1,13 @@
-"""The resizer's first pass: down the columns, from bytes to whole sixteenths of a level.
+"""First pass of the resizer: sums down the columns, from bytes to multiples of 1/16 level.
 
-Rows are taken two at a time. A strip of 64 bytes of both lies in memory as pairs of int16, and a pair of weights is
-multiplied with a pair of bytes and summed in one instruction. Eight vectors share the load of a weight, and none waits
-for its own last sum.
+Rows are read in pairs.
+A strip of 64 bytes of both rows is stored as pairs of int16.
+One instruction multiplies a pair of weights by a pair of bytes and sums the products.
+Eight vectors share each loaded weight, and no vector waits for its own previous sum.
 
-CPU time of both passes for the six pictures of a photo of 2016 x 1512 pixels: 13.3 ms. Before, with float32, one row at
-a time: 15.6 ms, and with strips of 32 bytes, so four vectors, 17.0 ms.
+CPU time of both passes for the six variants of a photo of 2016 x 1512 pixels: 13.3 ms.
+An earlier version with float32 and one row at a time took 15.6 ms.
+Strips of 32 bytes, which means four vectors, took 17.0 ms.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from native.jit import Whole, part
+from native.jit import Integer, helper
 from native.vectors.operations import (
     add_products,
     round_sums,
@@ -25,98 +27,120 @@ from native.vectors.operations import (
 )
 
 ROWS = 16  # of a tile: two vectors of floats, or one of bytes
-STRIP = 64  # bytes of a row whose columns are summed at a time
+STRIP = 64  # bytes of a row whose columns are summed together
 
 _Bytes = NDArray[np.uint8]
 _Floats = NDArray[np.float32]
 _Shorts = NDArray[np.int16]
-_Places = NDArray[np.int64]
+_Indices = NDArray[np.int64]
 
 
-@part
-def in_pairs(first: _Places, count: _Places, weights: _Floats) -> tuple[_Places, _Places, _Shorts]:
-    """What each place takes, beginning with an even pixel and in pairs, filled up with weights of zero.
+@helper
+def pair_weights(first: _Indices, count: _Indices, weights: _Floats) -> tuple[_Indices, _Indices, _Shorts]:
+    """Convert weights of single pixels to weights of pixel pairs, which begin at an even pixel and are zero-padded.
 
-    Returns (first pixel, how many pairs, weights): int64 (n,), int64 (n,), int16 (n, twice the most pairs). `weights`
-    are whole numbers below 2^15, since none is above 1.3 in units of 2^-14.
+    Args:
+        first: First source pixel of each output pixel, shape (n,).
+        count: Number of source pixels of each output pixel, shape (n,).
+        weights: Integers below 2^15 in absolute value, shape (n, taps): no weight exceeds 1.3 in units of 2^-14.
+
+    Returns:
+        (first pixel, number of pairs, weights): int64 (n,), int64 (n,), int16 (n, taps + 2).
     """
     number, taps = weights.shape
     begin = np.empty(number, np.int64)
     pairs = np.empty(number, np.int64)
     paired = np.zeros((number, taps + 2), np.int16)
-    for place in range(number):
-        odd = first[place] % 2
-        begin[place] = first[place] - odd
-        pairs[place] = (odd + count[place] + 1) // 2
-        for tap in range(count[place]):
-            paired[place, odd + tap] = np.int16(weights[place, tap])
+    for index in range(number):
+        odd = first[index] % 2
+        begin[index] = first[index] - odd
+        pairs[index] = (odd + count[index] + 1) // 2
+        for tap in range(count[index]):
+            paired[index, odd + tap] = np.int16(weights[index, tap])
     return begin, pairs, paired
 
 
-@part
+@helper
 def sum_down(
     source: _Bytes,
-    row_bytes: Whole,
-    height: Whole,
-    first: _Places,
-    pairs: _Places,
+    row_bytes: Integer,
+    height: Integer,
+    first: _Indices,
+    pairs: _Indices,
     weights: _Shorts,
-    begin: Whole,
-    number: Whole,
+    begin: Integer,
+    number: Integer,
     upwards: bool,
-    from_byte: Whole,
-    to_byte: Whole,
+    from_byte: Integer,
+    to_byte: Integer,
     scale: np.float32,
     strip: _Shorts,
     block: _Floats,
     tile: _Floats,
 ) -> None:
-    """tile[16 * (b - from_byte) + r]: row `begin` + r of byte column b, times `scale`, rounded; r mirrored if upwards.
+    """Sum one tile of output rows down the columns.
 
-    `first`, `pairs` and `weights` as `in_pairs` says; `strip` has room for as many rows as a tile looks at, and three.
+    Output: tile[16 * (b - from_byte) + r] is row `begin` + r of byte column b, times `scale`, rounded.
+
+    Args:
+        source: Interleaved RGB, flat.
+        row_bytes: Bytes per source row.
+        height: Source rows.
+        first: Result of `pair_weights`, as are `pairs` and `weights`.
+        pairs: See `first`.
+        weights: See `first`.
+        begin: First output row of the tile.
+        number: Output rows of the tile, at most 16.
+        upwards: Reverse the order of the rows within the tile.
+        from_byte: First byte column.
+        to_byte: End of the byte columns.
+        scale: Factor of the sums.
+        strip: Scratch space for all source rows of the tile and three more, of `STRIP` int16 each.
+        block: Scratch space, shape (16 * STRIP,).
+        tile: Output.
     """
     taps = weights.shape[1]
     flat = weights.ravel()
     top, bottom = first[begin], np.int64(0)
     for row in range(begin, begin + number):
         bottom = max(bottom, first[row] + 2 * pairs[row])
-    wanted = from_byte
-    while wanted < to_byte:
-        # The last strip may overlap the one before, so as not to read beyond the row.
-        byte = min(wanted, row_bytes - STRIP)
+    next_byte = from_byte
+    while next_byte < to_byte:
+        # The last strip may overlap the previous one, so that no byte beyond the row is read.
+        byte = min(next_byte, row_bytes - STRIP)
         for row in range(top, bottom, 2):
-            place = row * row_bytes + byte
-            below = min(row + 1, height - 1) * row_bytes + byte  # beyond the last row its weight is zero
-            to = (row - top) * STRIP
+            index = row * row_bytes + byte
+            below = min(row + 1, height - 1) * row_bytes + byte  # a row beyond the last has weight zero
+            target = (row - top) * STRIP
             for column in range(0, STRIP, 16):
-                store_pairs(source, place + column, below + column, strip, to + 2 * column)
+                store_pairs(source, index + column, below + column, strip, target + 2 * column)
         for row in range(number):
             sum_0, sum_8, sum_16, sum_24 = zero_sums(), zero_sums(), zero_sums(), zero_sums()
             sum_32, sum_40, sum_48, sum_56 = zero_sums(), zero_sums(), zero_sums(), zero_sums()
-            place = (first[begin + row] - top) * STRIP
+            index = (first[begin + row] - top) * STRIP
             weight = (begin + row) * taps
             for pair in range(pairs[begin + row]):
                 factors = splat_pair(flat, weight + 2 * pair)
-                sum_0 = add_products(strip, place + 0, factors, sum_0)
-                sum_8 = add_products(strip, place + 16, factors, sum_8)
-                sum_16 = add_products(strip, place + 32, factors, sum_16)
-                sum_24 = add_products(strip, place + 48, factors, sum_24)
-                sum_32 = add_products(strip, place + 64, factors, sum_32)
-                sum_40 = add_products(strip, place + 80, factors, sum_40)
-                sum_48 = add_products(strip, place + 96, factors, sum_48)
-                sum_56 = add_products(strip, place + 112, factors, sum_56)
-                place += 2 * STRIP
-            to = (number - 1 - row if upwards else row) * STRIP
-            store(block, to + 0, round_sums(sum_0, scale))
-            store(block, to + 8, round_sums(sum_8, scale))
-            store(block, to + 16, round_sums(sum_16, scale))
-            store(block, to + 24, round_sums(sum_24, scale))
-            store(block, to + 32, round_sums(sum_32, scale))
-            store(block, to + 40, round_sums(sum_40, scale))
-            store(block, to + 48, round_sums(sum_48, scale))
-            store(block, to + 56, round_sums(sum_56, scale))
+                sum_0 = add_products(strip, index + 0, factors, sum_0)
+                sum_8 = add_products(strip, index + 16, factors, sum_8)
+                sum_16 = add_products(strip, index + 32, factors, sum_16)
+                sum_24 = add_products(strip, index + 48, factors, sum_24)
+                sum_32 = add_products(strip, index + 64, factors, sum_32)
+                sum_40 = add_products(strip, index + 80, factors, sum_40)
+                sum_48 = add_products(strip, index + 96, factors, sum_48)
+                sum_56 = add_products(strip, index + 112, factors, sum_56)
+                index += 2 * STRIP
+            target = (number - 1 - row if upwards else row) * STRIP
+            store(block, target + 0, round_sums(sum_0, scale))
+            store(block, target + 8, round_sums(sum_8, scale))
+            store(block, target + 16, round_sums(sum_16, scale))
+            store(block, target + 24, round_sums(sum_24, scale))
+            store(block, target + 32, round_sums(sum_32, scale))
+            store(block, target + 40, round_sums(sum_40, scale))
+            store(block, target + 48, round_sums(sum_48, scale))
+            store(block, target + 56, round_sums(sum_56, scale))
         for column in range(0, STRIP, 8):
-            place = (byte - from_byte + column) * ROWS
-            transpose_floats(block, column, STRIP, tile, place, ROWS)
-            transpose_floats(block, column + 8 * STRIP, STRIP, tile, place + 8, ROWS)
-        wanted += STRIP
+            index = (byte - from_byte + column) * ROWS
+            transpose_floats(block, column, STRIP, tile, index, ROWS)
+            transpose_floats(block, column + 8 * STRIP, STRIP, tile, index + 8, ROWS)
+        next_byte += STRIP

@@ -1,1 +1,1 @@
-"""SIMD operations for kernels: LLVM intrinsics, and plain twins for runs without compilation."""
+"""SIMD operations for kernels: LLVM intrinsics, and plain numpy twins for runs without compilation."""

@@ -1,4 +1,4 @@
-"""Sixteen bytes at a time: the operations of `vectors_llvm.py` that read and write pixels."""
+"""Vectors of sixteen bytes: the operations that read and write pixels, as in `llvm.py`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numba.extending import intrinsic
 from native.vectors.type import (
     BYTE,
     BYTES,
+    INDEX,
     INT,
     LANES,
-    PLACE,
     SIXTEEN,
     VECTOR,
     Generated,
@@ -28,45 +28,45 @@ from native.vectors.type import (
 
 
 @intrinsic
-def store_bytes(_: Any, array: Any, place: Any, low: Any, high: Any, scale: Any) -> Generated:
-    """Two vectors times a scale, rounded half up, as sixteen uint8."""
+def store_bytes(_: Any, array: Any, index: Any, low: Any, high: Any, scale: Any) -> Generated:
+    """Store two vectors times `scale`, rounded half up and clipped, as sixteen uint8."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array_, place_, *vectors, scale_ = arguments
         scales = everywhere(builder, scale_)
-        whole = []
+        rounded_lanes = []
         for vector in vectors:
-            held = call(builder, "maxnum", rounded(builder, vector, scales), constant(0.0))
-            held = call(builder, "minnum", held, constant(255.0))
-            whole.append(builder.fptosi(held, ir.VectorType(INT, LANES)))
-        joined = builder.trunc(shuffle(builder, whole[0], whole[1], range(BYTES)), SIXTEEN)
+            clipped = call(builder, "maxnum", rounded(builder, vector, scales), constant(0.0))
+            clipped = call(builder, "minnum", clipped, constant(255.0))
+            rounded_lanes.append(builder.fptosi(clipped, ir.VectorType(INT, LANES)))
+        joined = builder.trunc(shuffle(builder, rounded_lanes[0], rounded_lanes[1], range(BYTES)), SIXTEEN)
         builder.store(joined, address(context, builder, array, array_, place_, SIXTEEN), align=1)
         return context.get_dummy_value()
 
-    return types.void(array, PLACE, VECTOR, VECTOR, types.float32), generate
+    return types.void(array, INDEX, VECTOR, VECTOR, types.float32), generate
 
 
 @intrinsic
 def transpose_bytes(_: Any, source: Any, first: Any, target: Any, start: Any, step: Any) -> Generated:
-    """Sixteen columns of sixteen uint8 as rows."""
+    """Transpose sixteen columns of sixteen uint8."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source_, first_, target_, start_, step_ = arguments
         columns = []
         for column in range(BYTES):
-            place = builder.add(first_, first_.type(BYTES * column))
-            columns.append(builder.load(address(context, builder, source, source_, place, SIXTEEN), align=1))
+            index = builder.add(first_, first_.type(BYTES * column))
+            columns.append(builder.load(address(context, builder, source, source_, index, SIXTEEN), align=1))
         for row, vector in enumerate(transposed(builder, columns)):
-            place = builder.add(start_, builder.mul(step_, step_.type(row)))
-            builder.store(vector, address(context, builder, target, target_, place, SIXTEEN), align=1)
+            index = builder.add(start_, builder.mul(step_, step_.type(row)))
+            builder.store(vector, address(context, builder, target, target_, index, SIXTEEN), align=1)
         return context.get_dummy_value()
 
-    return types.void(source, PLACE, target, PLACE, PLACE), generate
+    return types.void(source, INDEX, target, INDEX, INDEX), generate
 
 
 @intrinsic
 def store_pixels(_: Any, source: Any, first: Any, target: Any, start: Any) -> Generated:
-    """Sixteen reds, greens and blues as sixteen RGB pixels."""
+    """Interleave sixteen reds, greens and blues to sixteen RGB pixels."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source_, first_, target_, start_ = arguments
@@ -77,33 +77,33 @@ def store_pixels(_: Any, source: Any, first: Any, target: Any, start: Any) -> Ge
             )
             for colour in range(3)
         )
-        for part in range(3):
-            samples = range(BYTES * part, BYTES * (part + 1))
-            mixed = shuffle(builder, red, green, [place // 3 + BYTES * (place % 3 == 1) for place in samples])
-            lanes = [BYTES + place // 3 if place % 3 == 2 else lane for lane, place in enumerate(samples)]
-            place = builder.add(start_, start_.type(BYTES * part))
+        for third in range(3):
+            samples = range(BYTES * third, BYTES * (third + 1))
+            mixed = shuffle(builder, red, green, [index // 3 + BYTES * (index % 3 == 1) for index in samples])
+            lanes = [BYTES + index // 3 if index % 3 == 2 else lane for lane, index in enumerate(samples)]
+            index = builder.add(start_, start_.type(BYTES * third))
             pixels = shuffle(builder, mixed, blue, lanes)
-            builder.store(pixels, address(context, builder, target, target_, place, SIXTEEN), align=1)
+            builder.store(pixels, address(context, builder, target, target_, index, SIXTEEN), align=1)
         return context.get_dummy_value()
 
-    return types.void(source, PLACE, target, PLACE), generate
+    return types.void(source, INDEX, target, INDEX), generate
 
 
 @intrinsic
 def halve_four(_: Any, above: Any, first: Any, below: Any, second: Any, target: Any, start: Any) -> Generated:
-    """Four RGB pixels of two rows each as two: the mean of each square."""
+    """Reduce four RGB pixels of two rows each to two pixels: the mean of each square."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         above_, first_, below_, second_, target_, start_ = arguments
         wide, narrow = ir.VectorType(ir.IntType(16), LANES), ir.VectorType(BYTE, LANES)
-        lanes = [0, 1, 2, 6, 7, 8, 0, 0], [3, 4, 5, 9, 10, 11, 0, 0]  # the left pixel of each square, the right one
+        lanes = [0, 1, 2, 6, 7, 8, 0, 0], [3, 4, 5, 9, 10, 11, 0, 0]  # left and right pixels of the squares
         total = ir.Constant(wide, [2] * LANES)
-        for kind, array, place in ((above, above_, first_), (below, below_, second_)):
-            pixels = builder.load(address(context, builder, kind, array, place, SIXTEEN), align=1)
+        for kind, array, index in ((above, above_, first_), (below, below_, second_)):
+            pixels = builder.load(address(context, builder, kind, array, index, SIXTEEN), align=1)
             for chosen in lanes:
                 total = builder.add(total, builder.zext(shuffle(builder, pixels, pixels, chosen), wide))
         mean = builder.trunc(builder.lshr(total, ir.Constant(wide, [2] * LANES)), narrow)
         builder.store(mean, address(context, builder, target, target_, start_, narrow), align=1)
         return context.get_dummy_value()
 
-    return types.void(above, PLACE, below, PLACE, target, PLACE), generate
+    return types.void(above, INDEX, below, INDEX, target, INDEX), generate

@@ -1,5 +1,8 @@
-"""Pairs of int16 whose products are summed: one instruction for sixteen products where a processor has it (x86's
-`pmaddwd`, which LLVM finds in what is said here; two of NEON), half as many loads as with floats, and as exact.
+"""Vectors of int16 pairs whose products are summed.
+
+One instruction computes sixteen products where the processor has it: x86's `pmaddwd`, which LLVM recognises in this
+pattern, or two instructions of NEON.
+That needs half as many loads as floats and is equally exact.
 """
 
 from __future__ import annotations
@@ -13,11 +16,11 @@ from numba.extending import intrinsic
 from native.vectors.type import (
     BYTES,
     FLOATS,
+    INDEX,
     INT,
     LANES,
     PAIR_VECTOR,
     PAIRS,
-    PLACE,
     SIXTEEN,
     SUM_VECTOR,
     SUMS,
@@ -32,7 +35,7 @@ from native.vectors.type import (
 
 @intrinsic
 def zero_sums(_: Any) -> Generated:
-    """Eight zeros."""
+    """Return eight zeros."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return ir.Constant(SUMS, [0] * LANES)
@@ -42,26 +45,26 @@ def zero_sums(_: Any) -> Generated:
 
 @intrinsic
 def store_pairs(_: Any, source: Any, first: Any, second: Any, target: Any, start: Any) -> Generated:
-    """Sixteen uint8 from each of two places, alternately, as int16."""
+    """Interleave sixteen uint8 from each of two positions, as int16."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source_, first_, second_, target_, start_ = arguments
-        one, other = (
-            builder.load(address(context, builder, source, source_, place, SIXTEEN), align=1)
-            for place in (first_, second_)
+        low, high = (
+            builder.load(address(context, builder, source, source_, index, SIXTEEN), align=1)
+            for index in (first_, second_)
         )
         lanes = [lane for byte in range(BYTES) for lane in (byte, BYTES + byte)]
         both = ir.VectorType(ir.IntType(16), 2 * BYTES)
-        mixed = builder.zext(shuffle(builder, one, other, lanes), both)
-        builder.store(mixed, address(context, builder, target, target_, start_, both), align=2)
+        interleaved = builder.zext(shuffle(builder, low, high, lanes), both)
+        builder.store(interleaved, address(context, builder, target, target_, start_, both), align=2)
         return context.get_dummy_value()
 
-    return types.void(source, PLACE, PLACE, target, PLACE), generate
+    return types.void(source, INDEX, INDEX, target, INDEX), generate
 
 
 @intrinsic
-def splat_pair(_: Any, array: Any, place: Any) -> Generated:
-    """Eight times the same two int16 of a flat array."""
+def splat_pair(_: Any, array: Any, index: Any) -> Generated:
+    """Return eight times the same two int16 of a flat array."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pair = builder.load(address(context, builder, array, arguments[0], arguments[1], INT), align=2)
@@ -69,12 +72,12 @@ def splat_pair(_: Any, array: Any, place: Any) -> Generated:
         wide = shuffle(builder, builder.insert_element(undefined, pair, INT(0)), undefined, [0] * LANES)
         return builder.bitcast(wide, PAIRS)
 
-    return PAIR_VECTOR(array, PLACE), generate
+    return PAIR_VECTOR(array, INDEX), generate
 
 
 @intrinsic
-def add_products(_: Any, array: Any, place: Any, factors: Any, sums: Any) -> Generated:
-    """To each of eight sums the two products of a pair of int16 of a flat array."""
+def add_products(_: Any, array: Any, index: Any, factors: Any, sums: Any) -> Generated:
+    """Add to each of eight sums the two products of a pair of int16 of a flat array."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array_, place_, factors_, sums_ = arguments
@@ -84,12 +87,12 @@ def add_products(_: Any, array: Any, place: Any, factors: Any, sums: Any) -> Gen
         even, odd = (shuffle(builder, products, products, range(start, 2 * LANES, 2)) for start in (0, 1))
         return builder.add(sums_, builder.add(even, odd))
 
-    return SUM_VECTOR(array, PLACE, PAIR_VECTOR, SUM_VECTOR), generate
+    return SUM_VECTOR(array, INDEX, PAIR_VECTOR, SUM_VECTOR), generate
 
 
 @intrinsic
 def round_sums(_: Any, sums: Any, scale: Any) -> Generated:
-    """floor(sum x scale + 1/2) of eight sums, as float32; sums are below 2^24."""
+    """Return floor(sum x scale + 1/2) of eight sums, as float32; sums are below 2^24."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return rounded(builder, builder.sitofp(arguments[0], FLOATS), everywhere(builder, arguments[1]))

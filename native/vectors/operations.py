@@ -1,4 +1,4 @@
-"""Vector operations for kernels: compiled ones, or their plain twins where nothing is compiled."""
+"""Vector operations for kernels: LLVM instructions, or their numpy twins if compilation is disabled."""
 
 from __future__ import annotations
 

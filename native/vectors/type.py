@@ -1,4 +1,4 @@
-"""The types of several numbers that kernels handle as one, and the LLVM that vector operations are built of."""
+"""Vector types of kernels, and the LLVM building blocks of vector operations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLOATS = ir.VectorType(FLOAT, LANES)
 SUMS = ir.VectorType(INT, LANES)
 PAIRS = ir.VectorType(ir.IntType(16), 2 * LANES)
 SIXTEEN = ir.VectorType(BYTE, BYTES)
-PLACE = types.int64
+INDEX = types.int64
 
 Generated = tuple[Any, Callable[..., Any]]
 
@@ -61,31 +61,31 @@ SUM_VECTOR = _SumVector()
 PAIR_VECTOR = _PairVector()
 
 
-def address(context: Any, builder: Any, array_type: Any, array: Any, place: Any, vector: Any) -> Any:
-    """The address of `place` in a flat array, as that of a vector."""
+def address(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
+    """Return the address of element `index` of a flat array, as a pointer to a vector."""
     data = context.make_array(array_type)(context, builder, value=array).data
-    return builder.bitcast(builder.gep(data, [place], inbounds=True), vector.as_pointer())
+    return builder.bitcast(builder.gep(data, [index], inbounds=True), vector.as_pointer())
 
 
 def constant(value: float) -> Any:
-    """Eight times the same number."""
+    """Return a constant vector of eight times the same number."""
     return ir.Constant(FLOATS, [value] * LANES)
 
 
 def everywhere(builder: Any, scalar: Any) -> Any:
-    """A scalar in all eight lanes."""
+    """Return a vector with a scalar in all eight lanes."""
     undefined = ir.Constant(FLOATS, ir.Undefined)
     return shuffle(builder, builder.insert_element(undefined, scalar, INT(0)), undefined, [0] * LANES)
 
 
 def shuffle(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any:
-    """The chosen lanes of two vectors, counted through."""
+    """Return the selected lanes of two vectors; lanes of `second` are numbered after those of `first`."""
     mask = ir.Constant(ir.VectorType(INT, len(lanes)), list(lanes))
     return builder.shuffle_vector(first, second, mask)
 
 
 def call(builder: Any, name: str, *vectors: Any) -> Any:
-    """One of LLVM's own functions on eight floats."""
+    """Call an LLVM intrinsic on vectors of eight floats."""
     kind = ir.FunctionType(FLOATS, [FLOATS] * len(vectors))
     function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
         builder.module, kind, f"llvm.{name}.v{LANES}f32"
@@ -94,21 +94,21 @@ def call(builder: Any, name: str, *vectors: Any) -> Any:
 
 
 def transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """N vectors of n lanes as their columns: lanes change places over distance 1, 2, 4, ... (n log n shuffles)."""
+    """Transpose n vectors of n lanes by exchanging lanes over distances 1, 2, 4, ... (n log n shuffles)."""
     size, step = len(rows), 1
     while step < size:
         low = [lane if not lane & step else size + (lane ^ step) for lane in range(size)]
         high = [lane ^ step if not lane & step else size + lane for lane in range(size)]
         mixed = list(rows)
-        for place in range(size):
-            if not place & step:
-                pair = rows[place], rows[place + step]
-                mixed[place] = shuffle(builder, *pair, low)
-                mixed[place + step] = shuffle(builder, *pair, high)
+        for index in range(size):
+            if not index & step:
+                pair = rows[index], rows[index + step]
+                mixed[index] = shuffle(builder, *pair, low)
+                mixed[index + step] = shuffle(builder, *pair, high)
         rows, step = mixed, step * 2
     return rows
 
 
 def rounded(builder: Any, vector: Any, scale: Any) -> Any:
-    """floor(vector x scale + 1/2)."""
+    """Return floor(vector x scale + 1/2)."""
     return call(builder, "floor", call(builder, "fma", vector, scale, constant(0.5)))

@@ -1,1 +1,1 @@
-"""HTTP calls to the backend's processing API."""
+"""HTTP client for the processing API of the backend."""

@@ -1,10 +1,10 @@
-"""The backend's processing calls over HTTP: time limits on everything, retries for what passes.
+"""Call the processing API of the backend over HTTP, with time limits on all calls and retries for transient errors.
 
-Tried again, until `retry_seconds` are over: a connection that fails or breaks off, an answer that
-is overdue, and the statuses 429 and 500 to 599, whose `Retry-After` is honoured within bounds. Every
-call may safely arrive twice: claims carry an id, everything else a lease. All other statuses are
-errors at once, by the tables of `processor.backend_api.status_codes`. Redirects are never followed, so the
-token reaches the host that the settings name and no other.
+Retried until `retry_seconds` are over: a connection that fails or breaks off, a response that
+is overdue, and the statuses 429 and 500 to 599, whose `Retry-After` is applied within bounds. Every
+call may safely arrive twice: claims have an id, all others a lease. All other statuses raise an error
+at once, by the tables of `processor.backend_api.status_codes`. Redirects are never followed, so the
+token is sent only to the host in the settings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import httpx
 import msgspec
 import stamina
 
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from contract.messages.processing import (
     AttemptAnswer,
     AttemptStart,
@@ -34,26 +34,26 @@ from contract.messages.processing import (
 )
 from processor.backend_api.status_codes import (
     HINTS,
-    OF_A_TASK,
-    OF_AN_IMAGE,
+    IMAGE_CALLS,
+    TASK_CALLS,
     StatusTable,
     error_of_status,
     error_of_transport,
     explained,
-    refusal,
+    rejection_message,
     retry_after,
 )
 from processor.errors import BackendRejected, BackendUnavailable, LeaseLost, VersionMismatch
 
 log = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
+Message = TypeVar("Message")
 
 
 class BackendClient:
-    """The calls of one task. Use as an async context manager, in one event loop.
+    """The calls of one task. Use it as an async context manager, in one event loop.
 
-    Every method raises the errors of `processor.errors.TaskError`, whose sentence names the call.
+    Every method raises the subclasses of `processor.errors.TaskError`, whose messages name the call.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class BackendClient:
             timeout=httpx.Timeout(request_seconds, connect=min(5.0, request_seconds)),
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
             follow_redirects=False,
-            trust_env=host not in ("127.0.0.1", "localhost", "::1"),  # a proxy cannot reach our own host
+            trust_env=host not in ("127.0.0.1", "localhost", "::1"),  # a proxy cannot reach this host
         )
 
     async def __aenter__(self) -> Self:
@@ -80,53 +80,53 @@ class BackendClient:
         await self._http.aclose()
 
     async def claim(self, request: ClaimRequest) -> ClaimAnswer:
-        """Images to work on. Raises VersionMismatch if the backend wants another renderer."""
-        response = await self._call("POST", "/api/processing/claims", request, OF_A_TASK)
+        """Claim images. Raises VersionMismatch if the backend needs another version of the renderer."""
+        response = await self._call("POST", "/api/processing/claims", request, TASK_CALLS)
         return _decoded(response, ClaimAnswer)
 
     async def renew(self, leases: LeaseList, *, within: float) -> LeaseAnswer:
-        """Prolong leases, trying for at most `within` seconds: later than that they are over anyway.
+        """Renew leases, with retries for at most `within` seconds, because after that the leases have ended.
 
-        A lease that is lost is no error here: the answer says which ones are.
+        A lost lease raises no error; the response lists the lost leases.
         """
         return await self._leases("renew", leases, within)
 
     async def release(self, leases: LeaseList, *, within: float | None = None) -> LeaseAnswer:
-        """Give images back unfinished, so that others may claim them at once."""
+        """Return unfinished images, so that other tasks can claim them at once."""
         return await self._leases("release", leases, within)
 
     async def start(self, image_id: str, start: AttemptStart) -> AttemptAnswer:
-        """Record that decoding begins. Raises LeaseLost, ImageGone."""
+        """Record that an attempt begins. Raises LeaseLost, ImageGone."""
         path = f"/api/processing-attempts/{image_id}/start"
-        return _decoded(await self._call("POST", path, start, OF_AN_IMAGE), AttemptAnswer)
+        return _decoded(await self._call("POST", path, start, IMAGE_CALLS), AttemptAnswer)
 
     async def report(self, results: ProcessedImages) -> ProcessedAnswer:
-        """Hand in results; the answer names the rows that were refused."""
-        response = await self._call("POST", "/api/processed-images", results, OF_AN_IMAGE)
+        """Report results; the response lists the rejected rows."""
+        response = await self._call("POST", "/api/processed-images", results, IMAGE_CALLS)
         return _decoded(response, ProcessedAnswer)
 
     async def fail(self, image_id: str, failure: Failure) -> Success:
-        """Say that an image cannot be rendered, and why. Raises LeaseLost, ImageGone."""
+        """Report that an image cannot be rendered, and why. Raises LeaseLost, ImageGone."""
         path = f"/api/images/{image_id}/failed"
-        return _decoded(await self._call("PATCH", path, failure, OF_AN_IMAGE), Success)
+        return _decoded(await self._call("PATCH", path, failure, IMAGE_CALLS), Success)
 
-    async def _leases(self, what: str, leases: LeaseList, within: float | None) -> LeaseAnswer:
-        path = f"/api/processing/claims/{what}"
+    async def _leases(self, action: str, leases: LeaseList, within: float | None) -> LeaseAnswer:
+        path = f"/api/processing/claims/{action}"
         try:
-            response = await self._call("POST", path, leases, OF_AN_IMAGE, within)
+            response = await self._call("POST", path, leases, IMAGE_CALLS, within)
         except LeaseLost as error:
-            # 409 says that at least one lease is lost. The body tells which; where it does not
-            # (a lone lease, or a plain problem document) the question is put for each by itself.
-            told = _lease_answer(error.body)
-            if told is not None:
-                return told
+            # 409: at least one lease is lost. The body may list which; if it does not
+            # (a single lease, or a plain problem document), each lease is sent in a call of its own.
+            listed = _lease_answer(error.body)
+            if listed is not None:
+                return listed
             if len(leases.leases) <= 1:
                 return LeaseAnswer(held=(), lost=leases.leases)
-            answers = [await self._leases(what, LeaseList(leases=(one,)), within) for one in leases.leases]
+            responses = [await self._leases(action, LeaseList(leases=(lease,)), within) for lease in leases.leases]
             return LeaseAnswer(
-                held=tuple(lease for answer in answers for lease in answer.held),
-                lost=tuple(lease for answer in answers for lease in answer.lost),
-                lease_until=max(answer.lease_until for answer in answers),
+                held=tuple(lease for part in responses for lease in part.held),
+                lost=tuple(lease for part in responses for lease in part.lost),
+                lease_until=max(part.lease_until for part in responses),
             )
         return _decoded(response, LeaseAnswer)
 
@@ -138,13 +138,13 @@ class BackendClient:
         try:
             async with asyncio.timeout(limit + (self._request_seconds if within is None else 0.0)):
                 async for attempt in stamina.retry_context(
-                    on=_worth_another_try, attempts=None, timeout=limit, wait_initial=0.1, wait_max=5.0, wait_jitter=0.3
+                    on=_retry_delay, attempts=None, timeout=limit, wait_initial=0.1, wait_max=5.0, wait_jitter=0.3
                 ):
                     with attempt:
                         return await self._once(method, path, content, table)
         except TimeoutError:
             pass
-        raise BackendUnavailable(f"the backend did not answer {method} {path} within {limit:.0f} seconds")
+        raise BackendUnavailable(f"the backend did not respond to {method} {path} within {limit:.0f} seconds")
 
     async def _once(self, method: str, path: str, content: bytes, table: StatusTable) -> httpx.Response:
         call = f"{method} {path}"
@@ -152,27 +152,27 @@ class BackendClient:
             async with asyncio.timeout(self._request_seconds):
                 response = await self._http.request(method, path, content=content)
         except TimeoutError as error:
-            raise BackendUnavailable(f"the backend took too long to answer {call}") from error
+            raise BackendUnavailable(f"the backend took too long to respond to {call}") from error
         except httpx.HTTPError as error:
             kind = error_of_transport(error)
             reason = str(error) or type(error).__name__
-            raise kind(f"the backend could not be asked {call}: {reason}; is BACKEND_API_URL right?") from error
+            raise kind(f"{call} did not reach the backend: {reason}; check BACKEND_API_URL") from error
         if response.is_success:
             return response
         kind = error_of_status(response.status_code, table)
-        refused = kind(refusal(kind, call, f"{response.status_code}, {explained(response)}"))
-        refused.status, refused.body = response.status_code, response.content
-        if isinstance(refused, BackendUnavailable):
-            refused.retry_after = response.headers.get("Retry-After")
-        raise refused
+        rejected = kind(rejection_message(kind, call, f"{response.status_code}, {explained(response)}"))
+        rejected.status, rejected.body = response.status_code, response.content
+        if isinstance(rejected, BackendUnavailable):
+            rejected.retry_after = response.headers.get("Retry-After")
+        raise rejected
 
 
-def _worth_another_try(error: Exception) -> bool | float:
-    """What stamina asks after each failure: no, yes, or yes after so many seconds."""
+def _retry_delay(error: Exception) -> bool | float:
+    """Decide for stamina after an error: False for no retry, True for one, or seconds to wait before it."""
     if not isinstance(error, BackendUnavailable):
         return False
     wait = retry_after(error.retry_after, time.time())
-    log.warning("%s; trying again", error)
+    log.warning("retrying: %s", error)
     return True if wait is None else wait
 
 
@@ -183,11 +183,11 @@ def _lease_answer(body: bytes) -> LeaseAnswer | None:
         return None
 
 
-def _decoded(response: httpx.Response, kind: type[Answer]) -> Answer:
+def _decoded(response: httpx.Response, kind: type[Message]) -> Message:
     try:
         return msgspec.json.decode(response.content, type=kind)
     except DECODE_ERRORS as error:
         raise BackendRejected(
-            f"the backend's answer to {response.request.method} {response.request.url.path} is not "
-            f"what this version understands ({error}); {HINTS[VersionMismatch]}"
+            f"this version cannot read the response to {response.request.method} {response.request.url.path} "
+            f"({error}); {HINTS[VersionMismatch]}"
         ) from error

@@ -1,4 +1,4 @@
-"""What the backend's answers, and its silence, mean: one table for each, and their sentences. Pure."""
+"""Map the statuses and transport errors of backend calls to our errors, and word their messages. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import msgspec
 
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from processor.errors import (
     BackendDenied,
     BackendRejected,
@@ -24,48 +24,48 @@ MIN_RETRY_AFTER = 0.1
 
 StatusTable = Mapping[int, type[TaskError]]
 
-_EVERYWHERE: dict[int, type[TaskError]] = {
+_ALL_CALLS: dict[int, type[TaskError]] = {
     401: BackendDenied,
     403: BackendDenied,
     429: BackendUnavailable,
 }
-OF_AN_IMAGE: StatusTable = {**_EVERYWHERE, 404: ImageGone, 409: LeaseLost}
-"""What a status means in answer to a call about one image."""
-OF_A_TASK: StatusTable = {**_EVERYWHERE, 409: VersionMismatch}
-"""What a status means in answer to a call of the task as a whole. What no table holds is BackendRejected,
-or BackendUnavailable from 500 on: a fault of the backend's own is nothing that we said."""
+IMAGE_CALLS: StatusTable = {**_ALL_CALLS, 404: ImageGone, 409: LeaseLost}
+"""Statuses of a call about one image."""
+TASK_CALLS: StatusTable = {**_ALL_CALLS, 409: VersionMismatch}
+"""Statuses of a call of the task as a whole. A status that is in no table is BackendRejected, or
+BackendUnavailable from 500 on: an internal error of the backend is not caused by the request."""
 
-OF_TRANSPORT: tuple[tuple[type[httpx.HTTPError], type[TaskError]], ...] = (
+TRANSPORT_ERRORS: tuple[tuple[type[httpx.HTTPError], type[TaskError]], ...] = (
     (httpx.UnsupportedProtocol, BackendRejected),
     (httpx.LocalProtocolError, BackendRejected),
     (httpx.TransportError, BackendUnavailable),
     (httpx.HTTPError, BackendRejected),
 )
-"""What a failure of the connection means; the first that fits counts."""
+"""Errors of the connection; the first entry that matches counts."""
 
 
 def error_of_transport(error: httpx.HTTPError) -> type[TaskError]:
-    """Our error for one of httpx."""
-    return next(ours for theirs, ours in OF_TRANSPORT if isinstance(error, theirs))
+    """Return our error for one of httpx."""
+    return next(ours for theirs, ours in TRANSPORT_ERRORS if isinstance(error, theirs))
 
 
 def error_of_status(status: int, table: StatusTable) -> type[TaskError]:
-    """Our error for a status that is not 2xx."""
+    """Return our error for a status that is not 2xx."""
     return table.get(status, BackendUnavailable if status >= 500 else BackendRejected)
 
 
 def blames_the_request(error: BackendRejected) -> bool:
-    """Whether the backend did not accept what was said: a 4xx that no table holds.
+    """Return whether the backend rejected the content of the request: a 4xx status that is in no table.
 
-    A redirect, an answer that is not understood, or an address that is none say nothing of it.
+    A redirect, an unreadable response or an invalid address say nothing about the content.
     """
     return error.status is not None and 400 <= error.status < 500
 
 
 def retry_after(header: str | None, now: float) -> float | None:
-    """The seconds that a `Retry-After` header asks for, within bounds; None if it says nothing usable.
+    """Return the seconds that a `Retry-After` header requests, within bounds; None for a missing or invalid header.
 
-    `now` is the epoch time that a date is compared with (RFC 9110, section 10.2.3).
+    `now` is the epoch time with which a date is compared (RFC 9110, section 10.2.3).
     """
     if not header:
         return None
@@ -81,20 +81,20 @@ def retry_after(header: str | None, now: float) -> float | None:
 
 
 class _Explanation(msgspec.Struct):
-    """The part of an error's body that a person wants to read."""
+    """The part of an error's body that is written for a person."""
 
     detail: str = ""
     error: str = ""
 
 
 def explained(response: httpx.Response) -> str:
-    """The reason that a refusing answer gives, at most 500 characters."""
+    """Return the reason in an error response, at most 500 characters."""
     try:
         body = msgspec.json.decode(response.content, type=_Explanation)
-        said = body.error or body.detail
+        reason = body.error or body.detail
     except DECODE_ERRORS:
-        said = ""
-    return said[:500] or response.reason_phrase or "no reason given"
+        reason = ""
+    return reason[:500] or response.reason_phrase or "no reason given"
 
 
 HINTS: dict[type[TaskError], str] = {
@@ -103,7 +103,7 @@ HINTS: dict[type[TaskError], str] = {
 }
 
 
-def refusal(kind: type[TaskError], call: str, reason: str) -> str:
-    """The sentence of a refusal, with what to do where we know it."""
+def rejection_message(kind: type[TaskError], call: str, reason: str) -> str:
+    """Return the message for a rejected call, with what to do where that is known."""
     hint = HINTS.get(kind)
     return f"the backend did not accept {call}: {reason}" + (f"; {hint}" if hint else "")

@@ -1,12 +1,13 @@
-"""An original while it arrives: rendering begins with its first bytes, and nothing is kept of it unless all of it came.
+"""Buffer an original during its download, so that rendering can begin with its first bytes.
 
-One thread fills it from the bucket, others read it from its beginning and wait for what is not there yet. All bytes
-stay, so that a photo can be read twice, and what has arrived by then is a plain file in memory; how many there may
-be at a time is the budget of originals. JPEG and PNG are decoded while they arrive; other formats are decoded from
-their whole file, and so is a JPEG that is all there when its turn comes, by the faster decoder.
+One thread fills the buffer from the bucket. Others read it from its beginning, and wait for bytes that are not there
+yet. All bytes stay in memory, so that a photo can be read twice; the budget of originals limits their number.
+JPEG and PNG are decoded during the download. Other formats are decoded from the complete file, and so is a JPEG that
+is complete when its turn comes, because that decoder is faster.
 
-Who renders from it must ask `arrived` before anything of the result leaves this process: only then the checksum of
-the whole is proven. The end of a download that failed looks to a decoder like the end of the file.
+Code that renders from a buffer must wait for `complete` before any result leaves this process:
+only then is the checksum of the whole file verified. To a decoder, the end of a failed download looks like the end of
+the file.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ from contract.bucket.port import Bucket
 from processor.codecs.vips import pyvips
 
 FIRST_BYTES = 4096
-"""Enough to tell what kind of file it is."""
+"""Enough to detect the format of a file."""
 
 
 class DownloadFailed(Exception):
-    """The original was asked for as a whole, and its download has failed; that failure says why."""
+    """The original was needed as a whole, and its download failed."""
 
 
-class _NotWanted(Exception):
-    """Nobody reads any more: raised into the download, to end it."""
+class _Abandoned(Exception):
+    """Raised into the download to end it, because nothing reads the buffer any more."""
 
 
 class DownloadBuffer:
-    """A file of about `size` bytes on its way; a `contract.bucket.port.ByteWriter`."""
+    """A file of about `size` bytes that is being downloaded; a `contract.bucket.port.ByteWriter`."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -42,128 +43,129 @@ class DownloadBuffer:
         self._sources: list[pyvips.SourceCustom] = []
         self._change = threading.Condition()
         self._ended = False
-        self._whole = False
-        self._wanted = True
+        self._complete = False
+        self._abandoned = False
         self._waited = 0.0
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes. Raises if nobody wants them any more."""
+        """Append the next bytes. Raises an error that ends the download if the buffer was abandoned."""
         with self._change:
-            if not self._wanted:
-                raise _NotWanted
+            if self._abandoned:
+                raise _Abandoned
             self._file.seek(0, io.SEEK_END)
             self._file.write(data)
             self._count += len(data)
             self._change.notify_all()
 
-    def end(self, *, whole: bool) -> None:
-        """No more will come: all is there and proven, or (the first of two calls counts) it failed."""
+    def end(self, *, complete: bool) -> None:
+        """End the download: the file is complete and verified, or it failed. The first of several calls counts."""
         with self._change:
             if not self._ended:
-                self._ended, self._whole = True, whole
+                self._ended, self._complete = True, complete
                 self._change.notify_all()
 
-    def give_up(self) -> None:
-        """Nobody reads any more: whoever waits is let go, and the download ends with its next bytes."""
+    def abandon(self) -> None:
+        """Release all readers, and end the download with its next bytes."""
         with self._change:
-            self._wanted = False
-        self.end(whole=False)
+            self._abandoned = True
+        self.end(complete=False)
 
     @property
-    def arrived(self) -> bool:
-        """Whether all of it is here, with the right checksum."""
+    def complete(self) -> bool:
+        """True once the whole file is here, with the right checksum."""
         with self._change:
-            return self._whole
+            return self._complete
 
     @property
     def count(self) -> int:
-        """How many bytes are here."""
+        """Number of bytes received."""
         with self._change:
             return self._count
 
     @property
     def waited(self) -> float:
-        """Seconds that its readers have waited for bytes."""
+        """Seconds that readers have waited for bytes."""
         with self._change:
             return self._waited
 
-    def _wait_until(self, here: Callable[[], bool]) -> None:
-        """Wait, under the lock, until `here` or the end."""
-        if not (self._ended or here()):
+    def _wait_until(self, available: Callable[[], bool]) -> None:
+        """Wait, with the lock held, until `available` returns True or the download ends."""
+        if not (self._ended or available()):
             since = time.perf_counter()
-            self._change.wait_for(lambda: self._ended or here())
+            self._change.wait_for(lambda: self._ended or available())
             self._waited += time.perf_counter() - since
 
     def piece(self, start: int, size: int) -> bytes:
-        """At most `size` bytes from `start` on, and none only at the end, for which it waits."""
+        """Wait for bytes from `start` on and return at most `size` of them; none only at the end of the file."""
         with self._change:
             self._wait_until(lambda: self._count > start)
             self._file.seek(start)
             return self._file.read(size)
 
     def beginning(self) -> bytes:
-        """The first `FIRST_BYTES`, or all of a shorter file; waits for them."""
+        """Wait for the first `FIRST_BYTES`, or all bytes of a shorter file, and return them."""
         with self._change:
             self._wait_until(lambda: self._count >= FIRST_BYTES)
             self._file.seek(0)
             return self._file.read(FIRST_BYTES)
 
-    def whole(self) -> bytes:
-        """All of it; waits for the end. Raises DownloadFailed if it failed."""
+    def content(self) -> bytes:
+        """Wait for the end of the download and return the whole file. Raises DownloadFailed."""
         with self._change:
             self._wait_until(lambda: False)
-            if not self._whole:
-                raise DownloadFailed("it did not arrive as a whole")
+            if not self._complete:
+                raise DownloadFailed("the download did not complete")
             return self._file.getvalue()
 
     def source(self) -> pyvips.SourceCustom:
-        """What libvips reads from, from the beginning, as long as this object lives."""
-        place, us = 0, weakref.ref(self)  # no circle, or the bytes would stay until the garbage collector comes by
+        """Return a source from which libvips reads the file from its beginning, while this object lives."""
+        # A weak reference: in a reference cycle the bytes would stay until the garbage collector runs.
+        position, this = 0, weakref.ref(self)
 
         def read(size: int) -> bytes:
-            nonlocal place
-            arriving = us()
-            piece = arriving.piece(place, size) if arriving is not None else b""
-            place += len(piece)
+            nonlocal position
+            buffer = this()
+            piece = buffer.piece(position, size) if buffer is not None else b""
+            position += len(piece)
             return piece
 
         source = pyvips.SourceCustom()
         source.on_read(read)
-        self._sources.append(source)  # libvips keeps no reference to what is Python's of it
+        self._sources.append(source)  # libvips holds no reference to the Python part of a source
         return source
 
 
 Original = bytes | DownloadBuffer
-"""A photo's file, here or on its way."""
+"""The file of a photo, in memory or still downloading."""
 
 
-def fill(arriving: DownloadBuffer, bucket: Bucket, name: str, limit: int) -> None:
-    """Download an object into `arriving`, to its end. Raises BucketError."""
-    whole = False
+def fill(buffer: DownloadBuffer, bucket: Bucket, name: str, limit: int) -> None:
+    """Download the object `name` into `buffer`, to its end. Raises BucketError."""
+    complete = False
     try:
-        bucket.download_to(name, arriving, limit)
-        whole = True
-    except _NotWanted:
+        bucket.download_to(name, buffer, limit)
+        complete = True
+    except _Abandoned:
         return
     finally:
-        arriving.end(whole=whole)
+        buffer.end(complete=complete)
 
 
-def beginning_of(data: Original) -> bytes:
-    """Enough bytes to tell what kind of file it is."""
-    return data.beginning() if isinstance(data, DownloadBuffer) else data
+def beginning_of(original: Original) -> bytes:
+    """Return enough bytes to detect the format of the file; waits for them."""
+    return original.beginning() if isinstance(original, DownloadBuffer) else original
 
 
-def whole_of(data: Original) -> bytes:
-    """The whole file; waits for it. Raises DownloadFailed."""
-    return data.whole() if isinstance(data, DownloadBuffer) else data
+def content_of(original: Original) -> bytes:
+    """Return the whole file; waits for it. Raises DownloadFailed."""
+    return original.content() if isinstance(original, DownloadBuffer) else original
 
 
-def size_of(data: Original) -> int:
-    """The file's size in bytes, as far as it is known."""
-    return data.size if isinstance(data, DownloadBuffer) else len(data)
+def size_of(original: Original) -> int:
+    """Return the size of the file in bytes, as the bucket or the backend reported it."""
+    return original.size if isinstance(original, DownloadBuffer) else len(original)
 
 
-def waited_for(data: Original) -> float:
-    """Seconds that readers have waited for its bytes so far."""
-    return data.waited if isinstance(data, DownloadBuffer) else 0.0
+def seconds_waited(original: Original) -> float:
+    """Return how many seconds readers have waited for bytes so far."""
+    return original.waited if isinstance(original, DownloadBuffer) else 0.0

@@ -1,28 +1,28 @@
-"""HEIC by libheif and libde265 through pi_heif, because libvips' wheel has no HEVC decoder."""
+"""Decode HEIC with libheif and libde265 through pi_heif, because the libvips wheel has no HEVC decoder."""
 
 from __future__ import annotations
 
-from processor.codecs.vips import box_shrink, in_memory, pi_heif, pyvips
+from processor.codecs.vips import PROFILE, box_shrink, in_memory, pi_heif, pyvips
 
 _BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 
 
 class HeifError(Exception):
-    """The file cannot be decoded; the message is libheif's own, in one line."""
+    """The file cannot be decoded; the message is that of libheif, in one line."""
 
 
 def decode_heic(data: bytes, shrink: int) -> pyvips.Image:
-    """The primary picture of `data` at 1/`shrink`: 8 bits a sample, upright by libheif, with its profile.
+    """Decode the primary image of `data` at 1/`shrink`: 8 bits per sample, turned upright by libheif, with its profile.
 
-    HEVC has no smaller decode: the whole picture is in memory for a moment. Raises HeifError.
+    HEVC has no smaller decode, so the full image is in memory for a moment. Raises HeifError.
     """
     try:
-        # libheif owns the pixels, and `data` of the result does not keep them: `heif` must outlive their use.
+        # libheif owns the pixels, and `heif.data` does not keep them alive: `heif` must outlive their use.
         heif = pi_heif.open_heif(data, convert_hdr_to_8bit=True)
         pixels = heif.data
         (width, height), stride, mode = heif.size, heif.stride, heif.mode
         profile = heif.info.get("icc_profile")
-    # pi_heif passes on whatever libheif reports, as one of these.
+    # pi_heif raises one of these for every error that libheif reports.
     except (ValueError, RuntimeError, OSError, SyntaxError, EOFError, IndexError) as error:
         raise HeifError(" ".join(str(error).split()) or type(error).__name__) from error
     bands = _BANDS.get(mode)
@@ -35,5 +35,5 @@ def decode_heic(data: bytes, shrink: int) -> pyvips.Image:
     colours = "b-w" if bands < 3 else "srgb"
     image = in_memory(box_shrink(image.copy(interpretation=colours), shrink)).copy(interpretation=colours)
     if profile:
-        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+        image.set_type(pyvips.GValue.blob_type, PROFILE, profile)
     return image

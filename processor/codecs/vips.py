@@ -1,14 +1,14 @@
-"""libvips as this process uses it. Every file that needs pyvips imports it from here.
+"""Configure libvips for this process. Every module that needs pyvips imports it from here.
 
-The settings are process-wide and made once, before the first picture; nothing changes them later,
-because pictures are rendered on several threads at once. What each one is good for:
+The settings hold for the whole process and are made once, before the first photo.
+Nothing changes them later, because photos are rendered on several threads at the same time. Their reasons:
 
-- One libvips thread a picture. JPEG coding is single-threaded, so N pictures in flight on one thread
-  each beat N threads on one picture. libvips would count the host's cores, not the container's share,
-  and it reads the variable only while it starts: it has to be set before the import.
-- No operation cache. No photo is ever asked for twice, so the cache would only hold memory.
-- Loaders that libvips marks as untrusted are off, on top of our own list of formats.
-- One libde265 thread a HEIC photo, for the same reason as the first.
+- One libvips thread per image. JPEG coding is single-threaded, so N images on one thread each are faster than
+  one image on N threads. By default libvips counts the host's cores, not the container's share.
+  It reads the variable only while it starts, so the variable is set before the import.
+- No operation cache. No photo is requested twice, so the cache would only hold memory.
+- Loaders that libvips marks as untrusted are off, in addition to our own list of formats.
+- One libde265 thread per HEIC photo, for the same reason as the first.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ pi_heif.options.DECODE_THREADS = 1
 
 __all__ = ["pi_heif", "pyvips"]
 
+PROFILE = "icc-profile-data"
+"""The metadata field in which libvips holds the ICC profile."""
+
 
 def box_shrink(image: pyvips.Image, shrink: int) -> pyvips.Image:
-    """1/`shrink` of the size, rounded up, each result the mean of `shrink` x `shrink` pixels.
+    """Shrink to 1/`shrink` of the size, rounded up; each result is the mean of `shrink` x `shrink` pixels.
 
-    Transparent pixels do not lend their invisible colour to their neighbours. Nothing runs yet.
+    Transparent pixels do not add their invisible colour to their neighbours. Nothing runs yet.
     """
     if shrink == 1:
         return image
@@ -48,7 +51,7 @@ def box_shrink(image: pyvips.Image, shrink: int) -> pyvips.Image:
 def in_memory(image: pyvips.Image) -> pyvips.Image:
     """Run the pipeline once, from top to bottom.
 
-    The result is bare pixels: profile, EXIF and gain map stay behind. Raises pyvips.Error.
+    The result has pixels only: profile, EXIF and gain map are left out. Raises pyvips.Error.
     """
     return pyvips.Image.new_from_memory(image.write_to_memory(), image.width, image.height, image.bands, image.format)
 
@@ -60,7 +63,7 @@ def pixels_of(image: pyvips.Image) -> NDArray[np.uint8]:
 
 
 def image_of(pixels: NDArray[np.uint8]) -> pyvips.Image:
-    """An array of shape (height, width, bands), uint8, C-contiguous, as libvips sees it; nothing is copied."""
+    """Wrap a C-contiguous uint8 array of shape (height, width, bands) for libvips, without a copy."""
     height, width, bands = pixels.shape
     image = pyvips.Image.new_from_memory(pixels.data, width, height, bands, "uchar")
     return image.copy(interpretation="b-w" if bands < 3 else "srgb")

@@ -1,9 +1,9 @@
-"""ICC profiles that are a matrix and three curves, read without lcms: those of nearly all photos.
+"""Read ICC profiles that consist of a matrix and three curves, without lcms. Nearly all photos have such a profile.
 
-A conversion through lcms costs as much as decoding the photo. Most photos that carry a profile carry sRGB, in
-dozens of byte-wise different forms, where converting changes nothing; most others Display P3 or Adobe RGB, which the
-kernel of `matrix_colours.py` converts. So a profile is judged by its numbers (ICC.1:2022, sections 7.2, 7.3, 9.2, 10.6,
-10.18, 10.31), not by its name, which a broken writer can copy. What is not read here goes to lcms.
+A conversion through lcms costs as much as decoding the photo. Most photos with a profile have sRGB, in dozens of forms
+with different bytes, and need no conversion. Most others have Display P3 or Adobe RGB, which `matrix.py` converts.
+So a profile is identified by its numbers (ICC.1:2022, sections 7.2, 7.3, 9.2, 10.6, 10.18, 10.31) and not by its name,
+which a faulty writer can copy. Profiles that this module does not read go to lcms.
 """
 
 from __future__ import annotations
@@ -20,36 +20,41 @@ _CURVE_TOLERANCE = 0.004
 _WHITE_TOLERANCE = 0.01
 
 SRGB_COLUMNS = ((0.4360747, 0.2225045, 0.0139322), (0.3850649, 0.7168786, 0.0971045), (0.1430804, 0.0606169, 0.7141733))
-"""XYZ of sRGB's red, green and blue, adapted to D50 by Bradford, as in the profile of IEC 61966-2-1."""
+"""XYZ of the sRGB red, green and blue, adapted to D50 by Bradford, as in the profile of IEC 61966-2-1."""
 _D50 = (0.9642, 1.0, 0.8249)
 _COLUMN_TAGS = (b"rXYZ", b"gXYZ", b"bXYZ")
 _CURVE_TAGS = (b"rTRC", b"gTRC", b"bTRC")
 _LOOKUP_TAGS = (b"A2B0", b"A2B1", b"A2B2", b"D2B0", b"D2B1", b"D2B2")
 _PARAMETERS = (1, 3, 4, 5, 7)
-"""How many numbers each of the five kinds of parametric curve has (ICC.1:2022, table 68)."""
+"""Number of parameters of each of the five kinds of parametric curve (ICC.1:2022, table 68)."""
 
 _MAX_TAG = 12 + 2 * 65536
-"""Bytes; the longest curve that is read has as many."""
+"""Bytes of the longest curve that is read."""
 
-PROFILES_KEPT = 16
-"""How many photos' profiles are remembered: one camera writes the same one into each."""
-MAX_SAVED = 1 << 19
-"""Bytes of a profile that is remembered; one that can be read here has no need of more, but may be a hundred times as
-large."""
+CACHED_PROFILES = 16
+"""Number of profiles in the cache: a camera writes the same profile into each photo."""
+MAX_CACHED_BYTES = 1 << 19
+"""Size of a profile up to which it is cached. A profile that can be read here needs no more, but may be a hundred times
+as large."""
 
 Curve = Callable[[float], float]
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixProfile:
-    """`columns`: XYZ under D50 of the three primaries; `curves`: encoded 0..1 to light 0..1 of each channel."""
+    """A profile for RGB that is a matrix and curves.
+
+    Attributes:
+        columns: XYZ under D50 of the three primaries.
+        curves: For each channel, the function from encoded 0..1 to linear light 0..1.
+    """
 
     columns: tuple[tuple[float, float, float], ...]
     curves: tuple[Curve, ...]
 
 
 def matrix_profile(profile: bytes) -> MatrixProfile | None:
-    """What `profile` says if it is for RGB and all of it is a matrix and curves; None for whatever else it is."""
+    """Read `profile` if it is for RGB and consists of a matrix and curves; return None for any other profile."""
     try:
         return _read(profile)
     except (struct.error, ValueError, ArithmeticError):
@@ -57,22 +62,22 @@ def matrix_profile(profile: bytes) -> MatrixProfile | None:
 
 
 def is_srgb(profile: bytes) -> bool:
-    """Whether `profile` describes sRGB by a matrix and curves; False for whatever cannot be read."""
-    return _is_srgb(profile) if len(profile) <= MAX_SAVED else _is_srgb.__wrapped__(profile)
+    """Return whether `profile` describes sRGB by a matrix and curves; False for a profile that cannot be read."""
+    return _is_srgb(profile) if len(profile) <= MAX_CACHED_BYTES else _is_srgb.__wrapped__(profile)
 
 
-@lru_cache(PROFILES_KEPT)
+@lru_cache(CACHED_PROFILES)
 def _is_srgb(profile: bytes) -> bool:
-    found = matrix_profile(profile)
-    if found is None:
+    matrix = matrix_profile(profile)
+    if matrix is None:
         return False
-    for column, expected in zip(found.columns, SRGB_COLUMNS, strict=True):
+    for column, expected in zip(matrix.columns, SRGB_COLUMNS, strict=True):
         if any(abs(a - b) > _COLOUR_TOLERANCE for a, b in zip(column, expected, strict=True)):
             return False
     samples = [step / 16 for step in range(17)]
     try:
-        return all(abs(curve(x) - to_light(x)) <= _CURVE_TOLERANCE for curve in found.curves for x in samples)
-    except ArithmeticError:  # an exponent below zero, say
+        return all(abs(curve(x) - to_light(x)) <= _CURVE_TOLERANCE for curve in matrix.curves for x in samples)
+    except ArithmeticError:  # for example an exponent below zero
         return False
 
 
@@ -84,25 +89,25 @@ def _read(profile: bytes) -> MatrixProfile | None:
         return None
     columns = tuple(_xyz(tags[tag]) for tag in _COLUMN_TAGS)
     white = [sum(parts) for parts in zip(*columns, strict=True)]
-    if any(abs(found - expected) > _WHITE_TOLERANCE for found, expected in zip(white, _D50, strict=True)):
+    if any(abs(actual - expected) > _WHITE_TOLERANCE for actual, expected in zip(white, _D50, strict=True)):
         return None
     curves = [_curve(tags[tag]) for tag in _CURVE_TAGS]
     return MatrixProfile(columns, tuple(curve for curve in curves if curve is not None)) if all(curves) else None
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:
-    """Tag signature to the beginning of tag data; ValueError if the table promises more than a profile ever holds.
+    """Return the beginning of each tag's data by the tag's signature. Raises ValueError for more than 100 tags.
 
-    No more than is read of a tag is copied: a hundred tags may all claim the whole of a file.
+    Only the part of a tag that is read is copied, because a hundred tags may all claim the whole file.
     """
     (count,) = struct.unpack(">I", profile[128:132])
     if count > 100:
         raise ValueError("too many tags")
-    found: dict[bytes, bytes] = {}
+    tags: dict[bytes, bytes] = {}
     for index in range(count):
         signature, offset, size = struct.unpack(">4sII", profile[132 + 12 * index : 144 + 12 * index])
-        found[signature] = profile[offset : offset + min(size, _MAX_TAG)]
-    return found
+        tags[signature] = profile[offset : offset + min(size, _MAX_TAG)]
+    return tags
 
 
 def _xyz(data: bytes) -> tuple[float, float, float]:
@@ -111,7 +116,7 @@ def _xyz(data: bytes) -> tuple[float, float, float]:
 
 
 def _curve(data: bytes) -> Curve | None:
-    """The function that a `curv` or `para` tag describes (sections 10.6 and 10.18); None for another kind of tag."""
+    """Return the function of a `curv` or `para` tag (sections 10.6 and 10.18); None for another kind of tag."""
     if data[:4] == b"curv":
         (count,) = struct.unpack(">I", data[8:12])
         if count == 0:
@@ -131,7 +136,7 @@ def _curve(data: bytes) -> Curve | None:
 
 
 def _parametric(kind: int, numbers: list[float]) -> Curve | None:
-    """ICC.1:2022, table 68: every kind is (a x + b)^gamma + above from a bend on, and slope x + below it."""
+    """Return the function: (a x + b)^gamma + above from `bend` on, slope x + below up to it (ICC.1:2022, table 68)."""
     match kind, numbers:
         case 0, [gamma]:
             a, b, bend, above, slope, below = 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -149,7 +154,7 @@ def _parametric(kind: int, numbers: list[float]) -> Curve | None:
 
 
 def _interpolate(table: tuple[int, ...], x: float) -> float:
-    place = x * (len(table) - 1)
-    before = min(int(place), len(table) - 2)
-    share = place - before
+    position = x * (len(table) - 1)
+    before = min(int(position), len(table) - 2)
+    share = position - before
     return (table[before] * (1 - share) + table[before + 1] * share) / 65535

@@ -1,1 +1,1 @@
-"""Render threads, their memory budget, and the sandbox process for photos that ended an attempt."""
+"""Render threads, their memory budget, and the sandbox process for quarantined images."""

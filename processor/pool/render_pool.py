@@ -1,74 +1,88 @@
-"""When a picture may be rendered, and where: by bytes, by threads, or alone in a process.
+"""Decide when and where a photo is rendered: memory, threads, or the sandbox process.
 
-Downloads run ahead, within a budget of their own; rendering follows the estimate of each
-picture's memory; a suspect gets the whole budget and a child process.
+Downloads run ahead, within a budget of their own. Rendering waits for the estimated memory of each photo.
+A quarantined image gets the whole budget and a sandbox process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from contract.bucket.port import BucketUnavailable
 from contract.messages.processing import Device, Focus
-from contract.recipes import DEFAULT_FRAMING
 from processor.errors import RenderOverdue, printable_name
-from processor.pool.memory_budget import BeyondBudget, MemoryBudget, MemoryReservation, Shares
-from processor.pool.sandbox import SandboxSettings, render_in_child, too_much_memory
+from processor.pool.memory_budget import BeyondBudget, MemoryBudget, MemoryReservation, Shares, trim_after_image
+from processor.pool.sandbox import SandboxSettings, render_in_sandbox, too_much_memory
 from processor.render.limits import DEFAULT_LIMITS, Limits
-from processor.task.timings import Stopwatch
+from processor.timings import Stopwatch
 
 if TYPE_CHECKING:
     from processor.codecs.download_buffer import Original
     from processor.render.pipeline import RenderedImage
 
 RENDER_SECONDS = 240.0
-"""Far more than the largest allowed picture takes on a slow CPU; what is beyond it is stuck."""
+"""Far more than the largest allowed photo needs on a slow CPU; a rendering that takes longer is stuck."""
 IO_SECONDS = 180.0
-"""Far more than the bucket's own retries take."""
+"""Far more than the retries of the bucket need."""
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
 
-def estimated_bytes(data: Original, devices: tuple[Device, ...], name: str, limits: Limits = DEFAULT_LIMITS) -> int:
-    """The memory that rendering takes beside the original's bytes. Raises RenderError for a header that is
-    bad or promises more pixels than `limits`.
+def estimated_bytes(original: Original, devices: tuple[Device, ...], name: str, limits: Limits = DEFAULT_LIMITS) -> int:
+    """Return the memory that rendering needs in addition to the bytes of the original.
+
+    Raises RenderError for a header that is damaged or declares more pixels than `limits`.
     """
     from processor.codecs.download_buffer import DownloadBuffer, size_of
-    from processor.pool.memory_estimate import PIPELINE_BYTES
-    from processor.render.decode import estimate_bytes, read_header
+    from processor.render.decode_plan import PIPELINE_BYTES, estimate_bytes
+    from processor.render.header import read_header
 
-    header, size = read_header(data, name, limits), size_of(data)
-    streamed = PIPELINE_BYTES if isinstance(data, DownloadBuffer) else 0
+    header, size = read_header(original, name, limits), size_of(original)
+    streamed = PIPELINE_BYTES if isinstance(original, DownloadBuffer) else 0
     return max(0, estimate_bytes(header, devices, size) + streamed - size)
 
 
+@dataclass(slots=True)
+class RenderSlot:
+    """One photo whose memory is reserved. Use it with `RenderPool.render`."""
+
+    original: Original
+    devices: tuple[Device, ...]
+    name: str
+    quarantined: bool
+    stopwatch: Stopwatch
+    memory: MemoryReservation
+    thread_owns_memory: bool = False
+
+
 class RenderPool:
-    """The threads and budgets of one task; `close` ends the threads."""
+    """Threads and memory budgets of one task; `close` ends the threads."""
 
     def __init__(
         self,
         *,
         threads: int,
         shares: Shares,
-        child: SandboxSettings | None = None,
+        sandbox: SandboxSettings | None = None,
         limits: Limits = DEFAULT_LIMITS,
         render_seconds: float = RENDER_SECONDS,
     ) -> None:
-        """`child` says how suspects are rendered; by default with what `shares` and `limits` say."""
+        """`sandbox` configures the process for quarantined images; the default follows from `shares` and `limits`."""
         self.threads = threads
         self.originals = MemoryBudget(shares.originals)
         self.rendering = MemoryBudget(shares.rendering)
-        self._child = child or SandboxSettings(memory_bytes=shares.rendering, limits=limits)
-        # One more than there are threads: its attempt is announced while the others still render.
+        self._sandbox = sandbox or SandboxSettings(memory_bytes=shares.rendering, limits=limits)
+        # One more slot than threads: its attempt is announced while the others still render.
         self._slots = asyncio.Semaphore(threads + 1)
         self._render_pool = ThreadPoolExecutor(threads, thread_name_prefix="render")
         self.io_threads = min(32, 4 * threads + 4)
-        """How many calls of the bucket may be under way at a time."""
+        """Largest number of concurrent bucket calls."""
         self._io_pool = ThreadPoolExecutor(self.io_threads, thread_name_prefix="io")
         self._limits = limits
         self._render_seconds = render_seconds
@@ -76,11 +90,11 @@ class RenderPool:
 
     @property
     def busy(self) -> bool:
-        """Whether a thread is at work, though perhaps nobody waits for it any more."""
+        """True while a thread is running, even if its result is no longer awaited."""
         return self._running > 0
 
     async def io(self, call: Callable[Arguments, Value], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
-        """Run a blocking call on an I/O thread. Raises BucketUnavailable when it does not end."""
+        """Run a blocking call on an I/O thread. Raises BucketUnavailable if it exceeds the time limit."""
         try:
             async with asyncio.timeout(IO_SECONDS):
                 return await self._in_pool(self._io_pool, lambda: call(*args, **kwargs), lambda: None)
@@ -88,94 +102,95 @@ class RenderPool:
             raise BucketUnavailable("", f"a read or write took more than {IO_SECONDS:.0f} seconds") from error
 
     def warm_up(self, call: Callable[[], object]) -> None:
-        """Run `call` on a rendering thread, before anything else can be there; its errors come back when it matters."""
+        """Run `call` on a render thread at start-up. Exceptions are ignored here and surface with the first image."""
         self._render_pool.submit(call)
 
-    async def render(
+    @contextlib.asynccontextmanager
+    async def slot(
         self,
-        data: Original,
+        original: Original,
         devices: tuple[Device, ...],
         name: str,
         *,
-        focus: Focus | None = None,
-        suspect: bool,
-        begin: Callable[[], Awaitable[None]],
-        watch: Stopwatch | None = None,
-    ) -> RenderedImage:
-        """Render one image when its turn comes; `begin` is awaited just before. `data` may be on its way, and is then
-        read on threads of its own; only that of a suspect is here as a whole. `watch` is told what the time was for,
-        but for a suspect's, which is all for one process.
+        quarantined: bool = False,
+        stopwatch: Stopwatch | None = None,
+    ) -> AsyncIterator[RenderSlot]:
+        """Wait for the memory that rendering the photo needs, and reserve it for the duration of the block.
 
-        Raises RenderError for a bad photo, ChildDied for a suspect that killed its process,
-        RenderOverdue for a picture whose thread is stuck, and whatever `begin` raises.
+        The memory is estimated from the header, which is read on an I/O thread. Not even the header of a quarantined
+        image is read in this process: its file must be complete, and it gets the whole budget.
+
+        Raises:
+            RenderError: The header is bad, or the photo needs more memory than there is.
+            BucketUnavailable: The header could not be read in time.
         """
-        watch = watch or Stopwatch()
-        # Not even the header of a suspect is read in this process.
-        size = self.rendering.total if suspect else await self.io(estimated_bytes, data, devices, name, self._limits)
-        watch.passed("fetching")
+        stopwatch = stopwatch or Stopwatch()
+        if quarantined:
+            size = self.rendering.total
+        else:
+            size = await self.io(estimated_bytes, original, devices, name, self._limits)
+        stopwatch.passed("fetching")
         async with self._slots:
             try:
-                grant = await self.rendering.take(size)
+                memory = await self.rendering.take(size)
             except BeyondBudget as error:
-                raise too_much_memory(name, error.wanted, error.total) from None
-            watch.passed("waiting")
+                raise too_much_memory(name, error.requested, error.total) from None
+            stopwatch.passed("waiting")
+            slot = RenderSlot(original, devices, name, quarantined, stopwatch, memory)
             try:
-                await begin()
-            except BaseException:
-                grant.release()
-                raise
-            watch.passed("announcing")
-            if suspect:
-                assert isinstance(data, bytes)
-                try:
-                    return await render_in_child(data, devices, name, self._child, focus)
-                finally:
-                    grant.release()
-            return await self._in_thread(grant, data, devices, name, focus, watch)
+                yield slot
+            finally:
+                if not slot.thread_owns_memory:
+                    memory.release()
 
-    async def _in_thread(
-        self,
-        grant: MemoryReservation,
-        data: Original,
-        devices: tuple[Device, ...],
-        name: str,
-        focus: Focus | None,
-        watch: Stopwatch,
-    ) -> RenderedImage:
-        """Render on a thread. The time limit begins when a thread takes the picture up: waiting for one that
-        is at work on another picture says nothing of this one, and ends when that one is overdue.
+    async def render(self, slot: RenderSlot, focus: Focus | None = None) -> RenderedImage:
+        """Render the photo of a slot, once per slot: on a render thread, or in a sandbox process if quarantined.
+
+        The stages are measured by the slot's stopwatch, except in a sandbox process.
+
+        Raises:
+            RenderError: The photo is bad.
+            SandboxDied: The quarantined image ended its process.
+            RenderOverdue: The rendering does not end, so its thread is stuck.
         """
+        if slot.quarantined:
+            if not isinstance(slot.original, bytes):
+                raise TypeError("a quarantined image must be downloaded before it is rendered")
+            return await render_in_sandbox(slot.original, slot.devices, slot.name, self._sandbox, focus)
+        # A stuck thread needs the memory until it ends, though the caller has left the block by then.
+        slot.thread_owns_memory = True
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as limit:
 
-                def taken_up() -> None:
-                    with contextlib.suppress(RuntimeError):  # nobody waits any more: the limit is over and gone
+                def start_time_limit() -> None:
+                    with contextlib.suppress(RuntimeError):  # the caller was cancelled, and the limit has ended
                         limit.reschedule(loop.time() + self._render_seconds)
 
                 def render() -> RenderedImage:
+                    # The limit begins here: time in the queue, behind other photos, says nothing about this one.
                     if not loop.is_closed():
-                        loop.call_soon_threadsafe(taken_up)
-                    return _render(data, devices, name, focus, self._limits, watch)
+                        loop.call_soon_threadsafe(start_time_limit)
+                    return _render(slot, focus, self._limits)
 
-                return await self._in_pool(self._render_pool, render, grant.release)
+                return await self._in_pool(self._render_pool, render, slot.memory.release)
         except TimeoutError as error:
             raise RenderOverdue(
-                f"rendering {printable_name(name)} did not end within {self._render_seconds:g} seconds"
+                f"rendering {printable_name(slot.name)} did not end within {self._render_seconds:g} seconds"
             ) from error
 
     async def _in_pool(self, pool: ThreadPoolExecutor, call: Callable[[], Value], at_end: Callable[[], None]) -> Value:
-        """Run `call` on a thread, and `at_end` here when it has ended.
+        """Run `call` on a thread, and `at_end` in the event loop when the thread has finished.
 
-        A thread cannot be cancelled: what it holds comes free when it ends, not when nobody
-        waits for it any more. Raises RuntimeError if the system gives us no thread.
+        A thread cannot be cancelled: its resources are released when it ends, not when its result is no longer
+        awaited. Raises RuntimeError if the system cannot start a thread.
         """
         loop = asyncio.get_running_loop()
-        given_up = False
+        abandoned = False
 
         def run() -> Value:
-            if given_up:
-                raise RuntimeError("nobody waits for this any more")
+            if abandoned:
+                raise RuntimeError("this call was abandoned")
             return call()
 
         def ended() -> None:
@@ -189,7 +204,7 @@ class RenderPool:
         try:
             future = pool.submit(run)
         except BaseException:
-            given_up = True  # a pool without a new thread keeps what it was given, and an older thread may find it
+            abandoned = True  # the call stays in the pool's queue, where an older thread may find it
             at_end()
             raise
         self._running += 1
@@ -197,25 +212,23 @@ class RenderPool:
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Start nothing more; what runs is left to end."""
+        """Start no more calls; those that run may end."""
         self._render_pool.shutdown(wait=False, cancel_futures=True)
         self._io_pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _render(
-    data: Original, devices: tuple[Device, ...], name: str, focus: Focus | None, limits: Limits, watch: Stopwatch
-) -> RenderedImage:
-    from processor.codecs.download_buffer import waited_for
-    from processor.pool.process import image_rendered
-    from processor.render.pipeline import render_image
+def _render(slot: RenderSlot, focus: Focus | None, limits: Limits) -> RenderedImage:
+    """Render on the current thread; the time spent waiting for bytes counts as fetching."""
+    from processor.codecs.download_buffer import seconds_waited
+    from processor.render import pipeline
 
-    watch.passed("waiting")
-    before = waited_for(data)
+    slot.stopwatch.passed("waiting")
+    before = seconds_waited(slot.original)
     try:
-        rendered = render_image(
-            data, devices, framing=DEFAULT_FRAMING, focus=focus, name=name, limits=limits, passed=watch.passed
+        rendered = pipeline.render_image(
+            slot.original, slot.devices, focus=focus, name=slot.name, limits=limits, stopwatch=slot.stopwatch
         )
     finally:
-        image_rendered()
-    watch.move(waited_for(data) - before, "decoding", "fetching")
+        trim_after_image()
+    slot.stopwatch.move(seconds_waited(slot.original) - before, "decoding", "fetching")
     return rendered

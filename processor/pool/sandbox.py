@@ -1,11 +1,12 @@
-"""A suspect image is rendered in a process of its own: whatever it does, the task survives.
+"""Render a quarantined image in a process of its own, so that the task survives a crash.
 
-`render_in_child` runs in the task; `python -m processor.pool.sandbox` is the child. One message goes each way, in
-MessagePack over the child's standard input and output. A photo that the child refuses is a failure like any other;
-only the death of the child - by a signal, by an exit code, by being overdue, by babbling - is SandboxDied, a strike.
+`render_in_sandbox` runs in the task; `python -m processor.pool.sandbox` is the sandbox process. One message goes each
+way, in MessagePack over the standard input and output of the process. A photo that the process rejects is a failure
+like any other. Only an abnormal exit of the process (signal, non-zero exit code, timeout or oversized output) raises
+SandboxDied and counts as a crash.
 
-The child never sees the backend's token, limits its own CPU time and memory before it
-looks at the bytes, and ends itself when the task is gone.
+The process never receives the backend's token. It limits its own CPU time and memory before it reads the photo,
+and ends itself when the task has ended.
 """
 
 from __future__ import annotations
@@ -17,43 +18,42 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from contract.messages.processing import Device, Focus
-from contract.recipes import DEFAULT_FRAMING
 from processor.errors import RenderError, SandboxDied, TooMuchMemory, printable_name
 from processor.render.limits import DEFAULT_LIMITS, Limits
-from processor.settings import MEBIBYTE
 
 if TYPE_CHECKING:
     from processor.render.pipeline import RenderedImage
 
 log = logging.getLogger(__name__)
 
-MAX_ANSWER_BYTES = 256 * MEBIBYTE
-KEPT_STDERR_BYTES = 4096
-MIN_CHILD_MEMORY = 512 * MEBIBYTE
-"""Below this the libraries alone may not load, which would be a strike against an innocent photo."""
+_MIB = 1024 * 1024
+MAX_RESPONSE_BYTES = 256 * _MIB
+MAX_STDERR_BYTES = 4096
+"""Bytes of the end of the standard error that are logged."""
+MIN_SANDBOX_MEMORY = 512 * _MIB
+"""With less memory the libraries alone may not load, which would count as a crash of an innocent photo."""
 _SECRETS = ("BACKEND_AUTH_TOKEN",)
 
 
 class SandboxSettings(Struct, frozen=True, kw_only=True):
-    """How the child is run: its command, seconds of CPU and of wall time, bytes of memory, pixels of a picture."""
+    """Command of the process, and its limits: seconds of CPU, seconds of wall time, bytes of memory, pixels."""
 
     command: tuple[str, ...] = (sys.executable, "-m", "processor.pool.sandbox")
     cpu_seconds: int = 100
     wall_seconds: float = 120.0
-    memory_bytes: int = 800 * MEBIBYTE
+    memory_bytes: int = 800 * _MIB
     limits: Limits = DEFAULT_LIMITS
 
 
 class SandboxRequest(Struct, frozen=True, kw_only=True):
-    """What the child is to render; `cpu_seconds` is its limit."""
+    """The photo to render, the devices, and the limits that the process sets for itself."""
 
     name: str
     devices: tuple[Device, ...]
@@ -65,8 +65,8 @@ class SandboxRequest(Struct, frozen=True, kw_only=True):
     focus: Focus | None = None
 
 
-class Refusal(Struct, frozen=True, kw_only=True):
-    """The child's RenderError, taken apart."""
+class Rejection(Struct, frozen=True, kw_only=True):
+    """The parts of a RenderError; `kind` is the name of its class."""
 
     kind: str
     reason: str
@@ -74,71 +74,75 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
 
 class SandboxResponse(Struct, frozen=True, kw_only=True):
-    """Either a refusal or the encoded RenderedImage."""
+    """Either a rejection or the encoded RenderedImage."""
 
-    refusal: Refusal | None = None
+    rejection: Rejection | None = None
     rendered: bytes = b""
 
 
-async def render_in_child(
+async def render_in_sandbox(
     data: bytes,
     devices: tuple[Device, ...],
     name: str,
-    child: SandboxSettings,
+    settings: SandboxSettings,
     focus: Focus | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> RenderedImage:
     """Render one image in a process of its own.
 
-    Raises SandboxDied if the process did not end in order, and the RenderError that it reports.
     The process has ended when this returns, also when it is cancelled.
+
+    Raises:
+        SandboxDied: The process ended abnormally.
+        RenderError: The process rejected the photo.
     """
     shown = printable_name(name)
     request = SandboxRequest(
         name=name,
         devices=devices,
         data=data,
-        cpu_seconds=child.cpu_seconds,
-        memory_bytes=max(child.memory_bytes, MIN_CHILD_MEMORY),
+        cpu_seconds=settings.cpu_seconds,
+        memory_bytes=max(settings.memory_bytes, MIN_SANDBOX_MEMORY),
         parent_pid=os.getpid(),
-        limits=child.limits,
+        limits=settings.limits,
         focus=focus,
     )
     process = await asyncio.create_subprocess_exec(
-        *child.command,
+        *settings.command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={key: value for key, value in environ.items() if key not in _SECRETS},
-        start_new_session=True,  # a Ctrl-C on the terminal is for the task, which then decides
+        start_new_session=True,  # Ctrl-C on the terminal goes to the task only, which then decides
     )
-    answering = asyncio.create_task(_all_of(process.stdout, MAX_ANSWER_BYTES))
-    saying = asyncio.create_task(_end_of(process.stderr, KEPT_STDERR_BYTES))
+    responding = asyncio.create_task(_read_all(process.stdout, MAX_RESPONSE_BYTES))
+    logging_ = asyncio.create_task(_read_end(process.stderr, MAX_STDERR_BYTES))
     sending = asyncio.create_task(_send(process.stdin, msgspec.msgpack.encode(request)))
     try:
-        async with asyncio.timeout(child.wall_seconds):
-            answer, said, _ = await asyncio.gather(answering, saying, sending)
+        async with asyncio.timeout(settings.wall_seconds):
+            response, stderr, _ = await asyncio.gather(responding, logging_, sending)
             code = await process.wait()
     except TimeoutError:
-        raise SandboxDied(f"{shown} could not be rendered within {child.wall_seconds:g} seconds, even alone.") from None
+        limit = f"{settings.wall_seconds:g} seconds"
+        raise SandboxDied(f"{shown} could not be rendered within {limit}, even alone.") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            talking = (answering, saying, sending)
-            for talk in talking:
-                talk.cancel()
-            await asyncio.gather(*talking, return_exceptions=True)
-            # A pipe that nobody empties any more never shows its end, and wait() waits for both ends.
-            await asyncio.gather(_end_of(process.stdout, 1), _end_of(process.stderr, 1), process.wait())
-    if said:
-        log.info("The child that rendered %s said: %s", shown, said.decode(errors="replace").strip())
+            pipes = (responding, logging_, sending)
+            for pipe in pipes:
+                pipe.cancel()
+            await asyncio.gather(*pipes, return_exceptions=True)
+            # A pipe that is not read never reports its end, and wait() waits for the end of both pipes.
+            await asyncio.gather(_read_end(process.stdout, 1), _read_end(process.stderr, 1), process.wait())
+    if stderr:
+        log.info("standard error of the sandbox for %s: %s", shown, stderr.decode(errors="replace").strip())
     if code != 0:
-        raise SandboxDied(f"Rendering {shown} ended its own process ({_how(code)}).")
-    return _read_answer(answer, name)
+        raise SandboxDied(f"Rendering {shown} ended its own process ({_exit_reason(code)}).")
+    return _read_response(response, name)
 
 
-def _how(code: int) -> str:
+def _exit_reason(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     try:
@@ -147,39 +151,39 @@ def _how(code: int) -> str:
         return f"signal {-code}"
 
 
-def _read_answer(answer: bytes, name: str) -> RenderedImage:
+def _read_response(response: bytes, name: str) -> RenderedImage:
     from processor import errors
     from processor.render.pipeline import RenderedImage
 
     try:
-        decoded = msgspec.msgpack.decode(answer, type=SandboxResponse)
-        if decoded.refusal is None:
+        decoded = msgspec.msgpack.decode(response, type=SandboxResponse)
+        if decoded.rejection is None:
             return msgspec.msgpack.decode(decoded.rendered, type=RenderedImage)
     except DECODE_ERRORS as error:
-        raise SandboxDied(f"Rendering {printable_name(name)} ended without a usable answer ({error}).") from error
-    kind = getattr(errors, decoded.refusal.kind, RenderError)
+        raise SandboxDied(f"Rendering {printable_name(name)} ended without a usable response ({error}).") from error
+    kind = getattr(errors, decoded.rejection.kind, RenderError)
     if not (isinstance(kind, type) and issubclass(kind, RenderError)):
         kind = RenderError
-    raise kind(name, decoded.refusal.reason, decoded.refusal.advice)
+    raise kind(name, decoded.rejection.reason, decoded.rejection.advice)
 
 
-async def _all_of(stream: asyncio.StreamReader | None, limit: int) -> bytes:
+async def _read_all(stream: asyncio.StreamReader | None, limit: int) -> bytes:
     if stream is None:
         return b""
     pieces, size = [], 0
     while piece := await stream.read(1 << 16):
         size += len(piece)
         if size > limit:
-            raise SandboxDied(f"Rendering gave an answer of more than {limit:,} bytes.")
+            raise SandboxDied(f"Rendering sent a response of more than {limit:,} bytes.")
         pieces.append(piece)
     return b"".join(pieces)
 
 
-async def _end_of(stream: asyncio.StreamReader | None, limit: int) -> bytes:
-    kept = b""
+async def _read_end(stream: asyncio.StreamReader | None, limit: int) -> bytes:
+    end = b""
     while stream is not None and (piece := await stream.read(1 << 16)):
-        kept = (kept + piece)[-limit:]
-    return kept
+        end = (end + piece)[-limit:]
+    return end
 
 
 async def _send(stream: asyncio.StreamWriter | None, data: bytes) -> None:
@@ -189,13 +193,13 @@ async def _send(stream: asyncio.StreamWriter | None, data: bytes) -> None:
         stream.write(data)
         await stream.drain()
     except (BrokenPipeError, ConnectionResetError):
-        log.info("The child ended before it had read its picture")  # its exit code says the rest
+        log.info("the sandbox process ended before it had read the photo")  # its exit code says the rest
     finally:
         stream.close()
 
 
 def _limit(cpu_seconds: int, memory_bytes: int) -> None:
-    """Limit this process; RLIMIT_DATA counts what it writes to, not the code that it maps."""
+    """Limit this process; RLIMIT_DATA counts the memory that it writes to, not the code that it maps."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -204,45 +208,46 @@ def _limit(cpu_seconds: int, memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
-def answer_to(request: SandboxRequest) -> SandboxResponse:
-    """What the child does: a picture or the reason why there is none."""
-    from processor.render.decode import estimate_bytes, read_header
-    from processor.render.pipeline import render_image
+def respond(request: SandboxRequest) -> SandboxResponse:
+    """Render the photo of `request`, in the sandbox process; return the result or the reason for its rejection."""
+    from processor.render import pipeline
+    from processor.render.decode_plan import estimate_bytes
+    from processor.render.header import read_header
 
     try:
         header = read_header(request.data, request.name, request.limits)
         needed = estimate_bytes(header, request.devices, len(request.data))
         if needed > request.memory_bytes:
             raise too_much_memory(request.name, needed, request.memory_bytes)
-        render = partial(render_image, framing=DEFAULT_FRAMING, focus=request.focus)
-        rendered = render(request.data, request.devices, name=request.name, limits=request.limits)
+        rendered = pipeline.render_image(
+            request.data, request.devices, focus=request.focus, name=request.name, limits=request.limits
+        )
     except RenderError as error:
-        return SandboxResponse(refusal=Refusal(kind=type(error).__name__, reason=error.reason, advice=error.advice))
+        return SandboxResponse(rejection=Rejection(kind=type(error).__name__, reason=error.reason, advice=error.advice))
     return SandboxResponse(rendered=msgspec.msgpack.encode(rendered))
 
 
 def too_much_memory(name: str, needed: int, available: int) -> TooMuchMemory:
-    """The refusal of a picture that could not even be rendered alone."""
+    """Return the error for a photo that cannot be rendered even alone; sizes in bytes."""
     return TooMuchMemory(
         name,
-        f"would need about {needed // MEBIBYTE:,} MiB of memory, and a task has {available // MEBIBYTE:,} MiB "
-        "for rendering",
-        "Give the tasks more memory, or upload a smaller version.",
+        f"would need about {needed // _MIB:,} MiB of memory, and a task has {available // _MIB:,} MiB for rendering",
+        "Give the tasks more memory, or upload a smaller version",
     )
 
 
 def main() -> int:
-    """The child: one request from standard input, one answer to standard output."""
+    """Read one request from standard input, and write one response to standard output."""
     from processor.pool.process import watch_parent
 
-    # What a library prints must not get into the answer: it goes where errors go.
-    answers = os.fdopen(os.dup(1), "wb")
+    # Text that a library prints must not get into the response: it goes to standard error.
+    responses = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     request = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=SandboxRequest)
     watch_parent(request.parent_pid)
     _limit(request.cpu_seconds, request.memory_bytes)
-    with answers:
-        answers.write(msgspec.msgpack.encode(answer_to(request)))
+    with responses:
+        responses.write(msgspec.msgpack.encode(respond(request)))
     return 0
 
 

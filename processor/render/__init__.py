@@ -1,4 +1,4 @@
-"""The image pipeline: one photo in, one variant per device, a thumbnail and the palette out."""
+"""The image pipeline: render one photo for every device, with a thumbnail and a palette."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ __all__ = ["render_image"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the pipeline, with libvips and numba behind it, when `render_image` is used for the first time."""
+    """Import the pipeline, with libvips and numba behind it, when `render_image` is first used."""
     if name != "render_image":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from processor.render.pipeline import render_image

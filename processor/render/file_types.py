@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, before any decoder sees it."""
+"""Detect the format of a file from its first bytes, before any decoder reads it."""
 
 from __future__ import annotations
 
@@ -6,44 +6,28 @@ from typing import Literal
 
 Container = Literal["jpeg", "png", "webp", "gif", "tiff", "heif"]
 
-_HEIF_BRANDS = frozenset(
-    (
-        b"avif",
-        b"avis",
-        b"heic",
-        b"heix",
-        b"heim",
-        b"heis",
-        b"hevc",
-        b"hevx",
-        b"hevm",
-        b"hevs",
-        b"mif1",
-        b"msf1",
-        b"miaf",
-    )
-)
+_HEIF_BRANDS = frozenset(b"avif avis heic heix heim heis hevc hevx hevm hevs mif1 msf1 miaf".split())
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-# Known, and still not opened: (bytes, where they stand, what to call the file).
-_REFUSED = (
+_NEVER_OPENED = (
     (b"%PDF", 0, "a PDF document"),
     (b"%!PS", 0, "a PostScript document"),
-    (b"BM", 0, "a BMP picture"),
+    (b"BM", 0, "a BMP image"),
     (b"8BPS", 0, "a Photoshop document"),
-    (b"\xff\x0a", 0, "a JPEG XL picture"),
-    (b"\0\0\0\x0cJXL ", 0, "a JPEG XL picture"),
-    (b"\0\0\0\x0cjP  ", 0, "a JPEG 2000 picture"),
+    (b"\xff\x0a", 0, "a JPEG XL image"),
+    (b"\0\0\0\x0cJXL ", 0, "a JPEG XL image"),
+    (b"\0\0\0\x0cjP  ", 0, "a JPEG 2000 image"),
     (b"\0\0\1\0", 0, "an icon"),
-    (b"v/1\1", 0, "an OpenEXR picture"),
+    (b"v/1\1", 0, "an OpenEXR image"),
     (b"PK\3\4", 0, "a ZIP archive"),
     (b"\x1aE\xdf\xa3", 0, "a video"),
     (b"ftyp", 4, "a video or another file of the MP4 family"),
 )
+"""Formats that are recognised but not opened: signature, its offset, and a name for messages."""
 
 
 def container_of(data: bytes) -> Container | None:
-    """The allowed container that `data` begins like, or None."""
+    """Return the supported container with whose signature `data` begins, or None."""
     if data.startswith(b"\xff\xd8\xff"):
         return "jpeg"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -57,11 +41,11 @@ def container_of(data: bytes) -> Container | None:
     return "heif" if _has_heif_brand(data) else None
 
 
-def refused_kind(data: bytes) -> str | None:
-    """What to call a file of a known kind that is never opened, or None if the kind is unknown."""
-    for start, place, kind in _REFUSED:
-        if data[place : place + len(start)] == start:
-            return kind
+def rejected_format(data: bytes) -> str | None:
+    """Return a name for a file whose format is recognised but never opened, or None for an unknown format."""
+    for signature, offset, name in _NEVER_OPENED:
+        if data[offset : offset + len(signature)] == signature:
+            return name
     beginning = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if b"<svg" in beginning and beginning.startswith(b"<"):
         return "an SVG drawing"
@@ -71,9 +55,9 @@ def refused_kind(data: bytes) -> str | None:
 
 
 def _has_heif_brand(data: bytes) -> bool:
-    """ISO/IEC 14496-12, 4.3: a `ftyp` box with one major and a list of compatible brands."""
+    """Search the `ftyp` box, which has one major brand and a list of compatible ones (ISO/IEC 14496-12, 4.3)."""
     if data[4:8] != b"ftyp":
         return False
     end = min(int.from_bytes(data[:4], "big"), 256, len(data))
-    brands = [data[8:12], *(data[place : place + 4] for place in range(16, end - 3, 4))]
+    brands = [data[8:12], *(data[start : start + 4] for start in range(16, end - 3, 4))]
     return any(brand in _HEIF_BRANDS for brand in brands)

@@ -1,8 +1,8 @@
-"""What part of a picture a device shows: pure geometry, no pixels.
+"""Calculate which part of a photo a device shows. Pure geometry, no pixels.
 
-Coordinates are continuous and in pixels: pixel i covers [i, i + 1). A *stored* picture is as the
-file holds it; the *upright* one is as a person sees it, after the EXIF orientation (1 to 8, table
-"Orientation" of the EXIF 2.32 standard, tag 0x0112) has been applied.
+Coordinates are continuous and in pixels: pixel i covers [i, i + 1). A *stored* photo is as in the file. The *upright*
+photo is as a person sees it, after the EXIF orientation (1 to 8, table "Orientation" of the EXIF 2.32 standard,
+tag 0x0112) has been applied.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 SHRINKS = (8, 4, 2, 1)
-"""The factors at which JPEG decoders can leave out detail (DCT scaling), largest first."""
+"""The factors by which JPEG decoders can shrink (DCT scaling), largest first."""
 
 MAX_CUT = 0.5
-"""The share of a photo that framing by focus cuts off at most; what would lose more is fitted whole."""
+"""Largest share of a photo that framing by focus cuts off; a photo that would lose more is shown whole."""
 
-PROXY_SIDE = 256
-"""Longest side, in pixels, of the small copy that colours are taken from."""
+DOWNSAMPLED_SIDE = 256
+"""Longest side, in pixels, of the downsampled copy from which colours and focus are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """`box` of the upright photo is shown at (`left`, `top`) of the screen, `width` x `height` pixels large.
+    """Show `box` of the upright photo at (`left`, `top`) of the screen, `width` x `height` pixels large.
 
-    What it leaves free of the screen is background.
+    The rest of the screen is background.
     """
 
     box: Box
@@ -44,24 +44,24 @@ class Placement:
 
 
 def swaps_sides(orientation: int) -> bool:
-    """Whether width and height change places between stored and upright."""
+    """Return whether width and height are exchanged between stored and upright."""
     return orientation >= 5
 
 
 def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
-    """(width, height) of the upright picture; its own inverse."""
+    """Return (width, height) of the upright photo; the function is its own inverse."""
     return (height, width) if swaps_sides(orientation) else (width, height)
 
 
 def cover_scale(width: float, height: float, target_width: int, target_height: int) -> float:
-    """The factor by which the picture is resized so that it just covers the target."""
+    """Return the factor by which to resize the photo so that it just covers the target."""
     return max(target_width / width, target_height / height)
 
 
 def cover_crop(width: int, height: int, target_width: int, target_height: int) -> Box:
-    """The largest box around the centre of the picture that has the target's aspect ratio.
+    """Return the largest box around the centre of the photo that has the target's aspect ratio.
 
-    All sizes are at least 1. The box touches two opposite sides of the picture exactly.
+    All sizes are at least 1. The box touches two opposite sides of the photo exactly.
     """
     if width * target_height > height * target_width:
         box_width = height * target_width / target_height
@@ -71,7 +71,7 @@ def cover_crop(width: int, height: int, target_width: int, target_height: int) -
 
 
 def box_to_stored(box: Box, width: int, height: int, orientation: int) -> Box:
-    """Where a box of the upright picture, which is `width` x `height`, lies in the stored one."""
+    """Convert a box of the upright photo, which is `width` x `height`, to the stored photo."""
     from_right = width - box.left - box.width
     from_bottom = height - box.top - box.height
     match orientation:
@@ -94,17 +94,17 @@ def box_to_stored(box: Box, width: int, height: int, orientation: int) -> Box:
 
 
 def scale_box(box: Box, factor_x: float, factor_y: float) -> Box:
-    """The same box in the coordinates of a picture resized by the factors."""
+    """Convert a box to a copy of the photo that was resized by the factors."""
     return Box(box.left * factor_x, box.top * factor_y, box.width * factor_x, box.height * factor_y)
 
 
 def shrink_for(scale: float) -> int:
-    """The largest of `SHRINKS` that still leaves at least as many pixels as `scale` asks for."""
+    """Return the largest of `SHRINKS` that leaves at least as many pixels as `scale` needs."""
     return next((shrink for shrink in SHRINKS if 1 / shrink >= scale), 1)
 
 
 def crop_around(width: int, height: int, target_width: int, target_height: int, focus: tuple[float, float]) -> Box:
-    """The largest box of the target's aspect ratio, its middle as near to `focus` (fractions of a side) as can be."""
+    """Return the largest box of the target's aspect ratio, with its centre nearest to `focus` (fractions of a side)."""
     box = cover_crop(width, height, target_width, target_height)
     left = min(max(focus[0] * width - box.width / 2, 0.0), width - box.width)
     top = min(max(focus[1] * height - box.height / 2, 0.0), height - box.height)
@@ -114,10 +114,10 @@ def crop_around(width: int, height: int, target_width: int, target_height: int, 
 def place(
     width: int, height: int, target_width: int, target_height: int, focus: tuple[float, float] | None
 ) -> Placement:
-    """How a photo of `width` x `height` upright pixels is shown on a screen of the target's size.
+    """Place a photo of `width` x `height` upright pixels on a screen of the target's size.
 
-    Without a focus: the middle, cut to the screen's shape. With one: cut around it, unless that would
-    lose more than `MAX_CUT` of the photo, which is then shown whole.
+    Without a focus, the middle is cut to the shape of the screen. With a focus, the cut is around it, unless the photo
+    would lose more than `MAX_CUT`; then it is shown whole.
     """
     whole = Placement(Box(0.0, 0.0, float(width), float(height)), 0, 0, target_width, target_height)
     if focus is None:

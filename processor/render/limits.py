@@ -1,4 +1,4 @@
-"""How large a picture may be. Imports nothing heavy, so that settings can hold it."""
+"""Limits on the size of a photo. Imports nothing heavy, so that the settings can contain them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ MEGAPIXEL = 1_000_000
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """The most pixels that are decoded: width x height of the one frame or page that is shown.
+    """Largest number of pixels that is decoded: width x height of the one frame or page that is shown.
 
-    A progressive JPEG holds all its coefficients in memory until its last scan, so it may have fewer.
+    A progressive JPEG has a lower limit, because all its coefficients stay in memory until its last scan.
     """
 
     max_pixels: int = 100 * MEGAPIXEL

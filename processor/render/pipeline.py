@@ -1,27 +1,31 @@
-"""render_image: bytes in, pictures and colours out. Pure: no files, no network, no clock."""
+"""Render one photo: `render_image` turns its bytes into variants, thumbnail and colours.
+
+It has no I/O of its own, but may block on a `DownloadBuffer`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contract.colour.backgrounds import background_of
+from contract.colour.palettes import background_of
 from contract.messages.processing import Device, Focus, Histogram, Orientation, Palette, orientation_of
-from contract.recipes import CENTRE, FOCUS, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
+from contract.recipes import CENTRE, DEFAULT_FRAMING, FOCUS, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
 from processor.codecs.download_buffer import Original
-from processor.codecs.jpeg_profiles import DEVICE, THUMBNAIL
-from processor.render.crop import cut
-from processor.render.decode import decode, read_header
+from processor.codecs.jpeg import DEVICE, THUMBNAIL
+from processor.render.decode import decode
 from processor.render.decode_plan import decode_steps
+from processor.render.decoded_image import cut
 from processor.render.focus import find_focus
+from processor.render.header import read_header
 from processor.render.limits import DEFAULT_LIMITS, Limits
-from processor.render.palette import find_colours, proxy_pixels, small_picture
-from processor.task.timings import RenderStage
+from processor.render.palette import colour_pixels, downsampled, find_colours
+from processor.timings import Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One device's picture: a JPEG file in `data`, `width` x `height` pixels, upright."""
+    """The rendered file of one device: a JPEG in `data`, `width` x `height` pixels, upright."""
 
     device: Device
     data: bytes
@@ -31,11 +35,16 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class RenderedImage:
-    """Everything made of one photo. `width`, `height` and `orientation` are the upright photo's own.
+    """Everything that was rendered from one photo.
 
-    `thumbnail` is a JPEG file of 200 x 200 pixels; `histogram` maps `#RRGGBB` to the number of
-    proxy pixels it stands for, most frequent first, at most 128. `focus` is the point that was asked for,
-    `found_focus` the one that was found, both as fractions of the upright width and height.
+    Attributes:
+        variants: In the order of the devices.
+        thumbnail: A JPEG file of 200 x 200 pixels.
+        palette: The Material colours.
+        histogram: Maps `#RRGGBB` to a number of pixels of the downsampled copy; at most 128, most frequent first.
+        width, height, orientation: Those of the upright photo.
+        focus: The requested focal point, as fractions of the upright width and height.
+        found_focus: The focal point that was found; None with the framing "centre".
     """
 
     variants: tuple[Variant, ...]
@@ -50,55 +59,64 @@ class RenderedImage:
 
 
 def render_image(
-    data: Original,
+    original: Original,
     devices: Sequence[Device],
     *,
-    framing: str = CENTRE,
+    framing: str = DEFAULT_FRAMING,
     focus: Focus | None = None,
     name: str = "the image",
     limits: Limits = DEFAULT_LIMITS,
-    passed: Callable[[RenderStage], None] = lambda stage: None,
+    stopwatch: Stopwatch | None = None,
 ) -> RenderedImage:
-    """Render the photo in `data` for each of `devices`, which may be none, with thumbnail and colours.
+    """Render a photo for each device, with thumbnail and colours.
 
-    `data` may still be on its way (`processor.codecs.download_buffer`): what is made of it counts once it has arrived.
+    Several threads may call this at the same time. The same input always gives the same bytes.
 
-    `framing`: "centre", or "focus": around `focus` (fractions of the upright width and height) or, without one,
-    the point that is found; a photo that would lose too much is then fitted on a background of its own colours.
-    `name` is what error messages call the file; `passed` is told each stage that has just ended, some more than once.
-    Raises NotAnImage, NotAllowed, TooManyPixels or BrokenPixels (all RenderError), ValueError for another framing, or
-    a focus without the framing for it. Safe to call from several threads at once; the same input gives the same bytes.
+    Args:
+        original: The photo's file. If it is a `DownloadBuffer`, the result is valid only once the download is complete.
+        devices: The devices; may be empty.
+        framing: "focus" crops around `focus`, and shows a photo that would lose too much on a background of its own
+            colours. "centre" crops the middle.
+        focus: Point to crop around, as fractions of the upright width and height. Without it, the point is found.
+        name: Name of the file in error messages.
+        limits: Largest numbers of pixels that are decoded.
+        stopwatch: Measures the stages, some of which occur more than once.
+
+    Raises:
+        RenderError: NotAnImage, NotAllowed, TooManyPixels or BrokenPixels.
+        ValueError: The framing is unknown, or there is a focus with the framing "centre" or outside of the photo.
     """
     if framing not in (CENTRE, FOCUS):
-        raise ValueError(f"the framing {framing!r} is unknown; there are {CENTRE!r} and {FOCUS!r}")
+        raise ValueError(f"unknown framing {framing!r}; use {CENTRE!r} or {FOCUS!r}")
     if focus is not None and (framing != FOCUS or not all(0 <= share <= 1 for share in focus)):
         raise ValueError(
-            f"a focus is two numbers from 0 to 1, with the framing {FOCUS!r}; this is {focus}, {framing!r}"
+            f"invalid focus {focus} with framing {framing!r}; use two numbers from 0 to 1, and the framing {FOCUS!r}"
         )
-    focus = None if focus is None else (round(focus[0], 4) + 0.0, round(focus[1], 4) + 0.0)  # as object names have it
-    header = read_header(data, name, limits)
+    focus = None if focus is None else (round(focus[0], 4) + 0.0, round(focus[1], 4) + 0.0)  # as in object names
+    stopwatch = stopwatch or Stopwatch()
+    header = read_header(original, name, limits)
     *finer, standard = decode_steps(header, devices)
-    base = decode(data, header, standard.shrink, name)
-    passed("decoding")
-    small = small_picture(base, header.orientation)
-    palette, histogram = find_colours(proxy_pixels(base, small, header.orientation))
+    decoded = decode(original, header, standard.shrink, name)
+    stopwatch.passed("decoding")
+    small = downsampled(decoded, header.orientation)
+    palette, histogram = find_colours(colour_pixels(decoded, small, header.orientation))
     found = find_focus(small) if framing == FOCUS else None
     point, background = focus or found, background_of(palette) if framing == FOCUS else None
-    passed("colours")
-    thumbnail = THUMBNAIL.encode(cut(base, header, THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT, point))
-    made: dict[int, Variant] = {}
+    stopwatch.passed("colours")
+    thumbnail = THUMBNAIL.encode(cut(decoded, header, THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT, point))
+    variants: dict[int, Variant] = {}
     for step in (standard, *finer):
         if step is not standard:
-            del base  # two at once would be the peak of memory
-            base = decode(data, header, step.shrink, name)
-            passed("decoding")
-        for place in step.places:
-            device = devices[place]
-            picture = cut(base, header, device.width, device.height, point, background)
-            made[place] = Variant(device, DEVICE.encode(picture), device.width, device.height)
-        passed("pictures")
+            del decoded  # two decoded images would be the peak of memory
+            decoded = decode(original, header, step.shrink, name)
+            stopwatch.passed("decoding")
+        for index in step.indices:
+            device = devices[index]
+            pixels = cut(decoded, header, device.width, device.height, point, background)
+            variants[index] = Variant(device, DEVICE.encode(pixels), device.width, device.height)
+        stopwatch.passed("pictures")
     return RenderedImage(
-        variants=tuple(made[place] for place in range(len(devices))),
+        variants=tuple(variants[index] for index in range(len(devices))),
         thumbnail=thumbnail,
         palette=palette,
         histogram=histogram,

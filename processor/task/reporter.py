@@ -1,7 +1,7 @@
-"""Results go to the backend in batches: a few together, but none waits long.
+"""Report results to the backend in small batches, without long waits.
 
-Whoever hands in a result waits until the backend has answered, so a task cannot end with
-results unsaid, and what waits is bounded.
+The caller of `submit` waits for the backend's response. So a task cannot end with unreported results, and the number of
+waiting results is bounded.
 """
 
 from __future__ import annotations
@@ -9,131 +9,122 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from contract.messages.processing import ImageOutcome, ProcessedImage, ProcessedImages
+from contract.messages.processing import ProcessedImages
 from processor.backend_api.client import BackendClient
 from processor.errors import BackendRejected, ImageGone, LeaseLost, TaskError
 from processor.task.leases import LeaseKeeper
+from processor.task.results import Result
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Result:
-    """Everything to be said of one rendered image."""
-
-    rows: tuple[ProcessedImage, ...]
-    outcome: ImageOutcome
-
-
-@dataclass(frozen=True)
-class _Waiting:
+class _Submitted:
     result: Result
-    answered: asyncio.Future[bool]
+    accepted: asyncio.Future[bool]
+
+    def resolve(self, accepted: bool) -> None:
+        if not self.accepted.done():
+            self.accepted.set_result(accepted)
+
+    def fail(self, error: TaskError) -> None:
+        if not self.accepted.done():
+            self.accepted.set_exception(error)
 
 
 class Reporter:
-    """Gathers results and posts them; `run` must run beside those who hand in."""
+    """Collects results and posts them in batches; `run` must run concurrently with `submit`."""
 
     def __init__(
         self,
         client: BackendClient,
-        keeper: LeaseKeeper,
+        leases: LeaseKeeper,
         *,
-        most: int = 8,
+        batch_size: int = 8,
         delay_seconds: float = 0.3,
-        on_progress: Callable[[], None] = lambda: None,
+        changed: asyncio.Event | None = None,
     ) -> None:
+        """`changed` is set when an image begins to wait for its response."""
         self._client = client
-        self._keeper = keeper
-        self._most = most
+        self._leases = leases
+        self._batch_size = batch_size
         self._delay = delay_seconds
-        self._on_progress = on_progress
-        self._room = asyncio.Semaphore(2 * most)
-        self._gathered: list[_Waiting] = []
-        self._some = asyncio.Event()
+        self._changed = changed or asyncio.Event()
+        self._capacity = asyncio.Semaphore(2 * batch_size)
+        self._queue: list[_Submitted] = []
+        self._not_empty = asyncio.Event()
         self._now = asyncio.Event()
         self.pending = 0
 
-    async def hand_in(self, result: Result) -> bool:
-        """Wait until the backend has this result; False if it was refused or its lease is over."""
-        async with self._room:
+    async def submit(self, result: Result) -> bool:
+        """Wait until the backend has this result; return False if it was rejected or its lease has ended."""
+        async with self._capacity:
             self.pending += 1
-            self._on_progress()
-            waiting = _Waiting(result, asyncio.get_running_loop().create_future())
-            self._gathered.append(waiting)
-            self._some.set()
-            if len(self._gathered) >= self._most:
+            self._changed.set()
+            submitted = _Submitted(result, asyncio.get_running_loop().create_future())
+            self._queue.append(submitted)
+            self._not_empty.set()
+            if len(self._queue) >= self._batch_size:
                 self._now.set()
             try:
-                return await waiting.answered
+                return await submitted.accepted
             finally:
                 self.pending -= 1
 
     def hurry(self) -> None:
-        """Do not wait for more: nothing else is under way."""
-        if self._gathered:
+        """Post at once, without waiting for more results."""
+        if self._queue:
             self._now.set()
 
     async def run(self) -> None:
         """Post batches until cancelled."""
         while True:
-            await self._some.wait()
+            await self._not_empty.wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._delay):
                     await self._now.wait()
-            batch, self._gathered = self._gathered[: self._most], self._gathered[self._most :]
-            if not self._gathered:
-                self._some.clear()
-            if len(self._gathered) < self._most:
+            batch, self._queue = self._queue[: self._batch_size], self._queue[self._batch_size :]
+            if not self._queue:
+                self._not_empty.clear()
+            if len(self._queue) < self._batch_size:
                 self._now.clear()
-            await self._post([waiting for waiting in batch if not waiting.answered.done()])
+            await self._post([submitted for submitted in batch if not submitted.accepted.done()])
 
-    async def _post(self, batch: list[_Waiting]) -> None:
+    async def _post(self, batch: list[_Submitted]) -> None:
         valid = []
-        for waiting in batch:
-            lease = waiting.result.outcome.lease
-            if self._keeper.holds(lease):
-                self._keeper.settling(lease)
-                valid.append(waiting)
+        for submitted in batch:
+            outcome = submitted.result.outcome
+            if self._leases.holds(outcome.lease):
+                self._leases.settling(outcome.lease)
+                valid.append(submitted)
             else:
-                log.warning("The lease of image %s ended before its report", waiting.result.outcome.image_id)
-                _answer(waiting, False)
+                log.warning("lease of image %s ended before its report", outcome.image_id)
+                submitted.resolve(False)
         if not valid:
             return
         body = ProcessedImages(
-            images=tuple(row for waiting in valid for row in waiting.result.rows),
-            outcomes=tuple(waiting.result.outcome for waiting in valid),
+            images=tuple(row for submitted in valid for row in submitted.result.rows),
+            outcomes=tuple(submitted.result.outcome for submitted in valid),
         )
         try:
-            answer = await self._client.report(body)
+            response = await self._client.report(body)
         except (BackendRejected, LeaseLost, ImageGone) as error:
-            if len(valid) > 1:  # one of them spoils the others: find out which
-                for waiting in valid:
-                    await self._post([waiting])
+            if len(valid) > 1:  # one result makes the backend reject the batch: post each on its own to find it
+                for submitted in valid:
+                    await self._post([submitted])
                 return
-            log.error("The result of image %s was refused: %s", valid[0].result.outcome.image_id, error)
-            _fail(valid[0], error)
+            log.error("result of image %s rejected: %s", valid[0].result.outcome.image_id, error)
+            valid[0].fail(error)
             return
         except TaskError as error:
-            for waiting in valid:
-                _fail(waiting, error)
+            for submitted in valid:
+                submitted.fail(error)
             return
-        refused = set()
-        for row in answer.errors:
-            refused.add(row.image_id)
-            log.warning("The backend refused %s for %s: %s", row.image_id, row.device_size, row.error)
-        for waiting in valid:
-            _answer(waiting, waiting.result.outcome.image_id not in refused)
-
-
-def _answer(waiting: _Waiting, accepted: bool) -> None:
-    if not waiting.answered.done():
-        waiting.answered.set_result(accepted)
-
-
-def _fail(waiting: _Waiting, error: TaskError) -> None:
-    if not waiting.answered.done():
-        waiting.answered.set_exception(error)
+        rejected = set()
+        for row in response.errors:
+            rejected.add(row.image_id)
+            log.warning("result of image %s for %s rejected: %s", row.image_id, row.device_size, row.error)
+        for submitted in valid:
+            submitted.resolve(submitted.result.outcome.image_id not in rejected)

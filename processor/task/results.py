@@ -1,52 +1,112 @@
-"""What is asked of an image, and what is said of it: rows and outcome for the backend, a sidecar. Pure."""
+"""The results of one rendered image: its objects in the bucket, its sidecar, and its report to the backend."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from contract import object_names
+from contract.bucket.port import Bucket, ObjectConflict, uri_of
 from contract.messages.processing import ClaimedImage, Device, ImageOutcome, ProcessedImage, StageSeconds, Thumbnail
 from contract.messages.sidecars import Sidecar, SidecarResult
-from contract.recipes import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, recipe
+from contract.recipes import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, recipe, thumbnail_recipe
 from processor.errors import VersionMismatch
-from processor.task.reporter import Result
+from processor.pool.render_pool import RenderPool
 
 if TYPE_CHECKING:
     from processor.render.pipeline import RenderedImage
 
+log = logging.getLogger(__name__)
+
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """Where the pictures of one image lie: URIs, the variants' by device key."""
+    """URIs of the objects of one image; those of the variants by device key."""
 
     variants: dict[str, str]
     thumbnail: str
 
 
-class Spent(Struct, frozen=True, kw_only=True):
-    """The seconds that an image took in all, and in which stages, unless it was rendered in a process of its own."""
+class Timings(Struct, frozen=True, kw_only=True):
+    """Seconds of the work on an image, in total and by stage; no stages for an image from the sandbox process."""
 
     seconds: float
     stages: StageSeconds | None
 
 
-def wanted_devices(image: ClaimedImage, devices: Mapping[str, Device]) -> tuple[Device, ...]:
-    """The devices that `image` lacks pictures for.
+class Result(Struct, frozen=True):
+    """The report of one rendered image."""
 
-    Raises VersionMismatch where the backend asks for a picture that this renderer would not make.
+    rows: tuple[ProcessedImage, ...]
+    outcome: ImageOutcome
+
+
+def requested_devices(image: ClaimedImage, devices: Mapping[str, Device]) -> tuple[Device, ...]:
+    """Return the devices that need a variant of `image`.
+
+    Raises VersionMismatch if the backend requests a variant that this renderer would not make.
     """
-    wanted = []
+    requested = []
     for item in image.work:
         device = devices.get(item.device)
-        ours = recipe(device.width, device.height) if device else "none, as it did not say its size"
+        ours = recipe(device.width, device.height) if device else "none, because the claim has no size for it"
         if device is None or item.recipe != ours:
             raise VersionMismatch(
-                f"the backend asks for recipe {item.recipe} for device {item.device!r}, this processor makes {ours}; "
+                f"the backend requests recipe {item.recipe} for device {item.device!r}, this processor has {ours}; "
                 "deploy the backend and the processor from the same version"
             )
-        wanted.append(device)
-    return tuple(wanted)
+        requested.append(device)
+    return tuple(requested)
+
+
+async def store_variants(bucket: Bucket, pool: RenderPool, image_id: str, rendered: RenderedImage) -> Stored:
+    """Write all variants and the thumbnail concurrently, each under a name that follows from its content.
+
+    Raises the BucketError of the first object that could not be written, once all other writes have ended.
+    """
+    keys, writes = [], []
+    for variant in rendered.variants:
+        device = variant.device
+        key, variant_recipe = str(device.key), recipe(device.width, device.height, focus=rendered.focus)
+        keys.append(key)
+
+        def variant_name(suffix: str, key: str = key, variant_recipe: str = variant_recipe) -> str:
+            return object_names.variant(key, image_id, variant_recipe, suffix)
+
+        writes.append(_create(bucket, pool, variant_name, variant.data))
+
+    def thumbnail_name(suffix: str) -> str:
+        return object_names.thumbnail(image_id, thumbnail_recipe(rendered.focus), suffix)
+
+    writes.append(_create(bucket, pool, thumbnail_name, rendered.thumbnail))
+    uris = []
+    for name in await asyncio.gather(*writes, return_exceptions=True):
+        if isinstance(name, BaseException):
+            raise name
+        uris.append(uri_of(bucket, name))
+    return Stored(variants=dict(zip(keys, uris[:-1], strict=True)), thumbnail=uris[-1])
+
+
+async def _create(bucket: Bucket, pool: RenderPool, name_with: Callable[[str], str], data: bytes) -> str:
+    """Write one object and return its name, which gets a checksum if an object with other bytes has the name."""
+    name = name_with("")
+    try:
+        await pool.io(bucket.create, name, data, "image/jpeg")
+    except ObjectConflict:
+        import google_crc32c
+
+        free_name = name_with(f"{google_crc32c.value(data):08x}")
+        log.error(
+            "%s exists with other content: RENDERER_VERSION was not raised, or another program wrote it; writing %s",
+            name,
+            free_name,
+        )
+        await pool.io(bucket.create, free_name, data, "image/jpeg")
+        return free_name
+    return name
 
 
 def _thumbnail(stored: Stored) -> Thumbnail:
@@ -54,9 +114,9 @@ def _thumbnail(stored: Stored) -> Thumbnail:
 
 
 def result_of(
-    image: ClaimedImage, rendered: RenderedImage, stored: Stored, *, processed_at: float, spent: Spent
+    image: ClaimedImage, rendered: RenderedImage, stored: Stored, *, processed_at: float, timings: Timings
 ) -> Result:
-    """The rows and the outcome to report under the image's lease; `processed_at` in epoch seconds."""
+    """Return the rows and the outcome to report under the image's lease; `processed_at` in epoch seconds."""
     rows = tuple(
         ProcessedImage(
             image_id=image.id,
@@ -76,18 +136,18 @@ def result_of(
         color_palette=rendered.palette,
         histogram=rendered.histogram,
         thumbnail=_thumbnail(stored),
-        seconds=spent.seconds,
+        seconds=timings.seconds,
         processed_at=processed_at,
         found_focus=rendered.found_focus,
-        stages=spent.stages,
+        stages=timings.stages,
     )
     return Result(rows, outcome)
 
 
 def sidecar_of(
-    image_id: str, rendered: RenderedImage, stored: Stored, processed_at: str, *, owner: str, spent: Spent
+    image_id: str, rendered: RenderedImage, stored: Stored, processed_at: str, *, owner: str, timings: Timings
 ) -> Sidecar:
-    """The sidecar; `processed_at` in ISO 8601, UTC."""
+    """Return the sidecar; `processed_at` in ISO 8601, UTC."""
     palette = rendered.palette
     return Sidecar(
         image_id=image_id,
@@ -111,8 +171,8 @@ def sidecar_of(
         histogram=rendered.histogram,
         thumbnail=_thumbnail(stored),
         owner=owner,
-        seconds=spent.seconds,
+        seconds=timings.seconds,
         focus=rendered.focus,
         found_focus=rendered.found_focus,
-        stages=spent.stages,
+        stages=timings.stages,
     )

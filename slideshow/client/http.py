@@ -12,7 +12,7 @@ import click
 import httpx
 import msgspec
 
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from contract.messages.admin import (
     FlushAnswer,
     ImageInfo,

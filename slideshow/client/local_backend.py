@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from contract.decoding import DECODE_ERRORS
+from contract.messages import DECODE_ERRORS
 from slideshow.client.http import Client
 from slideshow.errors import BackendEnded, CommandFailed
 

@@ -60,13 +60,13 @@ def locked_data_folder(settings: Settings, why: str) -> Iterator[None]:
     Raises:
         CommandFailed: A backend runs there; the message gives `why` it must be stopped.
     """
-    from backend.embedded import held
+    from backend.embedded import lock_data_folder
 
     if not settings.embedded:
         yield
         return
     try:
-        with held(settings.data_folder):
+        with lock_data_folder(settings.data_folder):
             yield
     except BlockingIOError:
         raise CommandFailed(f"a backend runs in {settings.data_folder}; stop it first: {why}") from None

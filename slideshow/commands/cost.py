@@ -78,15 +78,15 @@ def cost_of(
     """
     from backend.jobs import bill
     from backend.jobs.cloud_run.runner import cloud_profile
-    from backend.jobs.forecast import Assumptions, forecast, pending_at_once, scaled, spread
+    from backend.jobs.forecast import Assumptions, forecast, pending_now, scaled, spread
 
     assumptions = Assumptions(task=bill.Size(cpus, memory_gib), flush_delay=flush_delay)
     profile = cloud_profile(prefers_latency=latency)
     cases = [
-        *((f"{number:,}", pending_at_once(number)) for number in (1, 50, 500, 5_000)),
+        *((f"{number:,}", pending_now(number)) for number in (1, 50, 500, 5_000)),
         ("5,000 in 10 min", spread(5_000, 600.0)),
     ]
-    upload = forecast(pending_at_once(UPLOAD), work_rate, profile, assumptions)
+    upload = forecast(pending_now(UPLOAD), work_rate, profile, assumptions)
     months = []
     for photos in MONTHS:
         simulated = max(1, round(photos * STEADY_SECONDS / bill.MONTH_SECONDS))

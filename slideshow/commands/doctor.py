@@ -56,7 +56,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         settings = read_settings(environ)
     except SettingsError as error:
-        yield from (invalid_setting(sentence, environ) for sentence in error.faults)
+        yield from (invalid_setting(sentence, environ) for sentence in error.problems)
         return
     yield from _settings(settings)
     from slideshow.doctor import bucket, job, service
@@ -107,11 +107,11 @@ def _backend_access(settings: Settings) -> tuple[str, str] | Finding:
             "BACKEND_API_URL is not set, so the backend cannot be checked",
             "gcloud run services update slideshow-backend --update-env-vars BACKEND_API_URL=https://...",
         )
-    from backend.embedded import kept_secrets
+    from backend.embedded import load_secrets
 
     try:
         announced = json.loads((settings.data_folder / "backend.json").read_bytes())
     except (OSError, ValueError):
         return wrong("backend", f"no backend runs in {settings.data_folder}", "slideshow serve")
-    token = settings.processor_auth_token or kept_secrets(settings.data_folder).processor_token
+    token = settings.processor_auth_token or load_secrets(settings.data_folder).processor_token
     return str(announced["url"]), token

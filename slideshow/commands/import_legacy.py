@@ -71,7 +71,7 @@ async def _import(file: Path, settings: Settings, *, dry_run: bool) -> ImportRep
     database = Database(settings.database)
     try:
         database.migrate()
-        await restore(database, bucket, now, tell=show_progress)
+        await restore(database, bucket, now, progress=show_progress)
     finally:
         database.close()
     return report

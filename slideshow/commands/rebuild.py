@@ -72,10 +72,10 @@ def _rename_database(settings: Settings, *, replace: bool) -> Path | None:
 async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
     """Rebuild the database, and return a report in lines of text."""
     from backend.database import Database, images, record_import
-    from backend.durability.path_validation import PathValidator
     from backend.durability.rebuild import rebuild as rebuild_database
     from backend.durability.record_reader import THREADS
     from backend.durability.sidecar_sync import SidecarSync
+    from backend.images.ingest import original_reader
     from contract.bucket.open import open_bucket
 
     bucket = open_bucket(settings.bucket, connections=THREADS)
@@ -86,16 +86,18 @@ async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
         if not replace and any(counts.values()):
             raise CommandFailed("the database is not empty; --replace empties and rebuilds it")
         await database.write(record_import.clear)
-        sync = SidecarSync(database, bucket, PathValidator(bucket), f"rebuild-{os.getpid()}")
-        report = await rebuild_database(database, bucket, sync, settings, time.time(), show_progress)
+        sync = SidecarSync(database, bucket, f"rebuild-{os.getpid()}")
+        report = await rebuild_database(
+            database, bucket, sync, original_reader(settings, bucket), time.time(), show_progress
+        )
     finally:
         database.close()
     lines = [
         f"restored {counted(report.images, 'photo')}, {counted(report.variants, 'variant')}, "
         f"{counted(report.devices, 'device')}, {counted(report.deleted, 'deleted photo')}"
     ]
-    if report.adopted:
-        lines.append(f"{counted(report.adopted, 'original')} had no record and will be rendered")
+    if report.imported_originals:
+        lines.append(f"{counted(report.imported_originals, 'original')} had no record and will be rendered")
     if report.imported_sidecars:
         lines.append(f"imported variants without a record from {counted(report.imported_sidecars, 'sidecar')}")
     lines += [f"skipped, because it cannot be read: {name}" for name in report.unreadable]

@@ -81,10 +81,11 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
     from backend.database import Database
     from backend.durability.rebuild import restore
     from backend.durability.record_reader import THREADS
-    from backend.durability.verify.compare import look
-    from backend.durability.verify.content import look_inside
+    from backend.durability.verify.compare import compare
+    from backend.durability.verify.content import check_content
     from backend.durability.verify.repair import Repair
-    from backend.startup import load
+    from backend.images.ingest import original_reader
+    from backend.startup import load_database
     from contract.bucket.open import open_bucket
 
     bucket = open_bucket(settings.bucket, connections=THREADS)
@@ -98,19 +99,21 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
         database.migrate()
         since = 0.0
         if not settings.durable:
-            since = await load(database, bucket, settings, await asyncio.to_thread(_snapshot, bucket), time.time())
-        differences = await look(database, bucket)
+            since = await load_database(
+                database, bucket, settings, await asyncio.to_thread(_snapshot, bucket), time.time()
+            )
+        differences = await compare(database, bucket)
         if differences and not repair and backend_may_run(settings):  # a change may have been in progress
             await asyncio.sleep(SETTLE_SECONDS)
             if not settings.durable:
                 await restore(database, bucket, time.time(), since=since)
-            remaining = set(await look(database, bucket))
+            remaining = set(await compare(database, bucket))
             differences = [difference for difference in differences if difference in remaining]
         if deep:
-            differences += await look_inside(database, bucket, show_progress)
+            differences += await check_content(database, bucket, show_progress)
         if not repair:
             return differences, differences
-        left = await Repair(database, bucket, settings, time.time()).mend(differences)
+        left = await Repair(database, bucket, original_reader(settings, bucket), time.time()).repair(differences)
         return differences, left
 
 

@@ -25,18 +25,18 @@ NEEDED = {
 
 def examine(settings: Settings, now: float) -> Iterator[Finding]:
     """Check the job without starting it."""
-    from backend.jobs.cloud_run.errors import CLIENT_ERRORS, FOLLOW, explained
-    from backend.jobs.cloud_run.inspection import CloudRunInspection
+    from backend.jobs.cloud_run.api import CloudRunApi
+    from backend.jobs.cloud_run.errors import CLIENT_ERRORS, FOLLOW, runner_error
     from backend.jobs.runner import RunnerError
 
     update = _command(settings, "update")
     try:
-        api = CloudRunInspection(
+        api = CloudRunApi(
             settings.gcp_project_id, settings.gcp_region, settings.processor_job_name, settings.cloud_run_endpoint
         )
     except CLIENT_ERRORS as error:
         job = f"projects/{settings.gcp_project_id}/locations/{settings.gcp_region}/jobs/{settings.processor_job_name}"
-        yield wrong("job", str(explained(error, FOLLOW, job)), "gcloud auth application-default login")
+        yield wrong("job", str(runner_error(error, FOLLOW, job)), "gcloud auth application-default login")
         return
     try:
         yield from permissions(api.permissions(tuple(NEEDED)), settings)

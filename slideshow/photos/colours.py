@@ -43,8 +43,9 @@ def colours_of_file(
         is empty without `preview`, and for a photo that cannot be read or decoded; such a photo has an `error`.
     """
     from backend.colours.schemes import default_variant, schemes_of
+    from contract.recipes import CENTRE
     from processor.errors import RenderError
-    from processor.render.decode import read_header
+    from processor.render.header import read_header
     from processor.render.limits import DEFAULT_LIMITS
     from processor.render.pipeline import render_image
 
@@ -54,7 +55,7 @@ def colours_of_file(
         header = read_header(data, file.name, DEFAULT_LIMITS)
         width, height = fitted(header.upright_width, header.upright_height, PREVIEW_SIDE)
         devices = [Device(name="preview", width=width, height=height)] if preview else []
-        image = render_image(data, devices, name=file.name)
+        image = render_image(data, devices, framing=CENTRE, name=file.name)
     except (CannotRead, RenderError) as error:
         return PhotoColours(file=shown, error=str(error)), b""
     colours = PhotoColours(

@@ -55,8 +55,8 @@ class CropPreview(Struct, frozen=True, kw_only=True):
 
 def preview_crops(data: bytes, name: str) -> CropPreview:
     """Render both crops of a photo for the five default screens. Raises RenderError."""
-    from contract.recipes import FOCUS
-    from processor.render.decode import read_header
+    from contract.recipes import CENTRE, FOCUS
+    from processor.render.header import read_header
     from processor.render.pipeline import render_image
     from slideshow.photos.screens import DEFAULT_SCREENS
 
@@ -67,7 +67,7 @@ def preview_crops(data: bytes, name: str) -> CropPreview:
         Device(name=screen.name, width=round(screen.width * SCREEN_HEIGHT / screen.height), height=SCREEN_HEIGHT)
         for screen in DEFAULT_SCREENS
     ]
-    centred = render_image(data, [whole, *screens], name=name)
+    centred = render_image(data, [whole, *screens], framing=CENTRE, name=name)
     focused = render_image(data, screens, framing=FOCUS, name=name)
     assert focused.found_focus is not None
     return CropPreview(

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import server
-from core_library import Library
+
+from tests.support import server
+from tests.support.core_library import Library
 
 # Small enough that tests can reach the bounds.
 SETTINGS = {"UPLOAD_LIMIT_MIB": "1", "UPLOADS_AT_ONCE": "2"}
@@ -24,14 +25,14 @@ def shared_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.
 @pytest.fixture
 def backend(shared_backend: server.BackendServer) -> Iterator[server.BackendServer]:
     """The shared backend without photos, devices and executions, and with clients of this test's own."""
-    shared_backend.forget_all()
+    shared_backend.clear()
     yield shared_backend
-    shared_backend.hang_up()
+    shared_backend.close_clients()
 
 
 @pytest.fixture
 def data_folder(tmp_path: Path) -> Path:
-    """Where a test that starts backends itself keeps their data."""
+    """Return the data folder of backends that the test starts itself."""
     return tmp_path / "data"
 
 
@@ -53,7 +54,7 @@ def unchanged(backend: server.BackendServer) -> Iterator[None]:
     before = backend.objects()
     yield
     assert backend.objects() == before
-    assert backend.left_aside() == []
+    assert backend.incomplete_objects() == []
     assert backend.sql("SELECT count(*) FROM images") == [(0,)]
 
 

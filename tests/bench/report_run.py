@@ -112,7 +112,7 @@ def _target(rounds: int) -> CaseResult:
         case="target",
         series=tuple(
             Series(contender=form, subject="50 photos of 12 MP", samples=_samples(4.5, rounds, stage_decode_s=3.5))
-            for form in ("ours", "ours, imitated network")
+            for form in ("ours", "ours, emulated network")
         ),
         facts={"multiple_of_goal": 33.3, "stage_decode_ms_per_image": 70.0, "stage_claim_ms_per_image": 10.0},
         checks=(

@@ -35,7 +35,8 @@ def picture(number: int) -> bytes:
     return out.getvalue()
 
 
-def test_cloud_demo_has_identical_outputs(tmp_path: Path) -> None:
+@pytest.mark.server
+def test_the_whole_main_job_makes_the_same_over_google_cloud_as_on_disk(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"photo {number}.jpg").write_bytes(picture(number))
     (tmp_path / "broken.jpg").write_bytes(picture(4)[:-500])

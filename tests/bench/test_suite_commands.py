@@ -41,7 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_list_shows_every_case_and_contender() -> None:
+@pytest.mark.server
+def test_every_case_says_what_it_is() -> None:
     listed = bench("list")
     assert listed.exit_code == 0, listed.output
     for name in (*ALL, *APART):
@@ -99,7 +100,9 @@ def test_run_with_unknown_names_exits_with_2(folder: Path) -> None:
     assert bench("run", "nothing").exit_code == 2
 
 
-def test_run_saves_results_and_names_missing_contenders(
+@pytest.mark.slow
+@pytest.mark.server
+def test_a_run_is_kept_and_compared_and_the_missing_are_named(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = tmp_path / "programs"
@@ -136,7 +139,8 @@ def test_run_saves_results_and_names_missing_contenders(
     assert compared.output.count("within noise") == len(HERE)
 
 
-def test_judged_quality_proves_equal_work(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.server
+def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None:
     """The case `quality` looks at large photos alone; these are small, so its parts are called as it calls them."""
     from contextlib import ExitStack
 
@@ -167,6 +171,7 @@ def test_judged_quality_proves_equal_work(folder: Path, tmp_path: Path) -> None:
     assert any("pillow: all 2 pictures" in remark for remark in remarks)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("name", ["model", "sharp-tuned", "imagemagick"])
 def test_installed_competitor_renders_the_same_variants(name: str, folder: Path, tmp_path: Path) -> None:
     from bench.cases import quality
@@ -192,8 +197,9 @@ def test_installed_competitor_renders_the_same_variants(name: str, folder: Path,
         assert "icc_profile" not in opened.info
 
 
-def test_place_for_never_returns_a_taken_path(tmp_path: Path) -> None:
-    run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, slowdown=0.0, say=lambda line: None)
+@pytest.mark.server
+def test_a_run_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=lambda line: None)
     first = runner.place_for(run, tmp_path)
     save(run, first)
     second = runner.place_for(run, tmp_path)
@@ -201,7 +207,8 @@ def test_place_for_never_returns_a_taken_path(tmp_path: Path) -> None:
     assert second.name.startswith(first.stem)
 
 
-def test_load_of_an_unreadable_run_names_it(tmp_path: Path) -> None:
+@pytest.mark.server
+def test_runs_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text("{}")
     later = tmp_path / "later.json"

@@ -11,6 +11,8 @@ import pytest
 
 from bench.core.measure import ContenderFailed, Rejected, Worker
 
+pytestmark = pytest.mark.server
+
 ECHO = """
 import json, sys
 for line in sys.stdin:

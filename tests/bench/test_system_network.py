@@ -7,6 +7,8 @@ import hashlib
 import time
 from pathlib import Path
 
+import pytest
+
 from bench.system.network import Network, Proxy, SlowBucket
 from contract.bucket.disk import DiskBucket
 
@@ -48,7 +50,8 @@ async def sent_through(network: Network) -> tuple[bytes, float]:
         server.close()
 
 
-def test_proxy_forwards_all_bytes_at_its_rate() -> None:
+@pytest.mark.server
+def test_a_proxy_passes_everything_on_at_its_pace() -> None:
     network = Network(latency_s=0.04, bytes_per_s=20e6)
     back, seconds = asyncio.run(asyncio.wait_for(sent_through(network), 20))
     assert back == BODY

@@ -13,7 +13,7 @@ from bench.system.photos import small_photos
 from bench.system.rounds import warm_up
 from slideshow.photos.screens import DEFAULT_SCREENS
 
-pytestmark = pytest.mark.skipif(not processes.available(), reason=f"needs {processes.NEEDS}")
+pytestmark = [pytest.mark.server, pytest.mark.skipif(not processes.available(), reason=f"needs {processes.NEEDS}")]
 
 
 def test_start_task_claims_before_its_first_result(tmp_path: Path) -> None:

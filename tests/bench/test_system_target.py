@@ -14,7 +14,7 @@ from bench.system.rounds import run_round
 from slideshow.demo.samples import SAMPLES, sample_jpeg
 from slideshow.photos.screens import DEFAULT_SCREENS
 
-pytestmark = pytest.mark.skipif(not processes.available(), reason=f"needs {processes.NEEDS}")
+pytestmark = [pytest.mark.server, pytest.mark.skipif(not processes.available(), reason=f"needs {processes.NEEDS}")]
 
 
 def photos(folder: Path, megapixels: float, count: int) -> list[Path]:

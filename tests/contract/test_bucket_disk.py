@@ -1,4 +1,4 @@
-"""The disk bucket: every bucket's promises, and those that only a folder can make."""
+"""Disk bucket: the conformance suite of buckets, and the tests that need a folder."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bucket import TYPE, BucketPromises, names_of, test_which_errors_are_worth_another_try
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import object_names
-from contract.bucket.disk import DiskBucket, _translated
+from contract.bucket.disk import DiskBucket, _bucket_error
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketDenied, BucketError, BucketUnavailable, ObjectConflict
+from tests.conformance.bucket import TYPE, BucketPromises, names_of, test_bucket_errors_only_unavailable_is_temporary
 
-__all__ = ["test_which_errors_are_worth_another_try"]
+__all__ = ["test_bucket_errors_only_unavailable_is_temporary"]
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ class TestDisk(BucketPromises):
         return open_bucket(bucket.url)
 
 
-def test_only_folders_are_opened() -> None:
+def test_open_bucket_with_an_invalid_url_raises_value_error() -> None:
     for url in ("gs:/typo", "http://host/x", "/plain/path", "file://host/x", ""):
         with pytest.raises(ValueError, match="not a bucket"):
             open_bucket(url)
 
 
-def test_the_folder_is_where_the_url_says(tmp_path: Path) -> None:
+def test_disk_bucket_writes_below_the_folder_of_its_url(tmp_path: Path) -> None:
     bucket = open_bucket((tmp_path / "with space #1").as_uri() + "/")
     bucket.replace("x", b"1", TYPE)
     assert (tmp_path / "with space #1" / "x").read_bytes() == b"1"
@@ -55,6 +55,7 @@ _FILE_PART = _PART.map(lambda part: part + "f")
 _NAME = st.builds(lambda folders, file: "/".join([*folders, file]), st.lists(_FOLDER_PART, max_size=2), _FILE_PART)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     steps=st.lists(
@@ -69,7 +70,7 @@ _NAME = st.builds(lambda folders, file: "/".join([*folders, file]), st.lists(_FO
     cut=st.integers(0, 8),
     recursive=st.booleans(),
 )
-def test_a_bucket_is_a_dictionary(steps: list[tuple[Any, ...]], cut: int, recursive: bool) -> None:
+def test_disk_bucket_behaves_like_a_dictionary(steps: list[tuple[Any, ...]], cut: int, recursive: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bucket = DiskBucket(Path(folder).as_uri())
         model: dict[str, bytes] = {}
@@ -100,11 +101,11 @@ def test_a_bucket_is_a_dictionary(steps: list[tuple[Any, ...]], cut: int, recurs
             prefix = name[:cut]
             if "//" in prefix or prefix.startswith("/"):
                 continue
-            wanted = [n for n in sorted(model) if n.startswith(prefix) and (recursive or "/" not in n[len(prefix) :])]
-            assert names_of(bucket.list(prefix, recursive=recursive)) == wanted
+            expected = [n for n in sorted(model) if n.startswith(prefix) and (recursive or "/" not in n[len(prefix) :])]
+            assert names_of(bucket.list(prefix, recursive=recursive)) == expected
 
 
-def test_old_leftovers_are_swept_and_young_ones_stay(tmp_path: Path) -> None:
+def test_opening_removes_old_temporary_files_only(tmp_path: Path) -> None:
     url = tmp_path.as_uri()
     open_bucket(url)
     old, young = tmp_path / ".incoming" / "old", tmp_path / ".incoming" / "young"
@@ -117,7 +118,7 @@ def test_old_leftovers_are_swept_and_young_ones_stay(tmp_path: Path) -> None:
     assert names_of(bucket.list("", recursive=True)) == []
 
 
-def test_the_place_of_leftovers_is_no_name(tmp_path: Path) -> None:
+def test_names_below_incoming_are_rejected(tmp_path: Path) -> None:
     bucket = open_bucket(tmp_path.as_uri())
     with pytest.raises(ValueError, match="reserved"):
         bucket.replace(".incoming/x", b"x", TYPE)
@@ -125,7 +126,7 @@ def test_the_place_of_leftovers_is_no_name(tmp_path: Path) -> None:
         bucket.list(".incoming/")
 
 
-def test_nothing_is_left_aside_after_good_and_bad_writes(tmp_path: Path) -> None:
+def test_writes_leave_no_temporary_files(tmp_path: Path) -> None:
     bucket = open_bucket(tmp_path.as_uri())
     bucket.create("x", b"1", TYPE)
     bucket.create("x", b"1", TYPE)
@@ -136,7 +137,7 @@ def test_nothing_is_left_aside_after_good_and_bad_writes(tmp_path: Path) -> None
     for name in ("folder", "x/below"):
         with pytest.raises(BucketError) as caught:
             bucket.replace(name, b"4", TYPE)
-        assert not caught.value.temporary, "a name that cannot be is not worth another try"
+        assert not caught.value.temporary, "an impossible name is a permanent error"
         with pytest.raises(BucketError) as caught:
             bucket.create(name, b"4", TYPE)
         assert not caught.value.temporary
@@ -157,6 +158,7 @@ while True:
 """
 
 
+@pytest.mark.server
 def test_a_killed_writer_leaves_whole_objects_or_none(tmp_path: Path) -> None:
     bucket = open_bucket(tmp_path.as_uri())
     for turn in range(3):
@@ -183,7 +185,7 @@ def test_a_killed_writer_leaves_whole_objects_or_none(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def forbidden(folder: Path) -> Iterator[None]:
-    """Within, this process may not touch `folder`, also where the tests run as root."""
+    """Deny this process access to `folder` within the block, also if the tests run as root."""
     mode = folder.stat().st_mode
     folder.chmod(0o700 if os.geteuid() == 0 else 0)
     if os.geteuid() == 0:
@@ -197,7 +199,7 @@ def forbidden(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
-def test_a_lacking_permission_is_denied_and_named(tmp_path: Path) -> None:
+def test_missing_permission_raises_bucket_denied(tmp_path: Path) -> None:
     bucket = open_bucket((tmp_path / "b").as_uri())
     bucket.replace("folder/x", b"x", TYPE)
     with forbidden(tmp_path / "b"):
@@ -218,16 +220,16 @@ def test_a_lacking_permission_is_denied_and_named(tmp_path: Path) -> None:
     assert bucket.read("folder/x") == b"x"
 
 
-def test_a_bucket_that_went_away_is_noticed(tmp_path: Path) -> None:
+def test_probe_of_a_removed_bucket_raises_bucket_unavailable(tmp_path: Path) -> None:
     bucket = open_bucket((tmp_path / "b").as_uri())
     (tmp_path / "b" / ".incoming").rmdir()
-    with pytest.raises(BucketUnavailable, match="gone or not writable"):
+    with pytest.raises(BucketUnavailable, match="missing or not writable"):
         bucket.probe()
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
-def test_every_error_of_the_system_becomes_one_of_ours(number: int) -> None:
-    error = _translated("a/b", OSError(number, os.strerror(number), "/folder/a/b"))
+def test_every_system_error_is_converted(number: int) -> None:
+    error = _bucket_error("a/b", OSError(number, os.strerror(number), "/folder/a/b"))
     assert isinstance(error, BucketError)
     assert error.name == "a/b"
     assert os.strerror(number) in str(error)
@@ -244,14 +246,14 @@ def test_every_error_of_the_system_becomes_one_of_ours(number: int) -> None:
     assert error.temporary == (number not in permanent)
 
 
-def test_an_error_without_a_number_is_still_told() -> None:
-    error = _translated("", OSError("odd"))
+def test_system_error_without_a_number_keeps_its_message() -> None:
+    error = _bucket_error("", OSError("odd"))
     assert isinstance(error, BucketUnavailable)
     assert "odd" in str(error)
 
 
 @pytest.mark.parametrize("key", ["Küche", "living room", "50%", "a:b?*", "日本", ".hidden", "...", "ü" * 40])
-def test_device_keys_are_folders(tmp_path: Path, key: str) -> None:
+def test_device_keys_make_valid_folder_names(tmp_path: Path, key: str) -> None:
     bucket = open_bucket(tmp_path.as_uri())
     name = object_names.variant(key, "0" * 32, "0" * 10)
     assert bucket.create(name, b"x", TYPE)
@@ -259,14 +261,14 @@ def test_device_keys_are_folders(tmp_path: Path, key: str) -> None:
     assert object_names.device_of_variant(name) == (key, "0" * 32)
 
 
-def test_a_name_too_long_for_the_disk_is_not_tried_again(tmp_path: Path) -> None:
+def test_name_too_long_for_the_disk_is_a_permanent_error(tmp_path: Path) -> None:
     bucket = open_bucket(tmp_path.as_uri())
     with pytest.raises(BucketError, match="too long") as caught:
         bucket.create("x" * 300, b"x", TYPE)
     assert not caught.value.temporary
 
 
-def test_a_stray_file_does_not_stop_a_listing(tmp_path: Path) -> None:
+def test_listing_skips_files_with_invalid_names(tmp_path: Path) -> None:
     bucket = open_bucket(tmp_path.as_uri())
     bucket.replace("folder/x", b"x", TYPE)
     (tmp_path / "folder" / "a\nb").write_bytes(b"no object name")

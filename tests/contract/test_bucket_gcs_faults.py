@@ -1,4 +1,4 @@
-"""What the bucket in Google Cloud Storage does when the network or the service misbehaves."""
+"""Bucket in Google Cloud Storage when the network or the service fails."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterator
 
 import google_crc32c
 import pytest
-from bucket import TYPE, Pieces, names_of
-from gcs_buckets import HASTY, bucket_at, new_name
 
 from contract.bucket.gcs.bucket import GcsBucket
 from contract.bucket.gcs.client import TimeoutPolicy
 from contract.bucket.port import BucketDenied, BucketError, BucketUnavailable, ObjectConflict
 from emulators.cloud_storage.faults import Fault, Link
 from emulators.cloud_storage.server import MIXED, GcsServer
+from tests.conformance.bucket import TYPE, Pieces, names_of
+from tests.support.gcs_buckets import HASTY, bucket_at, new_name
+
+pytestmark = pytest.mark.server
 
 DATA = os.urandom(700_000)
-SHORT = TimeoutPolicy(connect=1.0, read=0.2, retries=0.4, first_pause=0.01, longest_pause=0.02)
+SHORT = TimeoutPolicy(connect=1.0, read=0.2, retries=0.4, min_pause=0.01, max_pause=0.02)
 
 
 @pytest.fixture
@@ -31,13 +33,13 @@ def server() -> Iterator[GcsServer]:
 
 @pytest.fixture
 def bucket(server: GcsServer) -> GcsBucket:
-    found = bucket_at(server.url, "photos")
-    found.replace("x", DATA, TYPE)
+    filled = bucket_at(server.url, "photos")
+    filled.replace("x", DATA, TYPE)
     server.requests.clear()
-    return found
+    return filled
 
 
-PASSING = [
+TRANSIENT = [
     Fault("status", status=503),
     Fault("status", status=429),
     Fault("status", status=500),
@@ -45,18 +47,23 @@ PASSING = [
     Fault("lost answer"),
     Fault("stall", seconds=0.7),
 ]
-READING = [*PASSING, Fault("broken", after=0), Fault("broken", after=300_000), Fault("stall", seconds=0.7, after=9000)]
+READING = [
+    *TRANSIENT,
+    Fault("broken", after=0),
+    Fault("broken", after=300_000),
+    Fault("stall", seconds=0.7, after=9000),
+]
 
 
 @pytest.mark.parametrize("fault", [*READING, Fault("corrupt")], ids=repr)
-def test_a_read_outlives_it(server: GcsServer, bucket: GcsBucket, fault: Fault) -> None:
+def test_read_retries_a_transient_fault(server: GcsServer, bucket: GcsBucket, fault: Fault) -> None:
     server.faults.order("read", fault)
     assert bucket.read("x", len(DATA)) == DATA
     assert server.requests["read"] == 2
 
 
 @pytest.mark.parametrize("fault", READING, ids=repr)
-def test_a_streamed_download_outlives_it(server: GcsServer, bucket: GcsBucket, fault: Fault) -> None:
+def test_streamed_download_retries_a_transient_fault(server: GcsServer, bucket: GcsBucket, fault: Fault) -> None:
     server.faults.order("read", fault)
     pieces = Pieces()
     bucket.download_to("x", pieces, len(DATA))
@@ -68,11 +75,11 @@ def test_a_streamed_download_outlives_it(server: GcsServer, bucket: GcsBucket, f
     "faults",
     [
         [Fault("corrupt")],
-        [Fault("broken", after=300_000), Fault("corrupt")],  # where the client itself would not look
+        [Fault("broken", after=300_000), Fault("corrupt")],  # the client itself does not verify this
         [Fault("broken", after=300_000), Fault("broken", after=10_000), Fault("corrupt")],
     ],
 )
-def test_a_streamed_download_that_arrives_damaged_is_not_ended_well(
+def test_damaged_streamed_download_raises_bucket_unavailable(
     server: GcsServer, bucket: GcsBucket, faults: list[Fault]
 ) -> None:
     server.faults.order("read", *faults)
@@ -82,12 +89,12 @@ def test_a_streamed_download_that_arrives_damaged_is_not_ended_well(
     arrived = b"".join(pieces.seen)
     assert len(arrived) == len(DATA)
     assert arrived != DATA
-    again = Pieces()
-    bucket.download_to("x", again)
-    assert b"".join(again.seen) == DATA
+    second_pieces = Pieces()
+    bucket.download_to("x", second_pieces)
+    assert b"".join(second_pieces.seen) == DATA
 
 
-def test_what_is_replaced_while_it_is_read_is_not_mixed(server: GcsServer, bucket: GcsBucket) -> None:
+def test_object_replaced_during_a_download_is_not_mixed(server: GcsServer, bucket: GcsBucket) -> None:
     newer = os.urandom(len(DATA))
 
     class Replacing(Pieces):
@@ -95,7 +102,7 @@ def test_what_is_replaced_while_it_is_read_is_not_mixed(server: GcsServer, bucke
             super().write(data)
             bucket.replace("x", newer, TYPE)
 
-    server.link = Link(rate=4e6)  # so that what is sent arrives before the connection ends
+    server.link = Link(rate=4e6)  # all sent bytes arrive before the connection ends
     server.faults.order("read", Fault("broken", after=600_000))
     with pytest.raises(BucketUnavailable, match=r"replaced or removed|damaged"):
         bucket.download_to("x", Replacing())
@@ -105,9 +112,9 @@ def test_what_is_replaced_while_it_is_read_is_not_mixed(server: GcsServer, bucke
     assert b"".join(pieces.seen) == newer
 
 
-def test_what_always_arrives_damaged_is_given_up(server: GcsServer, bucket: GcsBucket) -> None:
+def test_read_gives_up_after_three_damaged_downloads(server: GcsServer, bucket: GcsBucket) -> None:
     server.faults.order("read", *[Fault("corrupt")] * 3)
-    with pytest.raises(BucketUnavailable, match="x: it arrived damaged 3 times"):
+    with pytest.raises(BucketUnavailable, match="x: the object arrived damaged 3 times"):
         bucket.read("x")
     assert bucket.read("x") == DATA
 
@@ -119,8 +126,8 @@ WRITES: dict[str, Callable[[GcsBucket], object]] = {
 
 
 @pytest.mark.parametrize("write", WRITES)
-@pytest.mark.parametrize("fault", PASSING, ids=repr)
-def test_a_writing_outlives_it(server: GcsServer, bucket: GcsBucket, write: str, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", TRANSIENT, ids=repr)
+def test_write_retries_a_transient_fault(server: GcsServer, bucket: GcsBucket, write: str, fault: Fault) -> None:
     server.faults.order("write", fault)
     WRITES[write](bucket)
     assert bucket.read("new") == DATA
@@ -129,29 +136,29 @@ def test_a_writing_outlives_it(server: GcsServer, bucket: GcsBucket, write: str,
         bucket.create("new", DATA[1:], TYPE)
 
 
-def test_a_name_that_comes_free_while_it_is_written_is_written(server: GcsServer, bucket: GcsBucket) -> None:
+def test_create_retries_when_the_name_becomes_free(server: GcsServer, bucket: GcsBucket) -> None:
     taken = Fault("status", status=412)
     server.faults.order("write", taken)
     assert bucket.create("new", DATA, TYPE) is True
     server.faults.order("write", taken, taken, taken)
-    with pytest.raises(BucketUnavailable, match="comes and goes"):
+    with pytest.raises(BucketUnavailable, match="created and removed by others during 3 attempts"):
         bucket.create("newer", DATA, TYPE)
 
 
-def test_a_move_that_another_writing_crosses_is_made_again(server: GcsServer, bucket: GcsBucket) -> None:
+def test_move_retries_when_the_source_is_overwritten(server: GcsServer, bucket: GcsBucket) -> None:
     changed = Fault("status", status=412)
     server.faults.order("rewrite", changed)
     server.faults.order("delete", changed)
     bucket.move("x", "y")
     assert names_of(bucket.list("")) == ["y"]
     server.faults.order("rewrite", changed, changed, changed)
-    with pytest.raises(BucketUnavailable, match="written while it is moved"):
+    with pytest.raises(BucketUnavailable, match="overwritten during 3 attempts"):
         bucket.move("y", "z")
     assert bucket.read("y") == DATA
 
 
-def test_bytes_that_change_on_their_way_up_are_refused(server: GcsServer, bucket: GcsBucket) -> None:
-    """What the checksum sent with an upload is for: the store refuses what does not match it."""
+def test_upload_damaged_in_transit_is_rejected(server: GcsServer, bucket: GcsBucket) -> None:
+    """The store compares the checksum that is sent with an upload."""
     right = base64.b64encode(google_crc32c.value(DATA).to_bytes(4, "big")).decode()
     store, wrong = server.store, bytearray(DATA)
     put = store.put
@@ -180,9 +187,9 @@ OTHERS: dict[str, tuple[str, Callable[[GcsBucket], object]]] = {
 
 
 @pytest.mark.parametrize("call", OTHERS)
-def test_every_other_call_outlives_it(server: GcsServer, bucket: GcsBucket, call: str) -> None:
+def test_every_other_call_retries_a_transient_fault(server: GcsServer, bucket: GcsBucket, call: str) -> None:
     operation, work = OTHERS[call]
-    for fault in PASSING[:5]:
+    for fault in TRANSIENT[:5]:
         server.faults.order(operation, fault)
         assert work(bucket)
         bucket.replace("x", DATA, TYPE)
@@ -190,18 +197,18 @@ def test_every_other_call_outlives_it(server: GcsServer, bucket: GcsBucket, call
 
 
 @pytest.mark.parametrize("fault", [Fault("status", status=503), Fault("reset"), Fault("stall", seconds=0.6)], ids=repr)
-def test_what_does_not_pass_has_an_end(server: GcsServer, fault: Fault) -> None:
+def test_permanent_fault_ends_at_the_time_limit(server: GcsServer, fault: Fault) -> None:
     bucket = bucket_at(server.url, "photos", SHORT)
     server.faults.draw(1.0, fault)
     calls: list[Callable[[], object]] = [lambda: bucket.read("x"), lambda: bucket.create("y", b"y", TYPE)]
     for call in calls:
-        with pytest.raises(BucketUnavailable, match="until the time was up"):
+        with pytest.raises(BucketUnavailable, match="retried until the time limit"):
             call()
 
 
-def test_a_probe_ends_long_before_anything_else(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contract.bucket.gcs.client.BRIEF", 0.3)
-    bucket = bucket_at(server.url, "photos", TimeoutPolicy(first_pause=0.02, longest_pause=0.05))
+def test_probe_has_a_shorter_time_limit(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contract.bucket.gcs.client.PROBE_SECONDS", 0.3)
+    bucket = bucket_at(server.url, "photos", TimeoutPolicy(min_pause=0.02, max_pause=0.05))
     server.faults.draw(1.0, Fault("status", status=503))
     began = time.monotonic()
     with pytest.raises(BucketUnavailable):
@@ -209,17 +216,17 @@ def test_a_probe_ends_long_before_anything_else(server: GcsServer, monkeypatch: 
     assert time.monotonic() - began < 3
 
 
-def test_a_slow_way_up_is_no_fault(server: GcsServer) -> None:
-    """The time to connect is none for sending all of an upload, though the client's sockets take it for that."""
-    bucket = bucket_at(server.url, "photos", TimeoutPolicy(connect=0.3, read=0.3, retries=2.0, first_pause=0.01))
+def test_slow_upload_is_not_a_timeout(server: GcsServer) -> None:
+    """The client's sockets apply the connect timeout to sending as well, so it must grow with the upload."""
+    bucket = bucket_at(server.url, "photos", TimeoutPolicy(connect=0.3, read=0.3, retries=2.0, min_pause=0.01))
     server.link = Link(rate=10e6)
     data = os.urandom(5_000_000)
-    for name in ("on a new connection", "on a used one"):
+    for name in ("on a new connection", "on a reused one"):
         bucket.create(name, data, TYPE)
     assert server.requests["write"] == 2
 
 
-def test_as_many_refusals_as_connections_leave_none_taken(server: GcsServer) -> None:
+def test_rejected_requests_release_their_connections(server: GcsServer) -> None:
     bucket = bucket_at(server.url, "photos", connections=2)
     bucket.replace("x", DATA, TYPE)
     server.faults.order("read", *[Fault("status", status=503)] * 5)
@@ -230,7 +237,7 @@ def test_as_many_refusals_as_connections_leave_none_taken(server: GcsServer) -> 
     assert b"".join(pieces.seen) == DATA
 
 
-def test_a_server_that_is_gone_is_unavailable() -> None:
+def test_stopped_server_raises_bucket_unavailable() -> None:
     with GcsServer("photos") as server:
         bucket = bucket_at(server.url, "photos", SHORT)
         bucket.replace("x", b"x", TYPE)
@@ -240,9 +247,7 @@ def test_a_server_that_is_gone_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize("operation", ["read", "write", "list", "stat", "delete"])
-def test_a_permission_that_lacks_is_named_and_not_asked_for_again(
-    server: GcsServer, bucket: GcsBucket, operation: str
-) -> None:
+def test_missing_permission_is_named_and_not_retried(server: GcsServer, bucket: GcsBucket, operation: str) -> None:
     server.denied.add(operation)
     calls: dict[str, Callable[[], object]] = {
         "read": lambda: bucket.read("x"),
@@ -257,8 +262,8 @@ def test_a_permission_that_lacks_is_named_and_not_asked_for_again(
     assert server.requests[operation] == 1
 
 
-def test_no_thread_asks_for_the_bucket_behind_our_back(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def asked() -> int:
+def test_client_sends_no_telemetry_request(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def metadata_requests() -> int:
         bucket = bucket_at(server.url, "photos")
         bucket.replace("x", DATA, TYPE)
         bucket.stat("x")
@@ -267,18 +272,18 @@ def test_no_thread_asks_for_the_bucket_behind_our_back(server: GcsServer, monkey
             time.sleep(0.02)
         return server.requests["get bucket"]
 
-    assert asked() == 0
+    assert metadata_requests() == 0
     monkeypatch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "false")
-    assert asked() == 1, "the client does so no more: our setting can go"
+    assert metadata_requests() == 1, "the client no longer sends it: remove our setting"
 
 
-def test_all_at_once_nothing_is_lost_or_mixed_up(server: GcsServer) -> None:
+def test_concurrent_calls_with_faults_lose_nothing(server: GcsServer) -> None:
     name = new_name()
     server.store.add_bucket(name)
     bucket = bucket_at(server.url, name, HASTY)
     contents = {f"processed/{number}": os.urandom(3000 + 500 * number) for number in range(60)}
     server.faults.draw(0.25, *MIXED)
-    server.faults.order("read", *MIXED)  # what is drawn may leave one out
+    server.faults.order("read", *MIXED)  # random draws may miss a kind
     faults: list[BaseException] = []
 
     def work(names: list[str]) -> None:

@@ -1,10 +1,9 @@
-"""Log lines: one JSON object on Cloud Run, text elsewhere, and no secret in either."""
+"""Log lines: JSON objects on Cloud Run, text elsewhere, and no secret in either."""
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -29,22 +28,22 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("environ", [{"K_SERVICE": "s"}, {"CLOUD_RUN_JOB": "j"}])
-def test_on_cloud_run_each_line_is_a_json_object(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_cloud_run_lines_are_json_objects(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(environ)
     logging.getLogger("backend.x").warning(
         "two\nlines of %s", "it", extra={"fields": {"image": "abc", "severity": "x", "odd": object}}
     )
     (line,) = lines(capsys)
-    found = json.loads(line)
-    assert found["severity"] == "WARNING"
-    assert found["message"] == "two\nlines of it"
-    assert found["logger"] == "backend.x"
-    assert found["image"] == "abc"
-    assert found["odd"] == str(object)
-    assert found["time"].endswith("Z")
+    entry = json.loads(line)
+    assert entry["severity"] == "WARNING"
+    assert entry["message"] == "two\nlines of it"
+    assert entry["logger"] == "backend.x"
+    assert entry["image"] == "abc"
+    assert entry["odd"] == str(object)
+    assert entry["time"].endswith("Z")
 
 
-def test_an_exception_stays_in_its_object(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_line_contains_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up({"K_SERVICE": "s"})
     try:
         raise ValueError("what went wrong")
@@ -57,7 +56,7 @@ def test_an_exception_stays_in_its_object(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("environ", [{}, {"CLOUD_RUN_JOB": "j", "SLIDESHOW_LOCAL_TASK": "1"}])
-def test_on_a_terminal_each_line_is_text(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal_lines_are_text(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(environ)
     logging.getLogger("x").info("hello %d", 7, extra={"fields": {"image": "abc"}})
     logging.getLogger("x").debug("not shown")
@@ -66,7 +65,7 @@ def test_on_a_terminal_each_line_is_text(environ: dict[str, str], capsys: pytest
     assert line[2] == line[5] == ":"
 
 
-def test_text_shows_exceptions(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_line_contains_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up({})
     try:
         raise ValueError(f"no {SECRET}")
@@ -83,7 +82,7 @@ HOSTILE_SECRETS = [SECRET, 'quote"inside', "back\\slash\\inside", "ümläut-gehe
 
 @pytest.mark.parametrize("secret", HOSTILE_SECRETS)
 @pytest.mark.parametrize("environ", [{}, {"K_SERVICE": "s"}])
-def test_no_secret_reaches_a_line(secret: str, environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_redact_hides_every_encoding(secret: str, environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     logs.redact(secret)
     logs.set_up(environ)
     logging.getLogger("x").info("a %s b", secret, extra={"fields": {"header": f"Bearer {secret}", "deep": [secret]}})
@@ -96,7 +95,7 @@ def test_no_secret_reaches_a_line(secret: str, environ: dict[str, str], capsys: 
         assert json.loads(line)["message"] == "a [redacted] b"
 
 
-def test_a_secret_within_a_longer_one_leaves_no_tail(capsys: pytest.CaptureFixture[str]) -> None:
+def test_secret_contained_in_a_longer_one_is_redacted_completely(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up({})
     for end in ("", "-tail-one", "-tail-one-two"):
         logs.redact(SECRET + end)
@@ -105,7 +104,7 @@ def test_a_secret_within_a_longer_one_leaves_no_tail(capsys: pytest.CaptureFixtu
     assert line.endswith("info    [redacted]")
 
 
-def test_short_words_are_not_blanked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_redact_ignores_short_words(capsys: pytest.CaptureFixture[str]) -> None:
     logs.redact("")
     logs.redact("image")
     logs.set_up({})
@@ -114,22 +113,23 @@ def test_short_words_are_not_blanked(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("environ", [{}, {"K_SERVICE": "s"}])
-def test_a_name_that_is_no_unicode_is_still_told(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_lone_surrogates_in_names_are_logged(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(environ)
     logging.getLogger("x").error("cannot read %s", "holiday-\udcff.jpg", extra={"fields": {"file": "\udc80"}})
     (line,) = lines(capsys)
     assert "cannot read holiday-" in line
 
 
-def test_libraries_are_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_lines_of_libraries_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up({})
     logging.getLogger("httpx").info("chatter")
     logging.getLogger("httpx").warning("trouble")
     assert [line.split("  ")[-1].split()[-1] for line in lines(capsys)] == ["trouble"]
 
 
-def test_it_goes_to_stderr_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_go_to_stderr_only(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up({})
     logging.getLogger("x").info("hello")
-    assert capsys.readouterr().out == ""
-    assert sys.stderr is not None
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.endswith("hello\n")

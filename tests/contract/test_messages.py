@@ -1,4 +1,4 @@
-"""Messages: the wire names that clients depend on, and tolerance of older and newer peers."""
+"""Messages: the JSON names that clients depend on, and compatibility with older and newer peers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PALETTE = {
     "allColors": ["#112233"] * 8,
 }
 
-# What existing clients send and read, as the contract writes it: exactly these names, nothing of ours.
-GIVEN: list[tuple[type, dict[str, Any]]] = [
+# Messages that clients of the legacy API send and read: exactly these names, without any of our own fields.
+LEGACY_MESSAGES: list[tuple[type, dict[str, Any]]] = [
     (
         processing.PendingImage,
         {"id": ID, "file_path": "gs://b/images/originals/x.jpg", "width": 4, "height": 3, "orientation": "landscape"},
@@ -103,7 +103,7 @@ GIVEN: list[tuple[type, dict[str, Any]]] = [
 
 
 def _names(value: Any) -> Any:
-    """The names in a JSON value, level by level."""
+    """Return the nested names of a JSON value."""
     if isinstance(value, dict):
         return {name: _names(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -115,36 +115,36 @@ def _contains(larger: Any, smaller: Any) -> bool:
     if isinstance(smaller, dict):
         return all(name in larger and _contains(larger[name], inner) for name, inner in smaller.items())
     if isinstance(smaller, list):
-        return all(_contains(one, other) for one, other in zip(larger, smaller, strict=True))
+        return all(_contains(*pair) for pair in zip(larger, smaller, strict=True))
     return bool(larger == smaller)
 
 
-@pytest.mark.parametrize(("kind", "body"), GIVEN, ids=lambda value: getattr(value, "__name__", ""))
-class TestGiven:
-    def test_the_given_fields_suffice(self, kind: type, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("kind", "body"), LEGACY_MESSAGES, ids=lambda value: getattr(value, "__name__", ""))
+class TestLegacyApi:
+    def test_legacy_fields_are_sufficient(self, kind: type, body: dict[str, Any]) -> None:
         msgspec.json.decode(msgspec.json.encode(body), type=kind)
 
-    def test_they_keep_their_names_and_values(self, kind: type, body: dict[str, Any]) -> None:
+    def test_legacy_fields_keep_names_and_values(self, kind: type, body: dict[str, Any]) -> None:
         decoded: Any = msgspec.json.decode(msgspec.json.encode(body), type=kind)
         written = msgspec.json.decode(msgspec.json.encode(decoded))
         assert _contains(written, body), _names(written)
 
-    def test_fields_of_a_newer_peer_are_ignored(self, kind: type, body: dict[str, Any]) -> None:
+    def test_unknown_fields_are_ignored(self, kind: type, body: dict[str, Any]) -> None:
         newer = {**body, "fieldOfTomorrow": {"deep": [1, None, "x"]}}
         assert msgspec.json.decode(msgspec.json.encode(newer), type=kind) == msgspec.convert(body, kind)
 
 
-def _given_fields(kind: type) -> set[str]:
-    return {name for given_kind, body in GIVEN if given_kind is kind for name in body}
+def _legacy_fields(kind: type) -> set[str]:
+    return {name for legacy_kind, body in LEGACY_MESSAGES if legacy_kind is kind for name in body}
 
 
-@pytest.mark.parametrize("kind", sorted({kind for kind, _ in GIVEN}, key=str))
-def test_whatever_the_contract_does_not_give_has_a_default(kind: type) -> None:
+@pytest.mark.parametrize("kind", sorted({kind for kind, _ in LEGACY_MESSAGES}, key=str))
+def test_fields_outside_the_legacy_api_have_a_default(kind: type) -> None:
     required = {field.encode_name for field in msgspec.structs.fields(kind) if field.required}
-    assert required <= _given_fields(kind)
+    assert required <= _legacy_fields(kind)
 
 
-# As they were when the first release was cut: making one of these required would break an older peer.
+# Required fields of the first release. A further required field would break an older peer.
 REQUIRED = {
     "ClaimRequest": {"owner"},
     "ClaimAnswer": {"images", "devices"},
@@ -158,12 +158,12 @@ REQUIRED = {
 
 
 @pytest.mark.parametrize(("name", "required"), REQUIRED.items())
-def test_our_own_messages_ask_for_no_more_than_they_did(name: str, required: set[str]) -> None:
+def test_required_fields_do_not_grow(name: str, required: set[str]) -> None:
     fields = msgspec.structs.fields(getattr(processing, name))
     assert {field.encode_name for field in fields if field.required} == required
 
 
-def test_every_message_is_frozen_and_takes_unknown_fields() -> None:
+def test_every_message_is_frozen_and_ignores_unknown_fields() -> None:
     seen = 0
     for module in (processing, admin, devices, frames, sidecars):
         for name, kind in inspect.getmembers(module, inspect.isclass):
@@ -194,7 +194,7 @@ def test_every_message_is_frozen_and_takes_unknown_fields() -> None:
         (devices.DeviceBody, {"name": "a", "id": "x\n", "width": 1, "height": 1}, "id"),
     ],
 )
-def test_a_wrong_field_is_named(kind: type, body: dict[str, Any], field: str) -> None:
+def test_validation_error_names_the_field(kind: type, body: dict[str, Any], field: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=rf"\$\.{field}"):
         msgspec.json.decode(msgspec.json.encode(body), type=kind)
 
@@ -209,19 +209,19 @@ def test_a_wrong_field_is_named(kind: type, body: dict[str, Any], field: str) ->
         (DeviceName, "small"),
     ],
 )
-def test_a_line_feed_at_the_end_is_refused(kind: Any, text: str) -> None:
+def test_trailing_line_feed_is_rejected(kind: Any, text: str) -> None:
     assert msgspec.convert(text, kind) == text
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(text + "\n", kind)
 
 
 @pytest.mark.parametrize("name", ["a\n", "a\x00", "a\u0085", "\x7f", "a\\b", ".", "..", "/", "", "x" * 65])
-def test_a_hostile_name_is_nobodys_device(name: str) -> None:
+def test_hostile_device_name_is_rejected(name: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(name, DeviceName)
 
 
-def test_a_device_stands_for_its_name() -> None:
+def test_device_derives_id_key_and_orientation() -> None:
     device = Device(name="Küche", width=480, height=800)
     assert (device.id, device.key, device.orientation) == ("Küche", "Küche", "portrait")
     named = Device(id="7", name="Küche", key="old", width=480, height=800, orientation="square")
@@ -229,7 +229,7 @@ def test_a_device_stands_for_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "wanted"),
+    ("width", "height", "expected"),
     [
         (100, 100, "square"),
         (104, 100, "square"),
@@ -240,16 +240,16 @@ def test_a_device_stands_for_its_name() -> None:
         (8192, 1, "landscape"),
     ],
 )
-def test_orientations(width: int, height: int, wanted: str) -> None:
-    assert orientation_of(width, height) == wanted
+def test_orientation_of_sizes_around_the_limits(width: int, height: int, expected: str) -> None:
+    assert orientation_of(width, height) == expected
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_orientation_follows_the_longer_side(width: int, height: int) -> None:
-    found = orientation_of(width, height)
+    orientation = orientation_of(width, height)
     if width == height:
-        assert found == "square"
-    if found == "landscape":
+        assert orientation == "square"
+    if orientation == "landscape":
         assert width > height
-    if found == "portrait":
+    if orientation == "portrait":
         assert width < height

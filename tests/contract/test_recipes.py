@@ -1,4 +1,4 @@
-"""Recipes: written out, because changing one makes every frame fetch every picture anew."""
+"""Recipes with their literal values, because a changed recipe makes every frame download every picture again."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from contract import recipes
 from contract.recipes import recipe, thumbnail_recipe
 
-# SHA-256 of "800x480|focus||device-safe-90|3" and so on. A change here is a deliberate one: it
-# re-renders whole libraries, and RENDERER_VERSION is the way to ask for that.
+# SHA-256 of "800x480|focus||device-safe-90|3" and so on. A change re-renders complete libraries, so it must be
+# deliberate; increment RENDERER_VERSION for it.
 GOLDEN = {
     (800, 480): "2d51236b0a",
     (1024, 600): "15e89b5dc7",
@@ -20,21 +20,21 @@ GOLDEN = {
 }
 
 
-@pytest.mark.parametrize(("size", "wanted"), GOLDEN.items())
-def test_golden_recipes(size: tuple[int, int], wanted: str) -> None:
-    assert recipe(*size) == wanted
+@pytest.mark.parametrize(("size", "expected"), GOLDEN.items())
+def test_recipe_has_its_published_value(size: tuple[int, int], expected: str) -> None:
+    assert recipe(*size) == expected
 
 
-def test_golden_thumbnail() -> None:
+def test_thumbnail_recipe_has_its_published_value() -> None:
     assert thumbnail_recipe() == "b407cde439"
 
 
-def test_golden_focus() -> None:
+def test_recipe_with_focus_has_its_published_value() -> None:
     assert recipe(800, 480, focus=(0.25, 0.5)) == "cf5ffd8f3d"
 
 
-def test_whatever_decides_the_bytes_decides_the_recipe() -> None:
-    made = [
+def test_every_argument_changes_the_recipe() -> None:
+    variations = [
         recipe(800, 480),
         recipe(480, 800),
         recipe(800, 481),
@@ -46,9 +46,9 @@ def test_whatever_decides_the_bytes_decides_the_recipe() -> None:
         recipe(800, 480, renderer_version=recipes.RENDERER_VERSION + 1),
         thumbnail_recipe(),
     ]
-    assert len(set(made)) == len(made)
-    assert all(re.fullmatch("[0-9a-f]{10}", text) for text in made)
+    assert len(set(variations)) == len(variations)
+    assert [text for text in variations if not re.fullmatch("[0-9a-f]{10}", text)] == []
 
 
-def test_a_focus_that_is_the_same_to_four_digits_is_the_same() -> None:
+def test_recipe_rounds_the_focus_to_four_digits() -> None:
     assert recipe(1, 1, focus=(1 / 3, 0.5)) == recipe(1, 1, focus=(0.33334, 0.50001))

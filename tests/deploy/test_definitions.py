@@ -1,7 +1,8 @@
-"""What is deployed, by the tools and types that know its shape: builds, job, service, roles, metrics and alerts."""
+"""Deployed definitions, validated by tools and types: builds, job, service, roles, metrics and alerts."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -24,9 +25,9 @@ from processor.settings import from_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-GIVEN = {"_GCS_BUCKET_NAME", "_BACKEND_API_URL", "_BACKEND_AUTH_SECRET", "_SERVICE_ACCOUNT"}
+LEGACY_SUBSTITUTIONS = {"_GCS_BUCKET_NAME", "_BACKEND_API_URL", "_BACKEND_AUTH_SECRET", "_SERVICE_ACCOUNT"}
 PROJECT = {"PROJECT_ID": "my-photos-1"}
-ASKED_FOR = {"_GCS_BUCKET_NAME": "our-photos", "_BACKEND_API_URL": "https://backend.example", "_TAG": "v1"}
+REQUESTED = {"_GCS_BUCKET_NAME": "our-photos", "_BACKEND_API_URL": "https://backend.example", "_TAG": "v1"}
 
 
 def load(path: Path) -> Any:
@@ -34,8 +35,8 @@ def load(path: Path) -> Any:
 
 
 def filled(build: dict[str, Any]) -> dict[str, str]:
-    """The substitutions with what deploy.sh gives, and each other's values put in as Cloud Build does."""
-    values = {**build["substitutions"], **ASKED_FOR, **PROJECT}
+    """Return the substitutions with the values of deploy.sh, and with references resolved as Cloud Build does."""
+    values = {**build["substitutions"], **REQUESTED, **PROJECT}
     for _ in range(3):
         values = {name: put_in(str(value), values) for name, value in values.items()}
     return values
@@ -46,11 +47,11 @@ def put_in(text: str, values: dict[str, str]) -> str:
 
 
 def flags_of(build: str, step: str) -> tuple[list[str], dict[str, str]]:
-    """The words and the flags of a step that runs gcloud."""
-    told = load(DEPLOY / f"cloudbuild.{build}.yaml")
-    values = filled(told)
-    (found,) = [entry for entry in told["steps"] if entry["id"] == step]
-    words = [put_in(word, values) for word in found["args"]]
+    """Return the words and the flags of a step that runs gcloud."""
+    definition = load(DEPLOY / f"cloudbuild.{build}.yaml")
+    values = filled(definition)
+    (selected,) = [entry for entry in definition["steps"] if entry["id"] == step]
+    words = [put_in(word, values) for word in selected["args"]]
     flags = dict(word.removeprefix("--").partition("=")[::2] for word in words if word.startswith("--"))
     return [word for word in words if not word.startswith("--")], flags
 
@@ -62,19 +63,19 @@ def pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def container_of(flags: dict[str, str]) -> run_v2.Container:
-    """The container that the flags describe; those that were used are taken out."""
+    """Return the container that the flags describe, and remove the used flags."""
     variables = [run_v2.EnvVar(name=name, value=value) for name, value in pairs(flags.pop("set-env-vars"))]
     for name, reference in pairs(flags.pop("set-secrets")):
         secret, _, version = reference.partition(":")
         source = run_v2.EnvVarSource(secret_key_ref=run_v2.SecretKeySelector(secret=secret, version=version))
         variables.append(run_v2.EnvVar(name=name, value_source=source))
     limits = {"cpu": flags.pop("cpu"), "memory": flags.pop("memory")}
-    made = run_v2.Container(
+    container = run_v2.Container(
         image=flags.pop("image"), env=variables, resources=run_v2.ResourceRequirements(limits=limits)
     )
     if "command" in flags:
-        made.command, made.args = [flags.pop("command")], flags.pop("args").split(",")
-    return made
+        container.command, container.args = [flags.pop("command")], flags.pop("args").split(",")
+    return container
 
 
 def seconds(text: str) -> duration_pb2.Duration:
@@ -83,7 +84,7 @@ def seconds(text: str) -> duration_pb2.Duration:
 
 
 def job_of(flags: dict[str, str]) -> run_v2.Job:
-    """Raises for a value that the type refuses, fails for a flag that is none of a job."""
+    """Return the job that the flags describe. Raises for an invalid value, and fails for an unknown flag."""
     task = run_v2.TaskTemplate(
         containers=[container_of(flags)],
         max_retries=int(flags.pop("max-retries")),
@@ -93,9 +94,9 @@ def job_of(flags: dict[str, str]) -> run_v2.Job:
     template = run_v2.ExecutionTemplate(template=task, task_count=int(flags.pop("tasks")))
     if "parallelism" in flags:
         template.parallelism = int(flags.pop("parallelism"))
-    for placed in ("project", "region", "quiet"):
-        flags.pop(placed)
-    assert flags == {}, "a flag that this test does not know"
+    for location in ("project", "region", "quiet"):
+        flags.pop(location)
+    assert flags == {}, "unknown flag"
     return run_v2.Job(template=template)
 
 
@@ -123,9 +124,9 @@ def service_of(flags: dict[str, str]) -> run_v2.Service:
         max_instance_request_concurrency=int(flags.pop("concurrency")),
     )
     ingress = run_v2.IngressTraffic[f"INGRESS_TRAFFIC_{flags.pop('ingress').upper()}"]
-    for placed in ("project", "region", "quiet"):
-        flags.pop(placed)
-    assert flags == {}, "a flag that this test does not know"
+    for location in ("project", "region", "quiet"):
+        flags.pop(location)
+    assert flags == {}, "unknown flag"
     return run_v2.Service(template=template, ingress=ingress)
 
 
@@ -133,30 +134,32 @@ def environment(container: run_v2.Container) -> dict[str, str]:
     return {variable.name: variable.value or "a-secret-of-the-deployment" for variable in container.env}
 
 
+@pytest.mark.server
 def test_the_builds_fit_their_published_schema() -> None:
     files = sorted(str(path) for path in DEPLOY.glob("cloudbuild.*.yaml"))
     assert len(files) == 2
     command = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.cloudbuild", *files]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert found.returncode == 0, found.stdout
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stdout
 
 
 @pytest.mark.parametrize("build", ["processor", "backend"])
-def test_each_substitution_is_given_and_used(build: str) -> None:
+def test_build_substitutions_are_passed_and_used(build: str) -> None:
     text = (DEPLOY / f"cloudbuild.{build}.yaml").read_text()
-    told = load(DEPLOY / f"cloudbuild.{build}.yaml")
-    assert set(told["substitutions"]) >= GIVEN
+    definition = load(DEPLOY / f"cloudbuild.{build}.yaml")
+    assert set(definition["substitutions"]) >= LEGACY_SUBSTITUTIONS
     used = set(re.findall(r"\$\{(_\w+)\}", text))
-    assert used == set(told["substitutions"])  # Cloud Build refuses one that is not used
+    assert used == set(definition["substitutions"])  # Cloud Build rejects an unused one
     script = (DEPLOY / "deploy.sh").read_text()
-    told_by_script = set(re.findall(r"(_[A-Z_]+)=", script.partition(f"build {build} ")[2].partition("\n  say ")[0]))
-    assert told_by_script | {"_REGION", "_REPOSITORY", "_TAG"} <= set(told["substitutions"])
-    for step in told["steps"]:
-        if "--file" in step["args"]:
-            assert (ROOT / step["args"][step["args"].index("--file") + 1]).is_file()
+    passed = set(re.findall(r"(_[A-Z_]+)=", script.partition(f"build {build} ")[2].partition("\n  say ")[0]))
+    assert passed
+    assert passed | {"_REGION", "_REPOSITORY", "_TAG"} <= set(definition["substitutions"])
+    files = [step["args"][step["args"].index("--file") + 1] for step in definition["steps"] if "--file" in step["args"]]
+    assert files
+    assert [file for file in files if not (ROOT / file).is_file()] == []
 
 
-def test_the_job_is_what_the_backend_reckons_with() -> None:
+def test_deployed_job_matches_the_settings_of_the_backend() -> None:
     words, flags = flags_of("processor", "deploy")
     job = job_of(flags)
     task = job.template.template
@@ -179,8 +182,9 @@ def test_the_job_is_what_the_backend_reckons_with() -> None:
     run_v2.Job.deserialize(run_v2.Job.serialize(job))
 
 
+@pytest.mark.server
 def test_deployed_job_accepts_a_start_of_one_task() -> None:
-    """The API reference rejects a parallelism above the task count, and most starts are of one task."""
+    """Cloud Run rejects a parallelism above the task count, and most starts have one task."""
     _, flags = flags_of("processor", "deploy")
     template = job_of(flags).template
     assert template.parallelism == 0
@@ -196,7 +200,7 @@ def test_deployed_job_accepts_a_start_of_one_task() -> None:
             api.close()
 
 
-def test_the_service_has_one_instance_and_settings_that_the_backend_takes() -> None:
+def test_deployed_service_has_one_instance_and_valid_settings() -> None:
     words, flags = flags_of("backend", "deploy")
     service = service_of(flags)
     (container,) = service.template.containers
@@ -205,12 +209,14 @@ def test_the_service_has_one_instance_and_settings_that_the_backend_takes() -> N
     assert service.template.scaling.max_instance_count == 1
     assert container.resources.cpu_idle
     assert container.startup_probe.http_get.path == "/_ready"
-    assert container.startup_probe.period_seconds * container.startup_probe.failure_threshold <= 240  # Cloud Run's most
+    assert (
+        container.startup_probe.period_seconds * container.startup_probe.failure_threshold <= 240
+    )  # maximum of Cloud Run
     limits = dict(container.resources.limits)
     assert (float(limits["cpu"]), limits["memory"]) == (bill.SERVICE.cpus, f"{bill.SERVICE.memory_gib * 1024:.0f}Mi")
-    told = environment(container)
-    assert all(name in {field.name.upper() for field in msgspec.structs.fields(Settings)} for name in told)
-    read = read_settings({**told, "K_SERVICE": "slideshow-backend"})
+    variables = environment(container)
+    assert variables.keys() <= {field.name.upper() for field in msgspec.structs.fields(Settings)}
+    read = read_settings({**variables, "K_SERVICE": "slideshow-backend"})
     assert not read.embedded
     assert not read.durable
     assert read.tick_seconds == 0
@@ -221,7 +227,7 @@ def test_the_service_has_one_instance_and_settings_that_the_backend_takes() -> N
     }
 
 
-def test_the_check_sees_what_the_service_sees() -> None:
+def test_doctor_job_has_the_environment_of_the_service() -> None:
     job = job_of(flags_of("backend", "deploy-doctor")[1])
     (container,) = job.template.template.containers
     service = service_of(flags_of("backend", "deploy")[1])
@@ -233,7 +239,7 @@ def test_the_check_sees_what_the_service_sees() -> None:
     assert [*container.command, *container.args] == ["python", "-m", "slideshow", "doctor"]
 
 
-def test_roles_of_ours_grant_these_and_nothing_else() -> None:
+def test_custom_roles_grant_exactly_these_permissions() -> None:
     granted = {path.stem: load(path)["includedPermissions"] for path in (DEPLOY / "roles").glob("*.yaml")}
     assert granted == {
         "slideshowFollower": ["run.operations.get"],
@@ -247,11 +253,11 @@ LINES = {
         "[JobQueue] slideshow-processor-20261124-a1b2c3 lost after 61.2 s, 0 retries",
         "[JobQueue] slideshow-processor-20261124-a1b2c3 could not be started, its images stay pending: refused",
     ],
-    "slideshow_stuck_images": ["[JobQueue] images stuck: 2 photos wait, and for 16 min none was completed"],
+    "slideshow_stuck_images": ["[JobQueue] images stuck: 2 photos wait, and none was completed for 16 min"],
     "slideshow_queue_age": ["[JobQueue] queue age: the oldest of 2 photos has waited 10 s"],
 }
-"""As the backend writes them: `%s %s after` and `could not be started` in jobs/queue.py, the others in queue_watch.py,
-whose own test has the same words."""
+"""As the backend writes them: `%s %s after` and `could not be started` in `jobs/queue.py`, the others in
+`jobs/queue_monitor.py`, whose own test contains the same lines."""
 
 
 def pattern_of(metric: dict[str, Any]) -> str:
@@ -259,7 +265,7 @@ def pattern_of(metric: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_a_metric_counts_its_own_lines_and_no_others(name: str) -> None:
+def test_metric_counts_exactly_its_own_lines(name: str) -> None:
     metric = load(DEPLOY / f"metrics/{name}.yaml")
     assert metric["name"] == name
     counted = [line for lines in LINES.values() for line in lines if re.search(pattern_of(metric), line)]
@@ -271,14 +277,14 @@ def test_a_metric_counts_its_own_lines_and_no_others(name: str) -> None:
 
 
 def test_the_words_of_the_metrics_are_those_of_the_backend() -> None:
-    queue, watch = ((ROOT / "backend" / name).read_text() for name in ("jobs/queue.py", "queue_watch.py"))
+    queue, monitor = ((ROOT / "backend" / name).read_text() for name in ("jobs/queue.py", "jobs/queue_monitor.py"))
     for words in ('"[JobQueue] %s %s after', '"[JobQueue] %s could not be started, its images stay pending: %s"'):
         assert words in queue
-    for words in ('"[JobQueue] queue age: the oldest', '"[JobQueue] images stuck: %d photos'):
-        assert words in watch
+    for words in ('"[JobQueue] queue age: ', '"[JobQueue] images stuck: '):
+        assert words in monitor
 
 
-def test_each_alert_watches_a_metric_of_ours_and_says_where_help_is() -> None:
+def test_alerts_watch_our_metrics_and_link_to_the_documentation() -> None:
     operations = (ROOT / "docs/operations.md").read_text()
     watched = set()
     for path in (DEPLOY / "alerts").glob("*.yaml"):
@@ -286,7 +292,17 @@ def test_each_alert_watches_a_metric_of_ours_and_says_where_help_is() -> None:
         text = path.read_text()
         (condition,) = policy["conditions"]
         watched |= set(re.findall(r"logging\.googleapis\.com/user/(\w+)", condition["conditionThreshold"]["filter"]))
-        assert re.match(r'displayName: ".+"\n', text), "deploy.sh finds a policy by this line"
-        (place,) = re.findall(r'docs/operations\.md,\s+"([^"]+)"', policy["documentation"]["content"])
-        assert re.search(rf"^#+ {re.escape(place)}$", operations, re.MULTILINE)
+        assert re.match(r'displayName: ".+"\n', text), "deploy.sh identifies a policy by this line"
+        (heading,) = re.findall(r'docs/operations\.md,\s+"([^"]+)"', policy["documentation"]["content"])
+        assert re.search(rf"^#+ {re.escape(heading)}$", operations, re.MULTILINE)
     assert watched == set(LINES)
+
+
+def test_check_image_patterns_match_files_of_the_command_line() -> None:
+    spec = importlib.util.spec_from_file_location("check_image", DEPLOY / "check_image.py")
+    assert spec is not None
+    assert spec.loader is not None
+    check_image = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(check_image)
+    files = check_image.command_files(ROOT / "slideshow")
+    assert {"doctor.py", "verify.py", "rebuild.py"} <= {path.name for path in files}

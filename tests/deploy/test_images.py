@@ -1,6 +1,6 @@
-"""The images as they run: a real task and a real backend out of their containers, against an imitated bucket.
+"""The images in operation: a real task and a real backend in containers, with an emulated bucket.
 
-Built by `make images`; asked for by SLIDESHOW_IMAGES, which names the tool that runs them (buildah).
+`make images` builds them. SLIDESHOW_IMAGES enables these tests and names the tool that runs the images (buildah).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +22,10 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/backend"))
 
-from small_photos import photo  # noqa: E402
-
+from contract.machine import free_port  # noqa: E402
 from emulators.cloud_storage.server import GcsServer  # noqa: E402
+from tests.support.small_photos import photo  # noqa: E402
 
 TOOL = os.environ.get("SLIDESHOW_IMAGES", "")
 BASE = os.environ.get("SLIDESHOW_BASE", "docker.io/library/python:3.11-slim-bookworm")
@@ -48,7 +46,7 @@ def buildah(*arguments: str) -> str:
 
 
 class Container:
-    """A container of an image of ours, and where its files lie."""
+    """A container of one of our images, with its files mounted."""
 
     def __init__(self, image: str) -> None:
         self.name = buildah("from", "--pull-never", image)
@@ -58,14 +56,14 @@ class Container:
         self.user: str = config.get("User", "")
 
     def start(self, log: Path, environ: dict[str, str], *command: str) -> subprocess.Popen[bytes]:
-        """Run the entry point, or a command, with this environment; everything that it prints goes into `log`."""
-        told = [part for name, value in environ.items() for part in ("--env", f"{name}={value}")]
-        run = ["buildah", "run", "--isolation", "chroot", "--network", "host", *told, self.name, "--"]
+        """Start the entry point, or a command, with this environment; its output is written to `log`."""
+        options = [part for name, value in environ.items() for part in ("--env", f"{name}={value}")]
+        run = ["buildah", "run", "--isolation", "chroot", "--network", "host", *options, self.name, "--"]
         with log.open("wb") as output:
             return subprocess.Popen([*run, *(command or self.entry)], stdout=output, stderr=subprocess.STDOUT)
 
     def process(self, module: str) -> int:
-        """The id of the Python process that runs in this container, as the machine knows it."""
+        """Return the id, on this machine, of the Python process that runs in this container."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             for folder in Path("/proc").glob("[0-9]*"):
@@ -87,19 +85,17 @@ class Container:
 
 @contextlib.contextmanager
 def container(image: str) -> Iterator[Container]:
-    made = Container(image)
+    started = Container(image)
     try:
-        yield made
+        yield started
     finally:
-        made.remove()
+        started.remove()
 
 
 @contextlib.contextmanager
-def backend_of(made: Container, folder: Path, bucket: GcsServer, **changes: str) -> Iterator[httpx.Client]:
-    """The image's backend, ready, with an admin logged in."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def backend_of(backend: Container, folder: Path, bucket: GcsServer, **changes: str) -> Iterator[httpx.Client]:
+    """Run the image's backend within a block; yield a client that is logged in as admin."""
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environ = {
         "HOST": "127.0.0.1",
@@ -112,19 +108,19 @@ def backend_of(made: Container, folder: Path, bucket: GcsServer, **changes: str)
         **changes,
     }
     log = folder / "backend.log"
-    process = made.start(log, environ)
+    process = backend.start(log, environ)
     try:
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
             wait_for(lambda: ready(client), 40, log)
             client.post("/login", json={"password": PASSWORD}).raise_for_status()
             yield client
-        os.kill(made.process("backend"), signal.SIGTERM)
+        os.kill(backend.process("backend"), signal.SIGTERM)
         assert process.wait(20) == 0, log.read_text()
         assert "stopped" in log.read_text()
     finally:
         if process.poll() is None:
             with contextlib.suppress(AssertionError):
-                os.kill(made.process("backend"), signal.SIGKILL)
+                os.kill(backend.process("backend"), signal.SIGKILL)
             process.wait(20)
 
 
@@ -142,27 +138,27 @@ def wait_for(done: Any, seconds: float, log: Path) -> None:
 
 
 def upload_five(client: httpx.Client, round_number: int = 0) -> list[str]:
-    """Five photos that no other round has; their ids."""
+    """Upload five photos that no other round uploads. Return their ids."""
     client.post("/api/devices", json={"name": "kitchen", "width": 160, "height": 96}).raise_for_status()
-    answers = [
+    responses = [
         client.post("/api/admin/upload", files={"file": (f"{number}.jpg", photo(5 * round_number + number))})
         for number in range(5)
     ]
-    return [answer.raise_for_status().json()["id"] for answer in answers]
+    return [response.raise_for_status().json()["id"] for response in responses]
 
 
 @pytest.mark.parametrize("image", LIMIT_MB)
-def test_an_image_adds_no_more_than_its_program_needs(image: str, record_property: Any) -> None:
-    with container(f"localhost/{image}") as made, container(BASE) as base:
-        added = (made.size() - base.size()) / 1e6
+def test_image_is_small_and_unprivileged(image: str, record_property: Any) -> None:
+    with container(f"localhost/{image}") as program, container(BASE) as base:
+        added = (program.size() - base.size()) / 1e6
         print(f"{image} adds {added:.1f} MB to its base")  # noqa: T201
         assert added < LIMIT_MB[image]
-        assert made.user.split(":")[0] not in ("", "0", "root")
-        assert "runs as user" in (made.files / "app/CHECKED").read_text()
-        assert not [path for path in (made.files / "app").iterdir() if path.name in ("tests", "bench", "docs", ".git")]
+        assert program.user.split(":")[0] not in ("", "0", "root")
+        assert "runs as user" in (program.files / "app/CHECKED").read_text()
+        assert not {path.name for path in (program.files / "app").iterdir()} & {"tests", "bench", "docs", ".git"}
 
 
-def test_a_task_and_the_backend_work_out_of_their_images(tmp_path: Path) -> None:
+def test_task_and_backend_images_process_photos(tmp_path: Path) -> None:
     with (
         GcsServer("photos") as bucket,
         container("localhost/slideshow-backend") as backend,
@@ -177,15 +173,15 @@ def test_a_task_and_the_backend_work_out_of_their_images(tmp_path: Path) -> None
             "NUMBA_DEBUG_CACHE": "1",
         }
         waits = []
-        for number in range(STARTS):  # the quickest counts: the others say how busy this machine is
+        for number in range(STARTS):  # the fastest start counts; the others depend on the load of this machine
             uploaded = upload_five(client, number)
             log = tmp_path / f"task-{number}.log"
             began, text = one_task(processor, log, {**environ, "CLOUD_RUN_EXECUTION": f"of-the-image-{number}"})
             assert "[cache] data loaded" in text
             assert "saved" not in text  # nothing was compiled
-            found = rows_of(backend.files / "data/slideshow.db")
-            assert {found[image][0] for image in uploaded} == {"complete"}
-            waits.append(min(found[image][1] for image in uploaded) - began)
+            rows = rows_of(backend.files / "data/slideshow.db")
+            assert {rows[image][0] for image in uploaded} == {"complete"}
+            waits.append(min(rows[image][1] for image in uploaded) - began)
             if waits[-1] < FIRST_CLAIM_SECONDS:
                 break
         print("first claimed after", ", ".join(f"{wait:.2f} s" for wait in waits))  # noqa: T201
@@ -195,7 +191,7 @@ def test_a_task_and_the_backend_work_out_of_their_images(tmp_path: Path) -> None
 
 
 def one_task(processor: Container, log: Path, environ: dict[str, str]) -> tuple[float, str]:
-    """Run a task to its end: when it began, by the machine's clock, and what it printed."""
+    """Run a task to its end. Return its start time, by the machine's clock, and its output."""
     begin = "import os, sys, time; print('began', time.time(), flush=True); os.execvp('python', sys.argv[1:])"
     task = processor.start(log, environ, "python", "-c", begin, *processor.entry)
     assert task.wait(60) == 0, log.read_text()
@@ -204,13 +200,13 @@ def one_task(processor: Container, log: Path, environ: dict[str, str]) -> tuple[
 
 
 def rows_of(file: Path) -> dict[str, tuple[str, float]]:
-    """State and time of the claim of each photo."""
+    """Return state and claim time of each photo."""
     with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
         query = "SELECT id, processing_status, claimed_at FROM images"
         return {image: (state, claimed) for image, state, claimed in database.execute(query)}
 
 
-def test_the_image_with_workers_renders_by_itself(tmp_path: Path) -> None:
+def test_image_with_workers_renders_by_itself(tmp_path: Path) -> None:
     with (
         GcsServer("photos") as bucket,
         container("localhost/slideshow-backend-with-workers") as backend,
@@ -227,11 +223,11 @@ def test_the_image_with_workers_renders_by_itself(tmp_path: Path) -> None:
         wait_for(done, 60, tmp_path / "backend.log")
 
 
-def test_a_task_that_is_asked_to_stop_does(tmp_path: Path) -> None:
-    """SIGTERM reaches the program itself: it hands back what it holds, and ends in order."""
+def test_task_image_stops_on_sigterm(tmp_path: Path) -> None:
+    """SIGTERM reaches the program itself, which releases its images and ends normally."""
     with GcsServer("photos") as bucket, container("localhost/slideshow-processor") as processor:
         log = tmp_path / "task.log"
-        with socket.socket() as silent:  # a backend that takes calls and never answers
+        with socket.socket() as silent:  # a backend that accepts connections and never responds
             silent.bind(("127.0.0.1", 0))
             silent.listen()
             environ = {
@@ -244,12 +240,12 @@ def test_a_task_that_is_asked_to_stop_does(tmp_path: Path) -> None:
             pid = processor.process("processor")
             wait_for(lambda: "Task 0 of 1" in log.read_text(), 20, log)
             time.sleep(1.0)
-            asked = time.monotonic()
+            stopped = time.monotonic()
             os.kill(pid, signal.SIGTERM)
             code = task.wait(20)
-            assert time.monotonic() - asked < 10, log.read_text()
+            assert time.monotonic() - stopped < 10, log.read_text()
             assert code in (0, 1), log.read_text()
 
 
-def test_the_tool_is_there() -> None:
+def test_image_tool_is_installed() -> None:
     assert shutil.which(TOOL)

@@ -1,4 +1,4 @@
-"""deploy.sh and rollback.sh: clean, the same at each dry run, and doing exactly what a dry run prints."""
+"""deploy.sh and rollback.sh: valid, reproducible in a dry run, and doing exactly what a dry run prints."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from backend.jobs import bill
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 DEPLOY = ["deploy/deploy.sh", "--project", "my-photos-1", "--bucket", "our-photos", "--tag", "v1"]
@@ -20,7 +22,7 @@ TO_JOBS = ["deploy/rollback.sh", "to-jobs", "--project", "my-photos-1", "--tag",
 SECRET = "0123456789abcdef"
 
 STUB = """#!/usr/bin/env bash
-# Records what it is asked; what `there` holds exists.
+# Records its arguments. With THERE=yes every resource exists.
 printf '%q ' gcloud "$@" | sed 's/ $//' >> "$RECORD"; echo >> "$RECORD"
 case "$*" in
   "projects describe"*) echo 123456789 ;;
@@ -34,7 +36,7 @@ esac
 
 @pytest.fixture(scope="module")
 def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a gcloud that records, and an openssl whose random is known."""
+    """Create a folder with a gcloud that records its calls, and an openssl with a fixed result."""
     folder = tmp_path_factory.mktemp("stub")
     for name, text in (("gcloud", STUB), ("openssl", f"#!/bin/sh\necho {SECRET}\n")):
         (folder / name).write_text(text)
@@ -54,18 +56,19 @@ def run(stub: Path, record: Path, command: list[str], *, there: bool = False) ->
 
 
 def commands(output: str) -> list[list[str]]:
-    """The gcloud commands of a dry run, as words; what is piped into one is left out."""
+    """Return the gcloud commands of a dry run as words, without commands that are piped into them."""
     lines = [line for line in output.splitlines() if not line.startswith("#")]
     return [shlex.split(line[line.index("gcloud ") :]) for line in lines]
 
 
 @pytest.mark.parametrize("command", [DEPLOY, TO_WORKERS, TO_JOBS], ids=["deploy", "to-workers", "to-jobs"])
-def test_a_dry_run_prints_exactly_what_is_done(stub: Path, tmp_path: Path, command: list[str]) -> None:
+def test_dry_run_prints_exactly_the_executed_commands(stub: Path, tmp_path: Path, command: list[str]) -> None:
     first, second = (run(stub, tmp_path / "dry", [*command, "--dry-run"]) for _ in range(2))
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
-    looked = (tmp_path / "dry").read_text().splitlines()
-    assert all(" describe " in line for line in looked), "a dry run only looks"
+    executed = (tmp_path / "dry").read_text().splitlines()
+    assert executed
+    assert [line for line in executed if " describe " not in line] == [], "a dry run only reads"
 
     real = run(stub, tmp_path / "real", command)
     assert real.returncode == 0, real.stderr
@@ -74,7 +77,7 @@ def test_a_dry_run_prints_exactly_what_is_done(stub: Path, tmp_path: Path, comma
     assert len(done) > 1
 
 
-def test_a_second_deployment_makes_nothing_twice(stub: Path, tmp_path: Path) -> None:
+def test_second_deployment_creates_nothing(stub: Path, tmp_path: Path) -> None:
     real = run(stub, tmp_path / "again", DEPLOY, there=True)
     assert real.returncode == 0, real.stderr
     done = [line.split() for line in (tmp_path / "again").read_text().splitlines()]
@@ -89,26 +92,26 @@ def test_a_second_deployment_makes_nothing_twice(stub: Path, tmp_path: Path) -> 
     assert not (tmp_path / "again.secrets").exists()
 
 
-def test_no_secret_is_in_a_command_or_in_what_is_printed(stub: Path, tmp_path: Path) -> None:
+def test_secrets_appear_in_no_command_and_no_output(stub: Path, tmp_path: Path) -> None:
     real = run(stub, tmp_path / "real", DEPLOY)
     assert real.returncode == 0, real.stderr
-    assert (tmp_path / "real.secrets").read_text() == SECRET * 2  # through the pipe, without a line's end
+    assert (tmp_path / "real.secrets").read_text() == SECRET * 2  # through the pipe, without a newline
     assert SECRET not in (tmp_path / "real").read_text() + real.stdout + real.stderr
 
 
-def test_the_job_is_told_of_a_service_that_is_not_there_yet(stub: Path, tmp_path: Path) -> None:
+def test_builds_receive_the_url_of_a_service_that_does_not_exist_yet(stub: Path, tmp_path: Path) -> None:
     url = "https://slideshow-backend-123456789.us-central1.run.app"
     done = commands(run(stub, tmp_path / "dry", [*DEPLOY, "--dry-run"]).stdout)
     builds = [next(word for word in line if word.startswith("_REGION=")) for line in done if "submit" in line]
     assert len(builds) == 2
-    assert all(f"_BACKEND_API_URL={url}" in substitutions for substitutions in builds)
+    assert [substitutions for substitutions in builds if f"_BACKEND_API_URL={url}" not in substitutions] == []
     (tick,) = [line for line in done if line[1:5] == ["scheduler", "jobs", "create", "http"]]
     assert tick[tick.index("--uri") + 1] == f"{url}/internal/tick"
     assert tick[tick.index("--oidc-token-audience") + 1] == url
     assert not [word for word in tick if "Bearer" in word]
 
 
-def test_roles_are_granted_on_things_and_only_a_few_on_the_project(stub: Path, tmp_path: Path) -> None:
+def test_only_few_roles_are_granted_on_the_project(stub: Path, tmp_path: Path) -> None:
     done = commands(run(stub, tmp_path / "dry", [*DEPLOY, "--dry-run"]).stdout)
     on_project = {
         (line[line.index("--member") + 1].split("@")[0], line[line.index("--role") + 1])
@@ -124,7 +127,7 @@ def test_roles_are_granted_on_things_and_only_a_few_on_the_project(stub: Path, t
     assert [line[1:4] for line in public] == [["run", "services", "add-iam-policy-binding"]]
 
 
-def test_going_back_takes_the_tag_of_what_runs(stub: Path, tmp_path: Path) -> None:
+def test_rollback_uses_the_running_tag(stub: Path, tmp_path: Path) -> None:
     (update,) = [
         line for line in commands(run(stub, tmp_path / "dry", [*TO_WORKERS, "--dry-run"]).stdout) if "update" in line
     ]
@@ -136,11 +139,9 @@ def test_going_back_takes_the_tag_of_what_runs(stub: Path, tmp_path: Path) -> No
     [(TO_WORKERS, bill.SERVICE_WITH_WORKERS), (TO_JOBS, bill.SERVICE)],
     ids=["to-workers", "to-jobs"],
 )
-def test_going_back_takes_the_size_that_the_bill_reckons_with(
-    stub: Path, tmp_path: Path, command: list[str], size: bill.Size
-) -> None:
-    found = commands(run(stub, tmp_path / "dry", [*command, "--dry-run"]).stdout)
-    (update,) = [line for line in found if "update" in line]
+def test_rollback_uses_the_size_of_the_bill(stub: Path, tmp_path: Path, command: list[str], size: bill.Size) -> None:
+    done = commands(run(stub, tmp_path / "dry", [*command, "--dry-run"]).stdout)
+    (update,) = [line for line in done if "update" in line]
     assert float(update[update.index("--cpu") + 1]) == size.cpus
     assert update[update.index("--memory") + 1] == f"{size.memory_gib * 1024:.0f}Mi"
 
@@ -158,36 +159,36 @@ def test_going_back_takes_the_size_that_the_bill_reckons_with(
     ],
     ids=" ".join,
 )
-def test_wrong_use_is_refused_before_anything_is_done(stub: Path, tmp_path: Path, arguments: list[str]) -> None:
-    refused = run(stub, tmp_path / "record", ["deploy/deploy.sh", *arguments])
-    assert refused.returncode == 2
-    assert refused.stderr
+def test_invalid_arguments_are_rejected_before_any_command(stub: Path, tmp_path: Path, arguments: list[str]) -> None:
+    ended = run(stub, tmp_path / "record", ["deploy/deploy.sh", *arguments])
+    assert ended.returncode == 2
+    assert ended.stderr
     assert not (tmp_path / "record").exists()
 
 
-def test_what_is_not_possible_yet_is_tried_again_and_not_for_ever(stub: Path, tmp_path: Path) -> None:
-    refusing = tmp_path / "refusing"
-    refusing.mkdir()
-    (refusing / "gcloud").write_text(
+def test_failing_command_is_retried_six_times(stub: Path, tmp_path: Path) -> None:
+    failing = tmp_path / "failing"
+    failing.mkdir()
+    (failing / "gcloud").write_text(
         f'#!/bin/bash\ncase "$*" in "secrets add-iam"*) echo try >> "{tmp_path}/tries"; exit 1;; esac\n'
         f'exec {stub}/gcloud "$@"\n'
     )
-    (refusing / "gcloud").chmod(0o755)
-    (refusing / "openssl").symlink_to(stub / "openssl")
-    ended = run(refusing, tmp_path / "record", DEPLOY)
+    (failing / "gcloud").chmod(0o755)
+    (failing / "openssl").symlink_to(stub / "openssl")
+    ended = run(failing, tmp_path / "record", DEPLOY)
     assert ended.returncode == 1
     assert "six attempts" in ended.stderr
     assert (tmp_path / "tries").read_text().count("try") == 6
 
 
-def test_the_scripts_are_clean() -> None:
+def test_shellcheck_accepts_the_scripts() -> None:
     scripts = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "deploy").glob("*.sh"))
-    found = subprocess.run([BIN / "shellcheck", "-x", *scripts], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stdout
+    ended = subprocess.run([BIN / "shellcheck", "-x", *scripts], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
 
 
-def test_the_recipes_of_the_images_are_clean() -> None:
+def test_hadolint_accepts_the_dockerfiles() -> None:
     recipes = sorted(str(path) for path in ROOT.glob("Dockerfile.*"))
     assert len(recipes) == 2
-    found = subprocess.run([BIN / "hadolint", *recipes], capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stdout
+    ended = subprocess.run([BIN / "hadolint", *recipes], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout

@@ -1,4 +1,4 @@
-"""The processes of a broken run: a backend behind a bad network, and a Cloud Run on which its tasks die."""
+"""Processes of a run: a backend behind a faulty network, and an emulated Cloud Run whose tasks are killed."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from typing import IO, Self
 
 import httpx
 
-from bench.core.ports import free_port
 from bench.system.backend import ROOT, MeasuredBackend
+from contract.machine import free_port
 from emulators.cloud_run.execution import JobDefinition
 from emulators.cloud_run.server import JobsServer, running_jobs_server
 from slideshow.client.local_backend import announcement, kept_password
 from slideshow.errors import CommandFailed
 from tests.faults.checks import watch_completions
 from tests.faults.fault_plan import FaultPlan
-from tests.faults.proxy import ChaosProxy
+from tests.faults.proxy import FaultyProxy
 
 JOB = "projects/chaos/locations/here/jobs/slideshow-processor"
 LEASE_SECONDS = 3.0
 START_SECONDS = 60.0
 CALL_SECONDS = 60.0
 RETRIES = 10
-"""The most that Cloud Run takes: what is killed here is more than a real platform kills."""
+"""Maximum of Cloud Run, because far more tasks are killed here than on the real platform."""
 
 
 class Environment:
-    """Use as a context manager: the backend answers, and nothing has been uploaded yet."""
+    """Processes of a run, used as a context manager; inside it the backend is ready and empty."""
 
     jobs: JobsServer
-    proxy: ChaosProxy
+    proxy: FaultyProxy
 
-    def __init__(self, data: Path, orders: FaultPlan, *, network_faults: float, most_tasks: int) -> None:
+    def __init__(self, data: Path, plan: FaultPlan, *, network_faults: float, max_tasks: int) -> None:
         self.data = data
-        self.orders = orders
+        self.plan = plan
         self.log = data.with_name(f"{data.name}.log")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._network_faults = network_faults
-        self._most_tasks = most_tasks
-        self._endings = contextlib.ExitStack()
+        self._max_tasks = max_tasks
+        self._exit_stack = contextlib.ExitStack()
         self._sink: IO[bytes]
         self._backend: subprocess.Popen[bytes] | None = None
 
@@ -54,24 +54,24 @@ class Environment:
         try:
             self._open()
         except BaseException:
-            self._endings.close()
+            self._exit_stack.close()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._endings.close()
+        self._exit_stack.close()
 
     def _open(self) -> None:
         self.data.mkdir(parents=True)
-        self._sink = self._endings.enter_context(self.log.open("ab"))
-        self.proxy = self._endings.enter_context(
-            ChaosProxy(f"127.0.0.1:{self.port}", self.orders, self._network_faults)
+        self._sink = self._exit_stack.enter_context(self.log.open("ab"))
+        self.proxy = self._exit_stack.enter_context(
+            FaultyProxy(f"127.0.0.1:{self.port}", self.plan, self._network_faults)
         )
         environment = {
             **MeasuredBackend.inherited(),
-            **self.orders.environment(),
+            **self.plan.environment(),
             "BUCKET_URL": (self.data / "bucket").as_uri(),
             "BACKEND_API_URL": self.proxy.url,
             "RENDER_THREADS": "1",
@@ -85,14 +85,14 @@ class Environment:
             retries=RETRIES,
             folder=str(ROOT),
         )
-        self.jobs = self._endings.enter_context(running_jobs_server(JOB, definition, output=self._sink))
-        self._endings.callback(self.stop_backend)
+        self.jobs = self._exit_stack.enter_context(running_jobs_server(JOB, definition, output=self._sink))
+        self._exit_stack.callback(self.stop_backend)
         self.start_backend()
         secrets["BACKEND_AUTH_TOKEN"] = _processor_token(self.data)
         watch_completions(self.data / "slideshow.db")
 
     def start_backend(self) -> None:
-        """Start it and wait until it answers. Raises CommandFailed."""
+        """Start the backend and wait until it answers. Raises CommandFailed."""
         _, project, _, region, _, job = JOB.split("/")
         settings = {
             "SLIDESHOW_DATA": str(self.data),
@@ -106,12 +106,12 @@ class Environment:
             "BATCH_SIZE": "4",
             "FLUSH_DELAY_SECONDS": "1",
             "SYNC_INTERVAL_SECONDS": "1",
-            "MAX_TASKS": str(self._most_tasks),
+            "MAX_TASKS": str(self._max_tasks),
             "TASKS_PREFER": "latency",
         }
-        environment = {**MeasuredBackend.inherited(), **self.orders.environment(), **settings}
+        environment = {**MeasuredBackend.inherited(), **self.plan.environment(), **settings}
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:  # the faults may meet its start, which a platform would repeat
+        while time.monotonic() < deadline:  # a fault may end the start, which a platform would repeat
             self._backend = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.serve"],
                 cwd=ROOT,
@@ -127,31 +127,31 @@ class Environment:
         raise CommandFailed(f"the backend did not answer within {START_SECONDS:.0f} s; see {self.log}")
 
     def _answers(self) -> bool:
-        told = announcement(self.data)
-        if told is None or self._backend is None or told.pid != self._backend.pid:
+        announced = announcement(self.data)
+        if announced is None or self._backend is None or announced.pid != self._backend.pid:
             return False
         with contextlib.suppress(httpx.HTTPError):
             return httpx.get(f"{self.url}/_health", timeout=2.0, trust_env=False).status_code == 200
         return False
 
     def kill_backend(self) -> None:
-        """It dies without a word."""
+        """Kill the backend with SIGKILL."""
         if self._backend is not None:
             self._backend.kill()
             self._backend.wait(10)
 
     def stop_backend(self) -> None:
-        """Ask it to end, as a platform does."""
+        """Stop the backend with SIGTERM, as a platform does. Raises CommandFailed if it does not end."""
         if self._backend is not None and self._backend.poll() is None:
             self._backend.send_signal(signal.SIGTERM)
             try:
                 self._backend.wait(30)
             except subprocess.TimeoutExpired:
                 self.kill_backend()
-                raise CommandFailed(f"the backend did not end when asked to; see {self.log}") from None
+                raise CommandFailed(f"the backend did not end within 30 s of SIGTERM; see {self.log}") from None
 
     def kill_task(self, number: int) -> bool:
-        """One of the tasks that run now dies without a word; False if there is none."""
+        """Kill one of the running tasks with SIGKILL. Return False if no task is running."""
         running = [process for execution in self.jobs.model.executions for process in execution.running()]
         if not running:
             return False
@@ -159,13 +159,13 @@ class Environment:
         return True
 
     def logged_in(self) -> httpx.Client:
-        """A client with an admin's session, past the proxy."""
+        """Return a client with an admin session that bypasses the faulty network."""
         client = httpx.Client(base_url=self.url, timeout=CALL_SECONDS, trust_env=False)
         client.post("/login", json={"password": kept_password(self.data)}).raise_for_status()
         return client
 
 
 def _processor_token(data: Path) -> str:
-    from backend.embedded import kept_secrets
+    from backend.embedded import load_secrets
 
-    return kept_secrets(data).processor_token
+    return load_secrets(data).processor_token

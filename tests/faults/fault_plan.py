@@ -1,4 +1,4 @@
-"""What the processes of a broken run are told: one variable, and two files that the run changes while they work."""
+"""Fault plan of a run. Its processes read it from one environment variable and from two files that the run changes."""
 
 from __future__ import annotations
 
@@ -11,51 +11,57 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-VARIABLE = "CHAOS_ORDERS"
+VARIABLE = "FAULT_PLAN"
 
 
 class FaultPlan(Struct, frozen=True, kw_only=True):
-    """`folder` holds the files; `bucket_faults` is the chance of one for each call of the bucket, 1 if it is gone."""
+    """Fault plan of a run.
+
+    Attributes:
+        folder: Folder of the two files.
+        seed: Seed of all random faults.
+        bucket_faults: Probability of a fault for each bucket call; 1 means that the bucket is gone.
+    """
 
     folder: str
     seed: int
     bucket_faults: float = 0.0
 
     def environment(self) -> dict[str, str]:
-        """The variable that carries them."""
+        """Return the environment variable that contains the plan."""
         return {VARIABLE: msgspec.json.encode(self).decode()}
 
     @property
-    def calm(self) -> bool:
-        """Whether nothing is to be broken any more."""
-        return (Path(self.folder) / "calm").exists()
+    def quiet(self) -> bool:
+        """True during the quiet phase, in which no fault is injected."""
+        return (Path(self.folder) / "quiet").exists()
 
-    def become_calm(self) -> None:
-        """From now on nothing is broken, in no process."""
-        (Path(self.folder) / "calm").touch()
+    def begin_quiet_phase(self) -> None:
+        """Stop all faults in all processes."""
+        (Path(self.folder) / "quiet").touch()
 
-    def end_calm(self) -> None:
-        """Break things again."""
-        (Path(self.folder) / "calm").unlink()
+    def end_quiet_phase(self) -> None:
+        """Inject faults again."""
+        (Path(self.folder) / "quiet").unlink()
 
     def set_clock(self, offset: float) -> None:
-        """The backend's clock is so many seconds fast from now on."""
-        aside = Path(self.folder) / "clock.new"
-        aside.write_text(repr(offset))
-        aside.replace(Path(self.folder) / "clock")
+        """Set the backend's clock `offset` seconds ahead."""
+        temporary = Path(self.folder) / "clock.new"
+        temporary.write_text(repr(offset))
+        temporary.replace(Path(self.folder) / "clock")
 
     def clock(self) -> float:
-        """The time in seconds since the epoch, as a clock shows it that somebody sets."""
+        """Return the time of the backend's clock in seconds since the epoch."""
         offset = 0.0
         with contextlib.suppress(FileNotFoundError):
             offset = float((Path(self.folder) / "clock").read_text())
         return time.time() + offset
 
     def random(self, role: str) -> random.Random:
-        """The chances of one process."""
+        """Return the random generator of one process."""
         return random.Random(f"{self.seed}/{role}")
 
 
 def from_environment() -> FaultPlan:
-    """The orders of this process. Raises KeyError or msgspec.ValidationError if it was given none."""
+    """Return the fault plan of this process. Raises KeyError or msgspec.ValidationError if there is none."""
     return msgspec.json.decode(os.environ[VARIABLE], type=FaultPlan)

@@ -1,4 +1,4 @@
-"""One broken run: photos are uploaded, rendered and reported while everything around them dies, then it is calm."""
+"""One run: photos are uploaded, rendered and reported under faults; then a quiet phase and the checks follow."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from msgspec import Struct
 from bench.system.photos import small_photos
 from emulators.cloud_run.model import LOST, Fault
 from slideshow.errors import CommandFailed
-from tests.faults.checks import Verdict, judge, rows
+from tests.faults.checks import CheckResult, rows, run_checks
 from tests.faults.environment import Environment
-from tests.faults.events import Event, drawn
+from tests.faults.events import Event, draw_events
 from tests.faults.fault_plan import FaultPlan
 
 DEVICES = {"wide": (160, 96), "tall": (96, 160)}
 UPLOADERS = 2
 BAD_SHARE = 25
-"""Every so many photos one is cut off in the middle: it has to fail, with its sentence."""
-QUIET_SECONDS = 3.0
-"""Nothing finishes for so long: the next event comes all the same."""
+"""Every 25th photo is truncated; it must fail with an error message."""
+STALL_SECONDS = 3.0
+"""The next event happens early if no photo finishes for this time."""
 UPLOAD_SECONDS = 180.0
 PAUSE_SECONDS = 0.2
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """What a run is made of; chances are those of each call.
+    """Parameters of a run; `bucket_faults` and `network_faults` are probabilities per call.
 
-    `still_seconds`: stuck is what has not moved for so long since it was calm, or not ended after `end_seconds`.
+    In the quiet phase, work is stuck if nothing changed for `still_seconds`, or if it is not finished after
+    `end_seconds`.
     """
 
     seed: int
     images: int = 300
-    most_tasks: int = 8
+    max_tasks: int = 8
     bucket_faults: float = 0.03
     network_faults: float = 0.08
     still_seconds: float = 90.0
@@ -44,36 +45,36 @@ class Case(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What came of a run: the verdict, and how much was broken."""
+    """Result of a run: the checks, and the number of injected faults."""
 
     case: Case
-    verdict: Verdict
+    checks: CheckResult
     events: tuple[Event, ...]
     executions: int
     network: dict[str, int]
-    suspects: int
+    retried: int
     seconds: float
 
-    def words(self) -> str:
-        """One line."""
+    def line(self) -> str:
+        """Return the result in one line."""
         kinds = [event.kind for event in self.events]
         counted = ", ".join(f"{kinds.count(kind)} x {kind}" for kind in sorted(set(kinds)))
         return (
             f"seed {self.case.seed}: {self.case.images} images, {self.executions} executions, {counted}, "
-            f"{sum(self.network.values())} requests astray; {self.verdict.words()}; {self.seconds:.0f} s"
+            f"{sum(self.network.values())} network faults; {self.checks.line()}; {self.seconds:.0f} s"
         )
 
 
 class Uploads:
-    """Sends photos until each is acknowledged, as a patient person would; `good` and `bad` are the ids they got."""
+    """Uploads photos and repeats each until it is acknowledged; `good` and `bad` are the acknowledged ids."""
 
-    def __init__(self, world: Environment, photos: list[Path]) -> None:
-        self._world = world
+    def __init__(self, environment: Environment, photos: list[Path]) -> None:
+        self._environment = environment
         self._photos = list(enumerate(photos))
         self._lock = threading.Lock()
         self.good: set[str] = set()
         self.bad: set[str] = set()
-        self.faults: list[str] = []
+        self.errors: list[str] = []
         self._threads = [threading.Thread(target=self._send_all, daemon=True) for _ in range(UPLOADERS)]
         self._deadline = time.monotonic() + UPLOAD_SECONDS
         for thread in self._threads:
@@ -97,119 +98,122 @@ class Uploads:
     def _log_in(self) -> httpx.Client:
         while time.monotonic() < self._deadline:
             try:
-                return self._world.logged_in()
+                return self._environment.logged_in()
             except httpx.HTTPError:
                 time.sleep(PAUSE_SECONDS)
-        raise CommandFailed("nobody could log in")
+        raise CommandFailed(f"no login succeeded within {UPLOAD_SECONDS:.0f} s")
 
     def _send(self, client: httpx.Client, name: str, data: bytes, *, bad: bool) -> None:
-        said = "it was never answered"
+        reason = "no response"
         while time.monotonic() < self._deadline:
             try:
-                answer = client.post("/api/admin/upload", files={"file": (name, data)})
-                if answer.status_code in (200, 201):
+                response = client.post("/api/admin/upload", files={"file": (name, data)})
+                if response.status_code in (200, 201):
                     with self._lock:
-                        (self.bad if bad else self.good).add(answer.json()["id"])
+                        (self.bad if bad else self.good).add(response.json()["id"])
                     return
-                said = f"{answer.status_code} {answer.text[:200]}"
-                if answer.status_code != 503:
+                reason = f"{response.status_code} {response.text[:200]}"
+                if response.status_code != 503:
                     break
             except httpx.HTTPError as error:
-                said = repr(error)
+                reason = repr(error)
             time.sleep(PAUSE_SECONDS)
-        self.faults.append(f"{name} was not taken: {said}")
+        self.errors.append(f"{name} was not accepted: {reason}")
 
 
 def run(case: Case, folder: Path) -> Result:
-    """Break a system in `folder`, which must be empty. Raises CommandFailed if it cannot even be started."""
+    """Run a system under faults in the empty folder `folder`. Raises CommandFailed if the run itself fails."""
     began = time.monotonic()
-    orders = FaultPlan(folder=str(folder), seed=case.seed, bucket_faults=case.bucket_faults)
+    plan = FaultPlan(folder=str(folder), seed=case.seed, bucket_faults=case.bucket_faults)
     photos = small_photos(case.images, folder / "photos", case.seed)
-    events = drawn(case.seed, case.images)
-    world = Environment(folder / "data", orders, network_faults=case.network_faults, most_tasks=case.most_tasks)
-    with world:
-        with closing(world.logged_in()) as client:
+    events = draw_events(case.seed, case.images)
+    environment = Environment(folder / "data", plan, network_faults=case.network_faults, max_tasks=case.max_tasks)
+    with environment:
+        with closing(environment.logged_in()) as client:
             for name, (width, height) in DEVICES.items():
                 _save_device(client, name, width, height)
-        uploads = Uploads(world, photos)
-        _break(world, events, uploads)
-        orders.become_calm()
-        _wait_for_the_end(world, uploads, case)
-        world.stop_backend()
-        executions = len(world.jobs.model.executions)
-    database = world.data / "slideshow.db"
-    suspects = int(rows(database, "SELECT count(*) FROM images WHERE attempts > 1")[0][0])
-    verdict = judge(world.data, uploads.good, uploads.bad, len(DEVICES))
-    if uploads.faults or len(uploads.good | uploads.bad) != case.images:
-        raise CommandFailed("; ".join(uploads.faults) or "some uploads did not end")
+        uploads = Uploads(environment, photos)
+        _inject(environment, events)
+        plan.begin_quiet_phase()
+        _wait_for_the_end(environment, uploads, case)
+        environment.stop_backend()
+        executions = len(environment.jobs.model.executions)
+    database = environment.data / "slideshow.db"
+    retried = int(rows(database, "SELECT count(*) FROM images WHERE attempts > 1")[0][0])
+    checks = run_checks(environment.data, uploads.good, uploads.bad, len(DEVICES))
+    if uploads.errors or len(uploads.good | uploads.bad) != case.images:
+        raise CommandFailed("; ".join(uploads.errors) or "some uploads did not end")
     return Result(
         case=case,
-        verdict=verdict,
+        checks=checks,
         events=events,
         executions=executions,
-        network=dict(world.proxy.met),
-        suspects=suspects,
+        network=dict(environment.proxy.injected),
+        retried=retried,
         seconds=time.monotonic() - began,
     )
 
 
 def _save_device(client: httpx.Client, name: str, width: int, height: int) -> None:
-    for _ in range(20):  # its record goes into the bucket first, which may refuse it
-        answer = client.post("/api/devices", json={"name": name, "width": width, "height": height, "pairing": False})
-        if answer.status_code == 200:
+    for _ in range(20):  # its record is written to the bucket first, which may fail
+        response = client.post("/api/devices", json={"name": name, "width": width, "height": height, "pairing": False})
+        if response.status_code == 200:
             return
-    raise CommandFailed(f"the device {name} could not be saved: {answer.text}")
+    raise CommandFailed(f"the device {name} could not be saved: {response.text}")
 
 
-def _finished(world: Environment) -> int:
+def _finished(environment: Environment) -> int:
     done = "SELECT count(*) FROM images WHERE processing_status IN ('complete', 'failed')"
-    return int(rows(world.data / "slideshow.db", done)[0][0])
+    return int(rows(environment.data / "slideshow.db", done)[0][0])
 
 
-def _break(world: Environment, events: tuple[Event, ...], uploads: Uploads) -> None:
-    """Let each event happen when it is due, or when nothing moves."""
-    before, moved = -1, time.monotonic()
+def _inject(environment: Environment, events: tuple[Event, ...]) -> None:
+    """Trigger each event when it is due, or when no photo finishes for `STALL_SECONDS`."""
+    before, changed = -1, time.monotonic()
     waiting = list(events)
     while waiting:
-        done = _finished(world)
+        done = _finished(environment)
         if done != before:
-            before, moved = done, time.monotonic()
-        if done >= waiting[0].after or time.monotonic() - moved > QUIET_SECONDS:
-            _happen(world, waiting.pop(0))
-            moved = time.monotonic()
+            before, changed = done, time.monotonic()
+        if done >= waiting[0].after or time.monotonic() - changed > STALL_SECONDS:
+            _trigger(environment, waiting.pop(0))
+            changed = time.monotonic()
         time.sleep(0.05)
 
 
-def _happen(world: Environment, event: Event) -> None:
+def _trigger(environment: Environment, event: Event) -> None:
     match event.kind:
         case "kill task":
-            world.kill_task(event.number)
+            environment.kill_task(event.number)
         case "kill backend":
-            world.kill_backend()
-            world.start_backend()
+            environment.kill_backend()
+            environment.start_backend()
         case "clock":
-            world.orders.set_clock(event.offset)
+            environment.plan.set_clock(event.offset)
         case "start lost":
-            world.jobs.model.faults.append(Fault("RunJob", LOST))
-        case "start refused":
-            world.jobs.model.faults.append(Fault("RunJob", "UNAVAILABLE"))
+            environment.jobs.model.faults.append(Fault("RunJob", LOST))
+        case "start rejected":
+            environment.jobs.model.faults.append(Fault("RunJob", "UNAVAILABLE"))
 
 
-def _wait_for_the_end(world: Environment, uploads: Uploads, case: Case) -> None:
-    """Until every photo is complete or failed, every execution has ended, and records and sidecars are where they
-    belong; or until nothing moves any more."""
-    began = moved = time.monotonic()
-    database, before = world.data / "slideshow.db", (-1, -1)
+def _wait_for_the_end(environment: Environment, uploads: Uploads, case: Case) -> None:
+    """Wait until all work is finished, or until nothing changes any more.
+
+    Finished means: every photo is complete or failed, every execution has ended, every record is written, and every
+    sidecar is archived.
+    """
+    began = changed = time.monotonic()
+    database, before = environment.data / "slideshow.db", (-1, -1)
     left = (
         "SELECT (SELECT count(*) FROM images WHERE processing_status IN ('pending', 'processing')) "
         "+ (SELECT count(*) FROM executions WHERE finished_at IS NULL) "
         "+ (SELECT count(*) FROM images WHERE revision > recorded)"
     )
-    while time.monotonic() < min(moved + case.still_seconds, began + case.end_seconds):
-        sidecars = len(list((world.data / "bucket/images/metadata").glob("*.json")))
+    while time.monotonic() < min(changed + case.still_seconds, began + case.end_seconds):
+        sidecars = len(list((environment.data / "bucket/images/metadata").glob("*.json")))
         now = (int(rows(database, left)[0][0]), sidecars)
         if now == (0, 0) and not uploads.running:
             return
         if now != before:
-            before, moved = now, time.monotonic()
+            before, changed = now, time.monotonic()
         time.sleep(0.2)

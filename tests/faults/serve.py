@@ -1,4 +1,4 @@
-"""`python -m tests.faults.serve`: the backend, over a faulty bucket, by a clock that jumps, with small executions."""
+"""The backend with a faulty bucket, a jumping clock and small executions: `python -m tests.faults.serve`."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from tests.faults.bucket import FaultyBucket
 from tests.faults.fault_plan import from_environment
 
 MAX_TASKS = 4
-"""Of one execution."""
+"""Maximum number of tasks of one execution."""
 
 
 def main() -> int:
-    """Put the faults in place and serve; the backend's exit code."""
+    """Install the faults and serve. Return the backend's exit code."""
     from backend.__main__ import main as serve
 
-    orders = from_environment()
+    plan = from_environment()
     services: Any = importlib.import_module("backend.services")
     opening = services.open_bucket
-    # Another backend of the same run must not meet the same faults in the same order.
-    chances = orders.random(f"backend/{os.getpid()}")
-    services.open_bucket = lambda url, **more: FaultyBucket(opening(url, **more), orders, chances)
-    services.Services = functools.partial(services.Services, clock=orders.clock)
+    # A restarted backend of the same run must not get the same faults in the same order.
+    chances = plan.random(f"backend/{os.getpid()}")
+    services.open_bucket = lambda url, **more: FaultyBucket(opening(url, **more), plan, chances)
+    services.Services = functools.partial(services.Services, clock=plan.clock)
     _make_executions_small()
     return serve()
 
 
 def _make_executions_small() -> None:
-    """However little the work: executions of four tasks, side by side up to MAX_TASKS."""
+    """Make the backend start many executions of at most `MAX_TASKS` tasks, even for little work."""
     queue: Any = importlib.import_module("backend.jobs.queue")
     decide = queue.decide
 

@@ -1,4 +1,4 @@
-"""`python -m tests.faults.task`: a task of the processor over a faulty bucket."""
+"""A task of the processor with a faulty bucket: `python -m tests.faults.task`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.faults.fault_plan import from_environment
 
 
 def main() -> int:
-    """Put the faults in place and run the task; its exit code."""
-    orders = from_environment()
+    """Install the faults and run the task. Return its exit code."""
+    plan = from_environment()
     role = "/".join(os.environ[f"CLOUD_RUN_{name}"] for name in ("EXECUTION", "TASK_INDEX", "TASK_ATTEMPT"))
     buckets: Any = importlib.import_module("contract.bucket.open")
     opening = buckets.open_bucket
-    buckets.open_bucket = lambda url, **more: FaultyBucket(opening(url, **more), orders, orders.random(role))
+    buckets.open_bucket = lambda url, **more: FaultyBucket(opening(url, **more), plan, plan.random(role))
     program: Any = importlib.import_module("processor.__main__")
     code: int = program.main()
     return code

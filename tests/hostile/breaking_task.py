@@ -1,7 +1,7 @@
-"""A task, or with `child` a suspect's process, whose decoder dies of some pictures: of those that say so in a comment.
+"""A task, or with `child` its sandbox process, whose decoder crashes for pictures with a command in a comment.
 
-`ABORT`: it calls abort(). `LOOP`: it never comes back. `EAT`: it takes memory until somebody stops it, which for a
-task is its container: what has too much is killed without a word.
+`ABORT` calls abort(), and `LOOP` never returns.
+`EAT` allocates memory until the process is killed; the task kills itself there, as its container would.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from processor.codecs.download_buffer import whole_of
+from processor.codecs.download_buffer import content_of
 from processor.pool import render_pool, sandbox
 from processor.render import pipeline
 
@@ -36,7 +36,7 @@ def main() -> int:
     rendering = pipeline.render_image
 
     def render_image(data: Any, *args: Any, **kwargs: Any) -> Any:
-        whole = whole_of(data)
+        whole = content_of(data)
         if b"ABORT" in whole[:200]:
             os.abort()
         while b"LOOP" in whole[:200]:
@@ -50,13 +50,13 @@ def main() -> int:
         return sandbox.main()
     command = (sys.executable, __file__, "child")
     settings = sandbox.SandboxSettings
-    made = functools.partial(settings, command=command, cpu_seconds=CHILD_CPU_SECONDS, wall_seconds=60.0)
+    child_settings = functools.partial(settings, command=command, cpu_seconds=CHILD_CPU_SECONDS, wall_seconds=60.0)
     renderer: Any = render_pool.RenderPool
     start = renderer.__init__
 
-    def begin(self: Any, **given: Any) -> None:
-        shares = given["shares"]
-        start(self, **given, child=made(memory_bytes=shares.rendering), render_seconds=OVERDUE_SECONDS)
+    def begin(self: Any, **options: Any) -> None:
+        shares = options["shares"]
+        start(self, **options, child=child_settings(memory_bytes=shares.rendering), render_seconds=OVERDUE_SECONDS)
 
     renderer.__init__ = begin
     from processor.__main__ import main as run

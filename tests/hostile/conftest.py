@@ -1,24 +1,19 @@
-"""Real servers to be attacked, with the helpers of the backend's own tests."""
+"""Real servers to attack, with the helpers of the backend's own tests."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "backend"))
-sys.path.append(str(Path(__file__).resolve().parents[1] / "processor"))
-
-import server
+from tests.support import server
 
 
 @pytest.fixture(scope="session")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.BackendServer]:
-    """A backend that has a device and a photo, for whoever breaks nothing that others need."""
-    with server.running(tmp_path_factory.mktemp("attacked") / "data", UPLOAD_LIMIT_MIB="1") as made:
-        made.add_device("frame")
-        made.upload_photos(1)
-        made.finish(made.claim("setup/0"))
-        yield made
+    """Run a backend with a device and a photo, shared by tests that change nothing other tests need."""
+    with server.running(tmp_path_factory.mktemp("attacked") / "data", UPLOAD_LIMIT_MIB="1") as backend:
+        backend.add_device("frame")
+        backend.upload_photos(1)
+        backend.finish(backend.claim("setup/0"))
+        yield backend

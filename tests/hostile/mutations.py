@@ -1,4 +1,4 @@
-"""Pictures that were good once: each mutated by its number, so that any of them can be made again."""
+"""Mutated pictures: each follows from a number, so that it can be reproduced."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from heic_picture import box, grey_ramp
-from pictures import encoded, encoded_image, png_by_header, scene, with_orientation
 from PIL import Image, ImageCms
+
+from tests.support.heic_picture import box, grey_ramp
+from tests.support.pictures import encoded, encoded_image, png_by_header, scene, with_orientation
 
 ODD_VALUES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 MAX_SAMPLE = 3_000_000
 SAMPLE_SHARE = 0.02
-"""Of all numbers, those whose picture is made of a real photo, which takes as long as a hundred small ones."""
+"""Share of the numbers that mutate a real photo, which takes as long as a hundred small pictures."""
 HEADER_BYTES = 700
 
 
 @functools.cache
 def good() -> tuple[tuple[str, bytes], ...]:
-    """A small picture in every format and form that is taken."""
+    """Return a small picture in every supported format and variety."""
     plain = scene(120, 90)
     grey = Image.fromarray(plain).convert("L")
     alpha = Image.fromarray(plain).convert("RGBA")
@@ -32,8 +33,8 @@ def good() -> tuple[tuple[str, bytes], ...]:
     frames = [Image.fromarray(scene(60, 40, seed)) for seed in range(3)]
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     wide = bytearray(profile)
-    place = wide.index(b"XYZ ", 132)
-    wide[place + 9] ^= 0x10  # no longer sRGB: the matrix kernel's, or lcms'
+    offset = wide.index(b"XYZ ", 132)
+    wide[offset + 9] ^= 0x10  # no longer sRGB: the matrix kernel's, or lcms'
     more = {"save_all": True, "append_images": frames[1:], "duration": 50}
     deep = np.asarray(grey, np.uint16) * 257
     return (
@@ -67,16 +68,16 @@ def good() -> tuple[tuple[str, bytes], ...]:
 
 @functools.cache
 def samples() -> tuple[Path, ...]:
-    """Real photos of moderate size, HEIC among them, where SLIDESHOW_SAMPLES names a folder."""
+    """Return real photos of moderate size, including HEIC, if SLIDESHOW_SAMPLES names a folder."""
     folder = os.environ.get("SLIDESHOW_SAMPLES")
     if not folder:
         return ()
-    found = [path for path in Path(folder).rglob("*") if path.is_file() and path.stat().st_size <= MAX_SAMPLE]
-    return tuple(sorted(path for path in found if path.suffix in (".jpg", ".heic", ".avif", ".webp", ".png", ".tiff")))
+    paths = [path for path in Path(folder).rglob("*") if path.is_file() and path.stat().st_size <= MAX_SAMPLE]
+    return tuple(sorted(path for path in paths if path.suffix in (".jpg", ".heic", ".avif", ".webp", ".png", ".tiff")))
 
 
 def mutated(number: int) -> tuple[str, bytes]:
-    """The name and the bytes of the picture of this number."""
+    """Return the name and the bytes of the picture of this number."""
     chances = random.Random(number)
     if samples() and chances.random() < SAMPLE_SHARE:
         path = chances.choice(samples())
@@ -89,58 +90,58 @@ def mutated(number: int) -> tuple[str, bytes]:
 
 
 def mutate(data: bytearray, chances: random.Random) -> None:
-    """Change `data` in one to three places."""
+    """Change `data` at one to three positions."""
     for _ in range(chances.choice((1, 1, 1, 2, 3))):
         chances.choice((_flip, _cut, _splice, _header, _header, _repeat, _blank, _insert))(data, chances)
 
 
-def _place(data: bytearray, chances: random.Random, *, early: bool = False) -> int:
+def _offset(data: bytearray, chances: random.Random, *, early: bool = False) -> int:
     return chances.randrange(max(1, min(len(data), HEADER_BYTES) if early else len(data)))
 
 
 def _flip(data: bytearray, chances: random.Random) -> None:
     early = chances.random() < 0.5
     for _ in range(chances.choice((1, 2, 8, 40)) if data else 0):
-        data[_place(data, chances, early=early)] ^= 1 << chances.randrange(8)
+        data[_offset(data, chances, early=early)] ^= 1 << chances.randrange(8)
 
 
 def _cut(data: bytearray, chances: random.Random) -> None:
-    del data[_place(data, chances) :]
+    del data[_offset(data, chances) :]
 
 
 def _splice(data: bytearray, chances: random.Random) -> None:
-    _, other = chances.choice(good())
-    place, begin = _place(data, chances), chances.randrange(len(other))
-    piece = other[begin : begin + chances.choice((4, 64, 4096))]
-    data[place : place + chances.choice((0, len(piece)))] = piece
+    _, donor = chances.choice(good())
+    offset, begin = _offset(data, chances), chances.randrange(len(donor))
+    piece = donor[begin : begin + chances.choice((4, 64, 4096))]
+    data[offset : offset + chances.choice((0, len(piece)))] = piece
 
 
 def _header(data: bytearray, chances: random.Random) -> None:
-    place, value = _place(data, chances, early=True), chances.choice(ODD_VALUES)
+    offset, value = _offset(data, chances, early=True), chances.choice(ODD_VALUES)
     form = chances.choice((">H", "<H", ">I", "<I"))
     new = struct.pack(form, value & (0xFFFF if form[1] == "H" else 0xFFFFFFFF))
-    data[place : place + len(new)] = new
+    data[offset : offset + len(new)] = new
 
 
 def _repeat(data: bytearray, chances: random.Random) -> None:
-    place = _place(data, chances)
-    piece = data[place : place + chances.choice((2, 40, 1000))]
-    data[place:place] = piece * chances.choice((1, 3, 200))
+    offset = _offset(data, chances)
+    piece = data[offset : offset + chances.choice((2, 40, 1000))]
+    data[offset:offset] = piece * chances.choice((1, 3, 200))
 
 
 def _blank(data: bytearray, chances: random.Random) -> None:
-    place, size = _place(data, chances), chances.choice((1, 16, 500))
-    size = min(size, len(data) - place)
-    data[place : place + size] = bytes([chances.choice((0, 0xFF))]) * size
+    offset, size = _offset(data, chances), chances.choice((1, 16, 500))
+    size = min(size, len(data) - offset)
+    data[offset : offset + size] = bytes([chances.choice((0, 0xFF))]) * size
 
 
 def _insert(data: bytearray, chances: random.Random) -> None:
-    place = _place(data, chances, early=chances.random() < 0.5)
-    data[place:place] = chances.randbytes(chances.choice((1, 3, 30)))
+    offset = _offset(data, chances, early=chances.random() < 0.5)
+    data[offset:offset] = chances.randbytes(chances.choice((1, 3, 30)))
 
 
 def bombs(*, large: bool) -> tuple[tuple[str, bytes], ...]:
-    """Small files that promise, or are, much more than they look; `large` ones of as many pixels as are allowed."""
+    """Return small files that decode to, or declare, very large pictures; `large` ones have the maximum of pixels."""
     if large:
         black = Image.fromarray(np.zeros((9000, 11000), np.uint8))
         return (
@@ -167,21 +168,21 @@ def bombs(*, large: bool) -> tuple[tuple[str, bytes], ...]:
 
 
 def _with_chunk(png: bytes, kind: bytes, body: bytes) -> bytes:
-    """The picture with one more chunk behind its header (PNG specification, 5.3)."""
+    """Return the picture with an additional chunk after its header (PNG specification, 5.3)."""
     chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     return png[:33] + chunk + png[33:]
 
 
 def many_scans(width: int, height: int, scans: int) -> bytes:
-    """A grey progressive JPEG whose scans say nothing, each of them a pass over the whole picture (ITU-T T.81, G).
+    """Return a grey progressive JPEG with empty scans, each of which is a pass over the picture (ITU-T T.81, G).
 
-    Every scan refines coefficients 1 to 63, and holds nothing but runs of blocks without any.
+    Every scan refines coefficients 1 to 63, and contains only runs of blocks without coefficients.
     """
     out = io.BytesIO()
     Image.new("L", (width, height), 128).save(out, "JPEG", progressive=True, quality=50)
     plain = out.getvalue()
     blocks = -(-width // 8) * -(-height // 8)
-    # One code of one bit for the longest run, EOB14: 16384 blocks and 14 bits that say how many more.
+    # One code of one bit for the longest run, EOB14: 16384 blocks, and 14 bits for the number of further blocks.
     table = b"\xff\xc4" + struct.pack(">H", 20) + b"\x10" + bytes([1] + [0] * 15) + b"\xe0"
     bits, left = "", blocks
     while left >= 16_384:
@@ -189,7 +190,7 @@ def many_scans(width: int, height: int, scans: int) -> bytes:
         bits += "0" + format(run - 16_384, "014b")
         left -= run
     bits += "1" * (-len(bits) % 8)
-    coded = b"".join(bytes([int(bits[place : place + 8], 2)]) for place in range(0, len(bits), 8))
+    coded = b"".join(bytes([int(bits[offset : offset + 8], 2)]) for offset in range(0, len(bits), 8))
     coded = coded.replace(b"\xff", b"\xff\0")
     scan = b"\xff\xda" + struct.pack(">H", 8) + b"\x01\x01\x00\x01\x3f\x10" + coded
     return plain[:-2] + table + scan * scans + plain[-2:]

@@ -1,6 +1,6 @@
-"""`python -m picture_worker FIRST COUNT`, or files: renders one picture after the other, as a task does.
+"""Render pictures one after the other, as a task does: `python -m picture_worker FIRST COUNT`, or files.
 
-Says `begin NAME` before and a line of JSON after each, so that whoever reads knows which one was the last.
+Prints `begin NAME` before each picture and a line of JSON after it, so that the reader knows which one was the last.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import mutations
-from pictures import HALVES
-
 from contract.messages.processing import Device
 from processor.codecs.download_buffer import DownloadBuffer
 from processor.errors import RenderError
 from processor.pool.render_pool import estimated_bytes
 from processor.pool.sandbox import too_much_memory
 from processor.render.pipeline import render_image
+from tests.hostile import mutations
+from tests.support.pictures import HALVES
 
 BUDGET = 800 * 2**20
 SMALL = (*HALVES[:1], Device(name="thin", width=3, height=200))
@@ -36,20 +35,20 @@ def chosen(arguments: list[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def arriving(data: bytes) -> DownloadBuffer:
-    """The same bytes, on their way while they are decoded."""
-    made = DownloadBuffer(len(data))
+    """Return a download buffer that receives the bytes while they are decoded."""
+    buffer = DownloadBuffer(len(data))
 
     def send() -> None:
-        for place in range(0, len(data), PIECE):
-            made.write(data[place : place + PIECE])
-        made.end(whole=True)
+        for offset in range(0, len(data), PIECE):
+            buffer.write(data[offset : offset + PIECE])
+        buffer.end(whole=True)
 
     threading.Thread(target=send, daemon=True).start()
-    return made
+    return buffer
 
 
 def peak_mb() -> float:
-    """The most memory of this process in MiB; `ru_maxrss` would count that of the process which started it."""
+    """Return the peak memory of this process in MiB; `ru_maxrss` would include that of the parent process."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
@@ -63,7 +62,7 @@ def outcome(name: str, data: bytes, *, streamed: bool) -> dict[str, object]:
             raise too_much_memory(name, needed, BUDGET)
         rendered = render_image(original, SMALL, name=name)
         sentence, sizes = "", [len(variant.data) for variant in rendered.variants]
-        assert all(sizes)
+        assert min(sizes) > 0
         assert len(rendered.palette.all_colors) == 8
     except RenderError as error:
         sentence = str(error)
@@ -76,9 +75,9 @@ def outcome(name: str, data: bytes, *, streamed: bool) -> dict[str, object]:
 
 
 def main() -> None:
-    for place, (name, data) in enumerate(chosen(sys.argv[1:])):
+    for index, (name, data) in enumerate(chosen(sys.argv[1:])):
         print("begin", name, flush=True)  # noqa: T201
-        streamed = place % 4 == 3 and name.endswith((".jpg", ".png"))
+        streamed = index % 4 == 3 and name.endswith((".jpg", ".png"))
         print(json.dumps(outcome(name, data, streamed=streamed)), flush=True)  # noqa: T201
 
 

@@ -1,4 +1,4 @@
-"""Mutated pictures, bombs and odd files: each is rendered or refused in words, in time and within a task's memory."""
+"""Mutated pictures, bombs and odd files: each is rendered or rejected with a sentence, within all limits."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mutations
 import pytest
 
-HERE = Path(__file__).resolve().parent
+from tests.hostile import mutations
+
+ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
-"""Wall time of one picture, on a machine that has other things to do; `MAX_CPU_SECONDS` is what it may take."""
+"""Maximum wall time of one picture, with a reserve for busy machines; `MAX_CPU_SECONDS` limits its CPU time."""
 MAX_CPU_SECONDS = 10.0
 MAX_MB = 1024
-ROOM = [str(HERE), str(HERE.parent / "processor"), str(HERE.parents[1])]
 
 
 def work(*arguments: object) -> list[dict[str, Any]]:
-    """What became of each picture. AssertionError naming the one that crashed or hung the process."""
+    """Return the outcome of each picture. Raises AssertionError that names one which crashed or hung the process."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "picture_worker", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(ROOM), "MALLOC_ARENA_MAX": "2"},
+        [sys.executable, "-m", "tests.hostile.picture_worker", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "2"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    said: list[str] = []
+    errors: list[str] = []
     assert process.stdout is not None
     assert process.stderr is not None
     readers = [
         threading.Thread(target=lambda out=process.stdout: [*map(lines.put, out), lines.put("")]),
-        threading.Thread(target=lambda out=process.stderr: said.extend(out)),
+        threading.Thread(target=lambda out=process.stderr: errors.extend(out)),
     ]
     for reader in readers:
         reader.start()
@@ -56,12 +56,13 @@ def work(*arguments: object) -> list[dict[str, Any]]:
         process.kill()
         for reader in readers:
             reader.join(10)
-    assert code == 0, f"{last} ended the process with {code}: {''.join(said[-20:])}"
+    assert code == 0, f"{last} ended the process with {code}: {''.join(errors[-20:])}"
     return outcomes
 
 
 def check(outcomes: Sequence[dict[str, Any]]) -> None:
-    """Each with its sentence, in time, in memory."""
+    """Check the sentence, time and memory of each outcome."""
+    assert outcomes
     for outcome in outcomes:
         sentence, name = outcome["sentence"], outcome["name"]
         assert not sentence or (sentence.startswith(name + " ") and sentence.endswith(".")), outcome
@@ -72,30 +73,30 @@ def check(outcomes: Sequence[dict[str, Any]]) -> None:
 
 
 def written(folder: Path, *, large: bool) -> list[Path]:
-    """The bombs as files; what is 99 megapixels takes its time."""
-    made = []
+    """Write the bombs to files; those of 99 megapixels take a while."""
+    paths = []
     for name, data in mutations.bombs(large=large):
         (folder / name).write_bytes(data)
-        made.append(folder / name)
-    return made
+        paths.append(folder / name)
+    return paths
 
 
-def test_mutated_pictures_are_rendered_or_refused_in_words() -> None:
+def test_mutated_pictures_are_rendered_or_rejected_with_a_sentence() -> None:
     outcomes = work(0, 150)
     check(outcomes)
     assert len(outcomes) == 150
-    refused = [outcome for outcome in outcomes if outcome["sentence"]]
-    assert 30 < len(refused) < 140, "mutations that all fail, or none, test little"
+    rejected = [outcome for outcome in outcomes if outcome["sentence"]]
+    assert 30 < len(rejected) < 140, "if all mutations fail, or none, they test little"
 
 
-def test_small_bombs_do_not_go_off(tmp_path: Path) -> None:
+def test_small_bombs_stay_within_the_limits(tmp_path: Path) -> None:
     check(work(*written(tmp_path, large=False)))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", range(6))
-def test_six_thousand_mutated_pictures(part: int) -> None:
+def test_6000_mutated_pictures_stay_within_the_limits(part: int) -> None:
     outcomes = work(1000 * (part + 1), 1000)
     check(outcomes)
     assert len(outcomes) == 1000
@@ -103,14 +104,14 @@ def test_six_thousand_mutated_pictures(part: int) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_large_bombs_do_not_go_off(tmp_path: Path) -> None:
+def test_large_bombs_stay_within_the_limits(tmp_path: Path) -> None:
     check(work(*written(tmp_path, large=True)))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.skipif("SLIDESHOW_SAMPLES" not in os.environ, reason="SLIDESHOW_SAMPLES names no folder of odd photos")
-def test_every_odd_photo_is_rendered_or_refused_in_words() -> None:
+def test_odd_photos_are_rendered_or_rejected_with_a_sentence() -> None:
     odd = sorted(path for path in (Path(os.environ["SLIDESHOW_SAMPLES"]) / "odd").iterdir() if path.is_file())
     assert odd
     outcomes = work(*odd)

@@ -1,1 +1,1 @@
-"""Load test over the whole system."""
+"""Load test over the complete system."""

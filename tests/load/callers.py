@@ -1,4 +1,4 @@
-"""Who calls: people who upload, tasks that report, frames that ask. Each has one connection and never waits between."""
+"""Callers of the load test: uploading people, reporting tasks, polling frames. Each calls without a pause."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ PALETTE = Palette(
 )
 
 
-class Notes:
-    """What all callers found: seconds of each kind of call, errors, photos that were acknowledged, results told."""
+class Measurements:
+    """Results of all callers: seconds of each kind of call, errors, acknowledged photos and acknowledged results."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -51,32 +51,36 @@ class Notes:
     def call(
         self, kind: str, send: Callable[[], httpx.Response], fine: tuple[int, ...] = (200,)
     ) -> httpx.Response | None:
-        """The answer, timed under `kind`; None for an error, which is noted."""
+        """Send a request and record its time under `kind`.
+
+        Returns:
+            The response, or None for an error, which is recorded.
+        """
         began = time.perf_counter()
         try:
-            answer = send()
+            response = send()
         except httpx.HTTPError as error:
-            self.wrong(f"{kind}: {error!r}")
+            self.add_error(f"{kind}: {error!r}")
             return None
         with self._lock:
             self.seconds[kind].append(time.perf_counter() - began)
-        if answer.status_code in fine:
-            return answer
-        self.wrong(f"{kind}: {answer.status_code} {answer.text[:200]}")
+        if response.status_code in fine:
+            return response
+        self.add_error(f"{kind}: {response.status_code} {response.text[:200]}")
         return None
 
-    def wrong(self, what: str) -> None:
-        """Note an error."""
+    def add_error(self, message: str) -> None:
+        """Record an error."""
         with self._lock:
-            self.errors.append(what)
+            self.errors.append(message)
 
-    def took(self, photo: str) -> None:
-        """Note a photo that was acknowledged."""
+    def add_photo(self, photo: str) -> None:
+        """Record an acknowledged photo."""
         with self._lock:
             self.photos.add(photo)
 
-    def told(self, photo: str) -> None:
-        """Note a photo whose pictures were acknowledged."""
+    def add_result(self, photo: str) -> None:
+        """Record a photo whose results were acknowledged."""
         with self._lock:
             self.results.add(photo)
 
@@ -84,60 +88,60 @@ class Notes:
 class Caller:
     """One connection that calls until `until`, a monotonic time that is set before `run`."""
 
-    def __init__(self, url: str, notes: Notes, headers: dict[str, str]) -> None:
-        self.notes = notes
+    def __init__(self, url: str, measurements: Measurements, headers: dict[str, str]) -> None:
+        self.measurements = measurements
         self.until = 0.0
         self.client = httpx.Client(base_url=url, headers=headers, timeout=CALL_SECONDS, trust_env=False)
 
     def run(self) -> None:
-        """Call, again and again."""
+        """Call repeatedly."""
         with self.client:
             while time.monotonic() < self.until:
                 self.once()
 
     def once(self) -> None:
-        """One round of calls."""
+        """Make one round of calls."""
         raise NotImplementedError
 
 
 class Uploader(Caller):
-    """Sends photos, each another file."""
+    """Uploads photos, each a different file."""
 
-    def __init__(self, url: str, notes: Notes, session: str, photo: bytes, name: str) -> None:
-        super().__init__(url, notes, {"Cookie": f"session_id={session}"})
+    def __init__(self, url: str, measurements: Measurements, session: str, photo: bytes, name: str) -> None:
+        super().__init__(url, measurements, {"Cookie": f"session_id={session}"})
         self._photo, self._name, self._number = photo, name, 0
 
     def once(self) -> None:
-        """One photo."""
+        """Upload one photo."""
         self._number += 1
         data = with_comment(self._photo, f"{self._name} {self._number}")
         name = f"{self._name}-{self._number}.jpg"
-        answer = self.notes.call(
+        response = self.measurements.call(
             "upload", lambda: self.client.post("/api/admin/upload", files={"file": (name, data)}), (201,)
         )
-        if answer is not None:
-            self.notes.took(answer.json()["id"])
+        if response is not None:
+            self.measurements.add_photo(response.json()["id"])
 
 
 class Task(Caller):
-    """Claims, begins, stores and reports, as a task does; its pictures are made beforehand."""
+    """Claims, starts, stores and reports like a task, with dummy variants."""
 
-    def __init__(self, url: str, notes: Notes, token: str, bucket: Path, owner: str) -> None:
-        super().__init__(url, notes, {"Authorization": f"Bearer {token}"})
+    def __init__(self, url: str, measurements: Measurements, token: str, bucket: Path, owner: str) -> None:
+        super().__init__(url, measurements, {"Authorization": f"Bearer {token}"})
         self._bucket, self._owner = bucket, owner
 
     def once(self) -> None:
-        """One claim, and all that follows from it."""
+        """Claim images, and start, store and report them."""
         request = msgspec.json.encode(ClaimRequest(owner=self._owner, limit=CLAIM_SIZE))
-        answer = self.notes.call("claim", lambda: self.client.post("/api/processing/claims", content=request))
-        if answer is None:
+        response = self.measurements.call("claim", lambda: self.client.post("/api/processing/claims", content=request))
+        if response is None:
             return
-        claimed = msgspec.json.decode(answer.content, type=ClaimAnswer)
+        claimed = msgspec.json.decode(response.content, type=ClaimAnswer)
         sizes = {str(device.key): (device.width, device.height) for device in claimed.devices}
         for image in claimed.images:
             path = f"/api/processing-attempts/{image.id}/start"
             body = msgspec.json.encode(AttemptStart(attempt=image.attempt, lease=image.lease))
-            self.notes.call("start", lambda path=path, body=body: self.client.post(path, content=body))  # type: ignore[misc]
+            self.measurements.call("start", lambda path=path, body=body: self.client.post(path, content=body))  # type: ignore[misc]
         if claimed.images:
             self._report(claimed.images, sizes)
         else:
@@ -150,20 +154,22 @@ class Task(Caller):
             for image in claimed
         ]
         body = msgspec.json.encode(ProcessedImages(images=tuple(rows), outcomes=tuple(outcomes)))
-        answer = self.notes.call("report", lambda: self.client.post("/api/processed-images", content=body))
-        if answer is None:
+        response = self.measurements.call("report", lambda: self.client.post("/api/processed-images", content=body))
+        if response is None:
             return
-        told = msgspec.json.decode(answer.content, type=ProcessedAnswer)
-        if told.inserted != len(rows):
-            self.notes.wrong(f"report: {told.inserted} of {len(rows)} rows were taken: {told.errors[:1]}")
+        stored = msgspec.json.decode(response.content, type=ProcessedAnswer)
+        if stored.inserted != len(rows):
+            self.measurements.add_error(
+                f"report: {stored.inserted} of {len(rows)} rows were stored: {stored.errors[:1]}"
+            )
         for image in claimed:
-            self.notes.told(image.id)
+            self.measurements.add_result(image.id)
 
     def _row(self, image: ClaimedImage, key: str, recipe: str, sizes: dict[str, tuple[int, int]]) -> ProcessedImage:
         name = variant(key, image.id, recipe)
         path = self._bucket / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"a picture of no interest")
+        path.write_bytes(b"a dummy variant")
         width, height = sizes[key]
         return ProcessedImage(
             image_id=image.id,
@@ -178,19 +184,19 @@ class Task(Caller):
 
 
 class Frame(Caller):
-    """Asks for its next picture and fetches it."""
+    """Requests its next picture and downloads it."""
 
-    def __init__(self, url: str, notes: Notes, token: str, device: str) -> None:
-        super().__init__(url, notes, {})
+    def __init__(self, url: str, measurements: Measurements, token: str, device: str) -> None:
+        super().__init__(url, measurements, {})
         self._device, self._token = quote(device, safe=""), token
 
     def once(self) -> None:
-        """One picture."""
+        """Request and download one picture."""
         headers = {"Authorization": f"Bearer {self._token}"}
         path = f"/api/devices/{self._device}/next"
-        answer = self.notes.call("next", lambda: self.client.get(path, headers=headers), (200, 404))
-        if answer is None or answer.status_code == 404:  # there is no picture for it yet
+        response = self.measurements.call("next", lambda: self.client.get(path, headers=headers), (200, 404))
+        if response is None or response.status_code == 404:  # 404: no photo is ready for this frame
             time.sleep(EMPTY_SECONDS)
             return
-        url = answer.json()["url"]
-        self.notes.call("picture", lambda: self.client.get(url))
+        url = response.json()["url"]
+        self.measurements.call("picture", lambda: self.client.get(url))

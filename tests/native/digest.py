@@ -1,6 +1,6 @@
-"""Run as a program: prints a digest of what the kernels answer. Equal digests, equal palettes.
+"""Program that prints a digest of the kernels' results; equal digests mean equal palettes.
 
-Its argument is a number of seeded scenes, which come after the degenerate pictures, or an .npz file of pixels.
+Its argument is a number of seeded scenes, which are added to the degenerate pictures, or an .npz file of pixels.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from pictures_of_colours import Pixels, degenerate, scene
 
 import native
+from tests.native.pictures_of_colours import Pixels, degenerate, scene
 
 
 def digest(pictures: Iterable[Pixels]) -> str:
     total = hashlib.sha256()
     for pixels in pictures:
         for most in (16, 128):
-            found = native.quantize(pixels, most)
-            total.update(repr((list(found.items()), native.score(found))).encode())
+            colours = native.quantize(pixels, most)
+            total.update(repr((list(colours.items()), native.score(colours))).encode())
     return total.hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""Run as a program: quantizes as many random pixels as its argument says, and prints what memory that took.
+"""Program that quantizes the given number of random pixels, and prints the memory that this took.
 
-`peak_mib` is the most that the process held beyond what it held with the pixels and the loaded kernels, from
-the kernel's high-water mark, which is reset before.
+`peak_mib` is the peak memory of the process above its memory with pixels and loaded kernels.
+It is read from the kernel's high-water mark, which is reset before.
 """
 
 from __future__ import annotations
@@ -26,6 +26,6 @@ if __name__ == "__main__":
     native.score(native.quantize(pixels[:9]))
     Path("/proc/self/clear_refs").write_text("5")
     before = mib("VmRSS")
-    found = native.quantize(pixels)
+    colours = native.quantize(pixels)
     peak = mib("VmHWM") - before
-    json.dump({"counted": sum(found.values()), "colours": len(found), "peak_mib": peak}, sys.stdout)
+    json.dump({"counted": sum(colours.values()), "colours": len(colours), "peak_mib": peak}, sys.stdout)

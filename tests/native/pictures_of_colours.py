@@ -1,4 +1,4 @@
-"""Pixels to quantize: seeded pictures with sky, leaves and noise, and the cases that break quantizers."""
+"""Pixels to quantize: seeded pictures with gradients and noise, and degenerate cases that break quantizers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Pixels = NDArray[np.uint8]
 
 
 def scene(seed: int, width: int = 32, height: int = 24) -> Pixels:
-    """uint8 of shape (width * height, 3): two gradients, some blots and a little noise."""
+    """Return two gradients, some discs and a little noise: uint8 of shape (width * height, 3)."""
     random = np.random.default_rng(seed)
     across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     corners = random.integers(0, 256, (3, 3)).astype(float)

@@ -1,4 +1,4 @@
-"""Other processes: a Python that shares this one's environment except for what numba is told."""
+"""Python subprocesses with this environment, except for numba's settings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 ABOUT_COMPILATION = "about compilation"
 NO_SAMPLES = "SLIDESHOW_SAMPLES names no folder of photos"
-"""Why a test may be skipped where nothing is compiled."""
+"""Valid reasons to skip a test when compilation is disabled."""
 
 
 def run(*command: str, timeout: float = 200, **variables: str) -> str:
-    """What Python printed with these arguments; it must end with 0. Compiles unless this process does not."""
+    """Run Python with these arguments and return its output; exit code 0 is asserted.
+
+    Compilation is disabled there only if it is disabled in this process.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
     if not jit.COMPILES:
         environment["NUMBA_DISABLE_JIT"] = "1"
@@ -37,14 +40,14 @@ def run(*command: str, timeout: float = 200, **variables: str) -> str:
 
 
 def digest_of(pictures: str, timeout: float = 200, **variables: str) -> str:
-    """The digest that another process finds; `pictures` as `digest.py` takes it."""
+    """Return the digest that another process computes; `pictures` is the argument of `digest.py`."""
     return run(str(HERE / "digest.py"), pictures, timeout=timeout, PYTHONPATH=str(ROOT), **variables)
 
 
-def told_of_target(target: str) -> dict[str, str]:
-    """Environment that makes numba compile for `target`, which is LLVM's name of one, or "host".
+def environment_for(target: str) -> dict[str, str]:
+    """Return the environment that makes numba compile for `target`, an LLVM name or "host".
 
-    Skips the test if this processor cannot run its code.
+    Skips the test if this processor cannot run such code.
     """
     from llvmlite import binding
 

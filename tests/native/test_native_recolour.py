@@ -1,4 +1,4 @@
-"""Colour conversion by curves and a matrix, against the same in plain numpy."""
+"""Colour conversion by curves and a matrix, compared with plain numpy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def obvious(picture: NDArray[np.uint8], curves: NDArray[np.int32], matrix: NDArr
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 999))
-def test_it_agrees_with_its_twin(height: int, width: int, seed: int) -> None:
+def test_kernel_agrees_with_its_twin(height: int, width: int, seed: int) -> None:
     picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     curves, matrix = tables(seed)
     assert np.array_equal(native.recolour(picture, curves, matrix, BACK), obvious(picture, curves, matrix))
@@ -35,7 +35,7 @@ def test_it_agrees_with_its_twin(height: int, width: int, seed: int) -> None:
     )
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_recolour_rejects_invalid_arguments() -> None:
     picture = np.zeros((2, 2, 3), np.uint8)
     curves, matrix = tables(1)
     with pytest.raises(TypeError, match="uint8"):
@@ -43,7 +43,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(TypeError, match="int32"):
         native.recolour(picture, curves.astype(np.int64), matrix, BACK)  # type: ignore[arg-type]
     for wrong in ((curves[:2], matrix, BACK), (curves, matrix[:2], BACK), (curves, matrix, BACK[:-1])):
-        with pytest.raises(ValueError, match="do not fit"):
+        with pytest.raises(ValueError, match="must have the shapes"):
             native.recolour(picture, *wrong)
     for wrong in (
         (curves + np.int32(1 << 15), matrix, BACK),

@@ -1,4 +1,4 @@
-"""`native.score` gives materialyoucolor's list, for histograms of every kind."""
+"""`native.score` returns materialyoucolor's list, for histograms of every kind."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from materialyoucolor.score.score import Score, ScoreOptions
-from pictures_of_colours import degenerate, scene
 
 import native
 from native import jit
+from tests.native.pictures_of_colours import degenerate, scene
 
 IN_THE_SUITE, IN_LONG = (600, 10_000) if jit.COMPILES else (30, 300)
 
 
 def library(histogram: dict[int, int], desired: int, fallback: int) -> list[int]:
-    found: list[int] = Score.score(histogram, ScoreOptions(desired=desired, fallback_color_argb=fallback, filter=True))
-    return found
+    options = ScoreOptions(desired=desired, fallback_color_argb=fallback, filter=True)
+    scored: list[int] = Score.score(histogram, options)
+    return scored
 
 
 def histograms(count: int) -> Iterator[dict[int, int]]:
-    """Seeded: of pictures, random, near grey, of equal populations, of one hue, huge and empty ones."""
+    """Yield seeded histograms: of pictures, random, near grey, equal populations, one hue, huge and zero ones."""
     chosen = random.Random(17)
     for n in range(count):
         kind = n % 6
@@ -49,13 +50,13 @@ def compare(count: int) -> None:
         assert native.score(histogram, desired, fallback) == library(histogram, desired, fallback), histogram
 
 
-def test_lists_equal_the_library() -> None:
+def test_score_equals_the_library() -> None:
     compare(IN_THE_SUITE)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-def test_ten_thousand_lists_equal_the_library() -> None:
+def test_score_of_10000_histograms_equals_the_library() -> None:
     compare(IN_LONG)
 
 
@@ -65,27 +66,27 @@ def test_degenerate_pictures(name: str) -> None:
     assert native.score(histogram) == library(histogram, 8, native.GOOGLE_BLUE)
 
 
-def test_nothing_and_greys_fall_back() -> None:
+def test_score_without_colours_returns_the_fallback() -> None:
     assert native.score({}) == [0xFF4285F4]
     assert native.score({0xFF808080: 5}, fallback=3) == [3]
 
 
-def test_the_order_of_equals_is_that_of_the_histogram() -> None:
-    one, other = 0xFF3060C0, 0x3060C0  # the same colour twice: the scorer ignores alpha
-    assert native.score({one: 5, other: 5})[0] == one
-    assert native.score({other: 5, one: 5})[0] == other
+def test_score_on_ties_keeps_the_order_of_the_histogram() -> None:
+    opaque, transparent = 0xFF3060C0, 0x3060C0  # the same colour twice: the scorer ignores alpha
+    assert native.score({opaque: 5, transparent: 5})[0] == opaque
+    assert native.score({transparent: 5, opaque: 5})[0] == transparent
 
 
-def test_numpy_numbers_are_welcome() -> None:
+def test_score_accepts_numpy_integers() -> None:
     assert native.score({int(np.uint32(0xFF3060C0)): np.int64(5)}, np.int64(8)) == [0xFF3060C0]  # type: ignore[dict-item,arg-type]
 
 
 @pytest.mark.parametrize("desired", [0, -3])
-def test_at_least_one_colour_must_be_wanted(desired: int) -> None:
+def test_score_rejects_desired_below_one(desired: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         native.score({0xFF3060C0: 5}, desired)
 
 
-def test_a_negative_population_is_refused() -> None:
+def test_score_rejects_negative_populations() -> None:
     with pytest.raises(ValueError, match="negative"):
         native.score({0xFF3060C0: -5})

@@ -1,4 +1,4 @@
-"""Each kernel against its slow twin; also run without compilation (see test_native_same_everywhere.py)."""
+"""Each kernel compared with its slow twin; also run without compilation (see test_native_same_everywhere.py)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from materialyoucolor.hct.cam16 import Cam16
 from materialyoucolor.utils.color_utils import argb_from_lab
-from pictures_of_colours import Pixels, degenerate, scene
-from twins import cluster as slow_cluster
-from twins import count_colours, lab, nearest, rgb_of_key
-from twins import wu_centres as slow_wu
 
 from native import jit
 from native.colour.colour_table import COLOURS, colours_of, count_into
@@ -37,6 +33,10 @@ from native.colour.lab import (
     rgb_of,
 )
 from native.colour.wu import wu_centres
+from tests.native.pictures_of_colours import Pixels, degenerate, scene
+from tests.native.twins import cluster as slow_cluster
+from tests.native.twins import count_colours, lab, nearest, rgb_of_key
+from tests.native.twins import wu_centres as slow_wu
 
 PICTURES = [*degenerate().values(), scene(1, 16, 12), scene(2, 16, 12), scene(3, 16, 12)]
 NAMES = [*degenerate(), "scene 1", "scene 2", "scene 3"]
@@ -54,14 +54,14 @@ def counted(pixels: Pixels) -> tuple[list[tuple[int, int, int]], list[int]]:
 
 
 @every_picture
-def test_distinct_colours_are_counted(pixels: Pixels) -> None:
+def test_distinct_colours_counts_every_colour(pixels: Pixels) -> None:
     colours, counts = counted(pixels)
     assert dict(zip(colours, counts, strict=True)) == count_colours(pixels)
     bins = [tuple(c >> 3 for c in colour) for colour in colours]
     assert bins == sorted(bins)
 
 
-def test_the_table_counts_the_same() -> None:
+def test_colour_table_counts_the_same() -> None:
     pixels = scene(4)
     table = np.zeros(COLOURS, np.uint32)
     count_into(pixels, table)
@@ -69,11 +69,11 @@ def test_the_table_counts_the_same() -> None:
     keys, counts = colours_of(table)
     assert (keys.dtype, counts.dtype) == (np.uint32, np.int64)
     assert list(keys) == sorted(keys)
-    found = {rgb_of_key(int(key)): int(count) for key, count in zip(keys, counts, strict=True)}
-    assert found == count_colours(np.concatenate([pixels, pixels[:10]]))
+    counted_colours = {rgb_of_key(int(key)): int(count) for key, count in zip(keys, counts, strict=True)}
+    assert counted_colours == count_colours(np.concatenate([pixels, pixels[:10]]))
 
 
-def test_lab_is_that_of_the_standard() -> None:
+def test_lab_of_agrees_with_the_standard() -> None:
     chosen = random.Random(3)
     colours = [(r, g, b) for r in (0, 1, 9, 255) for g in (0, 2, 255) for b in (0, 3, 255)]
     colours += [(chosen.randrange(256), chosen.randrange(256), chosen.randrange(256)) for _ in range(500)]
@@ -82,25 +82,25 @@ def test_lab_is_that_of_the_standard() -> None:
             assert abs(ours / STEPS - exact) < 0.012
 
 
-def test_lab_of_keys_is_lab_of_their_colours() -> None:
+def test_lab_of_keys_agrees_with_lab_of() -> None:
     keys, _ = distinct_colours(scene(6, 12, 8))
     for column, key in zip(lab_of_keys(keys).T, keys, strict=True):
         assert tuple(column) == lab_of(*rgb_of_key(int(key)))
 
 
-def test_lab_back_to_colours_as_the_library_does_it() -> None:
+def test_rgb_of_agrees_with_the_library() -> None:
     chosen = random.Random(4)
     for _ in range(500):
         point = (chosen.randrange(0, 12801), chosen.randrange(-10000, 10001), chosen.randrange(-10000, 10001))
         library = argb_from_lab(*(c / STEPS for c in point)) & 0xFFFFFF
         ours = rgb_of(*point)
-        # A tie of the two roundings may fall either way; more than one step apart it is no tie.
+        # The two may round a tie differently; a difference of more than one step is not a tie.
         assert max(abs((ours >> s & 255) - (library >> s & 255)) for s in (0, 8, 16)) <= 1
 
 
 @numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
 def changed_by_round_trip(step: int) -> int:
-    """How many of all 16.7 million sRGB colours, or of every `step`th, come back from Lab as another."""
+    """Return how many sRGB colours, of every `step`th of all 16.7 million, change in a round trip through Lab."""
     changed = 0
     for packed in range(0, 1 << 24, step):
         lightness, red_green, yellow_blue = lab_of(packed >> 16, packed >> 8 & 255, packed & 255)
@@ -109,12 +109,12 @@ def changed_by_round_trip(step: int) -> int:
     return changed
 
 
-def test_every_colour_survives_lab() -> None:
+def test_every_colour_survives_the_round_trip_through_lab() -> None:
     assert changed_by_round_trip(1 if jit.COMPILES else 997) == 0
 
 
 def test_no_table_entry_is_near_a_tie() -> None:
-    """So that no mathematical library, however it rounds its last digit, makes another table."""
+    """Every mathematical library creates the same tables, however it rounds last digits."""
 
     def margin(exact: float, entry: int) -> float:
         return 0.5 - abs(exact - entry)
@@ -138,14 +138,14 @@ def test_no_table_entry_is_near_a_tie() -> None:
 
 @every_picture
 @pytest.mark.parametrize("most", [1, 2, 7, 40])
-def test_wu(pixels: Pixels, most: int) -> None:
+def test_wu_agrees_with_its_twin(pixels: Pixels, most: int) -> None:
     keys, counts = distinct_colours(pixels)
     assert [tuple(centre) for centre in wu_centres(keys, counts, most)] == slow_wu(count_colours(pixels), most)
 
 
 @settings(max_examples=40, deadline=None)
 @given(few_pixels, st.integers(1, 30))
-def test_wu_on_any_colours(pixels: Pixels, most: int) -> None:
+def test_wu_agrees_with_its_twin_on_any_colours(pixels: Pixels, most: int) -> None:
     keys, counts = distinct_colours(pixels)
     assert [tuple(centre) for centre in wu_centres(keys, counts, most)] == slow_wu(count_colours(pixels), most)
 
@@ -164,18 +164,18 @@ def same_clusters(pixels: Pixels, most: int) -> None:
 
 @every_picture
 @pytest.mark.parametrize("most", [1, 5, 30])
-def test_k_means(pixels: Pixels, most: int) -> None:
+def test_k_means_agrees_with_its_twin(pixels: Pixels, most: int) -> None:
     same_clusters(pixels, most)
 
 
 @settings(max_examples=40, deadline=None)
 @given(few_pixels, st.integers(1, 30))
-def test_k_means_on_any_colours(pixels: Pixels, most: int) -> None:
+def test_k_means_agrees_with_its_twin_on_any_colours(pixels: Pixels, most: int) -> None:
     same_clusters(pixels, most)
 
 
-def test_an_abandoned_centre_turns_black() -> None:
-    """A start that no point is nearest to has no cluster, and the others keep all points."""
+def test_centre_without_points_has_no_cluster() -> None:
+    """A start centre without a nearest point has no cluster, and the other clusters contain all points."""
     pixels = np.array([[250, 250, 250], [251, 250, 250]], np.uint8)
     keys, counts = distinct_colours(pixels)
     colours, populations = cluster(keys, counts, np.array([[250, 250, 250], [0, 255, 0]], np.int64))
@@ -183,7 +183,7 @@ def test_an_abandoned_centre_turns_black() -> None:
     assert colours[0] >> 16 in (250, 251)
 
 
-def test_hue_and_chroma_to_the_last_bit() -> None:
+def test_hue_and_chroma_equal_the_library_bit_by_bit() -> None:
     chosen = random.Random(8)
     for colour in [0, 0xFFFFFF, 0x808080, 0xFF0000, 1, *(chosen.randrange(1 << 24) for _ in range(2000))]:
         library = Cam16.from_int(0xFF000000 | colour)

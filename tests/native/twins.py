@@ -1,4 +1,4 @@
-"""Slow, obvious forms of the kernels: lists, dictionaries and every comparison made."""
+"""Slow and obvious twins of the kernels, with lists and dictionaries and without shortcuts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def count_colours(rgb: NDArray[np.uint8]) -> dict[Rgb, int]:
 
 
 def rgb_of_key(key: int) -> Rgb:
-    """Undo a histogram key: five upper bits of each channel, then the three lower ones."""
+    """Return the colour of a histogram key: five upper bits of each channel, then the three lower ones."""
     upper, lower = key >> 9, key & 511
     return (
         (upper >> 10) * 8 + (lower >> 6),
@@ -27,7 +27,7 @@ def rgb_of_key(key: int) -> Rgb:
 
 
 def lab(rgb: Rgb) -> tuple[float, float, float]:
-    """CIE 15 L*a*b* of an sRGB colour, D65, in floating point."""
+    """Return CIE 15 L*a*b* of an sRGB colour, D65, in floating point."""
     red, green, blue = (c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb)
     x = (0.41233895 * red + 0.35762064 * green + 0.18051042 * blue) / 0.95047
     y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -37,7 +37,7 @@ def lab(rgb: Rgb) -> tuple[float, float, float]:
 
 
 def wu_centres(counted: dict[Rgb, int], most: int) -> list[Rgb]:
-    """Wu's boxes as plain lists of colours, every cut of every axis tried."""
+    """Compute Wu's boxes as plain lists of colours, trying every cut of every axis."""
 
     def total(box: list[Rgb], channel: int) -> int:
         return sum(counted[colour] * colour[channel] for colour in box)
@@ -78,8 +78,8 @@ def wu_centres(counted: dict[Rgb, int], most: int) -> list[Rgb]:
     ]
 
 
-def distance(one: Lab, other: Lab) -> int:
-    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
+def distance(first: Lab, second: Lab) -> int:
+    return sum((a - b) ** 2 for a, b in zip(first, second, strict=True))
 
 
 def nearest(point: Lab, centres: list[Lab]) -> int:
@@ -88,9 +88,9 @@ def nearest(point: Lab, centres: list[Lab]) -> int:
 
 
 def cluster(points: list[Lab], counts: list[int], centres: list[Lab], steps: int) -> list[tuple[Lab, int]]:
-    """(centre, population) of each cluster that is not empty; k-means with every distance computed.
+    """Run k-means and compute every distance. Return (centre, population) of each cluster that is not empty.
 
-    Lab in `steps` of a unit. A point moves only if it gets more than 3 units nearer.
+    Lab is in steps of 1/`steps` unit. A point moves only if it gets more than 3 units nearer.
     """
     belongs = [nearest(point, centres) for point in points]
     for rounds in range(1, 11):

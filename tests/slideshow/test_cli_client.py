@@ -15,6 +15,8 @@ from slideshow.client.http import Client
 from slideshow.client.uploads import send_all, send_one
 from slideshow.errors import RequestRejected, Unreachable
 
+pytestmark = pytest.mark.server
+
 Answer = tuple[int, dict[str, str], bytes]
 PROBLEM = json.dumps(
     {"type": "about:blank", "title": "No", "status": 415, "detail": "x.jpg: no picture", "error": "x.jpg: no picture"}

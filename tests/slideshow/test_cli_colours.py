@@ -9,7 +9,6 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import cli_pictures
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -19,6 +18,7 @@ from slideshow.__main__ import main
 from slideshow.commands.colours import print_photo
 from slideshow.photos.colours import colours_of_file
 from slideshow.photos.colours_page import text_on
+from tests.support import cli_pictures
 
 
 def grey_photo() -> bytes:

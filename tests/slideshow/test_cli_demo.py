@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cli_pictures
 import pytest
 
 from slideshow.client.local_backend import announcement
+from tests.support import cli_pictures
+
+pytestmark = pytest.mark.server
 
 SECONDS = 90
 KEYS = {

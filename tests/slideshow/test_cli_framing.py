@@ -7,12 +7,12 @@ import io
 import re
 from pathlib import Path
 
-import cli_pictures
 from click.testing import CliRunner
 from PIL import Image
 
 from slideshow.__main__ import main
 from slideshow.photos.screens import DEFAULT_SCREENS
+from tests.support import cli_pictures
 
 
 def test_framing_page_has_both_crops_for_every_screen(tmp_path: Path) -> None:

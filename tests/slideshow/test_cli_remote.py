@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-import cli_pictures
 import pytest
 from click.testing import CliRunner, Result
 
@@ -20,6 +19,9 @@ from slideshow.client.http import Client
 from slideshow.client.local_backend import BackendProcess, announcement, kept_password, only_demo
 from slideshow.demo import run
 from slideshow.errors import BackendEnded, CommandFailed
+from tests.support import cli_pictures
+
+pytestmark = pytest.mark.server
 
 # Nothing is rendered by itself here: what the commands say must not depend on how far the tasks are.
 QUIET = {"BATCH_SIZE": "100000", "FLUSH_DELAY_SECONDS": "100000"}

@@ -21,6 +21,7 @@ def test_samples_are_twelve_different_ones() -> None:
     assert any(sample.ratio > 1 for sample in SAMPLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_sample_jpeg_matches_its_entry(sample: object) -> None:
     from slideshow.demo.samples import Sample

@@ -20,7 +20,8 @@ def run(*arguments: str, **options: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_help_lists_every_command_without_importing_it() -> None:
+@pytest.mark.server
+def test_help_lists_every_command_and_imports_none_of_them() -> None:
     code = (
         "import sys; sys.argv = ['slideshow', '--help']\n"
         "from slideshow.__main__ import main\n"
@@ -44,7 +45,8 @@ def test_help_of_each_command_prints_its_usage(command: list[str]) -> None:
     assert len(out.splitlines()) > 6
 
 
-def test_module_prints_the_version() -> None:
+@pytest.mark.server
+def test_the_module_is_the_same_program() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "slideshow", "--version"], capture_output=True, text=True, timeout=30, check=True
     )
@@ -126,7 +128,8 @@ def test_status_of_a_dead_or_invalid_address_is_an_error(tmp_path: Path) -> None
         assert "is not an address" in err
 
 
-def test_upload_to_a_dead_address_fails_before_the_password_prompt(tmp_path: Path) -> None:
+@pytest.mark.server
+def test_command_without_a_backend_asks_for_no_password(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
     terminal, theirs = os.openpty()
     try:
@@ -170,7 +173,8 @@ def test_password_hint_is_for_generated_passwords_only(tmp_path: Path) -> None:
     assert password_hint({**embedded, "BATCH_SIZE": "many"}) is None
 
 
-def test_serve_prints_the_password_hint_before_it_listens(tmp_path: Path) -> None:
+@pytest.mark.server
+def test_serve_says_it_before_it_serves(tmp_path: Path) -> None:
     """A port that is taken ends the backend at once."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

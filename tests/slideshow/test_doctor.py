@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,6 @@ from click.testing import CliRunner, Result
 from google.cloud import run_v2
 from google.protobuf import duration_pb2
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
-import server
-
 from backend.settings import Settings
 from emulators.cloud_run.execution import JobDefinition
 from emulators.cloud_run.server import running_jobs_server
@@ -24,6 +20,7 @@ from slideshow.__main__ import main
 from slideshow.doctor.finding import Finding
 from slideshow.doctor.job import NEEDED, configuration, latest_execution, permissions
 from slideshow.doctor.service import clock_skew
+from tests.support import server
 
 PROJECT = {"GCP_PROJECT_ID": "my-photos-1", "GCP_REGION": "us-central1"}
 JOB = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"

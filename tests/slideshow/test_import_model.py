@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 import uuid
 from contextlib import closing
 from hashlib import sha256
@@ -13,13 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
-from small_photos import jpeg, photo
-
 from contract.messages.processing import orientation_of
 from contract.recipes import recipe
 from slideshow.__main__ import main
 from slideshow.import_legacy.reader import colours, moment
+from tests.support.small_photos import jpeg, photo
 
 MODEL_TABLES = """
 CREATE TABLE devices (id TEXT PRIMARY KEY, name TEXT, width INTEGER, height INTEGER, orientation TEXT);

@@ -1,18 +1,14 @@
-"""A backend with real tasks and a real browser, both started once."""
+"""Fixtures: backends with and without tasks, and a real browser, each started once."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "backend"))
-
-import browser as browsers
-import server
 from playwright.sync_api import Browser
+
+from tests.support import browser as browsers
+from tests.support import server
 
 WORKING = {
     "TICK_SECONDS": "0.2",
@@ -20,38 +16,38 @@ WORKING = {
     "BATCH_SIZE": "50",
     "LOCAL_TASKS": "1",
 }
-"""Whatever waits is begun at once."""
+"""Settings that start waiting work at once."""
 
 
 @pytest.fixture(scope="session")
 def working_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.BackendServer]:
-    """A backend whose tasks run; for the one test that goes all the way."""
-    with server.running(tmp_path_factory.mktemp("pages") / "data", **WORKING) as made:
-        yield made
+    """Start a backend that runs tasks, for the journey."""
+    with server.running(tmp_path_factory.mktemp("pages") / "data", **WORKING) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
 def quiet_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.BackendServer]:
-    """A backend in which nothing happens by itself."""
-    with server.running(tmp_path_factory.mktemp("quiet-pages") / "data") as made:
-        yield made
+    """Start a backend without timer."""
+    with server.running(tmp_path_factory.mktemp("quiet-pages") / "data") as started:
+        yield started
 
 
 @pytest.fixture
 def backend(quiet_backend: server.BackendServer) -> Iterator[server.BackendServer]:
     """The quiet one, empty."""
-    quiet_backend.forget_all()
+    quiet_backend.clear()
     yield quiet_backend
-    quiet_backend.hang_up()
+    quiet_backend.close_clients()
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium; without one the test is skipped, saying what to install.
+    """Start a headless Chromium, or skip the test with a note what to install.
 
-    As long as it is open, Playwright's event loop counts as running in this thread, and no other test may run one.
+    While it is open, Playwright's event loop counts as running in this thread, and no other test may run one.
     """
     if browsers.chromium() is None:
-        pytest.skip(browsers.HOW)
-    with browsers.open_browser() as made:
-        yield made
+        pytest.skip(browsers.MISSING)
+    with browsers.open_browser() as started:
+        yield started

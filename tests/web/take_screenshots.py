@@ -1,7 +1,7 @@
-"""`make screenshots`: every page, desktop and phone, light and dark, as pictures in build/screenshots/.
+"""`make screenshots`: every page, desktop and phone, light and dark, as PNG files in build/screenshots/.
 
-A backend of its own renders photos that are painted here, or those of the folder in SLIDESHOW_SAMPLES.
-Exit code 1 where there is no browser, or where a page complained.
+Starts a backend that renders painted photos, or those of the folder SLIDESHOW_SAMPLES.
+The exit code is 1 if there is no browser, or if the browser logged an error.
 """
 
 from __future__ import annotations
@@ -12,12 +12,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
-
-import server
-from browser import HOW, SIZES, THEMES, Watched, chromium, log_in, new_context, open_browser
-from painted_photos import paint_all
 from playwright.sync_api import Browser, Page, expect
+
+from tests.support import server
+from tests.support.browser import (
+    MISSING,
+    SIZES,
+    THEMES,
+    WatchedPage,
+    chromium,
+    log_in,
+    new_context,
+    open_browser,
+)
+from tests.support.painted_photos import paint_all
 
 OUT = Path(__file__).resolve().parents[2] / "build/screenshots"
 DEVICES = (("living room", 1280, 800), ("kitchen", 800, 480), ("hall", 480, 800))
@@ -29,9 +37,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".tif", ".gif")
 
 
 def main() -> int:
-    """Take all pictures; say where they are, or what is missing."""
+    """Take all screenshots, and print where they are or what is missing."""
     if chromium() is None:
-        sys.stderr.write(f"{HOW}\n")
+        sys.stderr.write(f"{MISSING}\n")
         return 1
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
@@ -44,33 +52,32 @@ def main() -> int:
                     complaints += take(browser, backend, size, theme)
     for line in complaints:
         sys.stderr.write(f"{line}\n")
-    sys.stdout.write(f"{len(list(OUT.glob('*.png')))} pictures in {OUT}\n")
+    sys.stdout.write(f"{len(list(OUT.glob('*.png')))} screenshots in {OUT}\n")
     return 1 if complaints else 0
 
 
 def chosen_photos(folder: Path) -> list[Path]:
-    """The sample photos, or painted ones; and one that will fail."""
+    """Return the sample photos, or painted ones, and a damaged one that will fail."""
     samples = os.environ.get("SLIDESHOW_SAMPLES")
     if samples:
-        found = sorted(path for path in Path(samples).iterdir() if path.suffix.lower() in SUFFIXES)
+        photos = sorted(path for path in Path(samples).iterdir() if path.suffix.lower() in SUFFIXES)
     else:
-        found = paint_all(folder / "photos", 24)
+        photos = paint_all(folder / "photos", 24)
     broken = folder / FAILED
-    whole = next(path for path in found if path.suffix == ".jpg").read_bytes()
-    broken.write_bytes(whole[: len(whole) // 2])
-    return [*found, broken]
+    intact = next(path for path in photos if path.suffix == ".jpg").read_bytes()
+    broken.write_bytes(intact[: len(intact) // 2])
+    return [*photos, broken]
 
 
 def fill(browser: Browser, backend: server.BackendServer, photos: list[Path]) -> list[str]:
-    """Upload through the page, with pictures of the work; what the pages complained of."""
+    """Upload through the page, with screenshots of the work. Returns the errors that the browser logged."""
     context = new_context(browser, backend.url)
-    watched = Watched(context)
+    watched = WatchedPage(context)
     page = watched.page
     for size in SIZES:
         for theme in THEMES:
             other = new_context(browser, backend.url, size, theme)
-            shot(first := other.new_page(), "/login", "login", size, theme)
-            first.close()
+            shot(other.new_page(), "/login", "login", size, theme)
             other.close()
     log_in(page, backend.secrets["admin_password"])
     for name, width, height in DEVICES:
@@ -83,7 +90,7 @@ def fill(browser: Browser, backend: server.BackendServer, photos: list[Path]) ->
     page.goto("/activity")
     page.locator(".tasks li").first.wait_for(timeout=DONE_MS)
     page.screenshot(path=OUT / "activity-under-way-desktop-light.png")
-    expect(page.locator("#activity")).to_contain_text("Nothing waits", timeout=DONE_MS)
+    expect(page.locator("#activity")).to_contain_text("No photo is waiting", timeout=DONE_MS)
     for name, _, _ in DEVICES:
         backend.admin.get(f"/api/devices/{name}/next")
     context.close()
@@ -91,9 +98,9 @@ def fill(browser: Browser, backend: server.BackendServer, photos: list[Path]) ->
 
 
 def take(browser: Browser, backend: server.BackendServer, size: str, theme: str) -> list[str]:
-    """Every page in one size and theme; what the pages complained of."""
+    """Take every page in one size and theme. Returns the errors that the browser logged."""
     context = new_context(browser, backend.url, size, theme)
-    watched = Watched(context)
+    watched = WatchedPage(context)
     page = watched.page
     log_in(page, backend.secrets["admin_password"])
     shot(page, "/", "gallery", size, theme)
@@ -117,7 +124,7 @@ def take(browser: Browser, backend: server.BackendServer, size: str, theme: str)
 
 
 def shot(page: Page, path: str, name: str, size: str, theme: str, *, whole: bool = False) -> None:
-    """One page as a picture; `whole` with all that lies below the first screen."""
+    """Take one page; `whole` includes everything below the first screen."""
     page.goto(path)
     page.wait_for_timeout(SETTLED_MS)
     if whole:

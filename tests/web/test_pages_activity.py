@@ -1,4 +1,4 @@
-"""What the activity page says: reasons that photos share, the way's stages, and the bill so far."""
+"""The contents of the activity page: reasons that photos share, durations, and the cost so far."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from backend.database.activity import grouped, reason_of
 from backend.database.images import Waiting
 from backend.jobs.bill import TASK
-from backend.pages.activity_view import cost_so_far, waiting_words
+from backend.pages.activity_view import cost_so_far, waiting_sentence
 from backend.pages.formatting import ago, counted, duration, moment, size
 
 
 @dataclass
-class Ran:
+class Execution:
     """An execution."""
 
     tasks: int
@@ -22,8 +22,8 @@ class Ran:
     cloud_execution: str | None = "projects/p/locations/l/jobs/j/executions/e"
 
 
-def test_photos_that_failed_alike_share_a_reason() -> None:
-    found = grouped(
+def test_grouped_similar_failures_share_a_reason() -> None:
+    groups = grouped(
         [
             ("1", "a.jpg", "a.jpg: the file is truncated at byte 1,234,567"),
             ("2", "b b.jpg", "b b.jpg: the file is truncated at byte 9999"),
@@ -31,7 +31,7 @@ def test_photos_that_failed_alike_share_a_reason() -> None:
             ("4", "d.png", ""),
         ]
     )
-    assert [(one.reason, one.photos, one.filename) for one in found] == [
+    assert [(group.reason, group.photos, group.filename) for group in groups] == [
         ("The file is truncated at byte …", 2, "a.jpg"),
         ("It is damaged or cut off.", 1, "c.png"),
         ("The reason is not known", 1, "d.png"),
@@ -39,17 +39,22 @@ def test_photos_that_failed_alike_share_a_reason() -> None:
     assert reason_of("the bucket refuses gs://x/y.jpg for x.jpg", "x.jpg") == "The bucket refuses … for …"
 
 
-def test_each_task_is_billed_for_a_minute_at_least() -> None:
-    ran = [Ran(2, 0.0, 10.0), Ran(1, 0.0, 90.0), Ran(1, 940.0, None), Ran(4, 0.0, 5.0, "failed", None)]
-    told = cost_so_far(ran, 1000.0, in_cloud=True)
-    assert told.dollars == (2 * 60 + 90 + 60) * TASK.second
-    assert told.sentence.startswith("3 executions in the last 30 days, 4.5 minutes as billed for tasks of 2 vCPU")
-    local = cost_so_far(ran[:1], 1000.0, in_cloud=False)
+def test_cost_so_far_short_task_is_billed_for_a_minute() -> None:
+    executions = [
+        Execution(2, 0.0, 10.0),
+        Execution(1, 0.0, 90.0),
+        Execution(1, 940.0, None),
+        Execution(4, 0.0, 5.0, "failed", None),
+    ]
+    cost = cost_so_far(executions, 1000.0, in_cloud=True)
+    assert cost.dollars == (2 * 60 + 90 + 60) * TASK.second
+    assert cost.sentence.startswith("3 executions in the last 30 days, 4.5 billed minutes for tasks of 2 vCPU")
+    local = cost_so_far(executions[:1], 1000.0, in_cloud=False)
     assert local.dollars == 0
     assert f"${120 * TASK.second:,.4f}" in local.sentence
 
 
-def test_numbers_read_as_people_say_them() -> None:
+def test_formatting_numbers_times_and_sizes() -> None:
     assert counted(1, "photo") == "1 photo"
     assert counted(1234, "photo") == "1,234 photos"
     assert counted(2, "retry", "retries") == "2 retries"
@@ -61,5 +66,5 @@ def test_numbers_read_as_people_say_them() -> None:
     ]  # fmt: skip
     assert moment(0) == "1970-01-01 00:00"
     assert (ago(10, 10.5), ago(10, 70)) == ("just now", "60 s ago")
-    assert waiting_words(Waiting(0, None, 0.0, 0.0), 5) == ""
-    assert waiting_words(Waiting(2, 0.0, 24.0, 0.0), 5) == "2 photos of 24 megapixels in all, the first for 5.0 s."
+    assert waiting_sentence(Waiting(0, None, 0.0, 0.0), 5) == ""
+    assert waiting_sentence(Waiting(2, 0.0, 24.0, 0.0), 5) == "2 photos of 24 megapixels in all, the first for 5.0 s."

@@ -1,4 +1,4 @@
-"""The pages over plain HTTP: who may see them, what their headers forbid, filters and paging, events, the login."""
+"""The pages over plain HTTP: access, security headers, filters and paging, events, login."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-import server
-import small_photos
-from library_rows import PALETTES, SHAPES, STATES, fill, photo_id
-from server import problem
+
+from tests.support import server, small_photos
+from tests.support.library_rows import PALETTES, SHAPES, STATES, fill, photo_id
+from tests.support.server import problem
+
+pytestmark = pytest.mark.server
 
 PAGES = ("/", "/upload", "/devices", "/activity", f"/photos/{photo_id(0)}", "/devices/frame%200/frame")
 HTML = {"Accept": "text/html"}
 
 
 def show(client: httpx.Client, path: str) -> httpx.Response:
-    """A page that must be there."""
+    """Fetch a page, and check that it is HTML."""
     answer = client.get(path, headers=HTML)
     assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:400]}"
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -31,14 +33,14 @@ def ids_of(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/activity/events", "/thumbnails/x.jpg", f"/originals/{photo_id(0)}"])
-def test_who_has_not_logged_in_is_led_to_the_login(backend: server.BackendServer, path: str) -> None:
-    led = backend.anonymous.get(path, headers=HTML)
-    assert led.status_code == 303
-    assert led.headers["location"].startswith("/login?next=%2F")
-    problem(backend.anonymous.get(path), 401)  # a script is told, and led nowhere
+def test_page_without_session_redirects_to_login(backend: server.BackendServer, path: str) -> None:
+    redirect = backend.anonymous.get(path, headers=HTML)
+    assert redirect.status_code == 303
+    assert redirect.headers["location"].startswith("/login?next=%2F")
+    problem(backend.anonymous.get(path), 401)  # a program gets an error instead
 
 
-def test_no_page_runs_what_stands_in_it(backend: server.BackendServer) -> None:
+def test_page_with_html_in_names_runs_no_script(backend: server.BackendServer) -> None:
     fill(backend, 3)
     backend.sql("UPDATE images SET filename = ?", '<script>alert("x")</script>".jpg')
     backend.sql("UPDATE devices SET name = ? WHERE id = 'frame 0'", '"><img src=x onerror=alert(1)>')
@@ -53,31 +55,34 @@ def test_no_page_runs_what_stands_in_it(backend: server.BackendServer) -> None:
         assert set(re.findall(r"<style([^>]*)>", answer.text)) == {f' nonce="{nonce[1]}"'}
         tags = Tags()
         tags.feed(answer.text)
-        scripts = [attributes for tag, attributes in tags.found if tag == "script"]
-        assert all((found.get("src") or "").startswith("/static/") for found in scripts)
-        assert "x" not in [attributes.get("src") for _, attributes in tags.found]
-        names = {name for _, attributes in tags.found for name in attributes}
+        scripts = [attributes for tag, attributes in tags.tags if tag == "script"]
+        assert scripts or path == "/login"
+        assert [script for script in scripts if not (script.get("src") or "").startswith("/static/")] == []
+        assert "x" not in [attributes.get("src") for _, attributes in tags.tags]
+        names = {name for _, attributes in tags.tags for name in attributes}
         assert not {name for name in names if name == "style" or name.startswith("on")}
 
 
 class Tags(HTMLParser):
-    """The tags of a page with their attributes."""
+    """Collects the tags of a page with their attributes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.tags.append((tag, dict(attrs)))
 
 
-def test_a_file_of_a_page_is_kept_for_ever_and_an_older_one_is_not(backend: server.BackendServer) -> None:
+def test_static_file_current_version_is_cached_and_older_is_not(backend: server.BackendServer) -> None:
     page = show(backend.anonymous, "/login").text
-    for address in re.findall(r'"(/static/[^"]+)"', page):
-        found = backend.anonymous.get(address)
-        assert found.status_code == 200
-        assert "immutable" in found.headers["cache-control"]
-        assert found.headers["content-encoding"] == "gzip"
+    addresses = re.findall(r'"(/static/[^"]+)"', page)
+    assert len(addresses) > 2
+    for address in addresses:
+        answer = backend.anonymous.get(address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["content-encoding"] == "gzip"
     older = backend.anonymous.get("/static/0000000000/base.css", headers={"Accept-Encoding": "identity"})
     assert older.status_code == 200
     assert older.headers["cache-control"] == "no-store"
@@ -85,7 +90,7 @@ def test_a_file_of_a_page_is_kept_for_ever_and_an_older_one_is_not(backend: serv
 
 
 @pytest.mark.parametrize(
-    ("wanted", "place"),
+    ("requested", "target"),
     [
         ("/photos/1?a=b", "/photos/1?a=b"),
         ("https://elsewhere.example/", "/"),
@@ -95,26 +100,26 @@ def test_a_file_of_a_page_is_kept_for_ever_and_an_older_one_is_not(backend: serv
         ("", "/"),
     ],
 )
-def test_the_login_leads_on_within_this_site_only(backend: server.BackendServer, wanted: str, place: str) -> None:
-    form = {"password": backend.secrets["admin_password"], "next": wanted}
+def test_login_redirects_within_this_site_only(backend: server.BackendServer, requested: str, target: str) -> None:
+    form = {"password": backend.secrets["admin_password"], "next": requested}
     client = backend.client()
-    led = client.post("/login", data=form, headers=HTML)
-    assert (led.status_code, led.headers["location"]) == (303, place)
+    redirect = client.post("/login", data=form, headers=HTML)
+    assert (redirect.status_code, redirect.headers["location"]) == (303, target)
     assert show(client, "/upload")
-    left = client.post("/logout", headers=HTML)
-    assert (left.status_code, left.headers["location"]) == (303, "/login")
+    logged_out = client.post("/logout", headers=HTML)
+    assert (logged_out.status_code, logged_out.headers["location"]) == (303, "/login")
     assert client.get("/upload", headers=HTML).status_code == 303
 
 
-def test_a_wrong_password_is_said_on_the_page(backend: server.BackendServer) -> None:
-    refused = backend.anonymous.post("/login", data={"password": "wrong", "next": "/activity"}, headers=HTML)
-    assert refused.status_code == 403
-    assert "The password is wrong." in refused.text
-    assert 'name="next" value="/activity"' in refused.text
-    assert "set-cookie" not in refused.headers
+def test_login_wrong_password_is_shown_on_the_page(backend: server.BackendServer) -> None:
+    rejected = backend.anonymous.post("/login", data={"password": "wrong", "next": "/activity"}, headers=HTML)
+    assert rejected.status_code == 403
+    assert "The password is wrong." in rejected.text
+    assert 'name="next" value="/activity"' in rejected.text
+    assert "set-cookie" not in rejected.headers
 
 
-def test_each_filter_leaves_out_what_it_says_and_pages_miss_nothing(backend: server.BackendServer) -> None:
+def test_gallery_filters_and_pages_list_every_match_once(backend: server.BackendServer) -> None:
     number = 130
     fill(backend, number)
     newest_first = sorted(range(number), key=lambda index: (index // 2, photo_id(index)), reverse=True)
@@ -133,24 +138,24 @@ def test_each_filter_leaves_out_what_it_says_and_pages_miss_nothing(backend: ser
         ),
     ):
         assert _walk(backend, f"/?{query}") == [photo_id(index) for index in newest_first if passes(index)], query
-    refused = backend.admin.get("/?colour=infrared", headers=HTML)
-    assert refused.status_code == 422
-    assert "colour: expected one of red, orange" in refused.text
+    rejected = backend.admin.get("/?colour=infrared", headers=HTML)
+    assert rejected.status_code == 422
+    assert "Colour: expected one of red, orange" in rejected.text
 
 
 def _walk(backend: server.BackendServer, path: str) -> list[str]:
-    """All ids, page after page, the last photo of each deleted before the next is asked for."""
-    found: list[str] = []
-    place: str | None = path
-    while place:
-        text = show(backend.admin, place).text
-        found += ids_of(text)
+    """Return all ids, page after page."""
+    ids: list[str] = []
+    address: str | None = path
+    while address:
+        text = show(backend.admin, address).text
+        ids += ids_of(text)
         more = re.search(r'id="more" href="([^"]*)"', text)
-        place = more[1].replace("&amp;", "&") if more else None
-    return found
+        address = more[1].replace("&amp;", "&") if more else None
+    return ids
 
 
-def test_paging_goes_on_where_a_photo_was_deleted(backend: server.BackendServer) -> None:
+def test_gallery_paging_continues_after_a_deleted_photo(backend: server.BackendServer) -> None:
     fill(backend, 60)
     first = backend.admin.get("/?part=tiles")
     last = ids_of(first.text)[-1]
@@ -161,14 +166,14 @@ def test_paging_goes_on_where_a_photo_was_deleted(backend: server.BackendServer)
     assert second.headers["x-more"] == ""
 
 
-def test_the_original_is_a_picture_and_never_a_page(backend: server.BackendServer) -> None:
+def test_original_is_sandboxed_and_unchanged(backend: server.BackendServer) -> None:
     data = small_photos.photo(1)
     image_id = backend.upload(data)["id"]
-    found = backend.admin.get(f"/originals/{image_id}")
-    assert found.content == data
-    assert found.headers["content-type"] == "image/jpeg"
-    assert found.headers["content-security-policy"] == "default-src 'none'; sandbox"
-    assert found.headers["x-content-type-options"] == "nosniff"
+    answer = backend.admin.get(f"/originals/{image_id}")
+    assert answer.content == data
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     problem(backend.admin.get(f"/originals/{photo_id(1)}"), 404)
     problem(backend.admin.get("/thumbnails/..%2F..%2Fsecrets.json"), 404)
     missing = backend.admin.get(f"/photos/{photo_id(1)}", headers=HTML)
@@ -176,7 +181,7 @@ def test_the_original_is_a_picture_and_never_a_page(backend: server.BackendServe
     assert "it may have been deleted" in missing.text
 
 
-def test_events_tell_of_a_change(backend: server.BackendServer) -> None:
+def test_events_upload_changes_the_counts(backend: server.BackendServer) -> None:
     with backend.admin.stream("GET", "/activity/events", timeout=20) as events:
         lines = events.iter_lines()
         _until(lines, 'data: {"pending":0,"processing":0,"complete":0,"failed":0}')
@@ -185,7 +190,7 @@ def test_events_tell_of_a_change(backend: server.BackendServer) -> None:
     problem(backend.anonymous.get("/activity/events"), 401)
 
 
-def test_events_tell_of_changes_that_leave_every_count_as_it_was(backend: server.BackendServer) -> None:
+def test_events_changes_without_new_counts_are_reported(backend: server.BackendServer) -> None:
     changes = []
     with backend.admin.stream("GET", "/activity/events", timeout=20) as events:
         lines = events.iter_lines()
@@ -196,23 +201,23 @@ def test_events_tell_of_changes_that_leave_every_count_as_it_was(backend: server
 
 
 def _until(lines: object, text: str) -> str:
-    """The next event with this text; the first look may be a second old, and of another test."""
+    """Return the next event with this text; the first one may be a second old, and from another test."""
     while text not in (event := _event(lines)):
         pass
     return event
 
 
 def _event(lines: object) -> str:
-    """The text of the next event."""
-    said = []
+    """Return the text of the next event."""
+    event = []
     for line in lines:  # type: ignore[attr-defined]
         if not line:
-            return "\n".join(said)
-        said.append(line)
-    raise AssertionError(f"the stream ended: {said}")
+            return "\n".join(event)
+        event.append(line)
+    raise AssertionError(f"the stream ended: {event}")
 
 
-def test_a_server_that_ends_ends_its_streams(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_events_server_shutdown_ends_the_stream(tmp_path_factory: pytest.TempPathFactory) -> None:
     with server.running(tmp_path_factory.mktemp("ending") / "data") as backend:
         with backend.log_in().stream("GET", "/activity/events", timeout=20) as events:
             lines = events.iter_lines()
@@ -221,10 +226,10 @@ def test_a_server_that_ends_ends_its_streams(tmp_path_factory: pytest.TempPathFa
             backend.process.terminate()
             assert list(lines) == []
         backend.process.wait(20)
-        assert time.monotonic() - began < 8  # and not after the ten seconds that open requests are given
+        assert time.monotonic() - began < 8  # open requests would be given ten seconds
 
 
-def test_templates_styles_and_scripts_have_one_subject_each() -> None:
+def test_page_sources_are_at_most_250_lines() -> None:
     folder = Path(server.ROOT) / "backend/pages"
     files = [path for kind in ("html", "css", "js") for path in folder.rglob(f"*.{kind}")]
     assert len(files) > 20

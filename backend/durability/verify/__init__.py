@@ -1,1 +1,1 @@
-"""Comparison of database and bucket, and its repair."""
+"""Compare bucket and database, check the content of objects, and repair differences."""

@@ -1,4 +1,4 @@
-"""What Google's client raises, in our words: which errors pass by themselves, and what mends the others."""
+"""Translate the errors of Google's client: which are transient, and what fixes the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backend.jobs.runner import RunnerError
 START = "start"
 FOLLOW = "follow"
 
-# May have been accepted nevertheless: the answer was lost, or came too late.
+# The outcome is unknown: the call may have been accepted, but its response was lost or late.
 UNCERTAIN: tuple[type[Exception], ...] = (
     api.ServerError,
     api.Cancelled,
@@ -20,10 +20,9 @@ UNCERTAIN: tuple[type[Exception], ...] = (
     http.ConnectionError,
     http.Timeout,
 )
-# Refused for now, and surely not done.
-REFUSED_FOR_NOW: tuple[type[Exception], ...] = (api.TooManyRequests, api.Aborted, auth.TransportError)
-# No second try can help.
-_LASTING: tuple[type[Exception], ...] = (api.MethodNotImplemented, api.DataLoss)
+# Rejected for now, and certainly not executed.
+REJECTED_FOR_NOW: tuple[type[Exception], ...] = (api.TooManyRequests, api.Aborted, auth.TransportError)
+_PERMANENT: tuple[type[Exception], ...] = (api.MethodNotImplemented, api.DataLoss)
 
 CLIENT_ERRORS: tuple[type[Exception], ...] = (
     api.GoogleAPICallError,
@@ -31,33 +30,33 @@ CLIENT_ERRORS: tuple[type[Exception], ...] = (
     auth.GoogleAuthError,
     http.RequestException,
 )
-"""All that a call may raise."""
+"""All errors that a call may raise."""
 
-# The first line whose kind fits tells what to do; {job} is the job's full name.
 _ROLES = {
     START: "grant it roles/run.jobsExecutorWithOverrides on the job",
-    FOLLOW: "grant it roles/run.viewer, without which its tasks work but their end is not seen",
+    FOLLOW: "grant it roles/run.viewer; without it tasks work, but their end is not recorded",
 }
-_MEANING: tuple[tuple[type[Exception], str], ...] = (
+# The first matching type gives the sentence. {job} is the full name of the job.
+_SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     (api.Forbidden, "the backend's service account may not {verb} {job}: {roles}"),
-    (api.Unauthorized, "Cloud Run does not take the backend's credentials for {job}"),
-    (api.NotFound, "there is no {job}: see GCP_PROJECT_ID, GCP_REGION and PROCESSOR_JOB_NAME, or deploy the job"),
-    (api.TooManyRequests, "Cloud Run refuses to {verb} {job} for now, its quota is used up"),
+    (api.Unauthorized, "Cloud Run rejects the backend's credentials for {job}"),
+    (api.NotFound, "{job} does not exist: check GCP_PROJECT_ID, GCP_REGION and PROCESSOR_JOB_NAME, or deploy the job"),
+    (api.TooManyRequests, "Cloud Run cannot {verb} {job} now, because its quota is used up"),
     (api.ClientError, "Cloud Run refuses to {verb} {job}"),
-    (api.ServerError, "Cloud Run did not manage to {verb} {job}"),
-    (auth.DefaultCredentialsError, "the backend has no credentials to {verb} {job}: give its service one"),
-    (auth.GoogleAuthError, "the backend got no token to {verb} {job}"),
-    (Exception, "Cloud Run did not answer when asked to {verb} {job}"),
+    (api.ServerError, "Cloud Run failed to {verb} {job}"),
+    (auth.DefaultCredentialsError, "the backend has no credentials to {verb} {job}: set a service account"),
+    (auth.GoogleAuthError, "the backend got no access token to {verb} {job}"),
+    (Exception, "Cloud Run did not respond to the request to {verb} {job}"),
 )
 
 
-def passes(error: BaseException) -> bool:
-    """Whether the same call may succeed a little later."""
-    return isinstance(error, (*UNCERTAIN, *REFUSED_FOR_NOW)) and not isinstance(error, _LASTING)
+def is_transient(error: BaseException) -> bool:
+    """Return True if the same call may succeed a little later."""
+    return isinstance(error, (*UNCERTAIN, *REJECTED_FOR_NOW)) and not isinstance(error, _PERMANENT)
 
 
-def explained(error: Exception, verb: str, job: str) -> RunnerError:
-    """The error in words: `verb` is START or FOLLOW."""
-    sentence = next(text for kind, text in _MEANING if isinstance(error, kind))
+def runner_error(error: Exception, verb: str, job: str) -> RunnerError:
+    """Return the error with a sentence that contains the remedy. `verb` is START or FOLLOW."""
+    sentence = next(text for kind, text in _SENTENCES if isinstance(error, kind))
     cause = getattr(error, "message", None) or str(error) or type(error).__name__
     return RunnerError(f"{sentence.format(verb=verb, job=job, roles=_ROLES[verb])} ({cause})")

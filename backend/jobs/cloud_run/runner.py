@@ -1,8 +1,8 @@
-"""The runner of a deployment: executions of a Cloud Run job.
+"""The runner of a cloud deployment: executions of a Cloud Run job.
 
-What is needed to follow an execution lies in its row of the database, so that a backend which was
-restarted in between goes on. Cloud Run chooses the names of its executions; ours travels in an
-override (no secret does), and finds an execution whose start was accepted while its answer was lost.
+Everything that is needed to follow an execution is in its database row, so a restarted backend continues to follow it.
+Cloud Run chooses the names of its executions. Our name is passed as an environment override, which contains no secret.
+With it, an execution is found whose start was accepted while the response was lost.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BILLED_SECONDS = 60.0
-"""The least time that Cloud Run bills a task for (https://cloud.google.com/run/pricing)."""
+"""Minimum time that Cloud Run bills a task for (https://cloud.google.com/run/pricing)."""
 START_SECONDS = 15.0
-"""Work below this is not worth a further task even if latency counts more than cost: about what its start takes."""
+"""Less work than this does not justify a further task, even if latency is preferred: its start takes about as long."""
 START_UP_SECONDS = 60.0
 MAX_CALL_SECONDS = 90.0
 THREADS = 2
@@ -36,7 +36,7 @@ THREADS = 2
 def cloud_profile(
     *, max_tasks: int = 10, timeout_seconds: float = 900.0, retries: int = 3, prefers_latency: bool = False
 ) -> RunnerProfile:
-    """What a plan must know of Cloud Run."""
+    """Return the profile of Cloud Run."""
     return RunnerProfile(
         worthwhile_seconds=START_SECONDS if prefers_latency else BILLED_SECONDS,
         max_tasks=max_tasks,
@@ -48,27 +48,33 @@ def cloud_profile(
 
 
 class CloudRunRunner:
-    """The form of `backend.jobs.runner.Runner` for Google Cloud."""
+    """Runs tasks as executions of a Cloud Run job."""
 
     def __init__(
         self,
         database: Database,
-        api: Callable[[], CloudRunApi],
+        open_api: Callable[[], CloudRunApi],
         *,
         max_tasks: int,
         timeout_seconds: float,
         retries: int,
         prefers_latency: bool,
     ) -> None:
-        """`api()` opens the client; it is called once, on a thread, when the first call is made.
+        """Create a runner.
 
-        `timeout_seconds` and `retries` are those of the job: so long its executions may take.
+        Args:
+            database: Stores Cloud Run's names of executions.
+            open_api: Opens the client. It is called once, on a thread, before the first call.
+            max_tasks: Maximum number of tasks at a time.
+            timeout_seconds: The task timeout of the job.
+            retries: The retry limit of the job.
+            prefers_latency: True starts more tasks, to finish sooner.
         """
         self.profile = cloud_profile(
             max_tasks=max_tasks, timeout_seconds=timeout_seconds, retries=retries, prefers_latency=prefers_latency
         )
         self._database = database
-        self._open_api = api
+        self._open_api = open_api
         self._api: CloudRunApi | None = None
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, "cloud-run")
@@ -76,20 +82,20 @@ class CloudRunRunner:
 
     async def start(self, execution: str, tasks: int) -> None:
         started = await self._call(lambda api: api.start(execution, tasks))
-        await self._remember(execution, started)
+        await self._save_names(execution, started)
 
     async def outcome(self, execution: str) -> Outcome | None:
         row = await self._database.read(executions.row_of, execution)
         if row is None:
-            return Outcome(state="lost", error="the database does not know it")
-        if row.cloud_execution is None:  # the backend ended between the start and its answer
-            found = await self._call(lambda api: api.find(execution))
-            if found is None:
-                return Outcome(state="lost", error="Cloud Run knows no execution that was started under this name")
-            await self._remember(execution, found)
+            return Outcome(state="lost", error="the database does not contain it")
+        if row.cloud_execution is None:  # the backend ended between the start and the response
+            started = await self._call(lambda api: api.find(execution))
+            if started is None:
+                return Outcome(state="lost", error="Cloud Run has no execution with this name")
+            await self._save_names(execution, started)
             return None
-        known = StartedExecution(row.cloud_execution, row.cloud_operation)
-        return await self._call(lambda api: api.outcome(known))
+        saved = StartedExecution(row.cloud_execution, row.cloud_operation)
+        return await self._call(lambda api: api.outcome(saved))
 
     async def close(self) -> None:
         self._closing = True
@@ -97,22 +103,22 @@ class CloudRunRunner:
         if self._api is not None:
             self._api.close()
 
-    async def _remember(self, execution: str, started: StartedExecution) -> None:
-        await self._database.write(executions.known_in_cloud, execution, started.execution, started.operation)
+    async def _save_names(self, execution: str, started: StartedExecution) -> None:
+        await self._database.write(executions.set_cloud_execution, execution, started.execution, started.operation)
         log.info("[JobQueue] %s is %s", execution, started.execution)
 
     async def _call(self, call: Callable[[CloudRunApi], T]) -> T:
         """Run a blocking call on a thread. Raises RunnerError."""
         if self._closing:
-            raise RunnerError("the backend is stopping and asks Cloud Run nothing more")
-        running = asyncio.get_running_loop().run_in_executor(self._threads, self._called, call)
+            raise RunnerError("the backend is stopping and makes no more calls to Cloud Run")
+        running = asyncio.get_running_loop().run_in_executor(self._threads, self._call_blocking, call)
         try:
             async with asyncio.timeout(MAX_CALL_SECONDS):
                 return await running
         except TimeoutError:
-            raise RunnerError(f"Cloud Run did not answer within {MAX_CALL_SECONDS:.0f} s") from None
+            raise RunnerError(f"Cloud Run did not respond within {MAX_CALL_SECONDS:.0f} s") from None
 
-    def _called(self, call: Callable[[CloudRunApi], T]) -> T:
+    def _call_blocking(self, call: Callable[[CloudRunApi], T]) -> T:
         from google.auth.exceptions import GoogleAuthError
 
         with self._opening:

@@ -1,38 +1,39 @@
-// The activity page follows the server's news: only the parts that changed are put in place.
-import { byId, elementsOf, follow, localTimes } from "./tools.js";
+// The activity page: replaces the sections that changed whenever the server sends an event.
+import { byId, elementsOf, localTimes } from "./dom.js";
+import { followEvents } from "./events.js";
 
-const place = byId("activity");
-const shown = [...place.children].map((section) => section.outerHTML);
-localTimes(place);
-let spoken = "";
+const container = byId("activity");
+const shown = [...container.children].map((section) => section.outerHTML);
+localTimes(container);
+let announced = "";
 
 function show(html) {
-  elementsOf(html).forEach((fresh, at) => {
-    const text = fresh.outerHTML;
-    if (text === shown[at]) return;
-    shown[at] = text;
-    const old = place.children[at];
+  elementsOf(html).forEach((section, index) => {
+    const text = section.outerHTML;
+    if (text === shown[index]) return;
+    shown[index] = text;
+    const old = container.children[index];
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
-    const where = focused && [...old.querySelectorAll("a, [tabindex]")].indexOf(focused);
-    localTimes(fresh);
-    old.replaceWith(fresh);
-    if (focused) fresh.querySelectorAll("a, [tabindex]")[where]?.focus();
+    const position = focused && [...old.querySelectorAll("a, [tabindex]")].indexOf(focused);
+    localTimes(section);
+    old.replaceWith(section);
+    if (focused) section.querySelectorAll("a, [tabindex]")[position]?.focus();
   });
 }
 
-/** Read out when the work begins and ends, and nothing in between. */
-function speak(counts) {
+/** Announce to screen readers when the work begins and when it ends, and nothing in between. */
+function announce(counts) {
   const left = counts.pending + counts.processing;
-  const sentence = left ? "Photos are being processed." : `All is done: ${counts.complete} complete, ${counts.failed} failed.`;
-  if (sentence === spoken) return;
-  spoken = sentence;
-  byId("spoken").textContent = sentence;
+  const sentence = left ? "Photos are being processed." : `All photos are processed: ${counts.complete} complete, ${counts.failed} failed.`;
+  if (sentence === announced) return;
+  announced = sentence;
+  byId("announcement").textContent = sentence;
 }
 
-follow({ activity: show, counts: speak }, {
+followEvents({ activity: show, counts: announce }, {
   whole: true,
-  onState: (open, over = false) => {
-    byId("live").dataset.state = open ? "on" : "off";
-    byId("live-text").textContent = open ? "Live" : over ? "You are logged out: reload the page to log in" : "Not connected; trying again …";
+  onState: (connected, loggedOut = false) => {
+    byId("live").dataset.state = connected ? "on" : "off";
+    byId("live-text").textContent = connected ? "Live" : loggedOut ? "You are logged out: reload the page to log in" : "Not connected; reconnecting …";
   },
 });

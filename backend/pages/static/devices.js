@@ -1,11 +1,14 @@
-// The page of the frames: add, change, remove, and keep up with what each shows.
-import { byId, call, confirmed, follow, oneAtATime, part, say } from "./tools.js";
+// The page of the frames: add, change and remove them, and update what each shows.
+import { callApi, fetchFragment } from "./api.js";
+import { confirmAction, showToast } from "./dialog.js";
+import { byId, elementsOf } from "./dom.js";
+import { followEvents, oneAtATime } from "./events.js";
 
 const dialog = byId("edit");
 const form = byId("edit-form");
 const NEW = { name: "", width: 800, height: 480, interval: 0, gap: 0, pairing: true, filters: {} };
-let changed = null; // the id of the frame that is being changed, or null for a new one
-let filters = {}; // its filters; those that this page does not show are kept
+let editedId = null; // id of the frame in the dialog, or null for a new one
+let filters = {}; // its filters, including those that this page does not show
 
 byId("add").addEventListener("click", () => edit(null, NEW));
 byId("devices").addEventListener("click", (event) => {
@@ -16,15 +19,15 @@ byId("devices").addEventListener("click", (event) => {
 });
 
 function edit(id, settings) {
-  changed = id;
+  editedId = id;
   filters = settings.filters;
   byId("edit-title").textContent = id === null ? "Add a frame" : `Change ${settings.name}`;
   byId("edit-save").textContent = id === null ? "Add" : "Save";
   byId("edit-detail").textContent = id === null
-    ? "Every photo gets a picture of this size; that begins at once, the newest first."
-    : "Another size makes all of its pictures anew; the old ones are shown until then.";
+    ? "Every photo gets a picture in this size. Rendering starts at once, newest photos first."
+    : "With another size, all pictures are rendered again; the old ones are shown until then.";
   form.elements.name.value = settings.name;
-  size(settings.width, settings.height);
+  setSize(settings.width, settings.height);
   const interval = form.elements.interval;
   if (![...interval.options].some((option) => Number(option.value) === settings.interval)) {
     interval.add(new Option(`every ${settings.interval} seconds`, settings.interval));
@@ -36,13 +39,13 @@ function edit(id, settings) {
   form.elements.days.value = filters.newestDays ?? 0;
   form.elements.gap.value = settings.gap;
   byId("edit-more").open = Object.keys(filters).length > 0 || settings.gap > 0;
-  byId("edit-refused").hidden = true;
+  byId("edit-error").hidden = true;
   dialog.showModal();
   form.elements.name.focus();
 }
 
-/** The frame as the form has it now. */
-function entered() {
+/** Return the settings that the form contains. */
+function formSettings() {
   const field = form.elements;
   return {
     name: field.name.value.trim(), width: Number(field.width.value), height: Number(field.height.value),
@@ -56,31 +59,31 @@ function entered() {
   };
 }
 
-function size(width, height) {
+function setSize(width, height) {
   form.elements.width.value = width;
   form.elements.height.value = height;
 }
 
-byId("edit-turn").addEventListener("click", () => size(form.elements.height.value, form.elements.width.value));
+byId("edit-turn").addEventListener("click", () => setSize(form.elements.height.value, form.elements.width.value));
 for (const preset of document.querySelectorAll(".chip-button")) {
-  preset.addEventListener("click", () => size(preset.dataset.width, preset.dataset.height));
+  preset.addEventListener("click", () => setSize(preset.dataset.width, preset.dataset.height));
 }
 byId("edit-cancel").addEventListener("click", () => dialog.close());
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const body = entered();
+  const body = formSettings();
   byId("edit-save").disabled = true;
   try {
-    const path = changed === null ? "/api/devices" : `/api/devices/${encodeURIComponent(changed)}`;
-    const saved = await call(changed === null ? "POST" : "PUT", path, body);
+    const path = editedId === null ? "/api/devices" : `/api/devices/${encodeURIComponent(editedId)}`;
+    const saved = await callApi(editedId === null ? "POST" : "PUT", path, body);
     dialog.close();
     if (saved.token) showToken(saved.token);
-    else say(`${body.name} is saved.`);
+    else showToast(`${body.name} was saved.`);
     await refresh();
   } catch (error) {
-    byId("edit-refused").textContent = error.message;
-    byId("edit-refused").hidden = false;
+    byId("edit-error").textContent = error.message;
+    byId("edit-error").hidden = false;
   }
   byId("edit-save").disabled = false;
 });
@@ -96,58 +99,56 @@ byId("token-copy").addEventListener("click", async () => {
     byId("token-copy").textContent = "Copied";
   } catch (error) {
     getSelection().selectAllChildren(byId("token-text"));
-    byId("token-copy").textContent = "Selected; copy it now";
+    byId("token-copy").textContent = "Selected: press Ctrl+C to copy";
   }
 });
 
 async function remove(device) {
-  const sure = await confirmed(`Remove ${device.name}?`, "Its pictures go, and its token opens nothing any more. The photos stay.", "Remove");
+  const sure = await confirmAction(`Remove ${device.name}?`, "Its pictures are deleted and its token becomes invalid. The photos are not deleted.", "Remove");
   if (!sure) return;
   try {
-    await call("DELETE", `/api/devices/${encodeURIComponent(device.id)}`);
-    say(`${device.name} is removed.`);
+    await callApi("DELETE", `/api/devices/${encodeURIComponent(device.id)}`);
+    showToast(`${device.name} was removed.`);
   } catch (error) {
-    say(error.message);
+    showToast(error.message);
   }
   await refresh();
 }
 
 async function refresh() {
   try {
-    byId("devices").innerHTML = (await part("/devices?part=devices")).html;
+    byId("devices").innerHTML = (await fetchFragment("/devices?part=devices")).html;
   } catch (error) {
-    say(error.message);
+    showToast(error.message);
   }
 }
 
 const dialogIsOpen = () => document.querySelector("dialog[open]") !== null;
-let behind = false; // a part of the list was left as it was
+let outdated = false; // only the numbers of the list were updated
 
-// Pictures were made: how many are ready, and what comes next, may be another. Neither an open dialog nor what has the
-// focus, or is just being pressed, is disturbed: the rest follows once that is over.
-const keepUp = oneAtATime(async () => {
+// New pictures change how many are ready, and what comes next. An open dialog, and an element that has the focus or is being
+// pressed, are not replaced: the update follows when the dialog closes or the focus leaves.
+const update = oneAtATime(async () => {
   const list = byId("devices");
   try {
-    const { html } = await part("/devices?part=devices");
-    if (dialogIsOpen()) return; // its end asks again
-    behind = list.contains(document.activeElement) || list.matches(":active");
-    if (behind) keepNumbers(html);
+    const { html } = await fetchFragment("/devices?part=devices");
+    if (dialogIsOpen()) return; // its closing requests an update
+    outdated = list.contains(document.activeElement) || list.matches(":active");
+    if (outdated) updateNumbers(html);
     else list.innerHTML = html;
   } catch (error) {
     console.warn(error.message);
   }
 }, () => !dialogIsOpen());
-follow({ changed: keepUp });
-document.addEventListener("close", keepUp, true);
+followEvents({ changed: update });
+document.addEventListener("close", update, true);
 byId("devices").addEventListener("focusout", ({ relatedTarget }) => {
-  if (behind && !byId("devices").contains(relatedTarget)) keepUp();
+  if (outdated && !byId("devices").contains(relatedTarget)) update();
 });
 
-/** Only the numbers and what a dialog begins with, so that what has the focus stays. */
-function keepNumbers(html) {
-  const made = document.createElement("template");
-  made.innerHTML = html;
-  for (const fresh of made.content.querySelectorAll(".device")) {
+/** Update only the numbers and the settings for the dialog, so that the focused element is not replaced. */
+function updateNumbers(html) {
+  for (const fresh of elementsOf(html).flatMap((element) => [...element.querySelectorAll(".device")])) {
     const old = document.querySelector(`.device[data-id="${CSS.escape(fresh.dataset.id)}"]`);
     if (!old) continue;
     old.dataset.settings = fresh.dataset.settings;

@@ -1,42 +1,42 @@
-// A frame in a browser: it shows what the frame will show, and moves nobody's position.
-import { byId, call } from "./tools.js";
+// Preview of a frame: shows its upcoming pictures without moving its position.
+import { callApi } from "./api.js";
+import { byId } from "./dom.js";
 
-const AHEAD = 50;
-const RETRY = 10000;
+const QUEUE_LENGTH = 50;
+const RETRY_MS = 10000;
 const frame = byId("frame");
-const path = `/api/devices/${encodeURIComponent(frame.dataset.id)}/slideshow?count=${AHEAD}`;
+const path = `/api/devices/${encodeURIComponent(frame.dataset.id)}/slideshow?count=${QUEUE_LENGTH}`;
 let queue = [];
-let at = -1;
+let index = -1;
 let paused = false;
 let timer;
-let [front, behind] = [byId("front"), byId("behind")];
+let [front, back] = [byId("front"), byId("back")];
 
 async function load() {
   try {
-    const told = await call("GET", path);
-    queue = told.queue;
+    queue = (await callApi("GET", path)).queue;
     return queue.length > 0;
   } catch (error) {
-    byId("nothing").textContent = error.message;
+    byId("message").textContent = error.message;
     return false;
   }
 }
 
 async function step(by) {
   clearTimeout(timer);
-  const lacking = queue.length === 0 || at + by >= queue.length;
-  if (lacking && !(await load())) {
-    byId("nothing").hidden = false;
-    if (!byId("nothing").textContent.trim() || byId("nothing").textContent === "Loading …") byId("nothing").textContent = "No picture is ready for this frame yet.";
-    timer = setTimeout(() => step(1), RETRY);
+  const needsMore = queue.length === 0 || index + by >= queue.length;
+  if (needsMore && !(await load())) {
+    byId("message").hidden = false;
+    if (!byId("message").textContent.trim() || byId("message").textContent === "Loading …") byId("message").textContent = "No picture is ready for this frame yet.";
+    timer = setTimeout(() => step(1), RETRY_MS);
     return;
   }
-  at = lacking ? 0 : Math.max(0, at + by);
-  await show(queue[at]);
-  next();
+  index = needsMore ? 0 : Math.max(0, index + by);
+  await show(queue[index]);
+  scheduleNext();
 }
 
-/** Put an entry on the glass once its pictures are there: one photo, or two beside or above each other. */
+/** Show an entry once its pictures are loaded: one photo, or two next to or above each other. */
 async function show(entry) {
   const addresses = entry.isPaired ? [entry.url, entry.pairedUrl] : [entry.url];
   try {
@@ -47,36 +47,36 @@ async function show(entry) {
   }
   const [width, height] = [Number(frame.dataset.width), Number(frame.dataset.height)];
   const [w, h] = entry.isPaired ? [entry.width, entry.height] : [width, height];
-  behind.replaceChildren(...addresses.map((address, place) => picture(address, place * (width - w), place * (height - h), w, h)));
-  behind.setAttribute("aria-label", entry.isPaired ? "two photos" : "a photo");
-  behind.removeAttribute("aria-hidden");
-  behind.classList.remove("faded");
+  back.replaceChildren(...addresses.map((address, half) => picture(address, half * (width - w), half * (height - h), w, h)));
+  back.setAttribute("aria-label", entry.isPaired ? "two photos" : "a photo");
+  back.removeAttribute("aria-hidden");
+  back.classList.remove("faded");
   front.classList.add("faded");
   front.setAttribute("aria-hidden", "true");
-  [front, behind] = [behind, front];
-  byId("nothing").hidden = true;
+  [front, back] = [back, front];
+  byId("message").hidden = true;
 }
 
 function picture(address, x, y, width, height) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", "image");
-  for (const [name, value] of Object.entries({ href: address, x, y, width, height })) made.setAttribute(name, value);
-  return made;
+  const image = document.createElementNS("http://www.w3.org/2000/svg", "image");
+  for (const [name, value] of Object.entries({ href: address, x, y, width, height })) image.setAttribute(name, value);
+  return image;
 }
 
-function next() {
+function scheduleNext() {
   clearTimeout(timer);
-  if (!paused) timer = setTimeout(() => step(1), Number(byId("pace").value) * 1000);
+  if (!paused) timer = setTimeout(() => step(1), Number(byId("interval").value) * 1000);
 }
 
 byId("previous").addEventListener("click", () => step(-1));
 byId("next").addEventListener("click", () => step(1));
-byId("pace").addEventListener("change", next);
+byId("interval").addEventListener("change", scheduleNext);
 byId("pause").addEventListener("click", () => {
   paused = !paused;
   byId("pause").setAttribute("aria-pressed", String(paused));
-  next();
+  scheduleNext();
 });
-byId("whole").addEventListener("click", () => document.body.requestFullscreen?.().catch((error) => { byId("about").textContent = error.message; }));
+byId("fullscreen").addEventListener("click", () => document.body.requestFullscreen?.().catch((error) => { byId("about").textContent = error.message; }));
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("select, a, button") && event.key === " ") return;
   if (event.key === "ArrowRight") step(1);

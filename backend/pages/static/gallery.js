@@ -1,7 +1,12 @@
-// The gallery: filters that apply themselves, pages that follow on their own, and work on many photos at once.
-import { byId, call, confirmed, counted, eachOf, elementsOf, follow, oneAtATime, part, say } from "./tools.js";
+// The gallery: filters without a button, endless scrolling, and actions on the selected photos.
+import { callApi, fetchFragment } from "./api.js";
+import { confirmAction, showToast } from "./dialog.js";
+import { byId, counted, elementsOf } from "./dom.js";
+import { followEvents, forEachConcurrently, oneAtATime } from "./events.js";
 
-const WATCHED = 100;
+const MAX_REFRESHED = 100; // tiles per request, as in pages/gallery.py
+const RETRY_BATCH = 1000;
+const DELETE_CONCURRENCY = 4;
 const tiles = byId("tiles");
 const filters = document.querySelector(".filters");
 
@@ -14,13 +19,13 @@ filters.addEventListener("submit", () => {
 addEventListener("pageshow", () => { for (const input of filters.elements) input.disabled = false; });
 
 if (tiles) {
-  endless();
-  selection();
-  liveStates();
+  loadMoreOnScroll();
+  handleSelection();
+  updateOnEvents();
 }
 
-/** The next page comes before the reader reaches the end; the link stays for who would rather press it. */
-function endless() {
+/** Load the next page before the user reaches the end of the list. The link can be pressed as well. */
+function loadMoreOnScroll() {
   const more = byId("more");
   let loading = false;
   const load = async () => {
@@ -28,119 +33,119 @@ function endless() {
     loading = true;
     more.textContent = "Loading …";
     try {
-      const { html, headers } = await part(`${more.getAttribute("href")}&part=tiles`);
+      const { html, headers } = await fetchFragment(`${more.getAttribute("href")}&part=tiles`);
       tiles.append(...elementsOf(html));
       more.setAttribute("href", headers.get("X-More"));
       more.hidden = !headers.get("X-More");
     } catch (error) {
-      say(error.message);
+      showToast(error.message);
     }
     more.textContent = "Show more";
     loading = false;
   };
   more.addEventListener("click", (event) => { event.preventDefault(); load(); });
-  new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) load(); }, { rootMargin: "600px" }).observe(more);
+  new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) load(); }, { rootMargin: "600px" }).observe(more);
 }
 
-/** Photos that are chosen, and what is done with all of them. */
-function selection() {
+/** Select photos, and retry or delete all selected ones. */
+function handleSelection() {
   const bar = byId("selection");
-  const chosen = () => [...tiles.querySelectorAll("input[name=pick]:checked")];
+  const selected = () => [...tiles.querySelectorAll("input[name=pick]:checked")];
   let last = null;
 
   const show = () => {
-    const number = chosen().length;
-    byId("selected-count").textContent = number.toLocaleString("en");
-    bar.hidden = number === 0;
-    tiles.classList.toggle("choosing", number > 0);
-    for (const box of tiles.querySelectorAll("input[name=pick]")) box.closest(".tile").classList.toggle("chosen", box.checked);
+    const count = selected().length;
+    byId("selected-count").textContent = count.toLocaleString("en");
+    bar.hidden = count === 0;
+    tiles.classList.toggle("selecting", count > 0);
+    for (const box of tiles.querySelectorAll("input[name=pick]")) box.closest(".tile").classList.toggle("selected", box.checked);
   };
   tiles.addEventListener("click", (event) => {
     if (event.target.name !== "pick") return;
     const boxes = [...tiles.querySelectorAll("input[name=pick]")];
-    const place = boxes.indexOf(event.target);
+    const index = boxes.indexOf(event.target);
     if (event.shiftKey && last !== null && last < boxes.length) {
-      for (const box of boxes.slice(Math.min(last, place), Math.max(last, place) + 1)) box.checked = event.target.checked;
+      for (const box of boxes.slice(Math.min(last, index), Math.max(last, index) + 1)) box.checked = event.target.checked;
     }
-    last = place;
+    last = index;
     show();
   });
   tiles.addEventListener("change", show);
   addEventListener("pageshow", show);
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !document.querySelector("dialog[open]")) choose(false); });
-  const choose = (on) => {
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !document.querySelector("dialog[open]")) selectAll(false); });
+  const selectAll = (on) => {
     for (const box of tiles.querySelectorAll("input[name=pick]")) box.checked = on;
     show();
   };
-  byId("select-all").addEventListener("click", () => choose(true));
-  byId("unselect").addEventListener("click", () => { choose(false); byId("main").focus(); });
+  byId("select-all").addEventListener("click", () => selectAll(true));
+  byId("unselect").addEventListener("click", () => { selectAll(false); byId("main").focus(); });
 
   byId("retry").addEventListener("click", async () => {
-    const ids = chosen().map((box) => box.value);
+    const ids = selected().map((box) => box.value);
     try {
       let retried = 0;
-      for (let at = 0; at < ids.length; at += 1000) {
-        retried += (await call("POST", "/api/admin/retry", { which: "named", ids: ids.slice(at, at + 1000) })).retried;
+      for (let start = 0; start < ids.length; start += RETRY_BATCH) {
+        retried += (await callApi("POST", "/api/admin/retry", { which: "named", ids: ids.slice(start, start + RETRY_BATCH) })).retried;
       }
-      say(`${counted(retried, "photo")} will be processed again.`);
-      choose(false);
+      showToast(`${counted(retried, "photo")} will be processed again.`);
+      selectAll(false);
     } catch (error) {
-      say(error.message);
+      showToast(error.message);
     }
     refresh(ids);
   });
   byId("delete").addEventListener("click", async () => {
-    const ids = chosen().map((box) => box.value);
-    const sure = await confirmed(`Delete ${counted(ids.length, "photo")}?`,
-      "The originals and every picture made of them go, from the frames and from the bucket. This cannot be undone.", "Delete");
+    const ids = selected().map((box) => box.value);
+    const sure = await confirmAction(`Delete ${counted(ids.length, "photo")}?`,
+      "The originals and all their pictures are deleted from the frames and from the bucket. This cannot be undone.", "Delete");
     if (!sure) return;
     const failed = [];
-    await eachOf(ids, 4, async (id) => {
+    await forEachConcurrently(ids, DELETE_CONCURRENCY, async (id) => {
       const tile = byId(`photo-${id}`);
-      tile.classList.add("gone");
+      tile.classList.add("deleting");
       try {
-        await call("DELETE", `/api/images/${id}`);
+        await callApi("DELETE", `/api/images/${id}`);
         tile.remove();
       } catch (error) {
         if (error.status === 404) { tile.remove(); return; }
-        tile.classList.remove("gone");
+        tile.classList.remove("deleting");
         failed.push(`${tile.querySelector(".filename").textContent}: ${error.message}`);
       }
     });
     show();
-    say(failed.length ? `${counted(failed.length, "photo")} could not be deleted. ${failed[0]}` : `${counted(ids.length, "photo")} deleted.`);
+    showToast(failed.length ? `${counted(failed.length, "photo")} could not be deleted. ${failed[0]}` : `${counted(ids.length, "photo")} deleted.`);
     byId("main").focus();
     if (!tiles.children.length) location.reload();
   });
 }
 
-/** Put today's tile in the place of each of these photos. */
+/** Replace the tiles of these photos by current ones. */
 async function refresh(ids) {
   if (!ids.length) return;
   try {
-    const { html } = await part(`/?part=tiles&ids=${ids.slice(0, WATCHED).join(",")}`);
+    const { html } = await fetchFragment(`/?part=tiles&ids=${ids.slice(0, MAX_REFRESHED).join(",")}`);
     for (const fresh of elementsOf(html)) {
       const old = byId(fresh.id);
       if (!old || old.dataset.state === fresh.dataset.state) continue;
       const box = old.querySelector("input[name=pick]");
       fresh.querySelector("input[name=pick]").checked = box.checked;
-      fresh.classList.toggle("chosen", box.checked);
-      const within = old.contains(document.activeElement) ? document.activeElement.tagName : null;
+      fresh.classList.toggle("selected", box.checked);
+      const focusedTag = old.contains(document.activeElement) ? document.activeElement.tagName : null;
       old.replaceWith(fresh);
-      if (within) fresh.querySelector(within.toLowerCase())?.focus();
+      if (focusedTag) fresh.querySelector(focusedTag.toLowerCase())?.focus();
     }
   } catch (error) {
     console.warn(error.message);
   }
 }
 
-/** Whenever the library changes, unfinished photos are looked at again. */
-function liveStates() {
+/** Update the counts and the tiles of unfinished photos whenever the library changes. */
+function updateOnEvents() {
   const unfinished = () => [...tiles.querySelectorAll(".tile:not([data-state=complete])")].map((tile) => tile.dataset.id);
-  follow({
+  followEvents({
     counts: (counts) => {
       for (const box of document.querySelectorAll("input[name=state]")) {
-        const all = Object.values(counts).reduce((sum, one) => sum + one, 0);
+        const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
         box.nextElementSibling.querySelector("b").textContent = (box.value ? counts[box.value] : all).toLocaleString("en");
       }
     },

@@ -1,33 +1,33 @@
-// One file, one request. XMLHttpRequest, since fetch does not tell how much was sent.
+// Upload one file in one request. Uses XMLHttpRequest, because fetch reports no upload progress.
 
-const SILENCE = 120000;
+const SILENCE_MS = 120000;
 
-/** Send a file; {status, told}. Never throws: status 0 means that the server could not be reached. */
-export function send(file, onProgress) {
+/** Upload a file. Resolves to {status, body} and never rejects; status 0 means that the server could not be reached. */
+export function sendFile(file, onProgress) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
     let silence;
-    const heard = () => {
+    const restartTimer = () => {
       clearTimeout(silence);
-      silence = setTimeout(() => request.abort(), SILENCE);
+      silence = setTimeout(() => request.abort(), SILENCE_MS);
     };
-    const end = (status, told) => {
+    const end = (status, body) => {
       clearTimeout(silence);
-      resolve({ status, told });
+      resolve({ status, body });
     };
     request.open("POST", "/api/admin/upload");
     request.responseType = "json";
     request.setRequestHeader("Accept", "application/json");
     request.upload.onprogress = (event) => {
-      heard();
+      restartTimer();
       if (event.lengthComputable) onProgress(event.loaded / event.total);
     };
     request.onload = () => end(request.status, request.response ?? {});
     request.onerror = () => end(0, {});
-    request.onabort = () => end(0, { error: "nothing was heard of the server for two minutes" });
+    request.onabort = () => end(0, { error: "the server did not respond for two minutes" });
     const form = new FormData();
     form.append("file", file, file.name);
-    heard();
+    restartTimer();
     request.send(form);
   });
 }

@@ -1,52 +1,54 @@
-// The upload page: what was dropped or chosen becomes a queue that is kept in the browser until it is through.
-import { byId, counted, follow, leaveForLogin, pause } from "./tools.js";
-import { filesOf, isHidden } from "./dropped.js";
-import { Kept } from "./kept_queue.js";
-import { Lines } from "./upload_lines.js";
-import { send } from "./send_file.js";
+// The upload page: dropped or chosen files become a queue, which is stored in the browser until all files are sent.
+import { redirectToLogin } from "./api.js";
+import { byId, counted } from "./dom.js";
+import { filesOf, isHidden } from "./drag_and_drop.js";
+import { followEvents, pause } from "./events.js";
+import { PersistentQueue } from "./persistent_queue.js";
+import { sendFile } from "./send_file.js";
+import { UploadList } from "./upload_list.js";
 
-const AT_ONCE = 3;
-const TRIES = 4;
+const CONCURRENCY = 3;
+const MAX_ATTEMPTS = 4;
+const FINAL = new Set(["done", "duplicate", "rejected"]);
 const limit = Number(byId("drop").dataset.limit);
-const kept = await Kept.open();
-const entries = [];
-const lines = new Lines(byId("list"));
+const queue = await PersistentQueue.open();
+const list = new UploadList(byId("list"));
 let workers = 0;
 let paused = false;
 let skipped = 0;
 
-/** An entry: {key, name, size, file, state, why, id}; `state` is waiting, sending, done, duplicate, refused or failed. */
-const OVER = new Set(["done", "duplicate", "refused"]);
+/** Entries {key, name, size, modified, file, state, reason, id}; `state` is waiting, sending, failed, or one of FINAL. */
+const entries = [];
 
-for (const entry of await kept.all()) {
+for (const entry of await queue.all()) {
   if (entry.state === "sending") entry.state = "waiting";
-  if (entry.state === "waiting" && !entry.file) Object.assign(entry, { state: "failed", why: "choose it again: this browser did not keep it" });
+  if (entry.state === "waiting" && !entry.file) Object.assign(entry, { state: "failed", reason: "choose the file again: the browser did not store it" });
   entries.push(entry);
 }
 summarize();
-lines.show(entries);
+list.append(entries);
 work();
 
 async function add(files) {
   const visible = files.filter((file) => !isHidden(file));
   skipped += files.length - visible.length;
   const known = new Set(entries.filter((entry) => entry.state !== "failed").map(identity));
-  const fresh = visible.map((file) => ({ key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, name: file.name,
-    size: file.size, modified: file.lastModified, file, state: "waiting", why: "", id: null })).filter((entry) => !known.has(identity(entry)));
-  for (const entry of fresh) {
-    if (entry.size > limit) Object.assign(entry, { state: "refused", why: `larger than ${Math.floor(limit / 2 ** 20)} MiB`, file: null });
+  const added = visible.map((file) => ({ key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, name: file.name,
+    size: file.size, modified: file.lastModified, file, state: "waiting", reason: "", id: null })).filter((entry) => !known.has(identity(entry)));
+  for (const entry of added) {
+    if (entry.size > limit) Object.assign(entry, { state: "rejected", reason: `larger than ${Math.floor(limit / 2 ** 20)} MiB`, file: null });
     entries.push(entry);
   }
-  lines.show(fresh);
+  list.append(added);
   summarize();
-  for (const entry of fresh) await kept.put(entry);
+  for (const entry of added) await queue.put(entry);
   work();
 }
 
 const identity = (entry) => `${entry.name}/${entry.size}/${entry.modified}`;
 
 function work() {
-  while (workers < AT_ONCE && !paused && entries.some((entry) => entry.state === "waiting")) {
+  while (workers < CONCURRENCY && !paused && entries.some((entry) => entry.state === "waiting")) {
     workers += 1;
     worker().finally(() => { workers -= 1; summarize(); });
     if (entries.every((entry) => entry.state !== "waiting")) break;
@@ -56,29 +58,29 @@ function work() {
 
 async function worker() {
   for (;;) {
-    const entry = paused ? undefined : entries.find((one) => one.state === "waiting");
-    if (!entry) return;
-    change(entry, { state: "sending", why: "" });
-    await sendOne(entry);
+    const next = paused ? undefined : entries.find((entry) => entry.state === "waiting");
+    if (!next) return;
+    change(next, { state: "sending", reason: "" });
+    await send(next);
   }
 }
 
-/** Send one file, again if that can help; whatever happens to it, the others go on. */
-async function sendOne(entry) {
+/** Send one file, and retry after transient errors. A failure does not stop the other files. */
+async function send(entry) {
   for (let attempt = 1; ; attempt += 1) {
-    const { status, told } = await send(entry.file, (share) => lines.progress(entry, share));
+    const { status, body } = await sendFile(entry.file, (share) => list.progress(entry, share));
     if (status === 201 || status === 200) {
-      return change(entry, { state: told.duplicate ? "duplicate" : "done", id: told.id, file: null });
+      return change(entry, { state: body.duplicate ? "duplicate" : "done", id: body.id, file: null });
     }
     if (status === 401) {
       change(entry, { state: "waiting" });
       paused = true;
-      return leaveForLogin();
+      return redirectToLogin();
     }
-    const temporary = status === 0 || status === 408 || status === 429 || status >= 500;
-    if (!temporary) return change(entry, { state: "refused", why: told.error ?? `the server answered ${status}`, file: null });
-    if (attempt >= TRIES) return change(entry, { state: "failed", why: told.error ?? "the server could not be reached" });
-    lines.progress(entry, 0);
+    const transient = status === 0 || status === 408 || status === 429 || status >= 500;
+    if (!transient) return change(entry, { state: "rejected", reason: body.error ?? `the server answered ${status}`, file: null });
+    if (attempt >= MAX_ATTEMPTS) return change(entry, { state: "failed", reason: body.error ?? "the server could not be reached" });
+    list.progress(entry, 0);
     await pause(500 * 2 ** attempt);
     if (paused) return change(entry, { state: "waiting" });
   }
@@ -86,44 +88,44 @@ async function sendOne(entry) {
 
 function change(entry, values) {
   Object.assign(entry, values);
-  lines.update(entry);
-  kept.put(entry);
+  list.update(entry);
+  queue.put(entry);
   summarize();
 }
 
 function summarize() {
   const count = (...states) => entries.filter((entry) => states.includes(entry.state)).length;
-  const over = entries.filter((entry) => OVER.has(entry.state)).length;
-  const [fresh, twice, refused, failed] = [count("done"), count("duplicate"), count("refused"), count("failed")];
+  const ended = entries.filter((entry) => FINAL.has(entry.state)).length;
+  const [fresh, duplicates, rejected, failed] = [count("done"), count("duplicate"), count("rejected"), count("failed")];
   byId("progress").hidden = entries.length === 0;
   byId("sent").max = Math.max(1, entries.length);
-  byId("sent").value = over + failed;
+  byId("sent").value = ended + failed;
   const busy = count("waiting", "sending") > 0;
   byId("progress-title").textContent = busy ? (paused ? "Paused" : "Sending") : "Sent";
-  const said = [`${(over + failed).toLocaleString("en")} of ${counted(entries.length, "file")}`];
-  if (fresh) said.push(`${fresh.toLocaleString("en")} new`);
-  if (twice) said.push(`${twice.toLocaleString("en")} already here`);
-  if (refused) said.push(`${refused.toLocaleString("en")} refused`);
-  if (failed) said.push(`${failed.toLocaleString("en")} could not be sent`);
-  if (skipped) said.push(`${counted(skipped, "hidden file")} left out`);
-  byId("summary").textContent = said.join(" · ");
+  const parts = [`${(ended + failed).toLocaleString("en")} of ${counted(entries.length, "file")}`];
+  if (fresh) parts.push(`${fresh.toLocaleString("en")} new`);
+  if (duplicates) parts.push(counted(duplicates, "duplicate"));
+  if (rejected) parts.push(`${rejected.toLocaleString("en")} rejected`);
+  if (failed) parts.push(`${failed.toLocaleString("en")} could not be sent`);
+  if (skipped) parts.push(`${counted(skipped, "hidden file")} skipped`);
+  byId("summary").textContent = parts.join(" · ");
   byId("stop").hidden = !busy;
-  byId("stop").textContent = paused ? "Go on" : "Pause";
+  byId("stop").textContent = paused ? "Resume" : "Pause";
   byId("again").hidden = failed === 0;
   byId("clear").hidden = busy || entries.length === 0;
 }
 
 byId("stop").addEventListener("click", () => { paused = !paused; work(); });
 byId("again").addEventListener("click", () => {
-  for (const entry of entries) if (entry.state === "failed" && entry.file) change(entry, { state: "waiting", why: "" });
+  for (const entry of entries) if (entry.state === "failed" && entry.file) change(entry, { state: "waiting", reason: "" });
   work();
 });
 byId("clear").addEventListener("click", async () => {
   entries.length = 0;
   skipped = 0;
-  lines.clear();
+  list.clear();
   summarize();
-  await kept.clear();
+  await queue.clear();
   byId("main").focus();
 });
 for (const id of ["files", "folder"]) {
@@ -131,27 +133,27 @@ for (const id of ["files", "folder"]) {
 }
 
 const drop = byId("drop");
-let inside = 0;
-document.addEventListener("dragenter", (event) => { event.preventDefault(); inside += 1; drop.classList.add("over"); });
-document.addEventListener("dragleave", () => { inside -= 1; if (inside <= 0) drop.classList.remove("over"); });
+let dragDepth = 0;
+document.addEventListener("dragenter", (event) => { event.preventDefault(); dragDepth += 1; drop.classList.add("dragging"); });
+document.addEventListener("dragleave", () => { dragDepth -= 1; if (dragDepth <= 0) drop.classList.remove("dragging"); });
 document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
-  inside = 0;
-  drop.classList.remove("over");
+  dragDepth = 0;
+  drop.classList.remove("dragging");
   add(await filesOf(event.dataTransfer));
 });
 addEventListener("beforeunload", (event) => {
-  if (!kept.lasting && entries.some((entry) => entry.state === "waiting" || entry.state === "sending")) event.preventDefault();
+  if (!queue.complete && entries.some((entry) => entry.state === "waiting" || entry.state === "sending")) event.preventDefault();
 });
 
-follow({
+followEvents({
   counts: (counts) => {
     const left = counts.pending + counts.processing;
     const line = byId("rendered");
     line.hidden = entries.length === 0;
     line.textContent = left
-      ? `Of the whole library ${counts.complete.toLocaleString("en")} are complete and ${left.toLocaleString("en")} on their way.`
-      : `Every photo of the library is through: ${counts.complete.toLocaleString("en")} complete, ${counts.failed.toLocaleString("en")} failed.`;
+      ? `Whole library: ${counts.complete.toLocaleString("en")} photos complete, ${left.toLocaleString("en")} in progress.`
+      : `Whole library processed: ${counts.complete.toLocaleString("en")} photos complete, ${counts.failed.toLocaleString("en")} failed.`;
   },
 });

@@ -1,1 +1,1 @@
-"""Google Cloud Storage behind the bucket port. Imported only when a `gs://` bucket is opened."""
+"""Implementation of the bucket port for Google Cloud Storage. Imported only when a `gs://` bucket is opened."""

@@ -1,20 +1,21 @@
-"""The bucket in Google Cloud Storage, by Google's client.
+"""Bucket in Google Cloud Storage, through Google's client.
 
-What a name holds is written in one request, with the checksum (crc32c) that the service compares.
-`create` has the service refuse a name that is taken; what then lies there is compared by checksum,
-not fetched. How reading is proven stands in `bucket_gcs_reading`.
+An object is written in one request, together with the checksum (crc32c) that the service verifies.
+`create` requires that the name is free.
+If it is taken, the existing object is compared by checksum and not downloaded.
+`reading` describes how downloads are verified.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud import storage
 
 from contract.bucket.gcs.client import Access, TimeoutPolicy
-from contract.bucket.gcs.lifecycle import deletion_rule, with_rule
 from contract.bucket.gcs.reading import crc32c_of, read_in_pieces, read_whole
 from contract.bucket.port import (
     NO_OBJECT,
@@ -30,36 +31,46 @@ from contract.object_names import check
 
 log = logging.getLogger(__name__)
 
-# Nobody but the owner's programs may read the bucket, so no shared cache may keep what it holds.
-FOR_A_YEAR = "private, max-age=31536000, immutable"
-NEVER = "no-cache"
+# Only the owner's programs may read the bucket, so no shared cache may store its objects.
+CACHE_FOR_A_YEAR = "private, max-age=31536000, immutable"
+NO_CACHE = "no-cache"
 
-PAGE = 1000
-TRIES = 3
-"""How often a change is made that crossed another one."""
+PAGE_SIZE = 1000
+ATTEMPTS = 3
+"""Attempts of a change that collides with another writer's change."""
+
+Rule = Mapping[str, Any]
+"""One lifecycle rule as the JSON API represents it (https://cloud.google.com/storage/docs/lifecycle)."""
 
 
 class GcsBucket:
-    """The Google Cloud Storage form of `contract.bucket.port.Bucket`."""
+    """Implementation of `contract.bucket.port.Bucket` in Google Cloud Storage."""
 
-    def __init__(self, url: str, *, connections: int, patience: TimeoutPolicy | None = None) -> None:
-        """`url` is `gs://name`; `connections` is how many threads will use it at a time.
+    def __init__(self, url: str, *, connections: int, timeouts: TimeoutPolicy | None = None) -> None:
+        """Connect to a bucket.
 
-        Raises ValueError for another URL, BucketDenied where there are no credentials.
+        Args:
+            url: `gs://name`.
+            connections: Number of threads that use the bucket at the same time.
+            timeouts: Limits for each call.
+
+        Raises:
+            ValueError: The URL has another form.
+            BucketDenied: There are no Google credentials.
         """
         name = url.removeprefix("gs://").rstrip("/")
         if not url.startswith("gs://") or not name or "/" in name:
             raise ValueError(f"{url!r} is not a bucket; expected gs://name")
         self.url = f"gs://{name}"
-        self._access = Access(name, connections, patience or TimeoutPolicy())
+        self._access = Access(name, connections, timeouts or TimeoutPolicy())
 
     def read(self, name: str, limit: int | None = None) -> bytes:
         return read_whole(self._access, name, limit)[0]
 
     def read_with_generation(self, name: str, limit: int | None = None) -> tuple[bytes, str]:
         data, blob = read_whole(self._access, name, limit)
-        if blob.generation is None:  # an answer without it, which Google's own servers do not give
-            raise BucketError(name, "the service did not say which generation of the object it sent")
+        if blob.generation is None:  # Google's servers always send it
+            raise BucketError(name, "the response has no generation of the object")
         return data, str(blob.generation)
 
     def download_to(self, name: str, writer: ByteWriter, limit: int | None = None) -> None:
@@ -75,41 +86,41 @@ class GcsBucket:
             content_type=content_type,
             checksum="crc32c",
             if_generation_match=generation,
-            **self._access.waits_sending(len(data)),
+            **self._access.upload_options(len(data)),
         )
         return blob
 
     def create(self, name: str, data: bytes, content_type: str) -> bool:
-        for _ in range(TRIES):
+        for _ in range(ATTEMPTS):
             with self._access.errors(name):
                 try:
-                    self._upload(name, data, content_type, FOR_A_YEAR, 0)
+                    self._upload(name, data, content_type, CACHE_FOR_A_YEAR, 0)
                     return True
                 except PreconditionFailed:
-                    log.debug("%s is there already", name)
+                    log.debug("%s already exists", name)
             try:
-                found = self._access.stored(name)
-            except ObjectNotFound:  # it went in between, so the name is free
+                existing = self._access.metadata_of(name)
+            except ObjectNotFound:  # it was removed in the meantime, so the name is free
                 continue
-            if found.crc32c == crc32c_of(data) and found.size == len(data):
+            if existing.crc32c == crc32c_of(data) and existing.size == len(data):
                 return False
             raise ObjectConflict(name)
-        raise BucketUnavailable(name, "it comes and goes while it is written")
+        raise BucketUnavailable(name, f"the object was created and removed by others during {ATTEMPTS} attempts")
 
     def replace(self, name: str, data: bytes, content_type: str) -> None:
         with self._access.errors(name):
-            self._upload(name, data, content_type, NEVER)
+            self._upload(name, data, content_type, NO_CACHE)
 
     def write_if(self, name: str, data: bytes, content_type: str, generation: str) -> str:
         with self._access.errors(name):
             try:
                 expected = 0 if generation == NO_OBJECT else int(generation)
-                return str(self._upload(name, data, content_type, NEVER, expected).generation)
+                return str(self._upload(name, data, content_type, NO_CACHE, expected).generation)
             except PreconditionFailed:
                 raise ObjectChanged(name) from None
 
     def stat(self, name: str) -> ObjectInfo:
-        return _info(self._access.stored(name))
+        return _info(self._access.metadata_of(name))
 
     def list(self, prefix: str, *, recursive: bool = False) -> Iterator[ObjectInfo]:
         folder = prefix.rpartition("/")[0]
@@ -123,47 +134,48 @@ class GcsBucket:
                 self._access.bucket,
                 prefix=prefix or None,
                 delimiter=None if recursive else "/",
-                page_size=PAGE,
+                page_size=PAGE_SIZE,
                 fields="items(name,size,timeCreated,generation),nextPageToken",
-                **self._access.waits,
+                **self._access.options,
             )
             for blob in listing:
                 if _is_name(blob.name):
                     yield _info(blob)
 
     def move(self, source: str, target: str) -> None:
-        origin, goal = check(source), check(target)
-        for _ in range(TRIES):
+        check(source), check(target)
+        for _ in range(ATTEMPTS):
             try:
-                found = self._access.stored(origin)
+                blob = self._access.metadata_of(source)
             except ObjectNotFound:
-                if origin == goal or not self._exists(goal):
+                if source == target or not self._exists(target):
                     raise
                 return
-            if origin == goal:
+            if source == target:
                 return
             with self._access.errors(source):
                 try:
-                    self._copy(found, goal)
-                    # Written anew since: what was copied is not what lies there, so both are kept.
-                    self._access.bucket.delete_blob(origin, if_generation_match=found.generation, **self._access.waits)
+                    self._copy(blob, target)
+                    # The precondition fails if the source was written again since. The copy is then outdated, and
+                    # the source must not be deleted.
+                    self._access.bucket.delete_blob(source, if_generation_match=blob.generation, **self._access.options)
                 except (NotFound, PreconditionFailed):
                     continue
             return
-        raise BucketUnavailable(source, "it is written while it is moved")
+        raise BucketUnavailable(source, f"the object was overwritten during {ATTEMPTS} attempts to move it")
 
     def _copy(self, source: storage.Blob, target: str) -> None:
         blob, token = self._access.blob(target), None
         while True:
             token, _, _ = blob.rewrite(
-                source, token=token, if_source_generation_match=source.generation, **self._access.waits
+                source, token=token, if_source_generation_match=source.generation, **self._access.options
             )
             if token is None:
                 return
 
     def _exists(self, name: str) -> bool:
         try:
-            self._access.stored(name)
+            self._access.metadata_of(name)
         except ObjectNotFound:
             return False
         return True
@@ -171,32 +183,48 @@ class GcsBucket:
     def delete(self, name: str) -> None:
         with self._access.errors(name):
             try:
-                self._access.bucket.delete_blob(check(name), **self._access.waits)
+                self._access.bucket.delete_blob(check(name), **self._access.options)
             except NotFound:
-                log.debug("%s is removed already", name)
+                log.debug("%s was already removed", name)
 
     def expire(self, prefix: str, days: int) -> bool:
         with self._access.errors(""):
-            bucket = self._access.client.get_bucket(self._access.bucket_name, **self._access.waits)
-            # As the service told them: the client's own reading leaves out what it does not know.
-            known = bucket._properties.get("lifecycle", {}).get("rule", [])
-            rules = with_rule(known, deletion_rule(prefix, days))
+            bucket = self._access.client.get_bucket(self._access.bucket_name, **self._access.options)
+            # The raw response: the client's own property omits fields that it does not support.
+            existing = bucket._properties.get("lifecycle", {}).get("rule", [])
+            rules = with_rule(existing, deletion_rule(prefix, days))
             if rules is None:
                 return False
             bucket.lifecycle_rules = rules
-            bucket.patch(if_metageneration_match=bucket.metageneration, **self._access.waits)
+            bucket.patch(if_metageneration_match=bucket.metageneration, **self._access.options)
         return True
 
     def probe(self) -> None:
         with self._access.errors(""):
             listing = self._access.client.list_blobs(
-                self._access.bucket, max_results=1, fields="items(name)", **self._access.brief_waits
+                self._access.bucket, max_results=1, fields="items(name)", **self._access.probe_options
             )
             next(iter(listing), None)
 
 
+def deletion_rule(prefix: str, days: int) -> Rule:
+    """Return the lifecycle rule that deletes objects below `prefix` once they are `days` old."""
+    return {"action": {"type": "Delete"}, "condition": {"age": days, "matchesPrefix": [prefix]}}
+
+
+def with_rule(rules: Sequence[Rule], rule: Rule) -> list[Rule] | None:
+    """Append `rule` to `rules`. Return None if it is among them already.
+
+    A rule of an earlier release with another age stays as well: an operator may have set it on purpose.
+    Of two ages the shorter takes effect.
+    """
+    if any(dict(existing) == dict(rule) for existing in rules):
+        return None
+    return [*rules, rule]
+
+
 def _is_name(name: str) -> bool:
-    """Whether an object may be one of ours; consoles make some that end in a slash."""
+    """Return True if the name is valid; the Cloud console creates folder objects, which end in a slash."""
     try:
         check(name)
     except ValueError:
@@ -206,5 +234,5 @@ def _is_name(name: str) -> bool:
 
 def _info(blob: storage.Blob) -> ObjectInfo:
     if None in (blob.time_created, blob.size, blob.generation):
-        raise BucketError(str(blob.name), "the service did not tell its size, time and generation")
+        raise BucketError(str(blob.name), "the response lacks the object's size, time or generation")
     return ObjectInfo(str(blob.name), int(blob.size), blob.time_created.timestamp(), str(blob.generation))

@@ -1,6 +1,6 @@
-"""Google's storage client as both programs use it: as many connections as threads, an end to every wait.
+"""Google's storage client, set up for both programs: one connection per thread, and a limit for every wait.
 
-`STORAGE_EMULATOR_HOST` leads it to another server, without credentials, as Google's libraries do.
+`STORAGE_EMULATOR_HOST` selects another server without credentials, as in all Google libraries.
 """
 
 from __future__ import annotations
@@ -19,111 +19,110 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from msgspec import Struct
 from requests.adapters import HTTPAdapter
 
-from contract.bucket.gcs.errors import FOREIGN, translated
+from contract.bucket.gcs.errors import CLIENT_ERRORS, bucket_error
 from contract.bucket.port import ObjectTooLarge
 from contract.object_names import check
 
-# The client would ask for the bucket itself on a thread of its own, for telemetry that nobody reads here.
+# Otherwise the client requests the bucket's metadata on a thread of its own, for telemetry that is not used here.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "1")
 
-# Above this the client takes a second request to begin an upload. An upload of ours has a file's size at most,
-# lies in memory whole, and is repeated as a whole.
+# Above this size the client begins an upload with an additional request. Our uploads have the size of a file at most,
+# are completely in memory, and are repeated as a whole.
 storage_blob._MAX_MULTIPART_SIZE = 1024 * 1024 * 1024
 
+MIN_UPLOAD_RATE = 250_000
+"""Bytes per second; a slower upload times out."""
 
-SLOWEST_UPLOAD = 250_000
-"""Bytes a second; an upload that is slower is given up."""
-
-
-BRIEF = 5.0
-"""Seconds that a probe waits for bytes, and goes on with its retries."""
+PROBE_SECONDS = 5.0
+"""Longest time that a probe waits for bytes, and longest time of its retries."""
 
 
 class TimeoutPolicy(Struct, frozen=True):
-    """How long a call waits, in seconds: for a connection, for the next bytes, and with its retries."""
+    """Limits of a call in seconds: to connect, between two reads, for all retries, and the pauses between retries."""
 
     connect: float = 5.0
     read: float = 20.0
     retries: float = 60.0
-    first_pause: float = 0.5
-    longest_pause: float = 8.0
+    min_pause: float = 0.5
+    max_pause: float = 8.0
 
     def timeout(self, size: int = 0) -> tuple[float, float]:
-        """As the client takes it: (to connect, between two pieces of an answer), where `size` bytes are sent.
+        """Return (connect timeout, read timeout) in seconds for a request that sends `size` bytes.
 
-        Both count for sending too, and for all of it at once: the first on a new connection, the second on a used one.
+        The client applies the first also to sending on a new connection, the second to sending on a reused one.
+        So both are extended by the time to send all bytes.
         """
-        sending = size / SLOWEST_UPLOAD
+        sending = size / MIN_UPLOAD_RATE
         return self.connect + sending, self.read + sending
 
     @property
     def retry(self) -> Retry:
-        """The client's own policy, which knows what may pass, with our times."""
+        """Return the client's own policy, which selects the transient errors, with these times."""
         policy: Retry = DEFAULT_RETRY.with_timeout(self.retries)
-        return policy.with_delay(initial=self.first_pause, maximum=self.longest_pause, multiplier=2.0)
+        return policy.with_delay(initial=self.min_pause, maximum=self.max_pause, multiplier=2.0)
 
 
 class Access:
-    """One bucket, its client, and how long calls wait; errors come out as the contract's."""
+    """One bucket, its client and the options of its calls. Converts the client's errors to those of the port."""
 
-    def __init__(self, bucket_name: str, connections: int, patience: TimeoutPolicy) -> None:
-        """Raises BucketDenied where there are no credentials."""
+    def __init__(self, bucket_name: str, connections: int, timeouts: TimeoutPolicy) -> None:
+        """Create the client. Raises BucketDenied if there are no Google credentials."""
         self.bucket_name = bucket_name
-        self._patience = patience
-        self.waits: dict[str, Any] = self.waits_sending(0)
-        """For each call of the client; none goes without."""
+        self._timeouts = timeouts
+        self.options: dict[str, Any] = self.upload_options(0)
+        """Timeout and retry options that every call of the client must pass."""
         with self.errors(""):
             self.client = make_client(connections)
         self.bucket = self.client.bucket(bucket_name)
 
-    def waits_sending(self, size: int) -> dict[str, Any]:
-        """For a call that sends `size` bytes."""
-        return {"timeout": self._patience.timeout(size), "retry": self._patience.retry}
+    def upload_options(self, size: int) -> dict[str, Any]:
+        """Return the options of a call that sends `size` bytes."""
+        return {"timeout": self._timeouts.timeout(size), "retry": self._timeouts.retry}
 
     @property
-    def brief_waits(self) -> dict[str, Any]:
-        """For a call whose answer somebody waits for who asks whether we are well."""
+    def probe_options(self) -> dict[str, Any]:
+        """Return the options of a health check, which must answer within a few seconds."""
         return {
-            "timeout": (self._patience.connect, min(BRIEF, self._patience.read)),
-            "retry": self._patience.retry.with_timeout(min(BRIEF, self._patience.retries)),
+            "timeout": (self._timeouts.connect, min(PROBE_SECONDS, self._timeouts.read)),
+            "retry": self._timeouts.retry.with_timeout(min(PROBE_SECONDS, self._timeouts.retries)),
         }
 
     @contextmanager
     def errors(self, name: str) -> Iterator[None]:
-        """Within, what Google's client raises becomes a BucketError of the object `name`."""
+        """Convert errors of Google's client, raised within the block, to a BucketError of the object `name`."""
         try:
             yield
-        except FOREIGN as error:
-            raise translated(name, error, self.bucket_name) from error
+        except CLIENT_ERRORS as error:
+            raise bucket_error(name, error, self.bucket_name) from error
 
     def blob(self, name: str) -> storage.Blob:
-        """The client's handle of an object; asks nobody. Raises ValueError for a name that is none."""
+        """Return the client's handle of an object without a request. Raises ValueError for an invalid name."""
         return self.bucket.blob(check(name))
 
-    def stored(self, name: str) -> storage.Blob:
-        """What the service knows of an object. Raises ObjectNotFound."""
+    def metadata_of(self, name: str) -> storage.Blob:
+        """Request an object's metadata. Raises ObjectNotFound."""
         blob = self.blob(name)
         with self.errors(name):
-            blob.reload(**self.waits)
+            blob.reload(**self.options)
         return blob
 
 
 def make_client(connections: int) -> storage.Client:
-    """A client whose pool has a place for each of `connections` threads; more of them wait for each other.
+    """Return a client whose pool has a connection for each of `connections` threads; further threads wait.
 
-    Raises google.auth's errors where there are no credentials.
+    Raises google.auth's errors if there are no credentials.
     """
     client = storage.Client()
-    # What the environment says of proxies and certificates is read once, not at each request: a tenth of its CPU time.
-    settled = client._http.merge_environment_settings(client._connection.API_BASE_URL, {}, None, None, None)
+    # Proxies and certificates of the environment are read once. Reading them takes a tenth of a request's CPU time.
+    environment = client._http.merge_environment_settings(client._connection.API_BASE_URL, {}, None, None, None)
     client._http.proxies, client._http.verify, client._http.cert = (
-        settled[name] for name in ("proxies", "verify", "cert")
+        environment[name] for name in ("proxies", "verify", "cert")
     )
     client._http.trust_env = False
     adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections, pool_block=True)
     for scheme in ("https://", "http://"):
         client._http.mount(scheme, adapter)
-    client._http.hooks["response"].append(_look_at_header)
+    client._http.hooks["response"].append(_check_response)
     return client
 
 
@@ -136,8 +135,8 @@ _limit = _Limit()
 
 
 @contextmanager
-def reading_at_most(name: str, limit: int | None) -> Iterator[None]:
-    """Within, no body longer than `limit` bytes is read on this thread: ObjectTooLarge instead."""
+def size_limit(name: str, limit: int | None) -> Iterator[None]:
+    """Raise ObjectTooLarge within the block instead of reading a body of more than `limit` bytes on this thread."""
     _limit.name, _limit.size = name, limit
     try:
         yield
@@ -145,14 +144,14 @@ def reading_at_most(name: str, limit: int | None) -> Iterator[None]:
         _limit.size = None
 
 
-def _look_at_header(response: requests.Response, *_: object, **__: object) -> None:
-    """Called for each answer between its header and its body."""
+def _check_response(response: requests.Response, *_: object, **__: object) -> None:
+    """Run for each response after its header and before its body is read."""
     if response.status_code >= 400:
-        # The client leaves the body of a refused download unread, and its connection would stay taken:
-        # as many refusals as there are connections, and every thread would wait for ever.
+        # The client does not read the body of a rejected download, so its connection would never return to the pool.
+        # After as many rejections as there are connections every thread would wait forever.
         response.content  # noqa: B018
         return
     length = response.headers.get("Content-Length", "")
     if _limit.size is not None and length.isdigit() and int(length) > _limit.size:
-        response.close()  # for the same reason
+        response.close()  # returns the connection to the pool
         raise ObjectTooLarge(_limit.name, _limit.size)

@@ -1,7 +1,7 @@
-"""Which of the bucket's errors a failure of Google's client is: one table, looked up by the nearest class.
+"""Conversion of errors of Google's client to those of the bucket port: one table, looked up by the nearest class.
 
-The client retries by itself what may pass; what comes out of it here has been tried for as long
-as its policy allows, or is not worth a retry at once.
+The client retries transient errors by itself.
+An error that arrives here was retried for as long as the policy allows, or must not be retried immediately.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from google.cloud.storage import exceptions as storage
 from contract.bucket.port import BucketDenied, BucketError, BucketUnavailable, ObjectNotFound
 
 MAX_REASON = 400
-"""Characters of a foreign message that are passed on; some carry a whole page."""
+"""Maximum number of characters taken from a message of the client; some contain a complete web page."""
 
 KINDS: dict[type[BaseException], type[BucketError]] = {
-    # What the service answered.
+    # Responses of the service.
     api.GoogleAPIError: BucketError,
     api.GoogleAPICallError: BucketUnavailable,
     api.RetryError: BucketUnavailable,
@@ -30,9 +30,9 @@ KINDS: dict[type[BaseException], type[BucketError]] = {
     api.Unauthorized: BucketDenied,
     api.Forbidden: BucketDenied,
     api.NotFound: ObjectNotFound,
-    api.Conflict: BucketUnavailable,  # two changes of one thing at a time
-    api.PreconditionFailed: BucketUnavailable,  # it changed while we worked on it; `create` looks for itself
-    api.RequestRangeNotSatisfiable: BucketUnavailable,  # it became shorter while it was read
+    api.Conflict: BucketUnavailable,  # two simultaneous changes of the same resource
+    api.PreconditionFailed: BucketUnavailable,  # changed by another writer; `create` and others handle it themselves
+    api.RequestRangeNotSatisfiable: BucketUnavailable,  # the object became shorter while it was read
     api.TooManyRequests: BucketUnavailable,
     api.Cancelled: BucketUnavailable,
     api.ServerError: BucketUnavailable,
@@ -41,12 +41,12 @@ KINDS: dict[type[BaseException], type[BucketError]] = {
     storage.InvalidResponse: BucketUnavailable,
     storage.DataCorruption: BucketUnavailable,
     storage.InvalidPathError: BucketError,
-    # Who we are.
+    # Credentials.
     auth.GoogleAuthError: BucketDenied,
     auth.TransportError: BucketUnavailable,
     auth.TimeoutError: BucketUnavailable,
     auth.ResponseError: BucketUnavailable,
-    # The way there: what no retry mends is a fault of the settings.
+    # Network: errors that no retry can fix come from a wrong setting.
     web.RequestException: BucketUnavailable,
     web.URLRequired: BucketError,
     web.TooManyRedirects: BucketError,
@@ -61,7 +61,7 @@ KINDS: dict[type[BaseException], type[BucketError]] = {
     OSError: BucketUnavailable,
 }
 
-FOREIGN = (
+CLIENT_ERRORS = (
     api.GoogleAPIError,
     api.AsyncRestUnsupportedParameterError,
     storage.InvalidResponse,
@@ -74,43 +74,52 @@ FOREIGN = (
     http.client.HTTPException,
     OSError,
 )
-"""What a call of the client may raise; anything else is a fault of this program."""
+"""Every class that a call of the client may raise; any other exception is a bug in this program."""
 
 
 def kind_of(error: type[BaseException]) -> type[BucketError]:
-    """The bucket's error for a foreign one. Raises KeyError for a class that is none of `FOREIGN`."""
+    """Return the port's error class for one of `CLIENT_ERRORS`. Raises KeyError for any other class."""
     for base in error.__mro__:
         if base in KINDS:
             return KINDS[base]
     raise KeyError(error)
 
 
-def translated(name: str, error: BaseException, bucket_name: str) -> BucketError:
-    """The bucket's error for `error`, with what a person needs to mend it; `name` is the object or empty."""
+def bucket_error(name: str, error: BaseException, bucket_name: str) -> BucketError:
+    """Convert an error of Google's client.
+
+    Args:
+        name: Object name, or empty if the call concerns the bucket.
+        error: One of `CLIENT_ERRORS`.
+        bucket_name: Used in messages.
+
+    Returns:
+        The port's error; its message says what an operator can do about it.
+    """
     kind = kind_of(type(error))
     reason = _reason(error)
     if isinstance(error, auth.GoogleAuthError) and kind is BucketDenied:
         if error.retryable:
-            return BucketUnavailable(name, f"Google gave no access token: {reason}")
+            return BucketUnavailable(name, f"Google returned no access token: {reason}")
         return BucketDenied(
             name,
             f"there are no usable Google credentials ({reason}); on a laptop run "
             "`gcloud auth application-default login`, on Cloud Run give the service a service account",
         )
     if kind is ObjectNotFound:
-        # Only a call that names no object is about the bucket itself.
+        # A call without an object name concerns the bucket itself.
         return ObjectNotFound(name) if name else BucketError("", f"there is no bucket gs://{bucket_name} ({reason})")
     if kind is BucketDenied:
         return BucketDenied(
             name,
-            f"access to gs://{bucket_name} is refused ({reason}); roles/storage.objectUser on the bucket allows it",
+            f"access to gs://{bucket_name} is denied ({reason}); grant roles/storage.objectUser on the bucket",
         )
     return kind(name, reason)
 
 
 def _reason(error: BaseException) -> str:
-    """What happened, in one line; of a retry that gave up, what it gave up on."""
+    """Return the error's class and message in one line; for a retry that gave up, those of its cause."""
     if isinstance(error, api.RetryError) and error.cause is not None:
-        return f"tried again until the time was up: {_reason(error.cause)}"
+        return f"retried until the time limit: {_reason(error.cause)}"
     text = " ".join(str(error.message if isinstance(error, api.GoogleAPICallError) else error).split())
     return f"{type(error).__name__}: {text[:MAX_REASON]}".rstrip(": ")

@@ -1,4 +1,4 @@
-"""What frames ask for: bags, intervals, halves and filters of devices; when a photo was taken."""
+"""Tables and columns of frames: shuffle queue, interval, split screen and filters; capture times of photos."""
 
 from __future__ import annotations
 

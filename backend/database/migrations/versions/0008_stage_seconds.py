@@ -1,4 +1,4 @@
-"""How long each photo took in each stage of its task."""
+"""Durations of the stages of a photo's rendering."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 
-from bench.core.results import CaseResult, Check, Sample, Series
+from bench.core.results import CaseResult, Check, Sample, Series, at_most
 from bench.core.runner import Context
 from bench.system.photos import LARGE_MEGAPIXELS, copies, nearest
 from bench.system.rounds import whole_system
@@ -84,13 +84,5 @@ def judged(measured: dict[tuple[str, float], list[Round]]) -> tuple[dict[str, fl
             facts[f"{label}, {speed}, wall_s"] = wall[way, rate]
             facts[f"{label}, {speed}, cpu_s"] = cpu[way, rate]
         ratio = wall["stream", rate] / wall["ahead", rate]
-        checks.append(
-            Check(
-                name=f"streaming over fetching ahead, end to end, {speed}",
-                limit=f"at most {MAX_RATIO:g}",
-                value=ratio,
-                unit="times",
-                holds=ratio <= MAX_RATIO,
-            )
-        )
+        checks.append(at_most(f"streaming over fetching ahead, end to end, {speed}", ratio, MAX_RATIO))
     return facts, tuple(checks)

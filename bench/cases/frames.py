@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.core.results import CaseResult, Check, Sample, Series
+from bench.core.results import CaseResult, Sample, Series, at_least
 from bench.core.runner import Context
 from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend
 from bench.system.many_requests import Load, ask
@@ -139,13 +139,7 @@ def _result(measured: dict[str, list[Load]]) -> CaseResult:
         series=series,
         facts=facts | {f"{name}: share of the bare handler": share for name, share in shares.items()},
         checks=tuple(
-            Check(
-                name=f"{name}: requests a second, as a share of the bare handler's",
-                limit=f"at least {MIN_SHARE:g}",
-                value=share,
-                unit="times",
-                holds=share >= MIN_SHARE,
-            )
+            at_least(f"{name}: requests a second, as a share of the bare handler's", share, MIN_SHARE)
             for name, share in shares.items()
         ),
         remarks=(

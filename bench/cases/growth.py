@@ -15,7 +15,7 @@ import itertools
 import statistics
 from collections.abc import Sequence
 
-from bench.core.results import CaseResult, Check, Sample, Series
+from bench.core.results import CaseResult, Check, Sample, Series, at_most
 from bench.core.runner import Context
 from bench.system.instruments import Instruments
 from bench.system.photos import small_photos
@@ -154,12 +154,10 @@ def checks_of(measured: dict[tuple[int, int], list[Round]]) -> tuple[Check, ...]
     for tasks in TASKS:
         (_, before), (_, last) = marginal(_costs(measured, tasks, "CPU"))[-2:]
         checks.append(
-            Check(
-                name=f"marginal CPU an image at {COUNTS[-1]} over that at {COUNTS[-2]}, {counted(tasks, 'task')}",
-                limit=f"at most {1 + MAX_GROWTH:g}",
-                value=last / before,
-                unit="times",
-                holds=last / before <= 1 + MAX_GROWTH,
+            at_most(
+                f"marginal CPU an image at {COUNTS[-1]} over that at {COUNTS[-2]}, {counted(tasks, 'task')}",
+                last / before,
+                1 + MAX_GROWTH,
             )
         )
     return tuple(checks)

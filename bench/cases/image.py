@@ -8,7 +8,7 @@ from statistics import median
 
 from bench.contenders import CONTENDERS
 from bench.contenders.race import Race, race, start
-from bench.core.results import CaseResult, Check, Sample
+from bench.core.results import CaseResult, Check, Sample, at_least, at_most
 from bench.core.runner import Context
 from bench.core.samples import Photo
 from bench.core.statistics import paired_ratio
@@ -80,16 +80,7 @@ def judged(result: Race, photos: Sequence[Photo]) -> tuple[dict[str, float], tup
         worst = max(both, key=lambda photo, r=ratios, sign=1 if is_maximum else -1: sign * r[photo])  # type: ignore[misc]
         remarks.append(f"{name}: {value:.2f} in the median of {len(both)} photos, worst {ratios[worst]:.2f} ({worst})")
         if limit is not None:
-            holds = value <= limit if is_maximum else value >= limit
-            checks.append(
-                Check(
-                    name=name,
-                    limit=f"at {'most' if is_maximum else 'least'} {limit}",
-                    value=value,
-                    unit="times",
-                    holds=holds,
-                )
-            )
+            checks.append((at_most if is_maximum else at_least)(name, value, limit))
     return facts, tuple(checks), remarks
 
 

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.core.results import CaseResult, Check, MemoryLine, Point, Sample, Series
+from bench.core.results import CaseResult, MemoryLine, Point, Sample, Series, at_most
 from bench.core.runner import Context
 from bench.system import processes, rounds
 from bench.system.instruments import Instruments
@@ -65,19 +65,16 @@ def run(context: Context) -> CaseResult:
             "last_hundred_median_mb": statistics.median(last),
         },
         checks=(
-            Check(
-                name=f"peak memory of a task with {IN_FLIGHT} photos of 24 MP in flight (aim: {AIM_MB:.0f} MB)",
-                limit=f"at most {MAX_MB:.0f} MB",
-                value=peak,
-                unit="MB",
-                holds=peak <= MAX_MB,
+            at_most(
+                f"peak memory of a task with {IN_FLIGHT} photos of 24 MP in flight (aim: {AIM_MB:.0f} MB)",
+                peak,
+                MAX_MB,
+                "MB",
             ),
-            Check(
-                name=f"peak of the last {WINDOW} images of {LONG_RUN} over that of the first {WINDOW}",
-                limit=f"at most {1 + MAX_GROWTH:g}",
-                value=growth,
-                unit="times",
-                holds=growth <= 1 + MAX_GROWTH,
+            at_most(
+                f"peak of the last {WINDOW} images of {LONG_RUN} over that of the first {WINDOW}",
+                growth,
+                1 + MAX_GROWTH,
             ),
         ),
         remarks=(f"Copies of {len(sources)} photos of 21 to 28 MP; every tenth photo of the long run is one of them.",),

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 from PIL import Image
 
@@ -123,5 +122,5 @@ def _series(picture: Picture) -> Series:
         contender=picture.contender,
         subject=f"{picture.photo}, {picture.output}",
         group=picture.output,
-        samples=(Sample(cpu_s=0.0, wall_s=0.0, extra=msgspec.convert(picture.figures, dict[str, float])),),
+        samples=(Sample(cpu_s=0.0, wall_s=0.0, extra=picture.figures),),
     )

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.core.results import CaseResult, Check, Sample, Series
+from bench.core.results import CaseResult, Check, Sample, Series, at_most
 from bench.core.runner import Context
 from bench.system import processes
 from bench.system.backend import HELD_BACK, ROOT, MeasuredBackend
@@ -93,13 +93,7 @@ def run(context: Context) -> CaseResult:
             **{f"import_{name}_s": seconds for name, seconds in imports.items()},
         },
         checks=(
-            Check(
-                name="process start to first claim, warm caches",
-                limit=f"at most {MAX_S:g} s",
-                value=claimed,
-                unit="s",
-                holds=claimed <= MAX_S,
-            ),
+            at_most("process start to first claim, warm caches", claimed, MAX_S, "s"),
             Check(
                 name="kernels compiled at a start",
                 limit="0",

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench.core.results import CaseResult, Check, Sample, Series, Span
+from bench.core.results import CaseResult, Check, Sample, Series, Span, at_most
 from bench.core.runner import Context
 from bench.system.instruments import Instruments
 from bench.system.network import Network
@@ -118,16 +118,7 @@ def checks_of(plain: list[Round]) -> tuple[Check, ...]:
     """Check the targets with the medians over the rounds."""
     wall, cpu = _median(result.work_s for result in plain), _median(result.cpu_s for result in plain)
     limits = (("wall", wall, MAX_WALL_S), ("CPU", cpu, MAX_CPU_S), ("wall, beside the goal", wall, GOAL_S))
-    return tuple(
-        Check(
-            name=f"{PHOTOS} photos of 12 MP, {what}",
-            limit=f"at most {limit:g} s",
-            value=value,
-            unit="s",
-            holds=value <= limit,
-        )
-        for what, value, limit in limits
-    )
+    return tuple(at_most(f"{PHOTOS} photos of 12 MP, {what}", value, limit, "s") for what, value, limit in limits)
 
 
 def timeline(result: Round) -> tuple[Span, ...]:

@@ -8,7 +8,7 @@ from statistics import median
 from bench.cases.image import large_jpegs
 from bench.contenders.race import start, wire_outputs
 from bench.core.measure import ContenderFailed, Rejected
-from bench.core.results import CaseFailed, CaseResult, Check, Sample, Series
+from bench.core.results import CaseFailed, CaseResult, Check, Sample, Series, at_least
 from bench.core.runner import Context
 
 NAME = "throughput"
@@ -84,25 +84,9 @@ def judged(samples: dict[tuple[str, int], list[Sample]]) -> tuple[dict[str, floa
     if ("ours", 2) in rates:
         gain = rates["ours", 2] / rates["ours", 1]
         facts["ours: two in flight over one"] = gain
-        checks.append(
-            Check(
-                name="two in flight over one",
-                limit=f"at least {MIN_RATIO}",
-                value=gain,
-                unit="times",
-                holds=gain >= MIN_RATIO,
-            )
-        )
+        checks.append(at_least("two in flight over one", gain, MIN_RATIO))
     if ("ours", 2) in rates and ("model", 2) in rates:
         multiple = rates["ours", 2] / rates["model", 2]
         facts["images per second beside the model's, two in flight"] = multiple
-        checks.append(
-            Check(
-                name="images per second beside the model's, two in flight",
-                limit=f"at least {MIN_OF_MODEL:g}",
-                value=multiple,
-                unit="times",
-                holds=multiple >= MIN_OF_MODEL,
-            )
-        )
+        checks.append(at_least("images per second beside the model's, two in flight", multiple, MIN_OF_MODEL))
     return facts, tuple(checks)

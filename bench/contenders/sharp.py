@@ -27,14 +27,14 @@ def _command(way: str) -> tuple[str, ...]:
 
 MODEL = Contender(
     name="model",
-    summary="Node: sharp with a decode for each variant, material-color-utilities 0.3.0",
+    summary="the legacy system in Node.js: sharp with a decode for each variant, material-color-utilities 0.3.0",
     command=lambda: _command("model"),
     missing=_missing,
     colours=True,
 )
 TUNED = Contender(
     name="sharp-tuned",
-    summary="Node: sharp with one decode shared as raw pixels, one thread, material-color-utilities 0.3.0",
+    summary="Node.js: sharp with one decode shared as raw pixels, one thread, material-color-utilities 0.3.0",
     command=lambda: _command("tuned"),
     missing=_missing,
     colours=True,

@@ -45,6 +45,15 @@ class Rejected(Exception):
     """The contender does not support this request, e.g. a format. Its process continues."""
 
 
+def peak_rss_mb(pid: int) -> float:
+    """Return the peak resident memory in MB (10^6 bytes); 0.0 if the process has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
 class Worker:
     """The process of a contender. A context manager: at its end, the process and its children are gone."""
 
@@ -99,7 +108,7 @@ class Worker:
             raise self._failed(f"answered with {line[:80]!r}")
         if "error" in answer:
             raise Rejected(f"{self.name}: {' '.join(str(answer['error']).split())[-_MAX_REASON:]}")
-        answer["peak_rss_mb"] = max(self._peak(), float(answer.pop("children_peak_mb", 0.0)))
+        answer["peak_rss_mb"] = max(peak_rss_mb(self._process.pid), float(answer.pop("children_peak_mb", 0.0)))
         return answer
 
     def close(self) -> None:
@@ -141,11 +150,3 @@ class Worker:
         # proc(5): writing 5 resets the peak resident size to the current one.
         with contextlib.suppress(OSError):
             Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
-
-    def _peak(self) -> float:
-        try:
-            status = Path(f"/proc/{self._process.pid}/status").read_text()
-        except OSError:
-            return 0.0
-        kilobytes = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")]
-        return kilobytes[0] * 1024 / 1e6 if kilobytes else 0.0

@@ -61,6 +61,20 @@ class Check(Struct, frozen=True, kw_only=True):
     holds: bool
 
 
+def at_most(name: str, value: float, limit: float, unit: str = "times") -> Check:
+    """Return the check that `value` is not above `limit`."""
+    return Check(name=name, limit=f"at most {_text(limit, unit)}", value=value, unit=unit, holds=value <= limit)
+
+
+def at_least(name: str, value: float, limit: float, unit: str = "times") -> Check:
+    """Return the check that `value` is not below `limit`."""
+    return Check(name=name, limit=f"at least {_text(limit, unit)}", value=value, unit=unit, holds=value >= limit)
+
+
+def _text(limit: float, unit: str) -> str:
+    return f"{limit:g} {unit}" if unit in ("s", "MB") else f"{limit:g}"
+
+
 class Point(Struct, frozen=True, array_like=True):
     """Memory of a program at a time, in seconds after the start of the case."""
 
@@ -170,7 +184,7 @@ def load(path: Path) -> Run:
     except OSError as error:
         raise UnreadableRun(f"{path} cannot be read: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise UnreadableRun(f"{path} is not a run of this suite: {error}") from error
+        raise UnreadableRun(f"{path} is no run of this suite: {error}") from error
     if run.schema > SCHEMA:
         raise UnreadableRun(
             f"{path} was written by a later version of the suite (schema {run.schema}; this one reads {SCHEMA})"

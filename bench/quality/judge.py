@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from bench.core.results import Check
+from bench.core.results import Check, at_least, at_most
 from bench.quality.jpeg_markers import EncoderSettings, differing
 
 MIN_MEDIAN = 0.996
@@ -66,8 +66,8 @@ def _before(pictures: Sequence[Picture]) -> list[Check]:
     lowest = min(median(values) for values in by_output.values())
     worst = min(min(values) for values in by_output.values())
     return [
-        _check("SSIM before JPEG, median of the lowest output", f"at least {MIN_MEDIAN}", lowest, "", MIN_MEDIAN),
-        _check("SSIM before JPEG, worst picture", f"at least {MIN_WORST}", worst, "", MIN_WORST),
+        at_least("SSIM before JPEG, median of the lowest output", lowest, MIN_MEDIAN, ""),
+        at_least("SSIM before JPEG, worst picture", worst, MIN_WORST, ""),
     ]
 
 
@@ -88,8 +88,7 @@ def _after(pictures: Sequence[Picture], facts: dict[str, float]) -> list[Check]:
         if losses:
             loss, apart = max(losses), max(map(abs, ratios))
             name = f"SSIM after JPEG, most that an output's mean is below {competitor}'s"
-            limit = f"at most {MAX_LOSS}"
-            checks.append(Check(name=name, limit=limit, value=loss, unit="", holds=loss <= MAX_LOSS))
+            checks.append(at_most(name, loss, MAX_LOSS, ""))
             name = f"bytes of an output summed, farthest from {competitor}'s"
             limit = f"within {MAX_BYTES:.0%}"
             checks.append(Check(name=name, limit=limit, value=100 * apart, unit="%", holds=apart <= MAX_BYTES))
@@ -131,7 +130,3 @@ def _equal(pictures: Sequence[Picture], remarks: list[str]) -> list[Check]:
             name = f"pictures of {contender} that are encoded otherwise than ours"
             checks.append(Check(name=name, limit="none", value=float(len(unequal)), unit="pictures", holds=not unequal))
     return checks
-
-
-def _check(name: str, limit: str, value: float, unit: str, minimum: float) -> Check:
-    return Check(name=name, limit=limit, value=value, unit=unit, holds=value >= minimum)

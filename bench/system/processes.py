@@ -44,15 +44,6 @@ def rss_mb(pid: int) -> float:
         return 0.0
 
 
-def peak_rss_mb(pid: int) -> float:
-    """Return the peak resident memory in MB (10^6 bytes); 0.0 if the process has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")), 0.0)
-
-
 def children(pid: int) -> list[int]:
     """Return the running children of a process."""
     pids: list[int] = []

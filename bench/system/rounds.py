@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.core.measure import peak_rss_mb
 from bench.core.results import CaseFailed, CaseResult
 from bench.core.runner import Context
 from bench.core.samples import NoSamples
@@ -154,7 +155,7 @@ def _figures(backend: MeasuredBackend, sent: Sent, begin: float, before: float, 
         backend_cpu_s=backend.cpu_seconds() - before,
         tasks_cpu_s=tasks_cpu,
         task_peak_mb=task_peak,
-        backend_peak_mb=processes.peak_rss_mb(backend.pid),
+        backend_peak_mb=peak_rss_mb(backend.pid),
         tasks=tasks,
         stored_bytes=backend.stored_bytes(),
         sent_bytes=sent.size,

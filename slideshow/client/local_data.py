@@ -72,6 +72,20 @@ def locked_data_folder(settings: Settings, why: str) -> Iterator[None]:
         raise CommandFailed(f"a backend runs in {settings.data_folder}; stop it first: {why}") from None
 
 
+@contextlib.contextmanager
+def explaining_errors(problem: str) -> Iterator[None]:
+    """Raise CommandFailed, with `problem` and the reason, for errors of bucket, database and files."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from backend.durability.record_reader import UnreadableRecord
+    from contract.bucket.port import BucketError
+
+    try:
+        yield
+    except (BucketError, SQLAlchemyError, UnreadableRecord, OSError, ValueError) as error:
+        raise CommandFailed(f"{problem}: {error}") from error
+
+
 def backend_may_run(settings: Settings) -> bool:
     """Return False if no backend can be using this database right now."""
     if not settings.embedded:

@@ -190,7 +190,7 @@ def _table(title: str, *columns: str) -> Table:
 
 def case_table(figures: Cost) -> Table:
     """Return the table of cases."""
-    title = "Started and billed tasks. legacy: the legacy system, ten tasks of 2 GiB per batch"
+    title = "Started and billed tasks (legacy: ten tasks of 2 GiB per batch)"
     table = _table(title, "queued photos", "starts", "tasks", "done after", "billed", "bill", "legacy")
     for line in figures.cases:
         table.add_row(line.case, *case_figures(line))
@@ -212,7 +212,7 @@ def case_figures(line: Line) -> tuple[str, ...]:
 
 def month_table(figures: Cost) -> Table:
     """Return the table of monthly bills."""
-    title = "A month of rendering. service with workers: a service with CPU always allocated that also renders"
+    title = "A month of rendering (service with workers: CPU always allocated)"
     table = _table(title, "photos a month", "arrival", "bill", "legacy", "service with workers")
     for month in figures.months:
         table.add_row(*month_figures(month), f"${figures.service_with_workers_month:.2f}")

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slideshow.client.local_data import locked_data_folder, read_settings_of, with_data_folder
-from slideshow.errors import CommandFailed
+from slideshow.client.local_data import explaining_errors, locked_data_folder, read_settings_of, with_data_folder
 from slideshow.output import counted, show_progress
 
 if TYPE_CHECKING:
@@ -32,21 +31,13 @@ def import_legacy(file: Path, data: str | None, dry_run: bool) -> None:
     the legacy system can be started again at any time. The import can be repeated: photos and devices that
     are already there stay as they are. Exit code 1 if something was left out.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from backend.durability.record_reader import UnreadableRecord
-    from contract.bucket.port import BucketError
-    from slideshow.import_legacy.reader import LegacyDatabaseError
-
     if data is not None:
         Path(data).mkdir(parents=True, exist_ok=True)
     settings = read_settings_of(data)
-    lock = locked_data_folder(settings, "a running backend does not read new records")
-    with contextlib.nullcontext() if dry_run else lock:
-        try:
-            report = asyncio.run(_import(file, settings, dry_run=dry_run))
-        except (BucketError, SQLAlchemyError, UnreadableRecord, LegacyDatabaseError, OSError) as error:
-            raise CommandFailed(f"{file} could not be imported: {error}") from error
+    why = "a running backend does not read new records"
+    lock = contextlib.nullcontext() if dry_run else locked_data_folder(settings, why)
+    with lock, explaining_errors(f"{file} could not be imported"):
+        report = asyncio.run(_import(file, settings, dry_run=dry_run))
     show_progress("")
     for sentence in report.left_out:
         click.echo(f"left out: {sentence}")

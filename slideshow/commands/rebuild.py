@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slideshow.client.local_data import database_file, locked_data_folder, read_settings_of, with_data_folder
+from slideshow.client.local_data import (
+    database_file,
+    explaining_errors,
+    locked_data_folder,
+    read_settings_of,
+    with_data_folder,
+)
 from slideshow.errors import CommandFailed
 from slideshow.output import counted, show_progress
 
@@ -28,11 +34,7 @@ def rebuild(data: str | None, replace: bool) -> None:
     It uses the same environment variables as "slideshow serve". The backend must be stopped. Photos,
     colours, variants, devices with their tokens, failures and deletions are restored. Sessions are lost.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from backend.durability.record_reader import UnreadableRecord
     from contract import object_names
-    from contract.bucket.port import BucketError
 
     settings = read_settings_of(data)
     if not settings.durable:
@@ -40,14 +42,14 @@ def rebuild(data: str | None, replace: bool) -> None:
             "this database exists only while its backend runs (DATABASE_DURABLE=no); stop the backend, remove "
             f"{object_names.SNAPSHOT} from the bucket, and start it again: it then rebuilds the database"
         )
-    with locked_data_folder(settings, "the database is about to be replaced"):
-        try:
-            backup = _rename_database(settings, replace=replace)
-            if backup is not None:
-                click.echo(f"renamed the previous database to {backup}", err=True)
-            lines = asyncio.run(_rebuild(settings, replace=replace))
-        except (BucketError, SQLAlchemyError, UnreadableRecord, OSError, ValueError) as error:
-            raise CommandFailed(f"the database could not be rebuilt: {error}") from error
+    with (
+        locked_data_folder(settings, "the database is about to be replaced"),
+        explaining_errors("the database could not be rebuilt"),
+    ):
+        backup = _rename_database(settings, replace=replace)
+        if backup is not None:
+            click.echo(f"renamed the previous database to {backup}", err=True)
+        lines = asyncio.run(_rebuild(settings, replace=replace))
     show_progress("")
     for line in lines:
         click.echo(line)

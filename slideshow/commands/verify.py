@@ -15,6 +15,7 @@ import click
 from slideshow.client.local_data import (
     backend_may_run,
     database_file,
+    explaining_errors,
     locked_data_folder,
     read_settings_of,
     with_data_folder,
@@ -48,11 +49,6 @@ def verify(data: str | None, repair: bool, deep: bool, as_json: bool) -> None:
 
     Exit code 1 if there are differences, or with --repair if some could not be fixed.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from backend.durability.record_reader import UnreadableRecord
-    from contract.bucket.port import BucketError
-
     settings = read_settings_of(data)
     file = database_file(settings)
     if not settings.durable and repair:
@@ -61,11 +57,9 @@ def verify(data: str | None, repair: bool, deep: bool, as_json: bool) -> None:
         )
     if settings.durable and file is not None and not file.exists():
         raise CommandFailed(f'there is no database {file}; "slideshow rebuild" creates it from the bucket')
-    with locked_data_folder(settings, "--repair changes the database") if repair else contextlib.nullcontext():
-        try:
-            differences, left = asyncio.run(_verify(settings, repair=repair, deep=deep))
-        except (BucketError, SQLAlchemyError, UnreadableRecord, OSError, ValueError) as error:
-            raise CommandFailed(f"bucket and database could not be compared: {error}") from error
+    lock = locked_data_folder(settings, "--repair changes the database") if repair else contextlib.nullcontext()
+    with lock, explaining_errors("bucket and database could not be compared"):
+        differences, left = asyncio.run(_verify(settings, repair=repair, deep=deep))
     show_progress("")
     if as_json:
         print_json({"differences": differences, "left": left} if repair else {"differences": differences})

@@ -28,7 +28,7 @@ TABLES = {
 Row = dict[str, Any]
 
 
-class LegacyDatabaseError(Exception):
+class LegacyDatabaseError(ValueError):
     """The file is not a legacy database. The message names what is missing."""
 
 

@@ -212,7 +212,7 @@ def test_runs_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text("{}")
     later = tmp_path / "later.json"
-    for path, word in ((broken, "not a run"), (tmp_path / "absent.json", "cannot be read")):
+    for path, word in ((broken, "no run"), (tmp_path / "absent.json", "cannot be read")):
         with pytest.raises(UnreadableRun, match=word):
             load(path)
         found = bench("compare", path, path)

@@ -42,4 +42,4 @@ def check(data: bytes) -> None:
         try:
             assert isinstance(_decoded(response, kind), kind)
         except BackendRejected as error:
-            spoken(error, start="this version cannot read the response to POST /api/processing/claims (", end="")
+            check_message(error, start="this version cannot read the response to POST /api/processing/claims (", end="")

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cloud test check bench bench-competitors bench-rivals screenshots chaos fuzz load lint lock images \
+.PHONY: help demo demo-cloud test test-fast check bench bench-competitors bench-rivals screenshots chaos fuzz load lint lock images \
   clean .venv
 
 help: ## list targets
@@ -36,6 +36,10 @@ demo-cloud: .venv/.ready ## run the demo with local emulators of Google Cloud an
 
 test: .venv/.ready-dev ## run the test suite (about eight minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable -m "not long" --cov --cov-report=term --cov-fail-under=90
+
+test-fast: .venv/.ready-dev ## run the tests that start no server, process or browser (under a minute)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable -p no:schemathesis \
+	  --hypothesis-profile=fast -m "not server and not browser and not slow and not long"
 
 check: .venv/.ready-dev ## run the test suite with its long tests (at most 45 minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --benchmark-disable --cov --cov-report=term --cov-fail-under=90

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from core_library import Library
 from small_photos import photo
 
 from backend.database import images, tombstones
@@ -23,6 +22,7 @@ from contract.bucket.disk import DiskBucket
 from contract.bucket.port import BucketUnavailable, uri_of
 from contract.messages.admin import UploadedImage
 from contract.messages.records import ImageRecord
+from tests.support.core_library import Library
 
 DATA = photo(1)
 IMAGE = hashlib.sha256(DATA).hexdigest()[:32]

@@ -155,6 +155,7 @@ def test_read_settings_problems_contain_no_secret() -> None:
     assert "hidden" not in " ".join(problems_of(environ))
 
 
+@pytest.mark.server
 def test_main_invalid_settings_prints_all_problems_and_returns_2(tmp_path: Path) -> None:
     environ = {
         "PATH": os.environ["PATH"],
@@ -213,6 +214,7 @@ def test_load_secrets_damaged_file_is_named_and_kept(tmp_path: Path, content: by
     assert (tmp_path / "secrets.json").read_bytes() == content
 
 
+@pytest.mark.server
 def test_bind_socket_uses_the_stored_port_if_it_is_free() -> None:
     with bind_socket("127.0.0.1", 0) as free:
         free.listen()

@@ -199,7 +199,7 @@ def test_installed_competitor_renders_the_same_variants(name: str, folder: Path,
 
 @pytest.mark.server
 def test_a_run_never_takes_the_place_of_another(tmp_path: Path) -> None:
-    run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, planted=0.0, say=lambda line: None)
+    run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, slowdown=0.0, say=lambda line: None)
     first = runner.place_for(run, tmp_path)
     save(run, first)
     second = runner.place_for(run, tmp_path)

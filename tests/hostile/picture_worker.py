@@ -41,7 +41,7 @@ def arriving(data: bytes) -> DownloadBuffer:
     def send() -> None:
         for offset in range(0, len(data), PIECE):
             buffer.write(data[offset : offset + PIECE])
-        buffer.end(whole=True)
+        buffer.end(complete=True)
 
     threading.Thread(target=send, daemon=True).start()
     return buffer

@@ -22,6 +22,8 @@ from slideshow.doctor.job import NEEDED, configuration, latest_execution, permis
 from slideshow.doctor.service import clock_skew
 from tests.support import server
 
+pytestmark = pytest.mark.server
+
 PROJECT = {"GCP_PROJECT_ID": "my-photos-1", "GCP_REGION": "us-central1"}
 JOB = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"
 SECRETS = {"PROCESSOR_AUTH_TOKEN": "token-of-the-doctor", "ADMIN_PASSWORD": "password-of-the-doctor"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.database.activity import grouped, reason_of
-from backend.database.images import Waiting
+from backend.database.activity import group_failures, reason_of
+from backend.database.images import QueueLoad
 from backend.jobs.bill import TASK
 from backend.pages.activity_view import cost_so_far, waiting_sentence
 from backend.pages.formatting import ago, counted, duration, moment, size
@@ -23,7 +23,7 @@ class Execution:
 
 
 def test_grouped_similar_failures_share_a_reason() -> None:
-    groups = grouped(
+    groups = group_failures(
         [
             ("1", "a.jpg", "a.jpg: the file is truncated at byte 1,234,567"),
             ("2", "b b.jpg", "b b.jpg: the file is truncated at byte 9999"),
@@ -66,5 +66,5 @@ def test_formatting_numbers_times_and_sizes() -> None:
     ]  # fmt: skip
     assert moment(0) == "1970-01-01 00:00"
     assert (ago(10, 10.5), ago(10, 70)) == ("just now", "60 s ago")
-    assert waiting_sentence(Waiting(0, None, 0.0, 0.0), 5) == ""
-    assert waiting_sentence(Waiting(2, 0.0, 24.0, 0.0), 5) == "2 photos of 24 megapixels in all, the first for 5.0 s."
+    assert waiting_sentence(QueueLoad(0, None, 0.0, 0.0), 5) == ""
+    assert waiting_sentence(QueueLoad(2, 0.0, 24.0, 0.0), 5) == "2 photos of 24 megapixels in all, the first for 5.0 s."

@@ -18,6 +18,8 @@ from backend.pages.activity import ActivityMonitor
 from tests.support import server
 from tests.support.server import problem
 
+pytestmark = pytest.mark.server
+
 SOON = 6.0
 """Seconds within which a stream must end; it takes one or two."""
 

@@ -55,7 +55,7 @@ def test_report_stores_stages_and_the_page_shows_them(backend: server.BackendSer
     report(backend, message)  # a repetition: the time of the first report counts
     assert record(backend) == before
     deadline = time.monotonic() + 10
-    while "Of the 1 photo that" not in (text := backend.admin.get("/activity").text):
+    while "over the last 1 processed photo" not in (text := backend.admin.get("/activity").text):
         assert time.monotonic() < deadline, text
         time.sleep(0.1)  # the page is updated at most once a second
     for text_part in ("Decoding", "62 ms", "Cutting and encoding", "250 ms"):

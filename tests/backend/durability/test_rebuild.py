@@ -53,7 +53,7 @@ def test_rebuild_restores_everything_acknowledged(data_folder: Path) -> None:
     (data_folder / "slideshow.db").write_bytes(b"a damaged database")
     ran = slideshow(data_folder, "rebuild", "--replace")
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout == "5 photos, 6 pictures, 2 devices, 1 deleted photo\n"
+    assert ran.stdout == "restored 5 photos, 6 variants, 2 devices, 1 deleted photo\n"
     assert "is kept as" in ran.stderr
     with server.running(data_folder) as backend:
         assert seen(backend) == before
@@ -102,7 +102,7 @@ def test_rebuild_without_records_imports_originals_and_names_invalid_ones(data_f
     ran = slideshow(data_folder, "rebuild")
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
-    assert lines[0] == "1 photo, 0 pictures, 1 device, 1 deleted photo"
+    assert lines[0] == "restored 1 photo, 0 variants, 1 device, 1 deleted photo"
     assert [line.rpartition(" ")[2] for line in lines[1:]] == [
         *damaged,
         f"images/originals/{'1' * 32}.jpg",
@@ -130,5 +130,5 @@ def test_rebuild_record_of_another_photo_is_named_and_left_out(data_folder: Path
     backend.store(damaged, json.dumps({**record, "imageId": "0" * 32}).encode())
     ran = slideshow(data_folder, "rebuild", "--replace")
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith("1 photo, ")
+    assert ran.stdout.startswith("restored 1 photo, ")
     assert damaged in ran.stdout

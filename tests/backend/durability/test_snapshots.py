@@ -79,7 +79,7 @@ class House:
 
     def kill(self, backend: server.BackendServer) -> None:
         """Kill the process and delete its disk, as a platform does after the grace period."""
-        backend.hang_up()
+        backend.close_clients()
         backend.process.kill()
         backend.process.wait()
         shutil.rmtree(backend.data)

@@ -14,6 +14,8 @@ from tests.support import server
 from tests.support.library_state import fill
 from tests.support.small_photos import jpeg, photo
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> server.BackendServer:

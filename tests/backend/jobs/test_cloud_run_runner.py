@@ -74,7 +74,7 @@ def test_runner_transient_errors_are_retried(world: CloudWorld, caplog: pytest.L
         return await world.end(runner)
 
     assert world.run(MARK, act).state == "succeeded"
-    assert len(world.made("ran-*")) == 1
+    assert len(world.files("ran-*")) == 1
     assert sum("retrying a call" in record.getMessage() for record in caplog.records) == 4
 
 

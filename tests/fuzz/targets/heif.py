@@ -9,7 +9,7 @@ from processor.codecs.heif import HeifError, decode_heic
 from processor.codecs.vips import pyvips
 from processor.colour.code_points import code_points, to_sdr
 from processor.errors import RenderError
-from processor.render.file_types import container_of, refused_kind
+from processor.render.file_types import container_of, rejected_format
 from processor.render.header import read_header
 from processor.render.limits import Limits
 from tests.fuzz.sentences import NAME, check_message
@@ -28,7 +28,7 @@ def seeds() -> Sequence[bytes]:
 
 def check(data: bytes) -> None:
     kind = container_of(data)
-    rejected = refused_kind(data)
+    rejected = rejected_format(data)
     assert rejected is None or rejected.startswith(("a ", "an "))
     points = code_points(data)
     if points is not None and points.need_conversion:

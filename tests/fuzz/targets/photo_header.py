@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from processor.pool.memory_estimate import estimate_bytes
-
 from contract.messages.processing import Device
 from processor.errors import RenderError
+from processor.render.decode_plan import estimate_bytes
 from processor.render.header import read_header
 from processor.render.limits import DEFAULT_LIMITS
 from tests.fuzz.sentences import MAX_INPUT_BYTES, NAME, check_message

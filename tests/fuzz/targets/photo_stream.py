@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from processor.codecs.download_buffer import DownloadBuffer, DownloadFailed
 from processor.errors import RenderError
-from processor.render.decode import decode, read_header
+from processor.render.decode import decode
+from processor.render.header import read_header
 from processor.render.limits import Limits
 from tests.fuzz.sentences import NAME, check_message
 from tests.hostile import mutations
@@ -21,7 +22,7 @@ def seeds() -> Sequence[bytes]:
 def check(data: bytes) -> None:
     download = DownloadBuffer(len(data))
     download.write(data)
-    download.end(whole=False)
+    download.end(complete=False)
     try:
         header = read_header(download, NAME, SMALL)
         shrink = 2 if header.loader == "jpeg" else 4

@@ -43,7 +43,7 @@ def check(data: bytes) -> None:
     try:
         _identity().check(data.decode("latin-1"))
     except Forbidden as error:
-        check_message(error, start="this ", end="")
+        check_message(error, start="invalid token: ", end="")
         return
     # Only the signed part is compared: base64 decoders accept several spellings of a signature.
     signed, _, _ = data.rpartition(b".")

@@ -29,6 +29,7 @@ print(before - resident_mb())
 """
 
 
+@pytest.mark.server
 @pytest.mark.skipif(memory_budget._malloc_trim is None, reason="this C library has no malloc_trim")
 def test_trim_after_image_returns_memory_below_a_block_in_use() -> None:
     measured = subprocess.run(

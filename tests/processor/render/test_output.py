@@ -191,7 +191,7 @@ def test_is_srgb_table_curve_is_compared() -> None:
 
 MEASURE = """
 import sys
-from pictures import DEVICES
+from tests.support.pictures import DEVICES
 from processor.render.decode_plan import estimate_bytes
 from processor.render.header import read_header
 from processor.render.palette import load_kernels

@@ -12,10 +12,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from processor.__main__ import leave
 from processor.pool.process import EXIT_CODE, watch_parent
 from tests.support.claims_server import Fault
 from tests.support.task_world import World
+
+pytestmark = pytest.mark.server
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:

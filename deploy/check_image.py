@@ -36,7 +36,7 @@ FORBIDDEN = {
     "with-workers": ("rich", "bench", "tests"),
 }
 COMMANDS = (
-    *("__main__.py", "errors.py", "output.py", "doctor/*.py", "import_legacy/*.py"),
+    *("__main__.py", "errors.py", "output.py", "client/local_data.py", "doctor/*.py", "import_legacy/*.py"),
     *(f"commands/{name}.py" for name in ("doctor", "import_legacy", "rebuild", "verify")),
 )
 """Files of the command line that must work in the backend's images; the other commands need more packages."""

@@ -23,8 +23,6 @@ from backend.database.change_counter import ChangeCounter
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SQLITE_HEADER = b"SQLite format 3\0"
-"""First bytes of each database file (https://www.sqlite.org/fileformat.html, section 1.3)."""
 BUSY_SECONDS = 10.0
 """A statement fails if it waits for the lock of another process for longer than this time."""
 
@@ -33,21 +31,17 @@ class DatabaseFileError(OSError):
     """The file of a SQLite database cannot be used. The message contains the reason and what to do."""
 
 
-def check_file(file: Path) -> None:
-    """Raise DatabaseFileError for an existing file that is empty or not a SQLite database.
+_ADVICE = "Restore a backup, or move the file away: a start without it fills a new database from the bucket"
 
-    SQLite would take an empty file for a new database, and a new database would hide that the old one is lost.
+
+def _reject_empty(file: Path) -> None:
+    """Raise DatabaseFileError for an empty file, which SQLite would take for a new database.
+
+    The file is not opened: closing it would release the locks that SQLite holds in this process
+    (https://www.sqlite.org/howtocorrupt.html, section 2.2).
     """
-    try:
-        with file.open("rb") as opened:
-            header = opened.read(len(_SQLITE_HEADER))
-    except FileNotFoundError:
-        return
-    advice = "Restore a backup, or move the file away: a start without it fills a new database from the bucket"
-    if not header:
-        raise DatabaseFileError(f"{file} is empty. {advice}")
-    if header != _SQLITE_HEADER:
-        raise DatabaseFileError(f"{file} is not a SQLite database. {advice}")
+    if file.is_file() and file.stat().st_size == 0:
+        raise DatabaseFileError(f"{file} is empty. {_ADVICE}")
 
 
 def _tune_sqlite(engine: Engine, begin: str) -> None:
@@ -77,6 +71,8 @@ class Database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         self.file = Path(parsed.database) if self.is_sqlite and parsed.database else None
         """The file of a SQLite database; None for a database server."""
+        if self.file is not None:
+            _reject_empty(self.file)
         self.changes = 0
         """The number of SQLite transactions that changed rows, without `ephemeral` queries."""
         self.ephemeral: frozenset[Callable[..., Any]] = frozenset()
@@ -100,14 +96,17 @@ class Database:
         from alembic import command
         from alembic.config import Config
 
-        if self.file is not None:
-            check_file(self.file)
-        with self._writer.connect() as connection:
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-            config.attributes["connection"] = connection
-            with connection.begin():
-                command.upgrade(config, "head")
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        try:
+            with self._writer.connect() as connection:
+                config.attributes["connection"] = connection
+                with connection.begin():
+                    command.upgrade(config, "head")
+        except sa.exc.DatabaseError as error:
+            if self.file is not None and "not a database" in str(error.orig):
+                raise DatabaseFileError(f"{self.file} is not a SQLite database. {_ADVICE}") from None
+            raise
 
     def recreate(self) -> None:
         """Rename the SQLite file to `*.before` and create an empty database. No other code may use the database."""

@@ -16,6 +16,8 @@ import pytest
 
 from tests.hostile import mutations
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
 """Maximum wall time of one picture, with a reserve for busy machines; `MAX_CPU_SECONDS` limits its CPU time."""

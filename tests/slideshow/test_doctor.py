@@ -22,8 +22,6 @@ from slideshow.doctor.job import NEEDED, configuration, latest_execution, permis
 from slideshow.doctor.service import clock_skew
 from tests.support import server
 
-pytestmark = pytest.mark.server
-
 PROJECT = {"GCP_PROJECT_ID": "my-photos-1", "GCP_REGION": "us-central1"}
 JOB = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"
 SECRETS = {"PROCESSOR_AUTH_TOKEN": "token-of-the-doctor", "ADMIN_PASSWORD": "password-of-the-doctor"}
@@ -42,6 +40,7 @@ def doctor(environ: dict[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *arguments], env={**nothing, **environ})
 
 
+@pytest.mark.server
 def test_doctor_of_a_deployment_finds_each_error(tmp_path: Path) -> None:
     """A real backend with emulators of Cloud Storage and Cloud Run; then missing permissions and a wrong token."""
     data = tmp_path / "data"
@@ -73,7 +72,7 @@ def test_doctor_of_a_deployment_finds_each_error(tmp_path: Path) -> None:
                 assert lines[-1] == "10 checks: 0 wrong, 1 odd"
                 assert SECRETS["PROCESSOR_AUTH_TOKEN"] not in well.output
 
-                jobs.model.missing = {"run.jobs.runWithOverrides"}
+                jobs.model.missing_permissions = {"run.jobs.runWithOverrides"}
                 bucket.denied.add("get bucket")
                 ill = doctor({**environ, "PROCESSOR_AUTH_TOKEN": "another-token", "DEVICE_AUTH": "open"}, "--json")
                 assert ill.exit_code == 1
@@ -99,6 +98,7 @@ def test_doctor_with_missing_secrets_reports_each() -> None:
     assert found.output.splitlines()[-1] == "2 checks: 2 wrong, 0 odd"
 
 
+@pytest.mark.server
 def test_doctor_without_bucket_and_backend_reports_both() -> None:
     with GcsServer("another") as bucket:
         found = doctor(
@@ -114,6 +114,7 @@ def test_doctor_without_bucket_and_backend_reports_both() -> None:
     assert "http://127.0.0.1:9 does not answer" in found.output
 
 
+@pytest.mark.server
 def test_doctor_of_an_embedded_backend_finds_no_error(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with server.running(data) as backend:

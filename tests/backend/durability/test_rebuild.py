@@ -54,7 +54,7 @@ def test_rebuild_restores_everything_acknowledged(data_folder: Path) -> None:
     ran = slideshow(data_folder, "rebuild", "--replace")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "restored 5 photos, 6 variants, 2 devices, 1 deleted photo\n"
-    assert "is kept as" in ran.stderr
+    assert "renamed the previous database to" in ran.stderr
     with server.running(data_folder) as backend:
         assert seen(backend) == before
         frame = backend.client(Authorization=f"Bearer {token}")

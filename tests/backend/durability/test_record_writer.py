@@ -27,6 +27,7 @@ def record(backend: server.BackendServer, image: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.server
 def test_record_contains_every_acknowledged_change_of_a_photo(backend: server.BackendServer) -> None:
     backend.add_device("frame")
     image, other = backend.upload_photos(2)

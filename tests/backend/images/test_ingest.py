@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from small_photos import photo
 
 from backend.database import images, tombstones
 from backend.durability.record_writer import RecordWriter
@@ -23,6 +22,7 @@ from contract.bucket.port import BucketUnavailable, uri_of
 from contract.messages.admin import UploadedImage
 from contract.messages.records import ImageRecord
 from tests.support.core_library import Library
+from tests.support.small_photos import photo
 
 DATA = photo(1)
 IMAGE = hashlib.sha256(DATA).hexdigest()[:32]

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from backend.jobs.bill import MODEL_TASK, MODEL_TASKS, TASK, Size, billed_seconds
-from backend.jobs.plan import LAST_CLAIM_SECONDS, QueueFacts, decide
+from backend.jobs.dispatch_policy import LAST_CLAIM_SECONDS, QueueFacts, decide
 from backend.jobs.runner import RunnerProfile
 from contract.messages.admin import WorkRate
 

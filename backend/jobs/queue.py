@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row
 
 from backend.database import Database, claims, executions, images
 from backend.database.throughput import work_rate
-from backend.jobs.plan import LAST_CLAIM_SECONDS, Decision, QueueFacts, decide
+from backend.jobs.dispatch_policy import LAST_CLAIM_SECONDS, Decision, QueueFacts, decide
 from backend.jobs.runner import Outcome, Runner, RunnerError
 from backend.jobs.tick_scheduler import TickScheduler, WaitingPhoto
 from backend.settings import Settings

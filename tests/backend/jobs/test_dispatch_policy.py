@@ -9,13 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.jobs.plan import (
-    MAX_BACKOFF_SECONDS,
-    RESTART_BACKOFF_SECONDS,
-    Decision,
-    QueueFacts,
-    decide,
-)
+from backend.jobs.dispatch_policy import MAX_BACKOFF_SECONDS, RESTART_BACKOFF_SECONDS, Decision, QueueFacts, decide
 from backend.jobs.runner import RunnerProfile
 
 CLOUD = RunnerProfile(worthwhile_seconds=60.0, max_tasks=10, billed_seconds=60.0)

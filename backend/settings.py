@@ -169,7 +169,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def database(self) -> URL | str:
         """SQLAlchemy URL. It is not a string for a data folder, whose name may contain special characters of URLs."""
-        return self.database_url or URL.create("sqlite", database=str(self.data_folder / "slideshow.db"))
+        if not self.database_url:
+            return URL.create("sqlite", database=str(self.data_folder / "slideshow.db"))
+        scheme, separator, rest = self.database_url.partition("://")
+        # SQLAlchemy would choose psycopg2 for the first two, which is not installed.
+        return f"postgresql+psycopg{separator}{rest}" if scheme in ("postgresql", "postgres") else self.database_url
 
 
 ARGON2_HASH = re.compile(r"\$argon2(?:id|i|d)(?:\$v=\d+)?\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, delete, func, select, update
 
 from backend.database.missing_variants import RERENDER_RECIPE
-from backend.database.tables import devices, garbage, images, insert_into, processed_images, tombstones
+from backend.database.tables import devices, garbage, images, insert_if_absent, processed_images, tombstones
 from contract.messages.admin import ImageInfo, RetryRequest, VariantInfo
 from contract.messages.processing import Focus, ImageState, PendingImage
 from contract.split_screen import HALF
@@ -35,8 +35,7 @@ def add(connection: Connection, values: dict[str, Any]) -> int:
     of_image = tombstones.c.image_id == values["id"]
     revision = 1 + (connection.scalar(select(tombstones.c.revision).where(of_image)) or 0)
     row = {**values, "shard": shard_of(values["id"]), "queued_at": values["ingested_at"], "revision": revision}
-    result = connection.execute(insert_into(connection, images).values(row).on_conflict_do_nothing())
-    if result.rowcount != 1:
+    if not insert_if_absent(connection, images, row):
         return 0
     if revision > 1:
         connection.execute(delete(tombstones).where(of_image))

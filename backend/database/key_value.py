@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, select, update
 
-from backend.database.tables import facts, insert_into, work_locks
+from backend.database.tables import facts, insert_if_absent, insert_into, work_locks
 
 
 def get(connection: Connection, key: str) -> str | None:
@@ -33,8 +33,7 @@ def acquire_lock(connection: Connection, name: str, holder: str, now: float, sec
     A lock that has expired is free, so the lock of a process that died does not block its successor.
     """
     connection.execute(delete(work_locks).where(work_locks.c.name == name, work_locks.c.until < now))
-    statement = insert_into(connection, work_locks).values(name=name, holder=holder, until=now + seconds)
-    return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
+    return insert_if_absent(connection, work_locks, {"name": name, "holder": holder, "until": now + seconds})
 
 
 def renew_lock(connection: Connection, name: str, holder: str, until: float) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from backend.database.tables import images, insert_into, processed_images, shuffle_queues
+from backend.database.tables import images, insert_if_absent, processed_images, shuffle_queues
 from backend.playlist.filters import PhotoFacts, matches
 from backend.playlist.pairs import Entry, PairingFacts
 from backend.playlist.shuffle_queue import ShuffleQueue
@@ -156,8 +156,7 @@ def save(connection: Connection, device_id: str, queue: ShuffleQueue, read_versi
         "version": queue.version,
     }
     if not read_version:
-        insert = insert_into(connection, shuffle_queues).values(device_id=device_id, **values)
-        return connection.execute(insert.on_conflict_do_nothing()).rowcount == 1
+        return insert_if_absent(connection, shuffle_queues, {"device_id": device_id, **values})
     parameters = {**values, "of_device": device_id, "read_version": read_version}
     return connection.execute(_SAVE, parameters).rowcount == 1
 

@@ -7,6 +7,8 @@ schedule, and `bags` the shuffle queues.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -24,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    literal,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -277,3 +280,12 @@ facts = Table(
 def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT for this connection's database that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def insert_if_absent(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless a constraint finds one like it; return True if it was inserted.
+
+    The row is returned by the database, because psycopg has no row count for this statement.
+    """
+    statement = insert_into(connection, table).values(values).on_conflict_do_nothing()
+    return connection.execute(statement.returning(literal(1))).first() is not None

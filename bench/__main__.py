@@ -12,7 +12,7 @@ from bench.cases import ALL, APART
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-def say(line: str) -> None:
+def progress(line: str) -> None:
     """Print progress to stderr, so that the output of `--json` can be piped."""
     click.echo(line, err=True)
 
@@ -89,7 +89,7 @@ def run(
             f"there is no contender {', '.join(sorted(unknown))}; use {', '.join(c.name for c in CONTENDERS)}"
         )
     try:
-        photos = generated(say) if samples is None else from_folder(samples, say)
+        photos = generated(progress) if samples is None else from_folder(samples, progress)
     except NoSamples as error:
         raise click.UsageError(f"{error}; pass a folder with photos, or omit --samples for generated ones") from error
     result = run_cases(
@@ -100,7 +100,7 @@ def run(
         contenders=frozenset(contenders) or None,
         seed=seed,
         slowdown=slowdown,
-        say=say,
+        report=progress,
     )
     path = out or place_for(result)
     save(result, path)
@@ -108,12 +108,12 @@ def run(
         click.echo(msgspec.json.encode(result).decode())
     else:
         click.echo("\n".join(lines(result)))
-    say(f"saved: {path}")
+    progress(f"saved: {path}")
     if with_report:
         from bench.report import page_for, write_page
 
         write_page(result, page_for(path))
-        say(f"report: {page_for(path)}")
+        progress(f"report: {page_for(path)}")
     sys.exit(1 if any(case.failed for case in result.cases) else 0)
 
 
@@ -132,7 +132,7 @@ def tune(cpus: int, memory: int, samples: Path | None, rounds: int) -> None:
     """Choose the settings of a task for the given CPUs and memory, by measurement."""
     from bench.tune import tune_here
 
-    click.echo("\n".join(tune_here(cpus, memory, samples, rounds, say)))
+    click.echo("\n".join(tune_here(cpus, memory, samples, rounds, progress)))
 
 
 @main.command()
@@ -149,7 +149,7 @@ def compare(before: Path, after: Path) -> None:
     except UnreadableRun as error:
         raise click.ClickException(str(error)) from error
     for warning in not_comparable(first, second):
-        say(f"warning: {warning}")
+        progress(f"warning: {warning}")
     rows = list(compared(first, second))
     if not rows:
         raise click.ClickException("the two runs have no timed case in common")

@@ -154,7 +154,7 @@ def measure(context: Context, cpus: int) -> tuple[tuple[Measured, ...], tuple[st
             )
             rounds_by_setting[index].append(result)
             label = f"{candidate.knob} {candidate.value}".strip()
-            context.say(
+            context.report(
                 f"round {number + 1} of {context.rounds}, {label}: {result.work_s:.2f} s, "
                 f"{result.tasks_cpu_s:.2f} CPU s, {result.task_peak_mb:.0f} MB"
             )
@@ -213,7 +213,7 @@ def table(measured: Sequence[Measured], chosen: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def tune_here(cpus: int, memory_mb: int, samples: Path | None, rounds: int, say: Callable[[str], None]) -> list[str]:
+def tune_here(cpus: int, memory_mb: int, samples: Path | None, rounds: int, report: Callable[[str], None]) -> list[str]:
     """Run the whole command, and return the lines of its output. Raises CommandFailed if it cannot measure."""
     if not processes.available():
         raise CommandFailed(f"tuning needs {processes.NEEDS}")
@@ -222,8 +222,8 @@ def tune_here(cpus: int, memory_mb: int, samples: Path | None, rounds: int, say:
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     scratch = Path(tempfile.mkdtemp(prefix="bench-tune-"))
     try:
-        photos = generated(say) if samples is None else from_folder(samples, say)
-        context = Context(photos=photos, rounds=rounds, scratch=scratch, say=say)
+        photos = generated(report) if samples is None else from_folder(samples, report)
+        context = Context(photos=photos, rounds=rounds, scratch=scratch, report=report)
         tuning = tune(context, cpus, memory_mb, started, RESULTS)
     except NoSamples as error:
         raise CommandFailed(str(error)) from error

@@ -14,12 +14,12 @@ MAX_SHAPE = 2.4
 """Largest ratio of sides that is split; the halves of a longer screen suit the other orientation no better."""
 
 
-def half_key(device_key: str) -> str:
+def split_key(device_key: str) -> str:
     """Return the key of a device's half, the `deviceSize` of its results."""
     return f"{device_key}{HALF}"
 
 
-def half_size(width: int, height: int, gutter: int) -> tuple[int, int] | None:
+def split_size(width: int, height: int, gutter: int) -> tuple[int, int] | None:
     """Return the size of each half of a screen, or None if the screen is not split.
 
     The longer side is divided. A square screen is not split, nor one longer than `MAX_SHAPE` or all gutter.

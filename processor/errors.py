@@ -132,7 +132,7 @@ class SandboxDied(TaskError):
 
 
 def is_resource_shortage(error: BaseException) -> bool:
-    """Return whether the system lacks memory, a process or a thread, which says nothing about the photo.
+    """Return whether the system is out of memory, a process or a thread, which says nothing about the photo.
 
     Errors of the photo itself are RenderErrors. Python has no exception class for a thread that could not be
     started, only a text (`Modules/_threadmodule.c`).

@@ -19,7 +19,7 @@ from contract.messages.devices import DeviceBody
 from contract.messages.processing import Orientation, orientation_of
 from contract.object_names import device_folder
 from contract.recipes import recipe
-from contract.split_screen import half_key, half_size
+from contract.split_screen import split_key, split_size
 
 
 class Device(Struct, frozen=True, kw_only=True):
@@ -83,13 +83,13 @@ def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: s
     if before is None or before.recipe != values["recipe"]:
         cancel_deletion(connection, device_folder(key), recipe(body.width, body.height))
     if values["half_recipe"]:
-        cancel_deletion(connection, device_folder(half_key(key)), values["half_recipe"])
+        cancel_deletion(connection, device_folder(split_key(key)), values["half_recipe"])
     if before is None or (before.recipe, before.half_recipe) != (values["recipe"], values["half_recipe"]):
         reconcile_states(connection, now)
         if values["half_recipe"]:
             queue_split_screen_variants(connection, key, now)
         else:
-            delete_variants(connection, [half_key(key)], now)
+            delete_variants(connection, [split_key(key)], now)
     return before is None
 
 
@@ -102,9 +102,9 @@ def _display_fields(before: sa.Row[Any] | None, body: DeviceBody, key: str) -> d
     fields |= {name: value for name, value in changes.items() if value is not None}
     if body.filters is not None:
         fields["filters"] = msgspec.to_builtins(body.filters) or None
-    size = half_size(body.width, body.height, fields["gap"]) if fields["pairing"] else None
+    size = split_size(body.width, body.height, fields["gap"]) if fields["pairing"] else None
     try:
-        device_folder(half_key(key))
+        device_folder(split_key(key))
     except ValueError:  # the key fits into an object name, but not together with the suffix of split-screen variants
         size = None
     return {**fields, "half_recipe": recipe(*size) if size else None}
@@ -115,7 +115,7 @@ def remove(connection: Connection, device_id: str, now: float) -> bool:
     key = connection.scalar(select(devices.c.key).where(devices.c.id == device_id))
     if key is None:
         return False
-    delete_variants(connection, [key, half_key(key)], now)
+    delete_variants(connection, [key, split_key(key)], now)
     connection.execute(delete(devices).where(devices.c.id == device_id))
     shuffle_queues.remove(connection, device_id)
     increment_devices_revision(connection)

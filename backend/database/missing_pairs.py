@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from backend.database.tables import devices, images, processed_images
 from contract.messages.processing import Device, WorkItem
-from contract.split_screen import HALF, half_key, half_size
+from contract.split_screen import HALF, split_key, split_size
 
 
 def _needed() -> ColumnElement[bool]:
@@ -53,7 +53,7 @@ def missing_split_screen_work(connection: Connection, image_ids: Sequence[str]) 
     )
     work: dict[str, tuple[WorkItem, ...]] = {}
     for row in connection.execute(query):
-        work[row.id] = (*work.get(row.id, ()), WorkItem(device=half_key(row.key), recipe=row.half_recipe))
+        work[row.id] = (*work.get(row.id, ()), WorkItem(device=split_key(row.key), recipe=row.half_recipe))
     return work
 
 
@@ -69,10 +69,10 @@ def queue_split_screen_variants(connection: Connection, key: str, now: float) ->
 
 def split_screen_device(row: sa.Row[Any]) -> Device | None:
     """Return one part of a device's split screen as the device that tasks render it for; None without pairs."""
-    size = half_size(row.width, row.height, row.gap) if row.half_recipe else None
+    size = split_size(row.width, row.height, row.gap) if row.half_recipe else None
     if size is None:
         return None
-    return Device(id=row.id, name=row.name, key=half_key(row.key), width=size[0], height=size[1])
+    return Device(id=row.id, name=row.name, key=split_key(row.key), width=size[0], height=size[1])
 
 
 def split_screen_devices(connection: Connection) -> tuple[Device, ...]:

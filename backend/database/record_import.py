@@ -18,14 +18,14 @@ from backend.database.tables import devices, images, insert_into, metadata, proc
 from backend.database.tombstones import remove_rows
 from backend.database.variants import variant_row
 from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice
-from contract.split_screen import half_key
+from contract.split_screen import split_key
 
 
 def import_devices(connection: Connection, record: DevicesRecord) -> bool:
     """Replace the devices by those of the record if it is newer; return True if it was."""
     if record.revision <= record_queries.devices_revision(connection):
         return False
-    keys = [key for device in record.devices for key in (device.key, half_key(device.key))]
+    keys = [key for device in record.devices for key in (device.key, split_key(device.key))]
     connection.execute(delete(processed_images).where(processed_images.c.device_size.not_in(keys)))
     connection.execute(delete(devices))
     if record.devices:
@@ -70,7 +70,7 @@ def import_images(
     statement = insert_into(connection, images)
     updated = {name: statement.excluded[name] for name in rows[0] if name != "id"}
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=updated), rows)
-    keys = {key for device in connection.scalars(select(devices.c.key)) for key in (device, half_key(device))}
+    keys = {key for device in connection.scalars(select(devices.c.key)) for key in (device, split_key(device))}
     variants = [row for record in living for row in _variant_rows(record, bucket_url, present, keys)]
     if variants:
         connection.execute(insert(processed_images), variants)

@@ -14,7 +14,7 @@ from backend.playlist.filters import PhotoFacts, matches
 from backend.playlist.pairs import Entry, PairingFacts
 from backend.playlist.shuffle_queue import ShuffleQueue
 from contract.messages.frames import FrameFilters
-from contract.split_screen import half_key
+from contract.split_screen import split_key
 
 BATCH_SIZE = 500
 _queues = shuffle_queues.c
@@ -39,7 +39,7 @@ def device_version(connection: Connection, device_id: str, key: str) -> DeviceVe
     """Return the version of a device's variants and queue, at a lower cost than `available_photos`."""
     query = select(
         sa.func.count(), sa.func.coalesce(sa.func.sum(_variants.id), 0), sa.func.sum(_variants.processed_at)
-    ).where(_variants.device_size.in_((key, half_key(key))))
+    ).where(_variants.device_size.in_((key, split_key(key))))
     row = connection.execute(query).one()
     version = connection.scalar(select(_queues.version).where(_queues.device_id == device_id))
     return DeviceVersion(tuple(float(value or 0) for value in row), version or 0)
@@ -68,7 +68,7 @@ def available_photos(
     if half is None:
         return AvailablePhotos(photos, frozenset())
     has_size = (_variants.width == half[0]) & (_variants.height == half[1])
-    split_screen = select(_variants.image_id).where(_variants.device_size == half_key(key), has_size)
+    split_screen = select(_variants.image_id).where(_variants.device_size == split_key(key), has_size)
     return AvailablePhotos(photos, frozenset(connection.scalars(split_screen)).intersection(photos))
 
 
@@ -107,7 +107,7 @@ def variants(
             images.c.captured_at,
         )
         .join(images, images.c.id == _variants.image_id)
-        .where(_variants.device_size.in_((key, half_key(key))), _variants.image_id.in_(image_ids))
+        .where(_variants.device_size.in_((key, split_key(key))), _variants.image_id.in_(image_ids))
         .where(images.c.color_palette.is_not(None))
     )
     return {(row.image_id, row.device_size): row for row in connection.execute(query)}

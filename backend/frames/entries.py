@@ -21,7 +21,7 @@ from contract import object_names
 from contract.bucket.port import Bucket, name_in
 from contract.messages.frames import Caption, CompactEntry, CompactQueue, FrameColours, NextEntry, QueueEntry
 from contract.messages.processing import Palette
-from contract.split_screen import half_key
+from contract.split_screen import split_key
 
 REPLY_BYTES = 64_000
 """Responses stay below 64 KB, so that a microcontroller can store one in memory."""
@@ -48,7 +48,7 @@ class EntryBuilder:
 
     def entry(self, key: str, photos: Entry, rows: Rows) -> QueueEntry | None:
         """Build the entry of these photos for a device key, without a name; None if no variant of them exists."""
-        pair = [rows.get((photo, half_key(key))) for photo in photos] if len(photos) > 1 else [None]
+        pair = [rows.get((photo, split_key(key))) for photo in photos] if len(photos) > 1 else [None]
         first, second = (pair[0], pair[1]) if all(pair) else (None, None)
         if first is None or second is None:  # a single photo, or a pair of which one variant was deleted
             single = next((row for photo in photos if (row := rows.get((photo, key))) is not None), None)

@@ -12,7 +12,7 @@ from backend.playlist import shuffle_queue
 from backend.playlist.pairs import Entry
 from backend.playlist.shuffle_queue import Library, ShuffleQueue
 from contract.messages.frames import QueueEntry
-from contract.split_screen import half_size
+from contract.split_screen import split_size
 
 RESERVED_PER_CALL = 16
 """Entries reserved for each of several concurrent calls."""
@@ -151,7 +151,7 @@ class FrameState:
 
 def split_screen_size(device: Device) -> tuple[int, int] | None:
     """Return the size of a device's split-screen variants in pixels; None if it shows no pairs."""
-    return half_size(device.width, device.height, device.gap) if device.half_recipe else None
+    return split_size(device.width, device.height, device.gap) if device.half_recipe else None
 
 
 def shape_of(device: Device) -> tuple[object, ...]:

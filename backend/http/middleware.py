@@ -40,7 +40,7 @@ _READ_METHODS = ("GET", "HEAD")
 _REASONS: dict[State, str] = {
     "loading": "the database is being loaded from the bucket; try again in a few seconds",
     "reading": "this backend is starting and accepts no changes yet; try again in a few seconds",
-    "lost": "another backend instance has taken over; try again to reach it",
+    "lost": "another backend instance is active now; try again to reach it",
 }
 
 
@@ -78,7 +78,7 @@ class ServingState:
     """Decides which requests may be answered: only health (`loading`), reads (`reading`) or everything (`writing`).
 
     A process whose database outlives it is `writing` from the start.
-    `lost` means that another instance has taken over: reads are answered, changes are rejected.
+    `lost` means that another instance is active: reads are answered, changes are rejected.
     """
 
     def __init__(self, *, durable: bool) -> None:
@@ -101,7 +101,7 @@ class ServingState:
         self._changed = asyncio.Event()
 
     def lose(self) -> None:
-        """Switch to `lost`, because another instance has taken over."""
+        """Switch to `lost`, because another instance is active."""
         self.become("lost")
 
     def _allows(self, method: str, public: bool) -> bool:

@@ -39,9 +39,9 @@ class Size(Struct, frozen=True):
 
 
 TASK = Size(2.0, 1.0)
-MODEL_TASK = Size(2.0, 2.0)
+LEGACY_TASK = Size(2.0, 2.0)
 """A task of the legacy system."""
-MODEL_TASKS = 10
+LEGACY_TASKS = 10
 """Tasks that the legacy system starts for each batch of any size."""
 SERVICE = Size(1.0, 0.5)
 SERVICE_WITH_WORKERS = Size(2.0, 1.5)

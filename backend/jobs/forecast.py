@@ -13,16 +13,16 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from backend.jobs.bill import MODEL_TASK, MODEL_TASKS, TASK, Size, billed_seconds
+from backend.jobs.bill import LEGACY_TASK, LEGACY_TASKS, TASK, Size, billed_seconds
 from backend.jobs.dispatch_policy import LAST_CLAIM_SECONDS, QueueFacts, decide
 from backend.jobs.runner import RunnerProfile
 from contract.messages.admin import WorkRate
 
 STEP_SECONDS = 0.5
 MAX_SECONDS = 7 * 86_400.0
-MODEL_BATCH = 50
+LEGACY_BATCH = 50
 """Batch size of the legacy system."""
-MODEL_DELAY_SECONDS = 30.0
+LEGACY_DELAY_SECONDS = 30.0
 """Flush delay of the legacy system."""
 
 
@@ -31,7 +31,7 @@ class Assumptions(Struct, frozen=True, kw_only=True):
 
     batch_size: int = 50
     flush_delay: float = 30.0
-    tick_every: float = 60.0
+    run_every: float = 60.0
     task_timeout: float = 900.0
     start_seconds: float = 10.0
     task: Size = TASK
@@ -83,22 +83,22 @@ def forecast(
     assumed = assumptions or Assumptions()
     coming = deque(arrivals)
     photos = sum(number for _, number in coming)
-    model_dollars = model_batches(coming) * MODEL_TASKS * billed_seconds(0.0) * MODEL_TASK.second
+    model_dollars = legacy_batches(coming) * LEGACY_TASKS * billed_seconds(0.0) * LEGACY_TASK.second
     waiting: deque[tuple[float, float]] = deque()  # (arrival, megapixels that are left)
     running: list[_Execution] = []
     executions = tasks = most = 0
     billed = now = done_at = 0.0
     last_start: float | None = None
-    next_tick = 0.0
+    next_run = 0.0
     while now < MAX_SECONDS:
         uploaded = False
         while coming and coming[0][0] <= now:
             moment, number = coming.popleft()
             waiting.extend((moment, rate.megapixels_per_photo) for _ in range(number))
             uploaded = moment > 0
-        if uploaded or now >= next_tick:
-            if now >= next_tick:
-                next_tick += assumed.tick_every
+        if uploaded or now >= next_run:
+            if now >= next_run:
+                next_run += assumed.run_every
             facts = _facts(waiting, running, rate, now, last_start, assumed)
             decision = decide(
                 facts, now, batch_size=assumed.batch_size, flush_delay=assumed.flush_delay, profile=profile
@@ -111,7 +111,7 @@ def forecast(
             if not coming:
                 break
             now = max(now, math.floor(coming[0][0] / STEP_SECONDS) * STEP_SECONDS)
-            next_tick = max(next_tick, math.ceil(now / assumed.tick_every) * assumed.tick_every)
+            next_run = max(next_run, math.ceil(now / assumed.run_every) * assumed.run_every)
         billed += _step(waiting, running, rate, now, assumed)
         now += STEP_SECONDS
         if not waiting and not done_at and not coming:
@@ -173,7 +173,7 @@ def _step(
     return billed
 
 
-def model_batches(arrivals: Iterable[tuple[float, int]]) -> int:
+def legacy_batches(arrivals: Iterable[tuple[float, int]]) -> int:
     """Return the number of batches of the legacy system: full ones, and photos within a delay after the first one.
 
     It starts ten tasks per batch. A tenth of a batch takes a few seconds, so each task is billed for the minimum.
@@ -181,12 +181,12 @@ def model_batches(arrivals: Iterable[tuple[float, int]]) -> int:
     batches = gathered = 0
     first_at = 0.0
     for moment, number in arrivals:
-        if gathered and moment >= first_at + MODEL_DELAY_SECONDS:
+        if gathered and moment >= first_at + LEGACY_DELAY_SECONDS:
             batches, gathered = batches + 1, 0
         if not gathered:
             first_at = moment
         gathered += number
-        batches, gathered = batches + gathered // MODEL_BATCH, gathered % MODEL_BATCH
+        batches, gathered = batches + gathered // LEGACY_BATCH, gathered % LEGACY_BATCH
     return batches + (gathered > 0)
 
 

@@ -37,13 +37,13 @@ def run(context: Context) -> CaseResult:
 
     import native
 
-    proxies = _proxies(context.photos)
-    if not proxies:
+    downsampled = _downsampled(context.photos)
+    if not downsampled:
         raise CaseFailed("none of the samples can be decoded")
-    native.score(native.quantize(next(iter(proxies.values()))))  # loads the kernels
+    native.score(native.quantize(next(iter(downsampled.values()))))  # loads the kernels
     samples: dict[tuple[str, str], list[Sample]] = {}
     equal = 0
-    for number, (name, pixels) in enumerate(proxies.items(), 1):
+    for number, (name, pixels) in enumerate(downsampled.items(), 1):
         histogram = native.quantize(pixels)
         equal += native.score(histogram) == Score.score(histogram, ScoreOptions(desired=DESIRED))
         ways = _ways(pixels, histogram)
@@ -51,10 +51,12 @@ def run(context: Context) -> CaseResult:
             first = round_ % len(ways)
             for contender, (call, repeats) in (*ways[first:], *ways[:first]):
                 samples.setdefault((contender, name), []).append(_timed(call, repeats))
-        context.say(f"  photo {number} of {len(proxies)}: {name}")
+        context.report(f"  photo {number} of {len(downsampled)}: {name}")
     missing = MODEL.missing()
     if not missing:
-        for (name, _), times in zip(proxies.items(), _typescript(list(proxies.values()), context.rounds), strict=True):
+        for (name, _), times in zip(
+            downsampled.items(), _typescript(list(downsampled.values()), context.rounds), strict=True
+        ):
             samples[TYPESCRIPT, name] = [Sample(cpu_s=ms / 1000, wall_s=0.0) for ms in times]
     series = tuple(
         Series(contender=contender, subject=name, samples=tuple(own)) for (contender, name), own in samples.items()
@@ -62,12 +64,12 @@ def run(context: Context) -> CaseResult:
     return CaseResult(
         case=NAME,
         series=series,
-        facts=_facts(series) | {"photos": float(len(proxies)), "equal lists of scores": float(equal)},
+        facts=_facts(series) | {"photos": float(len(downsampled)), "equal lists of scores": float(equal)},
         missing=(f"{TYPESCRIPT}: {missing}",) if missing else (),
     )
 
 
-def _proxies(photos: tuple[Photo, ...]) -> dict[str, Pixels]:
+def _downsampled(photos: tuple[Photo, ...]) -> dict[str, Pixels]:
     """Return the pixels of the downsampled copy for the palette, (n, 3), by photo name."""
     from processor.errors import RenderError
     from processor.render.decode import decode

@@ -39,7 +39,7 @@ def run(context: Context) -> CaseResult:
                     environ = {"BUCKET_URL": f"gs://{BUCKET}", "STORAGE_EMULATOR_HOST": emulator.url}
                     measured = measure(photos, environ | {"PROCESSOR_DOWNLOAD": way}, emulator)
                 rounds_by_way.setdefault((way, rate), []).append(measured)
-                context.say(
+                context.report(
                     f"round {number + 1} of {context.rounds}, {rate / 1e6:g} MB/s, {WAYS[way]}: "
                     f"{measured.subtracted:.2f} s, {measured.task_cpu:.2f} CPU s"
                 )

@@ -48,7 +48,7 @@ def run(context: Context) -> CaseResult:
             tokens[name] = backend.client.save_device(body).token
         backend.upload(photos)
         backend.client.flush()
-        backend.wait(PHOTOS, lambda done: context.say(f"{done} of {PHOTOS} photos rendered"))
+        backend.wait(PHOTOS, lambda done: context.report(f"{done} of {PHOTOS} photos rendered"))
         backend.wait_for_archive()
         headers = {name: {"Authorization": f"Bearer {token}"} for name, token in tokens.items()}
         body_file, etag = context.scratch / "body.json", _save_response(backend, headers["timed"], context.scratch)
@@ -64,7 +64,7 @@ def run(context: Context) -> CaseResult:
                         sent = {**sent, "If-None-Match": etag}
                     load = ask(url, sent, connections=CONNECTIONS, seconds=SECONDS)
                     loads.append(load)
-                    context.say(
+                    context.report(
                         f"round {number + 1}, {name}: {load.rate:,.0f} per second, "
                         f"p99 {load.percentile(0.99) * 1e3:.1f} ms"
                     )

@@ -37,7 +37,7 @@ DEVICES = tuple(Device(name=f"screen-{side}", width=side, height=side * 3 // 5) 
 @whole_system(NAME)
 def run(context: Context) -> CaseResult:
     """Measure one sweep for each number of tasks. It takes minutes, so `rounds` is ignored."""
-    context.say(f"generating {max(COUNTS)} small photos")
+    context.report(f"generating {max(COUNTS)} small photos")
     photos = small_photos(max(COUNTS), context.scratch / "photos", context.seed)
     measured: dict[tuple[int, int], list[Round]] = {}
     for tasks, count in itertools.product(TASKS, SWEEP):
@@ -49,10 +49,10 @@ def run(context: Context) -> CaseResult:
             settings={"LOCAL_TASKS": str(tasks), "MAX_TASKS": str(tasks)},
             instruments=lambda folder: Instruments(folder=str(folder), queries=True, every_task=True),
             held_back=True,
-            tell=lambda text, label=label: context.say(f"{label}: {text}"),  # type: ignore[misc]
+            tell=lambda text, label=label: context.report(f"{label}: {text}"),  # type: ignore[misc]
         )
         measured.setdefault((count, tasks), []).append(result)
-        context.say(
+        context.report(
             f"{label}: {work_cpu(result) / count * 1000:.1f} CPU ms and {result.work_s / count * 1000:.1f} ms per image"
         )
     return CaseResult(

@@ -39,7 +39,9 @@ def run(context: Context) -> CaseResult:
     peaks = []
     for number in range(context.rounds):
         result = _one_task(context, large)
-        context.say(f"round {number + 1} of {context.rounds}: {result.task_peak_mb:.0f} MB with {IN_FLIGHT} in flight")
+        context.report(
+            f"round {number + 1} of {context.rounds}: {result.task_peak_mb:.0f} MB with {IN_FLIGHT} in flight"
+        )
         peaks.append(result)
     long = _one_task(context, mixed(context, sources), tell=True)
     first, last = windows(long.points, LONG_RUN, WINDOW)
@@ -105,7 +107,7 @@ def _one_task(context: Context, photos: Sequence[Path], *, tell: bool = False) -
         instruments=lambda folder: Instruments(folder=str(folder), render_threads=IN_FLIGHT),
         held_back=True,
         sample=True,
-        tell=context.say if tell else rounds.silent,
+        tell=context.report if tell else rounds.silent,
     )
 
 

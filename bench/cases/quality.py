@@ -55,7 +55,7 @@ def run(context: Context) -> CaseResult:
                     range(len(wanted)),
                 )
                 pictures.extend(described)
-            context.say(f"  photo {number} of {len(photos)}: {photo.name}")
+            context.report(f"  photo {number} of {len(photos)}: {photo.name}")
     facts, checks, remarks = judged(pictures)
     return CaseResult(
         case=NAME,

@@ -59,7 +59,7 @@ def run(context: Context) -> CaseResult:
             backend.upload([photo])
             task = start_task(backend, f"start-{index}")
             if index:  # the first start fills the caches
-                context.say(f"start {index} of {number}: claimed after {task.claimed_s:.3f} s")
+                context.report(f"start {index} of {number}: claimed after {task.claimed_s:.3f} s")
                 starts.append(task)
     kernels = [load_kernels() for _ in range(STARTS_OF_A_ROUND)]
     load = min(kernels, key=lambda each: each.seconds)

@@ -44,9 +44,11 @@ def run(context: Context) -> CaseResult:
     for number in range(context.rounds):
         for form, instruments in forms.items():
             label = f"round {number + 1} of {context.rounds}, {form}"
-            context.say(label)
+            context.report(label)
             result = run_round(context.scratch / "round", photos, DEFAULT_SCREENS, instruments=instruments)
-            context.say(f"{label}: {result.work_s:.1f} s, {result.cpu_s:.1f} CPU s, task {result.task_peak_mb:.0f} MB")
+            context.report(
+                f"{label}: {result.work_s:.1f} s, {result.cpu_s:.1f} CPU s, task {result.task_peak_mb:.0f} MB"
+            )
             measured[form].append(result)
     series = tuple(
         Series(contender=form, subject=f"{PHOTOS} photos of 12 MP", samples=tuple(map(sample_of, rounds)))

@@ -26,7 +26,7 @@ from contract.machine import free_port
 from emulators.cloud_run.execution import JobDefinition
 from emulators.cloud_run.server import JobsServer, running_jobs_server
 from emulators.cloud_storage.server import GcsProcess, gcs_process
-from slideshow.client.local_backend import BackendProcess, kept_password
+from slideshow.client.local_backend import BackendProcess, stored_password
 from slideshow.commands.demo import LEASE, Stopped, demo_photos, handling_signals, upload_and_render
 from slideshow.output import counted
 
@@ -202,7 +202,7 @@ def _run_demo(
     backend = BackendProcess(data, {**LEASE, **os.environ}, settings)
     try:
         began = time.monotonic()
-        _, lines, _ = upload_and_render(backend, password or kept_password(data), files, console)
+        _, lines, _ = upload_and_render(backend, password or stored_password(data), files, console)
         return DemoRun(lines=lines, seconds=time.monotonic() - began)
     finally:
         backend.stop()

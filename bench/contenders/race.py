@@ -105,7 +105,7 @@ def race(context: Context, runners: Field, photos: Sequence[Photo]) -> Race:
                     if not (runners.contenders[name].slow and number >= SLOW_ROUNDS):
                         slowdown = context.slowdown if name == "ours" else 0.0
                         _measure(result, runners.workers[name], photo, slowdown)
-            context.say(f"  round {number + 1} of {context.rounds}: {len(photos)} photos, {', '.join(names)}")
+            context.report(f"  round {number + 1} of {context.rounds}: {len(photos)} photos, {', '.join(names)}")
     except ContenderFailed as error:
         raise CaseFailed(str(error)) from error
     return result

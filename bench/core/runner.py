@@ -38,7 +38,7 @@ class Context:
     photos: tuple[Photo, ...]
     rounds: int
     scratch: Path
-    say: Callable[[str], None]
+    report: Callable[[str], None]
     contenders: frozenset[str] | None = None
     seed: int = 0
     slowdown: float = 0.0
@@ -67,7 +67,7 @@ def run_cases(
     contenders: frozenset[str] | None,
     seed: int,
     slowdown: float,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Run:
     """Run all cases over `photos`. The result of a case that fails contains the reason, and the next case runs."""
     started = datetime.now(UTC)
@@ -75,13 +75,13 @@ def run_cases(
     versions = machine.versions()
     results = []
     for number, case in enumerate(cases, 1):
-        say(f"case {number} of {len(cases)}: {case.NAME}")
+        report(f"case {number} of {len(cases)}: {case.NAME}")
         scratch = Path(tempfile.mkdtemp(prefix=f"bench-{case.NAME}-"))
         context = Context(
             photos=photos,
             rounds=rounds,
             scratch=scratch,
-            say=say,
+            report=report,
             contenders=contenders,
             seed=seed,
             slowdown=slowdown,
@@ -113,7 +113,7 @@ def _run_case(case: Case, context: Context) -> CaseResult:
     try:
         result = case.run(context)
     except CaseFailed as error:
-        context.say(f"{case.NAME} failed: {error}")
+        context.report(f"{case.NAME} failed: {error}")
         result = CaseResult(case=case.NAME, failed=str(error))
     return msgspec.structs.replace(result, seconds=round(time.monotonic() - begin, 1))
 

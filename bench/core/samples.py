@@ -54,7 +54,7 @@ class NoSamples(Exception):
     """There is no photo to measure with. The message names the searched folder."""
 
 
-def from_folder(folder: Path, say: Callable[[str], None]) -> tuple[Photo, ...]:
+def from_folder(folder: Path, report: Callable[[str], None]) -> tuple[Photo, ...]:
     """Return the photos of `folder` by name, without subfolders.
 
     A file that the renderer rejects is reported and left out.
@@ -67,7 +67,7 @@ def from_folder(folder: Path, say: Callable[[str], None]) -> tuple[Photo, ...]:
     photos = []
     for path in sorted(folder.iterdir()):
         if path.is_file() and not path.name.startswith("."):
-            photo = _described(path, say)
+            photo = _described(path, report)
             if photo is not None:
                 photos.append(photo)
     if not photos:
@@ -75,12 +75,14 @@ def from_folder(folder: Path, say: Callable[[str], None]) -> tuple[Photo, ...]:
     return tuple(photos)
 
 
-def generated(say: Callable[[str], None], folder: Path = CACHE, *, megapixels: float = MEGAPIXELS) -> tuple[Photo, ...]:
+def generated(
+    report: Callable[[str], None], folder: Path = CACHE, *, megapixels: float = MEGAPIXELS
+) -> tuple[Photo, ...]:
     """Return generated photos of 12 and 24 megapixels, landscape, portrait and rotated. They compress like photos.
 
     They are stored in `folder`, and generated only if they are missing there.
     """
-    from slideshow.demo.samples import SAMPLES, sample_picture
+    from slideshow.demo.samples import SAMPLES, sample_photo
 
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(sample, megapixels) for sample in SAMPLES if not sample.grey]
@@ -89,13 +91,13 @@ def generated(say: Callable[[str], None], folder: Path = CACHE, *, megapixels: f
     for sample, size in wanted:
         path = folder / f"{sample.name}-{size:g}mp.jpg"
         if not path.exists():
-            say(f"generating {path.name}, only once")
+            report(f"generating {path.name}, only once")
             unfinished = path.with_suffix(".part")
             # As a phone's camera encodes: chroma at half the size, about three bits per pixel.
-            picture = sample_picture(sample, size)
+            picture = sample_photo(sample, size)
             unfinished.write_bytes(picture.jpegsave_buffer(Q=QUALITY, subsample_mode="on"))
             unfinished.replace(path)
-        photo = _described(path, say)
+        photo = _described(path, report)
         if photo is not None:
             photos.append(photo)
     return tuple(sorted(photos, key=lambda photo: photo.name))
@@ -114,7 +116,7 @@ def sample_set(photos: Sequence[Photo], kind: str) -> SampleSet:
     )
 
 
-def _described(path: Path, say: Callable[[str], None]) -> Photo | None:
+def _described(path: Path, report: Callable[[str], None]) -> Photo | None:
     from processor.errors import RenderError
     from processor.render.header import read_header
 
@@ -122,7 +124,7 @@ def _described(path: Path, say: Callable[[str], None]) -> Photo | None:
     try:
         header = read_header(data, path.name)
     except RenderError as error:
-        say(f"left out: {error}")
+        report(f"left out: {error}")
         return None
     return Photo(
         path=path,

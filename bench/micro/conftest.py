@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from slideshow.demo.samples import SAMPLES, sample_picture
+from slideshow.demo.samples import SAMPLES, sample_photo
 
 if TYPE_CHECKING:
     from processor.render.decoded_image import DecodedImage
@@ -27,7 +27,7 @@ TEST_MEGAPIXELS = 0.5
 def photo(request: pytest.FixtureRequest) -> bytes:
     """A JPEG file as a phone writes it: 12 megapixels, or half a megapixel when nothing is timed."""
     untimed = request.config.getoption("benchmark_disable")
-    picture = sample_picture(SAMPLES[0], TEST_MEGAPIXELS if untimed else MEASURED_MEGAPIXELS)
+    picture = sample_photo(SAMPLES[0], TEST_MEGAPIXELS if untimed else MEASURED_MEGAPIXELS)
     data: bytes = picture.jpegsave_buffer(Q=90, subsample_mode="on")
     return data
 

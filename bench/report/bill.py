@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backend.jobs.bill import MODEL_TASK, MODEL_TASKS, PRICES_OF, REGION, TASK, Size, billed_seconds
-from backend.jobs.forecast import MODEL_BATCH, Assumptions
+from backend.jobs.bill import LEGACY_TASK, LEGACY_TASKS, PRICES_OF, REGION, TASK, Size, billed_seconds
+from backend.jobs.forecast import LEGACY_BATCH, Assumptions
 from bench.core.results import CaseResult, Run
 from bench.report.charts import Bar, Chart, Table, bars, chart, noise_text, number
 from bench.report.values import band, colour_of, extra, name_of, overall_median, times
@@ -14,10 +14,10 @@ IMAGES = 1000
 FORM = ", 2 in flight"
 """A task has two vCPUs: its throughput is assumed to be that of this machine with two images in flight."""
 
-TASKS = {"ours": TASK, "sharp-tuned": TASK, "model": MODEL_TASK}
+TASKS = {"ours": TASK, "sharp-tuned": TASK, "model": LEGACY_TASK}
 """The size of task that a contender is billed for: the model's way has more memory."""
 
-ARRIVALS = {f"{MODEL_BATCH} at a time": MODEL_BATCH, "one by one, each billed a full minute": 1}
+ARRIVALS = {f"{LEGACY_BATCH} at a time": LEGACY_BATCH, "one by one, each billed a full minute": 1}
 """Images in a batch."""
 
 
@@ -52,20 +52,20 @@ def bill(case: CaseResult, run: Run) -> Iterator[Chart | Table | str]:
     text = (
         f"List prices of {REGION}, {PRICES_OF}, at the images per second that each contender reached here with two in "
         f"flight. Tasks have {TASK.cpus:g} vCPU and {TASK.memory_gib:g} GiB; the model's way has "
-        f"{MODEL_TASK.memory_gib:g} GiB. {noise_text(rows)}"
+        f"{LEGACY_TASK.memory_gib:g} GiB. {noise_text(rows)}"
     )
     yield chart(bars, f"{IMAGES:,} images in tasks that are always busy", rows, "US cents", caption=text)
     lines = []
     for arrival, size in ARRIVALS.items():
         ours, model = batches(size, 1, TASK, rates["ours"]), ("not measured", "")
         if "model" in rates:
-            theirs = batches(size, MODEL_TASKS, MODEL_TASK, rates["model"])
+            theirs = batches(size, LEGACY_TASKS, LEGACY_TASK, rates["model"])
             model = (dollars(theirs), f"{number(theirs / ours)} ×")
         lines.append((arrival, dollars(ours), *model))
     head = ("Arrival", "ours", "the model's way", "the model's way / ours")
     yield Table(f"{IMAGES:,} images by how they arrive", head, lines, (1, 2, 3))
     yield (
         f"A task is billed for at least one minute, and {Assumptions().start_seconds:g} s of start-up are assumed. "
-        f"Ours starts one task per batch; the model's way starts {MODEL_TASKS}. "
+        f"Ours starts one task per batch; the model's way starts {LEGACY_TASKS}. "
         "Storage, traffic and the waiting service are not included."
     )

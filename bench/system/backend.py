@@ -28,7 +28,7 @@ from contract.machine import free_port
 from contract.messages.devices import DeviceBody
 from contract.messages.processing import Device
 from slideshow.client.http import Client
-from slideshow.client.local_backend import BackendProcess, kept_password
+from slideshow.client.local_backend import BackendProcess, stored_password
 from slideshow.client.uploads import UPLOAD_CONCURRENCY
 from slideshow.errors import CommandFailed
 
@@ -101,7 +101,7 @@ class MeasuredBackend:
         self._endings.callback(self._process.stop)
         self.url = proxy or self._process.url
         self.client = self._endings.enter_context(Client(self.url))
-        self.client.log_in(kept_password(self.data))
+        self.client.log_in(stored_password(self.data))
 
     def stop(self) -> None:
         """Stop the backend now, so that its instruments write their results."""

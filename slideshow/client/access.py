@@ -61,7 +61,7 @@ class Access:
 
     def _password(self, client: Client) -> str:
         """Return the password from the named file, the local data folder, or the terminal."""
-        from slideshow.client.local_backend import kept_password
+        from slideshow.client.local_backend import stored_password
 
         if self.password_file is not None:
             try:
@@ -72,7 +72,7 @@ class Access:
                 raise CommandFailed(f"{self.password_file} contains no password")
             return password
         if self.url is None:
-            return kept_password(self.data)
+            return stored_password(self.data)
         if not sys.stdin.isatty():
             raise CommandFailed("the password cannot be requested without a terminal; pass it with --password-file")
         import getpass

@@ -66,7 +66,7 @@ def announcement(data: Path) -> Announcement | None:
         return None
 
 
-def kept_password(data: Path) -> str:
+def stored_password(data: Path) -> str:
     """Return the generated admin password of an embedded backend.
 
     Raises:

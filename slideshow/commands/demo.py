@@ -88,7 +88,7 @@ def handling_signals() -> Iterator[None]:
 def _demo(paths: tuple[Path, ...], data: Path, *, as_json: bool, stay: bool, recurse: bool) -> int:
     from rich.console import Console
 
-    from slideshow.client.local_backend import BackendProcess, kept_password, only_demo
+    from slideshow.client.local_backend import BackendProcess, only_demo, stored_password
 
     console = Console(stderr=True, highlight=False)
     with only_demo(data):
@@ -97,7 +97,7 @@ def _demo(paths: tuple[Path, ...], data: Path, *, as_json: bool, stay: bool, rec
         console.print(f"starting the backend in {data} for {counted(len(files), 'photo')}", markup=False)
         backend = BackendProcess(data, {**LEASE, **os.environ})
         try:
-            sent, lines, status = upload_and_render(backend, kept_password(data), files, console)
+            sent, lines, status = upload_and_render(backend, stored_password(data), files, console)
             wall = time.monotonic() - began
             if stay:
                 running = backend.cpu_seconds() or sum(run.cpu_seconds for run in status.executions)
@@ -149,7 +149,7 @@ def upload_and_render(
     since = time.time()
     with demo_run.explained(backend), Client(backend.url) as client:
         client.log_in(password)
-        demo_run.register_screens(client)
+        demo_run.register_devices(client)
         total = len(files)
         with display(console, total, client.status(since)) as shown:
             sent = send_all(client, files, lambda number, rejected: shown.sent(number, total, rejected), backend.check)
@@ -189,11 +189,11 @@ def _print_report(figures: Figures, lines: list[PhotoLine]) -> None:
 
 def _stay(backend: BackendProcess, console: Console) -> None:
     """Wait for Ctrl-C, then stop the backend. Raises BackendEnded if the backend ends first."""
-    from slideshow.client.local_backend import kept_password
+    from slideshow.client.local_backend import stored_password
 
     console.print(f"The backend runs at {backend.url} until Ctrl-C.", markup=False)
     console.print(
-        f"The password is {kept_password(backend.data)} (stored in {backend.data / 'secrets.json'}).", markup=False
+        f"The password is {stored_password(backend.data)} (stored in {backend.data / 'secrets.json'}).", markup=False
     )
     try:
         while not backend.wait(0.5):

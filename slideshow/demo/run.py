@@ -47,7 +47,7 @@ def explained(backend: BackendProcess) -> Iterator[None]:
         raise
 
 
-def register_screens(client: Client) -> int:
+def register_devices(client: Client) -> int:
     """Register the default screens if the backend has no devices, and return the number of new devices."""
     if client.devices().devices:
         return 0

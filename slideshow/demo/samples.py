@@ -94,11 +94,11 @@ def _write(path: Path, sample: Sample, megapixels: float) -> None:
 
 def sample_jpeg(sample: Sample, megapixels: float = MEGAPIXELS) -> bytes:
     """Return the sample as a JPEG file."""
-    data: bytes = sample_picture(sample, megapixels).jpegsave_buffer(Q=QUALITY)
+    data: bytes = sample_photo(sample, megapixels).jpegsave_buffer(Q=QUALITY)
     return data
 
 
-def sample_picture(sample: Sample, megapixels: float = MEGAPIXELS) -> pyvips.Image:
+def sample_photo(sample: Sample, megapixels: float = MEGAPIXELS) -> pyvips.Image:
     """Paint the scene, enlarge it, add grain at the full size, and set the EXIF orientation."""
     import numpy as np
 

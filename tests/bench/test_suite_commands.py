@@ -154,7 +154,7 @@ def test_equal_work_is_proven_on_the_files(folder: Path, tmp_path: Path) -> None
     turned = from_folder(folder, lambda line: None)[1]
     looked_at = [place for place, output in enumerate(outputs()) if output.name in ("small-portrait", "thumbnail")]
     chosen = frozenset({"ours", "floor", "pillow"})
-    context = Context(photos=(turned,), rounds=1, scratch=tmp_path, say=print, contenders=chosen)
+    context = Context(photos=(turned,), rounds=1, scratch=tmp_path, report=print, contenders=chosen)
     held = references(turned.read(), outputs(), SHIFTS)
     pictures = []
     with ExitStack() as stack:
@@ -199,7 +199,9 @@ def test_installed_competitor_renders_the_same_variants(name: str, folder: Path,
 
 @pytest.mark.server
 def test_a_run_never_takes_the_place_of_another(tmp_path: Path) -> None:
-    run = runner.run_cases((), (), kind="made", rounds=1, contenders=None, seed=0, slowdown=0.0, say=lambda line: None)
+    run = runner.run_cases(
+        (), (), kind="made", rounds=1, contenders=None, seed=0, slowdown=0.0, report=lambda line: None
+    )
     first = runner.place_for(run, tmp_path)
     save(run, first)
     second = runner.place_for(run, tmp_path)
@@ -219,7 +221,7 @@ def test_runs_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         assert found.exit_code == 1
         assert path.name in found.output
     run = runner.run_cases(
-        (), (), kind="made", rounds=1, contenders=None, seed=0, slowdown=0.0, say=io.StringIO().write
+        (), (), kind="made", rounds=1, contenders=None, seed=0, slowdown=0.0, report=io.StringIO().write
     )
     save(run, later)
     assert load(later) == run

@@ -18,7 +18,7 @@ from bench.system.backend import ROOT, MeasuredBackend
 from contract.machine import free_port
 from emulators.cloud_run.execution import JobDefinition
 from emulators.cloud_run.server import JobsServer, running_jobs_server
-from slideshow.client.local_backend import announcement, kept_password
+from slideshow.client.local_backend import announcement, stored_password
 from slideshow.errors import CommandFailed
 from tests.faults.checks import watch_completions
 from tests.faults.fault_plan import FaultPlan
@@ -161,7 +161,7 @@ class Environment:
     def logged_in(self) -> httpx.Client:
         """Return a client with an admin session that bypasses the faulty network."""
         client = httpx.Client(base_url=self.url, timeout=CALL_SECONDS, trust_env=False)
-        client.post("/login", json={"password": kept_password(self.data)}).raise_for_status()
+        client.post("/login", json={"password": stored_password(self.data)}).raise_for_status()
         return client
 
 

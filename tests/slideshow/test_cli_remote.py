@@ -16,7 +16,7 @@ from contract.messages.admin import Status
 from slideshow.__main__ import main
 from slideshow.client import uploads
 from slideshow.client.http import Client
-from slideshow.client.local_backend import BackendProcess, announcement, kept_password, only_demo
+from slideshow.client.local_backend import BackendProcess, announcement, only_demo, stored_password
 from slideshow.demo import run
 from slideshow.errors import BackendEnded, CommandFailed
 from tests.support import cli_pictures
@@ -121,7 +121,7 @@ def test_status_and_retry_print_text_and_json(call: object, backend: BackendProc
 
 def test_status_by_url_with_a_password_file(backend: BackendProcess, tmp_path: Path) -> None:
     password = tmp_path / "password"
-    password.write_text(kept_password(backend.data) + "\n")
+    password.write_text(stored_password(backend.data) + "\n")
     arguments = ["status", "--url", backend.url, "--password-file", str(password)]
     assert CliRunner().invoke(main, arguments).exit_code == 0
     password.write_text("wrong")
@@ -138,7 +138,7 @@ def test_client_images_joins_all_pages(
         file.write_bytes(cli_pictures.photo(number + 10, (64, 48)))
     monkeypatch.setattr("slideshow.client.http.PAGE", 2)
     with Client(backend.url) as client:
-        client.log_in(kept_password(backend.data))
+        client.log_in(stored_password(backend.data))
         sent = uploads.send_all(client, files, lambda *_: None)
         ids = {photo.image_id for photo in sent}
         listed = [image.id for image in client.images()]
@@ -158,7 +158,7 @@ def test_wait_until_rendered_without_progress_fails(
     monkeypatch.setattr(run, "FLUSH_AGAIN_SECONDS", 1e9)
     shown: list[Status] = []
     with Client(backend.url) as client:
-        client.log_in(kept_password(backend.data))
+        client.log_in(stored_password(backend.data))
         client.upload(file)
         with pytest.raises(CommandFailed, match=r"no progress for .* still to be rendered") as stalled:
             run.wait_until_rendered(client, backend, 0.0, shown.append, stall_seconds=0.6)
@@ -191,10 +191,10 @@ def test_only_demo_in_a_used_folder_fails(backend: BackendProcess, tmp_path: Pat
 
 def test_kept_password_of_unreadable_secrets_fails(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="cannot be read"):
-        kept_password(tmp_path)
+        stored_password(tmp_path)
     (tmp_path / "secrets.json").write_text("{")
     with pytest.raises(CommandFailed, match="is damaged"):
-        kept_password(tmp_path)
+        stored_password(tmp_path)
 
 
 def test_backend_process_with_invalid_settings_raises_with_the_log(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 from PIL import Image
 
-from contract.split_screen import half_key, half_size
+from contract.split_screen import split_key, split_size
 from tests.support import server
 from tests.support.small_photos import PALETTE, jpeg, percent
 
@@ -43,8 +43,8 @@ def sizes(backend: server.BackendServer) -> dict[str, tuple[int, int]]:
     by_key: dict[str, tuple[int, int]] = {}
     for device in backend.admin.get("/api/devices").json()["devices"]:
         by_key[device["key"]] = device["width"], device["height"]
-        if device["pairs"] and (half := half_size(device["width"], device["height"], device["gap"])):
-            by_key[half_key(device["key"])] = half
+        if device["pairs"] and (half := split_size(device["width"], device["height"], device["gap"])):
+            by_key[split_key(device["key"])] = half
     return by_key
 
 

@@ -21,7 +21,7 @@ from contract import object_names
 from contract.bucket.port import Bucket, ObjectInfo
 from contract.messages.records import DevicesRecord, ImageRecord
 from contract.recipes import recipe
-from contract.split_screen import half_key
+from contract.split_screen import split_key
 
 Kind = Literal[
     "original missing",
@@ -135,7 +135,7 @@ def _pictures(
 
 
 def _records(listing: BucketListing, known: Inventory) -> Iterator[Difference]:
-    keys = {key for device in known.devices.devices for key in (device.key, half_key(device.key))}
+    keys = {key for device in known.devices.devices for key in (device.key, split_key(device.key))}
     for name in listing.unreadable:
         yield Difference("record unreadable", name, image_id=object_names.image_of(name) or "")
     for image_id, row in known.records.items():

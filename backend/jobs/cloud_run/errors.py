@@ -42,7 +42,7 @@ _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     (api.Unauthorized, "Cloud Run rejects the backend's credentials for {job}"),
     (api.NotFound, "{job} does not exist: check GCP_PROJECT_ID, GCP_REGION and PROCESSOR_JOB_NAME, or deploy the job"),
     (api.TooManyRequests, "Cloud Run cannot {verb} {job} now, because its quota is used up"),
-    (api.ClientError, "Cloud Run refuses to {verb} {job}"),
+    (api.ClientError, "Cloud Run rejects the call to {verb} {job}"),
     (api.ServerError, "Cloud Run failed to {verb} {job}"),
     (auth.DefaultCredentialsError, "the backend has no credentials to {verb} {job}: set a service account"),
     (auth.GoogleAuthError, "the backend got no access token to {verb} {job}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.split_screen import half_key
+from contract.split_screen import split_key
 from tests.support import frame_library, server
 from tests.support.frame_library import queue
 from tests.support.server import problem
@@ -47,7 +47,7 @@ def test_pairs_split_screen_variants_are_not_counted(backend: server.BackendServ
     assert backend.admin.get("/api/devices/hall").json()["ready"] == 6
     status = backend.admin.get("/api/admin/status").json()
     assert (status["variants"], status["images"]["complete"]) == (6, 6)
-    assert backend.sql("SELECT count(*) FROM processed_images WHERE device_size = ?", half_key("hall")) == [(4,)]
+    assert backend.sql("SELECT count(*) FROM processed_images WHERE device_size = ?", split_key("hall")) == [(4,)]
 
 
 def test_pairs_image_is_complete_without_split_screen_variant(backend: server.BackendServer) -> None:

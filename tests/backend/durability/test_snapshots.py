@@ -157,7 +157,7 @@ def test_second_backend_replaces_the_first_and_loses_no_acknowledged_change(hous
     stop.set()
     for thread in threads:
         thread.join(LIMIT_SECONDS)
-    assert all("another backend instance has taken over" in sentence for sentence in refused)
+    assert all("another backend instance is active now" in sentence for sentence in refused)
     assert reader.get("/api/images").status_code == 200
     known = {row[0] for row in newer.sql("SELECT id FROM images")}
     assert set(acknowledged) <= known

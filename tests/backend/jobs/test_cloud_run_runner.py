@@ -106,7 +106,7 @@ def test_start_accepted_twice_gives_separate_leases(grpc_world: CloudWorld) -> N
     [
         ("PERMISSION_DENIED", "roles/run.jobsExecutorWithOverrides"),
         ("UNAUTHENTICATED", "rejects the backend's credentials"),
-        ("INVALID_ARGUMENT", "refuses to start projects/a-project"),
+        ("INVALID_ARGUMENT", "rejects the call to start projects/a-project"),
     ],
 )
 def test_start_permanent_error_is_raised_at_once(grpc_world: CloudWorld, status: str, sentence: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from backend.jobs import bill
 from backend.jobs.cloud_run.runner import cloud_profile
-from backend.jobs.forecast import forecast, model_batches, pending_now, scaled, spread
+from backend.jobs.forecast import forecast, legacy_batches, pending_now, scaled, spread
 from contract.messages.admin import WorkRate
 
 RATE = WorkRate(seconds_per_megapixel=0.02, megapixels_per_photo=12.0)
@@ -48,10 +48,10 @@ def test_forecast_of_a_steady_stream_leaves_photos_to_the_running_task() -> None
 
 
 def test_model_batches_are_full_or_end_after_the_delay() -> None:
-    assert [model_batches(pending_now(number)) for number in (1, 50, 51, 5000)] == [1, 1, 2, 100]
-    assert model_batches([(0, 1), (29, 1), (31, 1)]) == 2
-    assert model_batches([(0, 1), (100, 60)]) == 3
-    assert model_batches([]) == 0
+    assert [legacy_batches(pending_now(number)) for number in (1, 50, 51, 5000)] == [1, 1, 2, 100]
+    assert legacy_batches([(0, 1), (29, 1), (31, 1)]) == 2
+    assert legacy_batches([(0, 1), (100, 60)]) == 3
+    assert legacy_batches([]) == 0
 
 
 @settings(deadline=None, max_examples=60)

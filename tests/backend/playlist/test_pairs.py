@@ -11,7 +11,7 @@ from backend.playlist.filters import PhotoFacts, filter_hour, matches
 from backend.playlist.pairs import LOOKAHEAD, PairingFacts, paired
 from backend.playlist.shuffle_queue import interleave, shuffled
 from contract.messages.frames import FrameFilters
-from contract.split_screen import half_size
+from contract.split_screen import split_size
 
 ids = st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), max_size=30, unique=True)
 
@@ -121,4 +121,4 @@ def test_filter_hour_changes_only_with_a_filter_by_age() -> None:
     ],
 )
 def test_half_size_divides_the_longer_side(width: int, height: int, gap: int, expected: tuple[int, int] | None) -> None:
-    assert half_size(width, height, gap) == expected
+    assert split_size(width, height, gap) == expected

@@ -119,7 +119,7 @@ def _sample(result: Round) -> Sample:
 
 
 def windows(points: Sequence[processes.Point], total: int, size: int) -> tuple[list[float], list[float]]:
-    """Return the memory samples in MB during the first and during the last `size` of `total` images.
+    """Return two lists of memory samples in MB: during the first `size` images, and during the last `size` of `total`.
 
     Raises:
         ValueError: A window contains no sample.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def rebuild(data: str | None, replace: bool) -> None:
     """Recreate the whole database from the bucket, after a database was lost.
 
-    It uses the same environment variables as "slideshow serve". The backend must be stopped. Photos,
+    The command uses the same environment variables as "slideshow serve". The backend must be stopped. Photos,
     colours, variants, devices with their tokens, failures and deletions are restored. Sessions are lost.
     """
     from contract import object_names
@@ -40,7 +40,7 @@ def rebuild(data: str | None, replace: bool) -> None:
     if not settings.durable:
         raise CommandFailed(
             "this database exists only while its backend runs (DATABASE_DURABLE=no); stop the backend, remove "
-            f"{object_names.SNAPSHOT} from the bucket, and start it again: it then rebuilds the database"
+            f"{object_names.SNAPSHOT} from the bucket, and start the backend, which then rebuilds the database"
         )
     with (
         locked_data_folder(settings, "the database is about to be replaced"),
@@ -99,6 +99,6 @@ async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
     if report.imported_originals:
         lines.append(f"{counted(report.imported_originals, 'original')} had no record and will be rendered")
     if report.imported_sidecars:
-        lines.append(f"imported variants without a record from {counted(report.imported_sidecars, 'sidecar')}")
+        lines.append(f"imported {counted(report.imported_sidecars, 'sidecar')}, whose variants were in no record")
     lines += [f"skipped, because it cannot be read: {name}" for name in report.unreadable]
     return lines

@@ -92,7 +92,7 @@ class Services:
     """The components. `open_services` creates them."""
 
     authority: Authority
-    """Assigned by `read_database`, and again once a snapshot is loaded; so is `frames`."""
+    """`read_database` assigns this and `frames`, and assigns both again after a snapshot is loaded."""
     frames: FrameService
 
     def __init__(self, settings: Settings, *, own_url: str, clock: Clock) -> None:

@@ -33,7 +33,7 @@ from contract.bucket.port import Bucket, BucketError, ObjectInfo
 log = logging.getLogger(__name__)
 
 MARGIN_SECONDS = 3600.0
-"""Records that are older than the snapshot by up to this are read as well.
+"""Records are also read if they are older than the snapshot by up to this time.
 
 A snapshot contains the state of its beginning, and the bucket's clock may differ from ours.
 """
@@ -46,10 +46,10 @@ MAX_PAUSE_SECONDS = 30.0
 
 
 async def import_newer_records(services: Services) -> int:
-    """Import the records that are newer than a durable database, and return their number.
+    """Import the records that are newer than a durable database, and return the number of imported records.
 
     Only records written since the last sync of sidecars are read, with a margin. An empty database has no such time,
-    so that it is filled from all records.
+    so all records are imported.
 
     Raises:
         BucketError: The bucket failed.

@@ -29,7 +29,7 @@ ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 MAX_TOKEN_BYTES = 8192
 """Google's tokens have about one thousand."""
 MIN_FETCH_INTERVAL_SECONDS = 60.0
-"""Certificates are fetched at most this often, also after a failed fetch: anybody can send a token."""
+"""Minimum time between two fetches of certificates, also after a failed fetch, because anybody can send a token."""
 MAX_CACHE_SECONDS = 86_400.0
 FETCH_TIMEOUT_SECONDS = 5.0
 CLOCK_SKEW_SECONDS = 30

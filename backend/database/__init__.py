@@ -62,7 +62,7 @@ def _tune_sqlite(engine: Engine, begin: str) -> None:
 
 
 class Database:
-    """Runs query functions in threads: `read` calls run concurrently, `write` calls commit one after the other."""
+    """Runs query functions in threads: `read` calls run concurrently, and `write` calls run one at a time."""
 
     def __init__(self, url: URL | str, *, readers: int = 4) -> None:
         parsed = make_url(url)

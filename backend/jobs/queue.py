@@ -143,7 +143,7 @@ class JobQueue:
         return name, decision.reason
 
     async def follow(self, now: float) -> int:
-        """Record the executions that have ended, free the images of their tasks, and return the number of executions."""
+        """Record the ended executions, free the images of their tasks, and return the number of these executions."""
         async with self._following:  # concurrent callers log each end only once
             return await self._follow(now)
 
@@ -179,7 +179,7 @@ class JobQueue:
             "peak_rss_mb": outcome.peak_rss_mb,
             "error": outcome.error,
         }
-        # Read the row again: `Runner.outcome` may have stored the name that Cloud Run gave to the execution.
+        # Read the row again: Cloud Run's name for the execution may have been stored after the first read.
         latest = await self._database.read(executions.row_of, row.name) or row
         owners = [f"{executions.owner_of_tasks(latest)}/{index}" for index in range(row.tasks)]
         freed = await self._database.write(claims.free_owners, owners)

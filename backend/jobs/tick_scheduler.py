@@ -37,7 +37,7 @@ class WaitingPhoto(Struct, frozen=True):
 
 
 class ScheduleError(Exception):
-    """Cloud Tasks did not accept the task; the message is the client's."""
+    """Cloud Tasks did not accept the task. The message is the message of Google's client."""
 
 
 class TickScheduler(Protocol):

@@ -71,7 +71,7 @@ def run(context: Context) -> CaseResult:
                 MAX_MB,
                 "MB",
             ),
-            at_most(
+            at_most(  # reports find the ratio of the two peaks by this name
                 f"peak of the last {WINDOW} images of {LONG_RUN} over that of the first {WINDOW}",
                 growth,
                 1 + MAX_GROWTH,

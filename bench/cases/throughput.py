@@ -84,6 +84,7 @@ def judged(samples: dict[tuple[str, int], list[Sample]]) -> tuple[dict[str, floa
     rates = {key: median(sample.extra["images_per_s"] for sample in own) for key, own in samples.items()}
     facts = {f"{name}: images per second, {count} in flight": rate for (name, count), rate in rates.items()}
     checks = []
+    # Reports find the figures by these names. "Over" and "beside" mean "divided by"; "the model" is the legacy system.
     if ("ours", 2) in rates:
         gain = rates["ours", 2] / rates["ours", 1]
         facts["ours: two in flight over one"] = gain

@@ -46,7 +46,7 @@ class Reporter:
         delay_seconds: float = 0.3,
         changed: asyncio.Event | None = None,
     ) -> None:
-        """`changed` is an event that is set when a result is submitted and begins to wait for the backend's response."""
+        """`changed` is set whenever a result is submitted, and so begins to wait for the backend's response."""
         self._client = client
         self._leases = leases
         self._batch_size = batch_size

@@ -123,7 +123,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     from backend.http.server import WriteCoalescingProtocol
     from backend.periodic import run_periodically
     from backend.services import open_services
-    from backend.startup import import_newer_records, start_serving
+    from backend.startup import finish_start, start_durable, start_serving
     from contract.bucket.port import BucketError
 
     class Server(uvicorn.Server):
@@ -153,10 +153,11 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     async with contextlib.AsyncExitStack() as stack:
         try:
             services = await stack.enter_async_context(open_services(settings, own_url=url))
-            if settings.durable:
-                await import_newer_records(services)
+            imported = await start_durable(services) if settings.durable else True
         except UnreadableRecord as error:
-            log.error("cannot start: %s; repair it, or run `slideshow rebuild --replace`", error)
+            log.error(
+                "cannot start: %s; restore that object, or remove it and run `slideshow rebuild --replace`", error
+            )
             return 1
         except (BucketError, SQLAlchemyError, ImportError, OSError, ValueError) as error:
             # Without a traceback: the address of a database may contain a password.
@@ -166,6 +167,8 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
         try:
             if not settings.durable:
                 loading = asyncio.create_task(start_serving(services))
+            elif not imported:
+                loading = asyncio.create_task(finish_start(services))
             if settings.tick_seconds:
                 timer = asyncio.create_task(run_periodically(services, settings.tick_seconds))
             app: Any = create_app(services)

@@ -11,14 +11,26 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.auth.access import Authority
 from backend.auth.device_cache import DeviceCache
 from backend.auth.passwords import hash_password, is_password_of
-from backend.database import Database, claims, devices, images, key_value, record_queries, sessions, shuffle_queues
+from backend.database import (
+    Database,
+    claims,
+    devices,
+    images,
+    key_value,
+    record_queries,
+    reject_empty,
+    sessions,
+    shuffle_queues,
+)
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.record_writer import RecordWriter
 from backend.durability.sidecar_import import PathValidator
@@ -80,9 +92,9 @@ async def open_services(settings: Settings, *, own_url: str, clock: Clock = time
             yield services
         finally:
             await services.runner.close()
-            if services.tick_scheduler is not None:
-                await asyncio.to_thread(services.tick_scheduler.close)
             await services.save_last_changes()
+            if services.tick_scheduler is not None:
+                services.tick_scheduler.close()
     finally:
         services.bucket_threads.shutdown(wait=True)
         services.database.close()
@@ -92,7 +104,7 @@ class Services:
     """The components. `open_services` creates them."""
 
     authority: Authority
-    """Assigned by `read_database`, and again once a snapshot is loaded; so is `frames`."""
+    """`read_database` assigns this and `frames`, and assigns both again after a snapshot is loaded."""
     frames: FrameService
 
     def __init__(self, settings: Settings, *, own_url: str, clock: Clock) -> None:
@@ -106,6 +118,8 @@ class Services:
         self.last_error: str | None = None
         self.metrics = Metrics()
         self.serving_state = ServingState(durable=settings.durable)
+        if settings.durable and isinstance(settings.database, URL):
+            reject_empty(Path(str(settings.database.database)))
         self.database = Database(settings.database)
         if not settings.durable:
             self.database.recreate()  # the bucket is the truth, and the file may be older or newer

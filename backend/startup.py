@@ -19,7 +19,7 @@ import time
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.database import Database, key_value, record_import, record_queries
+from backend.database import Database, images, key_value, record_import, record_queries
 from backend.durability.fencing import FencingTokenLost
 from backend.durability.rebuild import rebuild, restore
 from backend.durability.record_reader import UnreadableRecord
@@ -28,12 +28,12 @@ from backend.durability.snapshots import DamagedSnapshot, load_into
 from backend.images.ingest import original_reader
 from backend.services import Services
 from backend.settings import Settings
-from contract.bucket.port import Bucket, BucketError, ObjectInfo
+from contract.bucket.port import Bucket, BucketError, BucketUnavailable, ObjectInfo
 
 log = logging.getLogger(__name__)
 
 MARGIN_SECONDS = 3600.0
-"""Records that are older than the snapshot by up to this are read as well.
+"""Records are also read if they are older than the snapshot by up to this time.
 
 A snapshot contains the state of its beginning, and the bucket's clock may differ from ours.
 """
@@ -46,20 +46,27 @@ MAX_PAUSE_SECONDS = 30.0
 
 
 async def import_newer_records(services: Services) -> int:
-    """Import the records that are newer than a durable database, and return their number.
+    """Import the records that are newer than a durable database, and return the number of imported records.
 
     Only records written since the last sync of sidecars are read, with a margin. An empty database has no such time,
-    so that it is filled from all records.
+    so all records are imported.
 
     Raises:
         BucketError: The bucket failed.
-        UnreadableRecord: The record of the devices is damaged.
+        UnreadableRecord: The record of the devices is damaged, and the database has no devices either.
     """
     now = services.clock()
     last_sync = await services.database.read(key_value.get, LAST_SYNC)
     since = max(0.0, min(float(last_sync or 0), now) - MARGIN_SECONDS)
     devices = await services.database.read(record_queries.devices_revision)
-    imported = await restore(services.database, services.bucket, now, since=since)
+    try:
+        imported = await restore(services.database, services.bucket, now, since=since)
+    except UnreadableRecord as error:
+        if not devices:
+            raise
+        log.error("%s; it is written again from this database", error)
+        await services.database.write(key_value.put, record_queries.DEVICES_RECORDED, "")
+        return 0
     newer_devices = await services.database.read(record_queries.devices_revision) > devices
     if imported or newer_devices:
         log.warning(
@@ -70,6 +77,45 @@ async def import_newer_records(services: Services) -> int:
         )
         await services.read_database()  # the key of picture addresses may have changed
     return imported
+
+
+async def start_durable(services: Services) -> bool:
+    """Import newer records into a durable database. Return False if that has to be repeated by `finish_start`.
+
+    While the bucket is unavailable, a database that is not empty serves reads, and changes are rejected.
+
+    Raises:
+        BucketError: The bucket failed, and the database is empty or another attempt cannot help.
+        UnreadableRecord: The record of the devices is damaged, and the database has no devices either.
+    """
+    try:
+        await import_newer_records(services)
+    except BucketUnavailable as error:
+        photos = sum((await services.database.read(images.counts)).values())
+        if not photos and not await services.database.read(record_queries.devices_revision):
+            raise
+        log.error("%s: reads are answered, and changes are rejected until its records are read", error)
+        services.serving_state.become("reading")
+        return False
+    return True
+
+
+async def finish_start(services: Services) -> None:
+    """Repeat the import until the bucket answers, then accept changes."""
+    pause = 1.0
+    while True:
+        await asyncio.sleep(pause)
+        try:
+            await import_newer_records(services)
+            break
+        except (BucketError, SQLAlchemyError, UnreadableRecord, OSError) as error:
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
+            services.last_error = f"the records of the bucket could not be read: {error}"
+            log.error("%s; next try in %.0f s", services.last_error, pause)
+    services.serving_state.become("writing")
+    services.last_error = None
+    services.wake_up.set()
+    log.info("the records of the bucket are read: accepting changes")
 
 
 async def start_serving(services: Services) -> None:

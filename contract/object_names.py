@@ -85,7 +85,7 @@ def variant(device_key: str, image_id: str, recipe: str, suffix: str = "") -> st
 
 
 def thumbnail(image_id: str, recipe: str, suffix: str = "") -> str:
-    """Return the name of a thumbnail; `suffix` as in `variant`."""
+    """Return the name of a thumbnail. `variant` describes `suffix`."""
     tail = f"-{suffix}" if suffix else ""
     return f"{THUMBNAILS}{_image_id(image_id)}-{recipe}{tail}.jpg"
 

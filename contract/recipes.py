@@ -14,7 +14,7 @@ RENDERER_VERSION = 3
 DEVICE_PROFILE = "device-safe-90"
 THUMBNAIL_PROFILE = "thumbnail-80"
 CENTRE = "centre"
-"""Crop the middle of the photo to the screen's shape. Used by `render_image` on its own, and for comparisons."""
+"""Crop the middle of the photo to the screen's shape. Used for the palette alone, and to compare crops."""
 FOCUS = "focus"
 """Crop around the focal point, or fit the photo on a background where a crop would lose too much. Used for frames."""
 DEFAULT_FRAMING = FOCUS
@@ -49,5 +49,5 @@ def recipe(
 
 
 def thumbnail_recipe(focus: tuple[float, float] | None = None) -> str:
-    """Return the recipe of a photo's thumbnail; `focus` as in `recipe`."""
+    """Return the recipe of a photo's thumbnail. `recipe` describes `focus`."""
     return recipe(THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT, focus=focus, profile=THUMBNAIL_PROFILE)

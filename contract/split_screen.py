@@ -11,7 +11,7 @@ from contract.messages.processing import orientation_of
 HALF = "/half"
 """Suffix that turns a device's key into the key of its half."""
 MAX_SHAPE = 2.4
-"""Largest ratio of sides that is split; the halves of a longer screen suit the other orientation no better."""
+"""Largest ratio of sides of a screen that is split. The halves of a longer screen would not suit the photos better."""
 
 
 def split_key(device_key: str) -> str:
@@ -22,7 +22,7 @@ def split_key(device_key: str) -> str:
 def split_size(width: int, height: int, gutter: int) -> tuple[int, int] | None:
     """Return the size of each half of a screen, or None if the screen is not split.
 
-    The longer side is divided. A square screen is not split, nor one longer than `MAX_SHAPE` or all gutter.
+    The longer side is divided. A screen is not split if it is square, longer than `MAX_SHAPE`, or filled by the gutter.
 
     Args:
         width: Width of the screen in pixels.

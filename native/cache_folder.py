@@ -34,7 +34,7 @@ def sources_digest() -> str:
 
 
 class KernelFolder(_CacheLocator):
-    """Numba cache locator for the functions of this package; all others use numba's own.
+    """Numba cache locator for the functions of this package. All other functions use numba's locator.
 
     The folder is `NUMBA_CACHE_DIR` if that is set, else `__pycache__` next to the sources, else numba's folder in the
     user's cache.

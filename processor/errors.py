@@ -13,7 +13,7 @@
         ├── BackendUnavailable no response, or a transient error until all retries were used; worth a retry
         ├── BackendDenied      the token is missing, wrong or outdated; ends the task
         ├── VersionMismatch    backend and processor have different versions; ends the task
-        ├── BackendRejected    backend or task could not read the other's message; ends the task
+        ├── BackendRejected    backend or task could not read a message of the other; ends the task
         ├── TooManyFailures    several images in a row met a transient error; ends the task, worth a retry
         ├── LeaseLost          another task may have the image now: drop it
         ├── ImageGone          the image has been deleted: drop it
@@ -110,7 +110,7 @@ class BackendRejected(TaskError):
 
 
 class TooManyFailures(TaskError):
-    """Transient errors did not pass; more work would only cost time."""
+    """A transient error did not end in time. Further work would only cost time."""
 
     temporary = True
 

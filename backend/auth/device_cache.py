@@ -11,7 +11,7 @@ from backend.database.devices import Device
 log = logging.getLogger(__name__)
 
 SEEN_SECONDS = 60
-"""A device's last-seen time is written at most this often."""
+"""Minimum time between two writes of a device's last-seen time."""
 
 
 def _identity(device: Device) -> tuple[str, float]:

@@ -29,8 +29,8 @@ ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 MAX_TOKEN_BYTES = 8192
 """Google's tokens have about one thousand."""
 MIN_FETCH_INTERVAL_SECONDS = 60.0
-"""Certificates are fetched at most this often, also after a failed fetch: anybody can send a token."""
-MAX_CACHE_SECONDS = 86_400.0
+"""Minimum time between two fetches of certificates, also after a failed fetch, because anybody can send a token."""
+MAX_CACHE_SECONDS = 3600.0
 FETCH_TIMEOUT_SECONDS = 5.0
 CLOCK_SKEW_SECONDS = 30
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:[\s,]|$)", re.IGNORECASE)
@@ -75,8 +75,10 @@ class SchedulerIdentity:
         try:
             if len(token) > MAX_TOKEN_BYTES:
                 raise ValueError("the token is too long")
-            if jwt.decode_header(token).get("alg") != "RS256":  # type: ignore[no-untyped-call]  # needs no certificates
+            header = jwt.decode_header(token)  # type: ignore[no-untyped-call]  # needs no certificates
+            if header.get("alg") != "RS256":
                 raise ValueError("Google signs with RS256")
+            self._certificates.refresh_unless_contains(str(header.get("kid")))
             claims = id_token.verify_token(
                 token,
                 self._certificates,
@@ -105,6 +107,7 @@ class _CachedRequest(transport.Request):
         self._lock = threading.Lock()
         self._response: transport.Response | None = None
         self._fetch_at = float("-inf")
+        self._fetched_at = float("-inf")
 
     def __call__(self, url: str, method: str = "GET", *_: object, **__: object) -> transport.Response:
         """Return the cached or fetched response. Raises ServiceUnavailable if there is none."""
@@ -112,12 +115,21 @@ class _CachedRequest(transport.Request):
             now = self._monotonic()
             if now >= self._fetch_at:
                 self._response = None
+                self._fetched_at = now
                 self._fetch_at = now + MIN_FETCH_INTERVAL_SECONDS
                 self._response, seconds = self._fetch(url)
                 self._fetch_at = now + min(max(seconds, MIN_FETCH_INTERVAL_SECONDS), MAX_CACHE_SECONDS)
             if self._response is None:
                 raise ServiceUnavailable("Google's certificates could not be fetched; try again in a minute")
             return self._response
+
+    def refresh_unless_contains(self, key_id: str) -> None:
+        """Drop cached certificates without this key, because Google may have added it; once a minute at most."""
+        with self._lock:
+            if self._response is None or self._monotonic() < self._fetched_at + MIN_FETCH_INTERVAL_SECONDS:
+                return
+            if key_id not in msgspec.json.decode(self._response.data, type=dict[str, str]):
+                self._fetch_at = float("-inf")
 
     def _fetch(self, url: str) -> tuple[transport.Response, float]:
         """Return the response and its max-age in seconds."""

@@ -18,7 +18,7 @@ RESET_SECONDS = 3600.0
 """A network's count starts again this long after its last wrong password."""
 MAX_NETWORKS = 4096
 GLOBAL_ATTEMPTS = 60
-"""Wrong passwords of all unknown networks together in `GLOBAL_SECONDS`; after that none of these may try."""
+"""Maximum number of wrong passwords from all unknown networks in `GLOBAL_SECONDS`. Further attempts are rejected."""
 GLOBAL_SECONDS = 60.0
 
 

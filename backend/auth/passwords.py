@@ -38,7 +38,7 @@ class Password:
     """One password that attempts are compared with."""
 
     def __init__(self, secret: str) -> None:
-        """`secret` is the password or its hash. Raises ValueError if it is empty or a damaged hash."""
+        """`secret` is the password or the password's hash. Raises ValueError for an empty value or a damaged hash."""
         if not secret:
             raise ValueError("the admin password must not be empty")
         self._hash = hash_password(secret)

@@ -46,5 +46,5 @@ def palette_of_histogram(histogram: Histogram) -> Palette:
 
 @lru_cache(maxsize=MAX_CACHED_PAIRS)
 def _palette_of_pair(first: bytes, second: bytes) -> Palette:
-    """Compute the palette; cached by the content of the histograms, so that a changed photo never gets its old one."""
+    """Compute the palette. The cache key is the content of the histograms, so a changed photo gets a new palette."""
     return palette_of_histogram(merge(_decode(first), _decode(second)))

@@ -97,7 +97,7 @@ def _pair(source: str, variant: SchemeVariant, contrast: float) -> tuple[Dynamic
 
 
 def _roles(scheme: DynamicScheme, wanted: Sequence[str] | None = None) -> dict[str, str]:
-    """Return the colours of the wanted roles by name, such as `onPrimaryContainer`; of all roles for None."""
+    """Return a mapping from role, such as `onPrimaryContainer`, to colour. None selects all roles."""
     from materialyoucolor.dynamiccolor.material_dynamic_colors import MaterialDynamicColors
 
     return {

@@ -34,7 +34,7 @@ class DatabaseFileError(OSError):
 _ADVICE = "Restore a backup, or move the file away: a start without it fills a new database from the bucket"
 
 
-def _reject_empty(file: Path) -> None:
+def reject_empty(file: Path) -> None:
     """Raise DatabaseFileError for an empty file, which SQLite would take for a new database.
 
     The file is not opened: closing it would release the locks that SQLite holds in this process
@@ -62,7 +62,7 @@ def _tune_sqlite(engine: Engine, begin: str) -> None:
 
 
 class Database:
-    """Runs query functions in threads: `read` calls run concurrently, `write` calls commit one after the other."""
+    """Runs query functions in threads: `read` calls run concurrently, and `write` calls run one at a time."""
 
     def __init__(self, url: URL | str, *, readers: int = 4) -> None:
         parsed = make_url(url)
@@ -71,8 +71,6 @@ class Database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         self.file = Path(parsed.database) if self.is_sqlite and parsed.database else None
         """The file of a SQLite database; None for a database server."""
-        if self.file is not None:
-            _reject_empty(self.file)
         self.changes = 0
         """The number of SQLite transactions that changed rows, without `ephemeral` queries."""
         self.ephemeral: frozenset[Callable[..., Any]] = frozenset()

@@ -30,7 +30,7 @@ class ChangeCounter:
         self._ephemeral = 0
 
     def stamp(self, changes: int) -> int:
-        """Return another number after any commit; `changes` counts our own that are not ephemeral."""
+        """Return a different number after any commit. `changes` counts our own commits that are not ephemeral."""
         if self._file is None:
             return int(self._clock() / PAST_SECONDS)
         version, now = self._data_version(), self._clock()

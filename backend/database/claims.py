@@ -22,7 +22,7 @@ from contract.messages.processing import ClaimAnswer, ClaimedImage, ClaimRequest
 LEGACY_LEASE_SECONDS = 900.0
 """The legacy client never renews a lease, so its lease lasts as long as a task may run."""
 SHARD_LOOKAHEAD = 100
-"""A task skips at most this many older images of other shards to find images of its own shard."""
+"""Maximum number of older images of other shards that a task skips to find images of its own shard."""
 
 
 def _token(claim_id: str) -> sa.ColumnElement[str]:
@@ -68,7 +68,8 @@ def claim(
 ) -> ClaimAnswer:
     """Lease up to `limit` images to the owner in one statement, and return the variants that each needs.
 
-    Never-rendered images come first; among the next of these, those of the task's shard; then the oldest.
+    Never-rendered images are claimed first. Among the next of them, images of the task's shard come first, then
+    the oldest.
     `claim_id` is random. If the request repeats the id of an earlier claim, the leases of that claim that still
     hold are returned.
     """
@@ -160,7 +161,7 @@ def _holds(tokens: Sequence[str]) -> sa.ColumnElement[bool]:
 
 
 def renew(connection: Connection, tokens: Sequence[str], now: float, lease_seconds: float) -> list[str]:
-    """Extend the leases that hold, and return their tokens."""
+    """Extend the leases that are still valid, and return the tokens of these leases."""
     statement = update(images).where(_holds(tokens)).values(lease_until=now + lease_seconds)
     return list(connection.scalars(statement.returning(images.c.lease_token)))
 
@@ -176,7 +177,7 @@ def release(connection: Connection, tokens: Sequence[str]) -> list[str]:
 
 
 def free_owners(connection: Connection, owners: Sequence[str]) -> int:
-    """Free the leases of owners known to be dead, and return their number.
+    """Free the leases of owners known to be dead, and return the number of freed leases.
 
     `attempt_open` stays set, so the next claim quarantines the images that these owners were decoding.
     """
@@ -194,9 +195,9 @@ def working_owners(connection: Connection) -> list[str]:
 
 
 def free_expired(connection: Connection, now: float, lease_seconds: float) -> int:
-    """Set images whose leases have expired back to pending, and return their number.
+    """Set images whose leases have expired back to pending, and return the number of these images.
 
-    No lease may end much later than one granted now. If the clock was set back, such a lease is shortened.
+    No lease may end much later than a lease that is granted now. If the clock was set back, such a lease is shortened.
     Otherwise the images of a dead task would wait until the clock reaches its old time. A live owner
     renews its shortened lease in time.
     """
@@ -238,6 +239,6 @@ def start_attempt(connection: Connection, image_id: str, lease: str | None, now:
 def begin_attempt(
     connection: Connection, image_id: str, lease: str | None, now: float
 ) -> tuple[int, tuple[Device, ...]] | None:
-    """Start an attempt and return its number and the devices, in one transaction; None as for `start_attempt`."""
+    """Start an attempt. Return the attempt's number and the devices, or None if `start_attempt` returns None."""
     attempt = start_attempt(connection, image_id, lease, now)
     return None if attempt is None else (attempt, all_devices(connection))

@@ -44,10 +44,10 @@ class Device(Struct, frozen=True, kw_only=True):
 
 
 def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: str, now: float) -> bool:
-    """Create or change a device. Return True if the device is new; its token then has the hash `token_hash`.
+    """Create or change a device. Return True if the device is new; the hash of a new device's token is `token_hash`.
 
     A rename changes only the label: the key stays the name at creation. A new size means a new recipe, and
-    the variants of that recipe are queued behind new photos, as are its split-screen variants. Fields that
+    the device's full-screen and split-screen variants are rendered later than new photos. Fields that
     the body omits (interval, gap, pairing, filters) keep their values. A new device shows pairs by default
     if its shape allows them.
 

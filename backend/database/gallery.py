@@ -83,7 +83,7 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
 def page(connection: Connection, filters: Filters, after: Cursor | None, limit: int) -> tuple[list[Tile], bool]:
     """Return up to `limit` matching photos after the position `after`, newest first, and True if more follow.
 
-    The first statement finds the ids in the index alone; the second reads the rows of this page.
+    The first statement finds the ids in the index alone. The second statement reads the rows of this page.
     """
     query = select(images.c.id).where(*_conditions(filters))
     if after is not None:

@@ -15,7 +15,7 @@ from contract.messages.processing import Focus, ImageState, PendingImage
 from contract.split_screen import HALF
 
 _INFO_COLUMNS = [column for column in images.columns if column.name != "histogram"]
-"""The columns of `ImageInfo`, without the histogram, which is read only for a single image."""
+"""The columns of `ImageInfo` without the histogram. Only `get`, which returns a single image, reads the histogram."""
 
 
 def shard_of(image_id: str) -> int:
@@ -52,9 +52,9 @@ def counts(connection: Connection) -> dict[ImageState, int]:
 
 
 def variant_counts(connection: Connection, since: float) -> tuple[int, int]:
-    """Return the number of current variants, and of those stored at `since` or later.
+    """Return two numbers: all current variants, and the current variants that were stored at `since` or later.
 
-    Split-screen variants do not count.
+    Split-screen variants are not counted.
     """
     newer = func.count(processed_images.c.id).filter(processed_images.c.processed_at >= since)
     full_screen = ~processed_images.c.device_size.endswith(HALF)
@@ -104,7 +104,7 @@ def get(connection: Connection, image_id: str) -> ImageInfo | None:
 
 
 def retry(connection: Connection, request: RetryRequest, now: float) -> list[str]:
-    """Return images to the queue, void their leases, and return their ids.
+    """Put images back into the queue, and return the ids of these images. Their leases become invalid.
 
     A complete image that the request names is rendered again, with all its variants.
     """
@@ -176,7 +176,7 @@ def upload_state(connection: Connection, image_id: str, uri: str) -> tuple[Image
 
 
 def move_bucket(connection: Connection, old_url: str, new_url: str) -> None:
-    """Change the URIs of all objects after the bucket's URL has changed, for instance since its folder was moved."""
+    """Change the URIs of all objects after the bucket's URL has changed, for example because its folder was moved."""
     for column in (images.c.file_path, images.c.thumbnail_path, processed_images.c.file_path, garbage.c.object_name):
         connection.execute(
             update(column.table)
@@ -203,8 +203,8 @@ def focus_of(value: object) -> Focus | None:
 def set_focus(connection: Connection, image_id: str, focus: Focus | None, now: float) -> bool | None:
     """Store the point around which a photo's variants are cropped; None selects the detected point.
 
-    The variants are rendered again, behind new photos; a failed photo stays failed. The lease of a task
-    that renders the photo with the old point becomes void.
+    The photo's variants are rendered again, later than photos that were never rendered. A failed photo stays failed.
+    If a task is rendering the photo with the old point, its lease becomes invalid.
 
     Returns:
         True if the focus changed, None for an unknown image.

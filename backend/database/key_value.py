@@ -49,5 +49,5 @@ def release_lock(connection: Connection, name: str, holder: str) -> None:
 
 
 def release_all_locks(connection: Connection) -> None:
-    """Release the locks of earlier processes; only for the start of a process that is the only one."""
+    """Release the locks of earlier processes. Call it only at the start, if no other process uses the database."""
     connection.execute(delete(work_locks))

@@ -68,7 +68,7 @@ def queue_split_screen_variants(connection: Connection, key: str, now: float) ->
 
 
 def split_screen_device(row: sa.Row[Any]) -> Device | None:
-    """Return one part of a device's split screen as the device that tasks render it for; None without pairs."""
+    """Return half of a device's split screen as a device for which tasks render; None if the device shows no pairs."""
     size = split_size(row.width, row.height, row.gap) if row.half_recipe else None
     if size is None:
         return None

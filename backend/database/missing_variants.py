@@ -1,7 +1,8 @@
 """The work to be rendered: the set of (image, device, recipe) without a current row.
 
 An image is complete when every current device has a variant with the device's current recipe, or a variant
-of the legacy system with the device's size. Completeness is this set being empty, never a count of rows.
+of the legacy system with the device's size. So an image is complete when the set contains no entry of the image;
+rows are never counted.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ RERENDER_RECIPE = ""
 
 
 def is_current() -> ColumnElement[bool]:
-    """Select rows of `processed_images` that the row of `devices` needs at present."""
+    """Return the condition that a row of `processed_images` is current for the row of `devices` in the same query."""
     return sa.and_(
         processed_images.c.device_size == devices.c.key,
         sa.or_(
@@ -37,13 +38,16 @@ def is_current() -> ColumnElement[bool]:
 
 
 def _missing() -> ColumnElement[bool]:
-    """Select rows of `images` without a current variant for the row of `devices`."""
+    """Return the condition that the row of `images` has no current variant for the row of `devices`."""
     current = select(processed_images.c.id).where(processed_images.c.image_id == images.c.id, is_current())
     return ~exists(current.correlate(images, devices))
 
 
 def lacks_variants() -> ColumnElement[bool]:
-    """Select rows of `images`, of the enclosing statement, without a current variant for any device."""
+    """Return the condition that at least one device has no current variant of the row of `images`.
+
+    The condition refers to the table `images` of the statement that uses it.
+    """
     return exists(select(devices.c.id).where(_missing()).correlate(images))
 
 

@@ -22,7 +22,7 @@ from contract.split_screen import split_key
 
 
 def import_devices(connection: Connection, record: DevicesRecord) -> bool:
-    """Replace the devices by those of the record if it is newer; return True if it was."""
+    """Replace the devices by the devices of `record` if the record is newer. Return True if they were replaced."""
     if record.revision <= record_queries.devices_revision(connection):
         return False
     keys = [key for device in record.devices for key in (device.key, split_key(device.key))]
@@ -45,7 +45,7 @@ def _device_row(device: RecordedDevice) -> dict[str, Any]:
 def import_images(
     connection: Connection, records: Sequence[ImageRecord], bucket_url: str, present: Container[str], now: float
 ) -> int:
-    """Import the records that are newer than the database's rows, and return their number.
+    """Import the records that are newer than the database's rows, and return the number of imported records.
 
     A variant is imported only if its device exists and its object is `present`, because a record can
     still contain the variant of a device that was removed since. The caller must update the states of

@@ -30,7 +30,7 @@ def session_is_open(connection: Connection, token_hash: str, now: float) -> bool
 
 
 def ended_sessions(connection: Connection, token_hashes: Collection[str], now: float) -> frozenset[str]:
-    """Return those of the sessions that are closed or expired.
+    """Return the hashes in `token_hashes` whose sessions are closed or expired.
 
     All sessions are looked up in one statement. No statement is run if `token_hashes` is empty.
     """
@@ -46,6 +46,6 @@ def close_session(connection: Connection, token_hash: str) -> None:
 
 
 def end_all_sessions(connection: Connection, password_hash: str) -> int:
-    """Delete all sessions, because the password has changed to that of the hash. Return their number."""
+    """Delete all sessions and store the hash of the new password. Return the number of deleted sessions."""
     key_value.put(connection, PASSWORD_HASH, password_hash)
     return connection.execute(delete(sessions)).rowcount

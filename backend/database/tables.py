@@ -49,7 +49,7 @@ images = Table(
     Column("ingested_at", Float, nullable=False),
     # When the photo was taken: the camera's local time, read as if it were UTC.
     Column("captured_at", Float),
-    # When the image last became pending. An update of the state by hand does not change it, so such an image is
+    # When the image last became pending. An update of the state by hand does not change this time, so such an image is
     # due at once.
     Column("queued_at", Float, nullable=False),
     # A stable hash of the id, by which a task prefers images of its own shard.

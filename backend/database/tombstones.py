@@ -38,7 +38,7 @@ def is_deleted(connection: Connection, image_id: str) -> bool:
 
 
 def deleted_among(connection: Connection, image_ids: Iterable[str]) -> set[str]:
-    """Return those of the images that are deleted."""
+    """Return the ids, among `image_ids`, of deleted images."""
     return set(connection.scalars(select(tombstones.c.image_id).where(tombstones.c.image_id.in_(list(image_ids)))))
 
 

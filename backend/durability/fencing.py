@@ -72,7 +72,7 @@ class FencingToken:
         self.lost = False
 
     async def acquire(self, now: float) -> int:
-        """Increment the token and hold it. Return its number.
+        """Increment the fencing token and hold it. Return the new value of the token.
 
         Raises:
             BucketError: The bucket failed, or other backends won every round.

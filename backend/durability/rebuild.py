@@ -108,7 +108,7 @@ async def restore(
     unreadable: list[str] | None = None,
     progress: Progress = lambda _: None,
 ) -> int:
-    """Import the records that are newer than the database. Return their number.
+    """Import the records that are newer than the database. Return the number of imported records.
 
     Args:
         database: The database.
@@ -151,7 +151,7 @@ async def _import_originals(
     now: float,
     progress: Progress,
 ) -> int:
-    """Import originals without a record, and discard those of deleted photos. Return the number imported."""
+    """Import originals without a record, and delete originals of deleted photos. Return the number of imports."""
     imported = 0
     for entry in await asyncio.to_thread(lambda: list(bucket.list(object_names.ORIGINALS))):
         image_id = object_names.image_of(entry.name)

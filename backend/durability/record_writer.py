@@ -94,7 +94,7 @@ class RecordWriter:
         await self._confirm()
 
     async def save_devices(self) -> int:
-        """Return once the record of the devices is up to date with the database. Return its revision."""
+        """Write the record of the devices, so that it matches the database. Return the record's revision."""
         async with self._devices_lock:
             for attempt in range(ATTEMPTS):
                 generation = self._devices[1] if self._devices else await self._generation(object_names.DEVICES)
@@ -112,7 +112,7 @@ class RecordWriter:
         raise _too_many_writers(object_names.DEVICES)
 
     async def catch_up(self) -> int:
-        """Write the records that a crash or an error left stale. Return their number."""
+        """Write the records that a crash or an error left stale. Return the number of written records."""
         due = await self._database.read(record_queries.images_due, BATCH_SIZE)
         stale = [image_id for image_id, revision in due.items() if self._revision(image_id) < revision]
         if stale:

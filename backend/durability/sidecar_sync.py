@@ -1,4 +1,4 @@
-"""The metadata sync: import the sidecars that a lost report left behind, then archive them.
+"""The metadata sync: import the sidecars whose report was lost, then archive them.
 
 A task writes a sidecar before it reports.
 If the report is lost, the sidecar still contains the complete result, and the sync imports it.

@@ -23,7 +23,7 @@ from contract.bucket.port import NO_OBJECT, Bucket, BucketUnavailable, ObjectCha
 log = logging.getLogger(__name__)
 
 COMPRESSION = 1
-"""gzip level. Level 6 is 10 % smaller and takes 2.5 times as long; the time between SIGTERM and SIGKILL is short."""
+"""gzip level. Level 6 saves 10 % but takes 2.5 times as long, and SIGKILL follows soon after SIGTERM."""
 BUSY_SHARE = 0.05
 """Largest share of the time spent on snapshots: one that took 3 s is followed by the next after 60 s or later."""
 NEAR_LIMIT_SECONDS = 3.0
@@ -50,7 +50,7 @@ def snapshot_of(file: Path) -> bytes:
 
 
 def load_into(file: Path, data: bytes) -> None:
-    """Replace the contents of the SQLite database in `file`, which may be open, by those of a snapshot.
+    """Replace the contents of the SQLite database in `file`, which may be open, by the contents of a snapshot.
 
     Raises:
         DamagedSnapshot: The snapshot cannot be read. The database is unchanged.

@@ -24,7 +24,7 @@ from backend.playlist.shuffle_queue import Library, ShuffleQueue
 from contract.messages.frames import FrameFilters
 
 SMALL_LIBRARY = 2000
-"""Photos; a library up to this size is read after every change."""
+"""Maximum number of photos of a library that is read again after every change."""
 BUSY_SHARE = 0.05
 """The share of time spent on reading a larger library while photos are added. A removed photo is detected at once."""
 ATTEMPTS = 4
@@ -157,7 +157,7 @@ class FrameStateCache:
     async def _stored_queue(self, device: Device, state: FrameState | None) -> tuple[ShuffleQueue | None, int]:
         """Return the device's queue, and the stored number of its returned or reserved entries.
 
-        If the queue is the one whose write was not confirmed, its position is the number of entries really returned.
+        If the write of this queue was not confirmed, the position is the number of entries that were really returned.
         """
         queue = await self._database.read(shuffle_queues.read, device.id)
         if queue is None:
@@ -209,7 +209,7 @@ class FrameStateCache:
         library: Library | None,
         now: float,
     ) -> tuple[ShuffleQueue, Library | None]:
-        """Return the queue or its successor, and the complete library if it was read."""
+        """Return the queue or the queue that replaces it, and the complete library if the library was read."""
         interval, ids = device.interval_seconds, frozenset(photos.photos)
         if queue is not None and shuffle_queue.is_current(queue, interval, ids, photos.pairable, now):
             return queue, library

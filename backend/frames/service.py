@@ -22,7 +22,7 @@ from contract.messages.frames import QueueEntry
 MAX_CACHED_ENTRIES = 512
 """Entries cached in memory for each device, 2 KB each."""
 MAX_ENTRIES_RESERVED = 50_000
-"""The maximum number of entries between the current one and the one that `after` names."""
+"""The maximum number of entries between the current entry and the entry that `after` names."""
 BUILD_BATCH = 8
 """Entries of a device without an interval that are built together."""
 MAX_AFTER = 64
@@ -60,7 +60,7 @@ class FrameService:
         return await self._states.state(device)
 
     async def due(self, device: Device, after: str | None) -> tuple[FrameState, QueueEntry] | None:
-        """Return the current entry, or the one that follows `after`, without advancing; None without photos."""
+        """Return the current entry, or the entry that follows `after`, without advancing; None if no photo exists."""
         for _ in range(ATTEMPTS):
             state = await self.state(device)
             upcoming = await self.upcoming(state, after, 1)
@@ -72,7 +72,7 @@ class FrameService:
         return None
 
     async def upcoming(self, state: FrameState, after: str | None, count: int) -> list[CycleEntry]:
-        """Return up to `count` entries from the current one, or following `after`; no photo twice."""
+        """Return up to `count` entries without duplicates: from the current entry on, or after the entry `after`."""
         queue, index = await self._start(state, after)
         upcoming: list[CycleEntry] = [(queue.cycle, entry) for entry in queue.entries[index : index + count]]
         seen = {photo for _, entry in upcoming for photo in entry}
@@ -192,7 +192,7 @@ class FrameService:
         return (built.get(now) if now else None), (built.get(following) if following else None)
 
     def showing(self, state: FrameState) -> str | None:
-        """Return the photo on the screen, of a pair the first; None before the first request of a cycle."""
+        """Return the photo on the screen, or the first of a pair; None before the first request of a cycle."""
         index = shuffle_queue.position(state.queue, self._clock())
         if not state.queue.interval:
             index -= 1
@@ -211,6 +211,6 @@ def open_frames(
     clock: Callable[[], float],
     may_write: Callable[[], bool],
 ) -> FrameService:
-    """Create the service over an opened database; `sign` as for `EntryBuilder`, the others as for `FrameService`."""
+    """Create the service for an opened database. `EntryBuilder` describes `sign`; `FrameService` describes the rest."""
     states = FrameStateCache(database, clock, may_write=may_write)
     return FrameService(database, states, EntryBuilder(bucket, sign), clock, may_write=may_write)

@@ -106,7 +106,7 @@ class FrameState:
         """Calls that compute the next cycle or refresh the queue, and calls that wait for them."""
 
     def follow(self, before: FrameState) -> None:
-        """Take over the still valid parts of the state that this one replaces."""
+        """Copy the parts that are still valid from `before`, the state that this state replaces."""
         if self.queue is before.queue:
             self.saved = before.saved
         else:
@@ -150,7 +150,7 @@ class FrameState:
 
 
 def split_screen_size(device: Device) -> tuple[int, int] | None:
-    """Return the size of a device's split-screen variants in pixels; None if it shows no pairs."""
+    """Return the size of a device's split-screen variants in pixels; None if the device shows no pairs."""
     return split_size(device.width, device.height, device.gap) if device.half_recipe else None
 
 

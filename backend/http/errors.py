@@ -117,7 +117,7 @@ def write_problem(resp: Response, status: int, detail: str, members: dict[str, o
 
 
 async def handle_http_problem(req: Request, resp: Response, error: HttpProblem, params: dict[str, object]) -> None:
-    """Write our own errors as a response; a Falcon error handler."""
+    """Write our own errors as a response. This function is a Falcon error handler."""
     write_problem(resp, error.status, error.detail, error.members)
     if isinstance(error, TooManyRequests):
         resp.set_header("Retry-After", str(math.ceil(error.seconds)))

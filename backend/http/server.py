@@ -12,7 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_BUFFERED = 65_536
-"""Bytes that are buffered; more are written before the iteration ends."""
+"""Maximum number of buffered bytes. If more are buffered, they are written before the event loop's iteration ends."""
 
 
 class _CoalescedWrites:
@@ -28,7 +28,7 @@ class _CoalescedWrites:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Buffer `data` behind earlier writes."""
+        """Append `data` to the buffered writes."""
         if not self._buffer:
             self._loop.call_soon(self.flush)
         self._buffer.append(data)

@@ -46,7 +46,7 @@ class Deletion:
         return True
 
     async def finish_interrupted(self, now: float) -> int:
-        """Finish the deletions that a crash or a failing bucket interrupted. Return their number."""
+        """Finish the deletions that a crash or a failing bucket interrupted. Return the number of deletions."""
         interrupted = await self._database.read(tombstones.unfinished, BATCH_SIZE)
         for image_id in interrupted:
             await self._finish(image_id, now)
@@ -57,7 +57,7 @@ class Deletion:
         await self._database.write(tombstones.remove_rows, image_id, self._bucket.url, now)
 
     async def remove_garbage(self, now: float) -> int:
-        """Remove the objects that are due. Return their number. A failed removal is tried again in an hour."""
+        """Remove the objects that are due, and return the number removed. Retry a failed removal in an hour."""
         gone = []
         for uri in await self._database.read(garbage.due, now, BATCH_SIZE):
             try:

@@ -54,7 +54,7 @@ class QueueFacts(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """Number of tasks to start (0: none), for how many images, and the reason."""
+    """The number of tasks to start (0: none), the number of images for them, and the reason."""
 
     tasks: int
     images: int
@@ -108,7 +108,7 @@ def _none(reason: str) -> Decision:
 
 
 def _minute_is_paid(facts: QueueFacts, now: float, profile: RunnerProfile, uncovered: float) -> bool:
-    """Return True if a full batch should wait for its delay, which it never exceeds.
+    """Return True if a full batch should still wait. It never waits longer than its delay.
 
     The billed minimum of an execution that was just started is being paid for.
     A further execution would pay it again, unless its work fills that time anyway.

@@ -201,7 +201,7 @@ def spread(photos: int, seconds: float) -> list[tuple[float, int]]:
 
 
 def scaled(single: Forecast, times: float) -> Forecast:
-    """Return the sum of `times` such forecasts in a row. `seconds` and `most_tasks` stay those of a single one."""
+    """Return the sum of `times` such forecasts in a row. `seconds` and `most_tasks` keep their values."""
     return msgspec.structs.replace(
         single,
         photos=round(single.photos * times),

@@ -131,7 +131,7 @@ class LocalRunner:
         )
 
     async def _task(self, execution: str, index: int, tasks: int) -> list[TaskEnd]:
-        """Run one task until it succeeds or its retries are used up. Return the end of each attempt."""
+        """Run one task until it succeeds or has no retry left. Return how each attempt ended."""
         ends: list[TaskEnd] = []
         for attempt in range(self._retries + 1):
             if attempt:

@@ -1,8 +1,8 @@
 """The job queue: dispatch pending images into executions, and follow these to their end.
 
-The database is the queue. This module decides and acts on it.
-Everything here may run twice at a time, and again after a crash.
-An execution is reserved in the database before it is started, and only one is being started at a time.
+The database is the queue. This module decides when to start an execution, and starts it.
+Each function may run in two processes concurrently, and may run again after a crash.
+An execution is reserved in the database before it is started, and only one execution is being started at a time.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
-TICK_MARGIN_SECONDS = 0.25
-"""A tick that arrived a little early, by another clock, would find nothing due."""
+TICK_MARGIN_SECONDS = 1.0
+"""Time by which a scheduled tick is delayed.
+
+The scheduler's clock may run ahead of ours. Without the margin, its tick could arrive before the photos are due.
+"""
 
 
 def gather_facts(connection: Connection, now: float, start_up_seconds: float) -> QueueFacts:
@@ -67,7 +70,7 @@ class JobQueue:
     def __init__(
         self, database: Database, runner: Runner, settings: Settings, tick_scheduler: TickScheduler | None = None
     ) -> None:
-        """`tick_scheduler` calls the periodic work when a batch becomes due; without one a timer does."""
+        """`tick_scheduler` calls the periodic work when a batch becomes due. If it is None, a timer calls the work."""
         self._database = database
         self._runner = runner
         self._settings = settings
@@ -77,7 +80,7 @@ class JobQueue:
         log.info("Job queue manager initialized")
 
     async def dispatch_if_due(self, now: float, *, forced: bool = False) -> tuple[str | None, str]:
-        """Start an execution if one is due, or forced. Return its name or None, and the reason."""
+        """Start an execution if one is due or `forced`. Return the execution's name or None, and the reason."""
         facts = await self._database.read(gather_facts, now, self._runner.profile.start_up_seconds)
         decision = self._decide(facts, now, forced=forced)
         if decision.tasks == 0:
@@ -86,7 +89,7 @@ class JobQueue:
         return await self._start(now, forced=forced)
 
     async def _schedule_tick(self, now: float) -> None:
-        """Schedule a tick for when the oldest pending photo has waited long enough, if it has not yet."""
+        """Schedule a tick for the moment at which the oldest pending photo is due. Do nothing if it is already due."""
         if self._tick_scheduler is None:
             return
         oldest = await self._database.read(images.oldest_pending)
@@ -107,7 +110,10 @@ class JobQueue:
         )
 
     def _reserve(self, connection: Connection, name: str, now: float, *, forced: bool) -> Decision:
-        """Decide again in the transaction that reserves: another process may have started an execution meanwhile."""
+        """Decide again, and reserve the execution in the same transaction.
+
+        Another process may have started an execution since the first decision.
+        """
         facts = gather_facts(connection, now, self._runner.profile.start_up_seconds)
         decision = self._decide(facts, now, forced=forced)
         deadline = now + self._settings.task_timeout_seconds
@@ -137,7 +143,7 @@ class JobQueue:
         return name, decision.reason
 
     async def follow(self, now: float) -> int:
-        """Record the executions that have ended, and free the images of their tasks. Return their number."""
+        """Record the ended executions, free the images of their tasks, and return the number of these executions."""
         async with self._following:  # concurrent callers log each end only once
             return await self._follow(now)
 
@@ -173,7 +179,8 @@ class JobQueue:
             "peak_rss_mb": outcome.peak_rss_mb,
             "error": outcome.error,
         }
-        latest = await self._database.read(executions.row_of, row.name) or row  # now with Cloud Run's name
+        # Read the row again: Cloud Run's name for the execution may have been stored after the first read.
+        latest = await self._database.read(executions.row_of, row.name) or row
         owners = [f"{executions.owner_of_tasks(latest)}/{index}" for index in range(row.tasks)]
         freed = await self._database.write(claims.free_owners, owners)
         await self._database.write(executions.finish, row.name, outcome.state, now, **figures)

@@ -37,7 +37,7 @@ class WaitingPhoto(Struct, frozen=True):
 
 
 class ScheduleError(Exception):
-    """Cloud Tasks did not accept the task; the message is the client's."""
+    """Cloud Tasks did not accept the task. The message is the message of Google's client."""
 
 
 class TickScheduler(Protocol):
@@ -88,7 +88,7 @@ class CloudTasksScheduler:
             log.warning(
                 "[JobQueue] scheduling a tick took longer than %.0f s; the next minute's follows", CREATE_SECONDS
             )
-        except ScheduleError as error:
+        except Exception as error:  # noqa: BLE001  # no error here may fail an upload that is stored
             log.warning("[JobQueue] a tick could not be scheduled; the next minute's follows: %s", error)
         else:
             self._scheduled = name
@@ -120,7 +120,7 @@ class CloudTasksScheduler:
             raise ScheduleError(str(error)) from error
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.transport.close()  # type: ignore[no-untyped-call]
 

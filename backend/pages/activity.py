@@ -20,7 +20,7 @@ from backend.pages.activity_view import Activity, gather
 from backend.pages.base import PageResource, Site
 
 MAX_STREAMS = 64
-"""Event streams open at a time; further ones get 503."""
+"""Maximum number of open event streams. Further streams get 503."""
 STREAM_SECONDS = 600.0
 """A stream ends after this time and the browser opens the next one, because platforms cut off longer responses."""
 POLL_SECONDS = 1.0

@@ -92,7 +92,7 @@ def gather(connection: Connection, now: float, in_cloud: bool, last_error: str |
 
 
 def waiting_sentence(waiting: images.QueueLoad, now: float) -> str:
-    """Return how many photos wait and for how long; empty if none does."""
+    """Return a text with the number of waiting photos and their waiting time; empty if no photo waits."""
     if not waiting.pending:
         return ""
     age = f", the first for {duration(now - waiting.first_at)}" if waiting.first_at is not None else ""

@@ -22,7 +22,7 @@ from contract.messages.processing import ImageState, Orientation
 PAGE_SIZE = 48
 """Photos per page: more than a screen shows, and small enough for a phone (a thumbnail has about 8 kB)."""
 MAX_REFRESHED = 100
-"""Tiles that one request may refresh."""
+"""Maximum number of tiles that one request may refresh."""
 STATES = (
     ("", "All"),
     ("complete", "Complete"),
@@ -62,7 +62,7 @@ class ShownFilters(Struct, frozen=True, kw_only=True):
 
 
 class GalleryPage(PageResource):
-    """`GET /`; with `part=tiles` only the tiles, and with `ids` only those of these photos."""
+    """`GET /`; with `part=tiles` only the tiles, and with `ids` only the tiles of these photos."""
 
     @page(access=Access.ADMIN)
     async def on_get(self, req: Request, resp: Response) -> None:

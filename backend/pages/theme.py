@@ -73,7 +73,7 @@ def readable(colour: str, backgrounds: Sequence[str], minimum: float = TEXT_CONT
 
 
 def text_on(background: str) -> str:
-    """Return black or white, whichever has more contrast on `background`; it is always at least 4.5."""
+    """Return the colour, black or white, with more contrast on `background`. The contrast is always at least 4.5."""
     return max(("#000000", "#FFFFFF"), key=lambda candidate: contrast(candidate, background))
 
 

@@ -81,7 +81,7 @@ def _similarity(
 def _profile(photo: str, pairable: Mapping[str, PairingFacts], profiles: dict[str, Profile | None]) -> Profile | None:
     """Return the colour profile of a photo, cached in `profiles`.
 
-    The caller drops profiles that are not needed any more: those of a whole library take 100 MB and more.
+    The caller drops profiles that are not needed any more: the profiles of a whole library need 100 MB or more.
     """
     if photo not in profiles:
         text = pairable[photo].histogram

@@ -162,7 +162,7 @@ def _new_cycle(queue: ShuffleQueue, library: Library, first_slot: int) -> Shuffl
 
 
 def _first_changeable(queue: ShuffleQueue, index: int) -> int:
-    """Return the index of the first entry that may change: not one that was shown, nor the one on the screen."""
+    """Return the index of the first entry that may change, after the entries that were or are shown."""
     return index + 1 if queue.interval else index
 
 
@@ -195,7 +195,7 @@ def _present(entry: Entry, present: Set[str]) -> Entry:
 
 
 def _separated(entry: Entry, pairable: Mapping[str, PairingFacts]) -> list[Entry]:
-    """Return the entry, or its photos one by one if one of them has no split-screen variant any more."""
+    """Return the entry. If a photo of a pair has lost its split-screen variant, return an entry for each photo."""
     if len(entry) == 1 or all(photo in pairable for photo in entry):
         return [entry]
     return [(photo,) for photo in entry]

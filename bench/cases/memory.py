@@ -73,7 +73,7 @@ def run(context: Context) -> CaseResult:
                 MAX_MB,
                 "MB",
             ),
-            at_most(
+            at_most(  # reports find the ratio of the two peaks by this name
                 f"peak of the last {WINDOW} images of {LONG_RUN} over that of the first {WINDOW}",
                 growth,
                 1 + MAX_GROWTH,
@@ -121,7 +121,7 @@ def _sample(result: Round) -> Sample:
 
 
 def windows(points: Sequence[processes.Point], total: int, size: int) -> tuple[list[float], list[float]]:
-    """Return the memory samples in MB during the first and during the last `size` of `total` images.
+    """Return two lists of memory samples in MB: during the first `size` images, and during the last `size` of `total`.
 
     Raises:
         ValueError: A window contains no sample.

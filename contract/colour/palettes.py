@@ -2,7 +2,7 @@
 
 Plain Python, because the backend has no numpy.
 
-A photo without any colour that Material would choose (black and white, fog) gets a neutral palette of its own tones.
+A photo without any colour that Material would choose (black and white, fog) gets a neutral palette of its tones.
 Material's fallback is the same blue for all such photos, which has nothing to do with the photo.
 A photo with only a trace of colour gets a neutral palette as well.
 A Material scheme keeps the hue of its source but sets its own chroma, so a trace would become full blue or full brown.
@@ -25,9 +25,9 @@ FAINT_CHROMA = 10.0
 """CIE Lab. Of 54 photos, two have no chosen colour beyond it, and both look black and white.
 The next fainter photo has 18.7."""
 FAINT_SHARE = 1 / 100
-"""Share of the pixels; fewer pixels than this beyond `FAINT_CHROMA` are a detail, not the photo's colour."""
+"""Share of the pixels. If fewer pixels exceed `FAINT_CHROMA`, they are a detail and not the photo's colour."""
 COMMON_SHARE = 1 / 500
-"""Share of the pixels; a rarer tone is a detail, used only where there are fewer than eight common tones."""
+"""Share of the pixels. A rarer tone is a detail, which is used only if a photo has fewer than eight common tones."""
 BACKGROUND_LIGHT = 0.0357
 """Share of white's luminance (CIE L* 22): the photo stands out, and the frame does not glare at night."""
 

@@ -9,11 +9,12 @@ from contract.messages.processing import DeviceName, Orientation, Side
 
 
 class DeviceBody(Struct, frozen=True, kw_only=True):
-    """A device to create or change; `id` defaults to the name, `orientation` to that of the size.
+    """A device to create or change.
 
+    If `id` is missing, the id is the name. If `orientation` is missing, it is computed from the size.
     A missing `interval`, `gap`, `pairing` or `filters` leaves the stored value unchanged.
     A new device has no interval, no gap and no filters.
-    It pairs photos of the other orientation if its shape allows it.
+    If the shape of a new device allows a split screen, the device shows pairs of photos.
     """
 
     name: DeviceName
@@ -28,7 +29,7 @@ class DeviceBody(Struct, frozen=True, kw_only=True):
 
 
 class DeviceSaved(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Response to a saved device. `token` is set only when the device is new and cannot be retrieved again."""
+    """Response to a saved device. `token` is set only if the device is new. No later call returns the token again."""
 
     success: bool
     device_id: str
@@ -40,8 +41,8 @@ class DeviceInfo(Struct, frozen=True, kw_only=True):
 
     `ready` counts the photos with a current variant for this device.
     `interval` is in seconds, `gap` in pixels.
-    `pairs` is True if the device shows pairs: `pairing` is on, and its shape allows a split screen.
-    `seen_at` is the time of its last request, rounded to the minute, in seconds since the epoch.
+    `pairs` is True if the device shows pairs: `pairing` is on, and the device's shape allows a split screen.
+    `seen_at` is the time of the device's last request, rounded to the minute, in seconds since the epoch.
     """
 
     id: str

@@ -48,7 +48,7 @@ class QueueEntry(Struct, frozen=True, kw_only=True, rename="camel"):
     """One entry of a frame's queue; `url` serves the JPEG of `width` x `height` pixels.
 
     In a pair (`is_paired`) this photo is on the left or above.
-    The paired fields describe the second photo, which has the same size; the colours are those of both.
+    The paired fields describe the second photo, which has the same size. The colours are computed from both photos.
     Pass `entry` as `after` of a following request.
     """
 
@@ -108,9 +108,9 @@ class CompactEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CompactQueue(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """The queue for clients with little memory. Sizes are in pixels; the half sizes are those of each photo of a pair.
+    """The queue for clients with little memory. Sizes are in pixels. The half sizes apply to each photo of a pair.
 
-    Pass `after` with the following request to receive the entries behind the last one here.
+    Pass `after` with the following request to receive the entries that follow the last entry of this response.
     """
 
     base: str

@@ -24,7 +24,7 @@ Colour = Annotated[str, Meta(pattern=r"^#[0-9A-F]{6}$(?!\n)", description="#RRGG
 RecipeId = Annotated[str, Meta(pattern=r"^[0-9a-f]{10}$(?!\n)")]
 # No control characters and no separators; not `.` or `..`.
 DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+$(?!\n)")]
-# The `deviceSize` of results: a device's key, or that of its half (`contract/split_screen.py`).
+# The `deviceSize` of results: the key of a device, or the key of the device's half (`contract/split_screen.py`).
 DeviceKey = Annotated[str, Meta(max_length=69, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+(/half)?$(?!\n)")]
 Side = Annotated[int, Meta(ge=1, le=8192)]  # width or height of a screen: up to 8K
 Focus = tuple[Annotated[float, Meta(ge=0, le=1)], Annotated[float, Meta(ge=0, le=1)]]  # fractions of upright (w, h)

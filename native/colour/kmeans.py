@@ -143,7 +143,7 @@ def assign_nearest(keys: NDArray[np.uint32], lab: NDArray[np.int32], centres: ND
 
 @helper
 def _centres_of(sums: NDArray[np.int64], centres: NDArray[np.int32]) -> None:
-    """Write the mean of each cluster to `centres`, rounded half up; black if it is empty."""
+    """Write the mean of each cluster to `centres`, rounded half up. The mean of an empty cluster is black."""
     for j in range(centres.shape[1]):
         count = sums[3, j]
         for axis in range(3):

@@ -123,7 +123,7 @@ def _best_cut(rows: NDArray[np.int64], members: NDArray[np.int64], slices: NDArr
 
 @helper
 def _partition(rows: NDArray[np.int64], members: NDArray[np.int64], axis: int, last: int) -> int:
-    """Partition `members` in place so that those up to slice `last` come first. Return their number."""
+    """Partition `members` in place so that members up to slice `last` come first. Return the number of these."""
     low = 0
     for position in range(members.size):
         member = members[position]

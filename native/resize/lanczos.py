@@ -22,7 +22,7 @@ from native.jit import Integer, helper
 LOBES = 3
 _LONG = 128
 """Number of taps beyond which the rounding error of a weight is carried to the next one. With fewer taps the largest
-weight absorbs all rounding errors; those of hundreds of taps would exceed it."""
+weight absorbs all rounding errors. The sum of the rounding errors of hundreds of taps would exceed this weight."""
 
 
 @helper

@@ -15,7 +15,7 @@ from native.jit import Integer, helper, kernel
 LIGHT_BITS = 15
 MATRIX_BITS = 14
 STEPS_BITS = 14
-"""The inverse curve has 2^14 + 1 entries; where it is steepest, at black, they are a fifth of a level apart."""
+"""The inverse curve has 2^14 + 1 entries. At black, where the curve is steepest, they are a fifth of a level apart."""
 _SHIFT = LIGHT_BITS + MATRIX_BITS - STEPS_BITS
 _MAX_STEP = 1 << STEPS_BITS
 

@@ -1,7 +1,8 @@
 """Buffer an original during its download, so that rendering can begin with its first bytes.
 
-One thread fills the buffer from the bucket. Others read it from its beginning, and wait for bytes that are not there
-yet. All bytes stay in memory, so that a photo can be read twice; the budget of originals limits their number.
+One thread fills the buffer from the bucket. Other threads read the buffer from its beginning, and wait for bytes
+that have not arrived. All bytes stay in memory, so that a photo can be read twice. The budget of originals limits the
+total size of all buffers.
 JPEG and PNG are decoded during the download. Other formats are decoded from the complete file, and so is a JPEG that
 is complete when its turn comes, because that decoder is faster.
 
@@ -96,7 +97,7 @@ class DownloadBuffer:
             self._waited += time.perf_counter() - since
 
     def piece(self, start: int, size: int) -> bytes:
-        """Wait for bytes from `start` on and return at most `size` of them; none only at the end of the file."""
+        """Wait for bytes from `start` on, and return at most `size` bytes; no bytes only at the end of the file."""
         with self._change:
             self._wait_until(lambda: self._count > start)
             self._file.seek(start)
@@ -152,12 +153,12 @@ def fill(buffer: DownloadBuffer, bucket: Bucket, name: str, limit: int) -> None:
 
 
 def beginning_of(original: Original) -> bytes:
-    """Return enough bytes to detect the format of the file; waits for them."""
+    """Wait for enough bytes to detect the format of the file, and return them."""
     return original.beginning() if isinstance(original, DownloadBuffer) else original
 
 
 def content_of(original: Original) -> bytes:
-    """Return the whole file; waits for it. Raises DownloadFailed."""
+    """Wait for the whole file, and return it. Raises DownloadFailed."""
     return original.content() if isinstance(original, DownloadBuffer) else original
 
 

@@ -8,7 +8,7 @@ _BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 
 
 class HeifError(Exception):
-    """The file cannot be decoded; the message is that of libheif, in one line."""
+    """The file cannot be decoded. The message is libheif's message in one line."""
 
 
 def decode_heic(data: bytes, shrink: int) -> pyvips.Image:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_SCANS = 100
-"""The limit of libvips for a progressive file; this decoder has none. Encoders write ten scans."""
+"""Maximum number of scans of a progressive file, as in libvips. libjpeg-turbo has no limit. Encoders write ten."""
 _SCAN = b"\xff\xda"
 """The marker before each scan (ITU-T T.81, table B.1); it cannot occur in entropy-coded data."""
 _START = b"\xff\xd8"

@@ -34,8 +34,11 @@ _MAX_TAG = 12 + 2 * 65536
 CACHED_PROFILES = 16
 """Number of profiles in the cache: a camera writes the same profile into each photo."""
 MAX_CACHED_BYTES = 1 << 19
-"""Size of a profile up to which it is cached. A profile that can be read here needs no more, but may be a hundred times
-as large."""
+"""Size in bytes of the largest profile that is cached.
+
+This is enough for every profile that this module can read. A file may contain a profile a hundred times as large, which
+would fill the cache.
+"""
 
 Curve = Callable[[float], float]
 
@@ -96,9 +99,12 @@ def _read(profile: bytes) -> MatrixProfile | None:
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:
-    """Return the beginning of each tag's data by the tag's signature. Raises ValueError for more than 100 tags.
+    """Return a mapping from each tag's signature to the beginning of the tag's data, at most `_MAX_TAG` bytes.
 
-    Only the part of a tag that is read is copied, because a hundred tags may all claim the whole file.
+    No more bytes are copied, because each of a hundred tags may declare the whole file as its data.
+
+    Raises:
+        ValueError: The profile has more than 100 tags.
     """
     (count,) = struct.unpack(">I", profile[128:132])
     if count > 100:
@@ -136,7 +142,10 @@ def _curve(data: bytes) -> Curve | None:
 
 
 def _parametric(kind: int, numbers: list[float]) -> Curve | None:
-    """Return the function: (a x + b)^gamma + above from `bend` on, slope x + below up to it (ICC.1:2022, table 68)."""
+    """Return the function of a parametric curve (ICC.1:2022, table 68), or None for an unknown kind.
+
+    The function is `(a * x + b) ** gamma + above` for `x >= bend`, and `slope * x + below` for `x < bend`.
+    """
     match kind, numbers:
         case 0, [gamma]:
             a, b, bend, above, slope, below = 1.0, 0.0, 0.0, 0.0, 0.0, 0.0

@@ -29,13 +29,13 @@ Tables = tuple["NDArray[np.int32]", "NDArray[np.int32]", "NDArray[np.uint8]"]
 
 
 def by_matrix(pixels: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8] | None:
-    """Convert `pixels`, uint8 of shape (h, w, 3), to sRGB; None if `profile` is not a matrix and curves."""
+    """Convert `pixels`, uint8 of shape (h, w, 3), to sRGB; None if `profile` has no matrix and curves."""
     convert = conversion_of(profile)
     return None if convert is None else convert(pixels)
 
 
 def conversion_of(profile: bytes) -> Conversion | None:
-    """Return the conversion to sRGB of pixels with this profile; None if it is not a matrix and curves."""
+    """Return the conversion to sRGB of pixels with this profile; None if the profile has another form."""
     tables = _tables(profile) if len(profile) <= MAX_CACHED_BYTES else _tables.__wrapped__(profile)
     return None if tables is None else lambda pixels: native.recolour(pixels, *tables)
 

@@ -84,7 +84,7 @@ class MemoryBudget:
                 self._release(size)  # it was served and cancelled at the same moment
             elif entry in self._waiting:
                 self._waiting.remove(entry)
-                self._serve()  # smaller reservations may have waited behind it
+                self._serve()  # smaller reservations may have waited for this one
             raise
         return MemoryReservation(self, size)
 

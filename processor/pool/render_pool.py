@@ -168,7 +168,7 @@ class RenderPool:
                         limit.reschedule(loop.time() + self._render_seconds)
 
                 def render() -> RenderedImage:
-                    # The limit begins here: time in the queue, behind other photos, says nothing about this one.
+                    # The limit begins here, because the time that this photo waited for other photos must not count.
                     if not loop.is_closed():
                         loop.call_soon_threadsafe(start_time_limit)
                     return _render(slot, focus, self._limits)
@@ -212,7 +212,7 @@ class RenderPool:
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Start no more calls; those that run may end."""
+        """Start no more calls. Running calls may continue to their end."""
         self._render_pool.shutdown(wait=False, cancel_futures=True)
         self._io_pool.shutdown(wait=False, cancel_futures=True)
 

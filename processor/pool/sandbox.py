@@ -1,4 +1,4 @@
-"""Render a quarantined image in a process of its own, so that the task survives a crash.
+"""Render a quarantined image in a separate process, so that the task survives a crash.
 
 `render_in_sandbox` runs in the task; `python -m processor.pool.sandbox` is the sandbox process. One message goes each
 way, in MessagePack over the standard input and output of the process. A photo that the process rejects is a failure
@@ -88,7 +88,7 @@ async def render_in_sandbox(
     focus: Focus | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> RenderedImage:
-    """Render one image in a process of its own.
+    """Render one image in a separate process.
 
     The process has ended when this returns, also when it is cancelled.
 

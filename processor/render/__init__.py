@@ -9,7 +9,7 @@ __all__ = ["render_image"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the pipeline, with libvips and numba behind it, when `render_image` is first used."""
+    """Import the pipeline, which imports libvips and numba, when `render_image` is first used."""
     if name != "render_image":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from processor.render.pipeline import render_image

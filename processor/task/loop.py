@@ -191,7 +191,7 @@ class Task:
             self._quiet_until = max(self._quiet_until, self._monotonic() + DRY_SECONDS)
 
     async def _response_unless_ending(self, claiming: asyncio.Task[ClaimAnswer]) -> ClaimAnswer | None:
-        """Wait for a claim; return None if the task ends meanwhile. The claimed images are then returned."""
+        """Return the response to a claim. If the task ends first, release the claimed images and return None."""
         while not claiming.done() and not self._ending:
             self._changed.clear()
             waiting = asyncio.create_task(self._changed.wait())

@@ -46,7 +46,7 @@ class Reporter:
         delay_seconds: float = 0.3,
         changed: asyncio.Event | None = None,
     ) -> None:
-        """`changed` is set when an image begins to wait for its response."""
+        """`changed` is set whenever a result is submitted, and so begins to wait for the backend's response."""
         self._client = client
         self._leases = leases
         self._batch_size = batch_size
@@ -111,7 +111,7 @@ class Reporter:
         try:
             response = await self._client.report(body)
         except (BackendRejected, LeaseLost, ImageGone) as error:
-            if len(valid) > 1:  # one result makes the backend reject the batch: post each on its own to find it
+            if len(valid) > 1:  # perhaps only one result is wrong: post each result alone to identify it
                 for submitted in valid:
                     await self._post([submitted])
                 return

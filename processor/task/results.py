@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """URIs of the objects of one image; those of the variants by device key."""
+    """URIs of the objects of one image. `variants` maps a device key to the URI of the variant."""
 
     variants: dict[str, str]
     thumbnail: str
@@ -91,7 +91,7 @@ async def store_variants(bucket: Bucket, pool: RenderPool, image_id: str, render
 
 
 async def _create(bucket: Bucket, pool: RenderPool, name_with: Callable[[str], str], data: bytes) -> str:
-    """Write one object and return its name, which gets a checksum if an object with other bytes has the name."""
+    """Write one object and return the object's name. If an object with other bytes has the name, append a checksum."""
     name = name_with("")
     try:
         await pool.io(bucket.create, name, data, "image/jpeg")

@@ -1,4 +1,4 @@
-"""Backend processes on this machine: the one that runs in a data folder, and ones that a command starts and stops."""
+"""Backend processes on this machine: the backend of a data folder, and backends that a command starts and stops."""
 
 from __future__ import annotations
 

@@ -31,21 +31,24 @@ if TYPE_CHECKING:
 def rebuild(data: str | None, replace: bool) -> None:
     """Recreate the whole database from the bucket, after a database was lost.
 
-    It uses the same environment variables as "slideshow serve". The backend must be stopped. Photos,
+    The command uses the same environment variables as "slideshow serve". The backend must be stopped. Photos,
     colours, variants, devices with their tokens, failures and deletions are restored. Sessions are lost.
     """
+    from backend.durability.record_reader import read_devices_record
     from contract import object_names
+    from contract.bucket.open import open_bucket
 
     settings = read_settings_of(data)
     if not settings.durable:
         raise CommandFailed(
             "this database exists only while its backend runs (DATABASE_DURABLE=no); stop the backend, remove "
-            f"{object_names.SNAPSHOT} from the bucket, and start it again: it then rebuilds the database"
+            f"{object_names.SNAPSHOT} from the bucket, and start the backend, which then rebuilds the database"
         )
     with (
         locked_data_folder(settings, "the database is about to be replaced"),
         explaining_errors("the database could not be rebuilt"),
     ):
+        read_devices_record(open_bucket(settings.bucket))  # if it is unreadable, the database must stay
         backup = _rename_database(settings, replace=replace)
         if backup is not None:
             click.echo(f"renamed the previous database to {backup}", err=True)
@@ -99,6 +102,6 @@ async def _rebuild(settings: Settings, *, replace: bool) -> list[str]:
     if report.imported_originals:
         lines.append(f"{counted(report.imported_originals, 'original')} had no record and will be rendered")
     if report.imported_sidecars:
-        lines.append(f"imported variants without a record from {counted(report.imported_sidecars, 'sidecar')}")
+        lines.append(f"imported {counted(report.imported_sidecars, 'sidecar')}, whose variants were in no record")
     lines += [f"skipped, because it cannot be read: {name}" for name in report.unreadable]
     return lines

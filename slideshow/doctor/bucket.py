@@ -86,7 +86,8 @@ def _lifecycle_rule(bucket: Bucket, settings: Settings) -> Finding:
         )
     except BucketError as error:
         return odd("bucket", f"the lifecycle rule could not be checked: {error}", "run the doctor again")
-    return ok("bucket", f"archived sidecars are removed after {ARCHIVE_DAYS} days" + (" (just added)" if added else ""))
+    note = "; this lifecycle rule was just added" if added else ""
+    return ok("bucket", f"archived sidecars are removed after {ARCHIVE_DAYS} days{note}")
 
 
 def _grant_access(settings: Settings) -> str:

@@ -69,7 +69,7 @@ def permissions(granted: Sequence[str], settings: Settings) -> Iterator[Finding]
             f"--role {role}",
         )
     if not missing:
-        yield ok("job", "the backend may start it and follow its executions")
+        yield ok("job", "the backend may start the job and follow its executions")
 
 
 def configuration(job: run_v2.Job, settings: Settings, update: str) -> Iterator[Finding]:
@@ -142,7 +142,7 @@ def configuration(job: run_v2.Job, settings: Settings, update: str) -> Iterator[
         sentence = "its parallelism is 1: tasks run one at a time; set it to 0 (no limit)"
         yield odd("job", sentence, f"{update} --parallelism 0")
     if not errors:
-        yield ok("job", "it has the backend's bucket, address and times, and its token by reference")
+        yield ok("job", "bucket, address, timeout and retries equal the backend's; the token is read from a secret")
 
 
 def latest_execution(execution: run_v2.Execution | None, now: float, settings: Settings) -> Finding:

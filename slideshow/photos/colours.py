@@ -15,7 +15,7 @@ PREVIEW_SIDE = 320
 
 
 class PhotoColours(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The colours of a photo, or the `error`. Width and height are those of the upright photo in pixels."""
+    """The colours of a photo, or the `error`. Width and height are measured on the upright photo, in pixels."""
 
     file: str
     width: int = 0

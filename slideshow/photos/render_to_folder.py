@@ -34,7 +34,7 @@ class RenderedFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PaletteFile(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Content of a palette file. Colours are `#RRGGBB`; width and height are those of the upright photo."""
+    """Content of a palette file. Colours are `#RRGGBB`; width and height are measured on the upright photo."""
 
     file: str
     width: int

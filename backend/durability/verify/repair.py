@@ -28,7 +28,7 @@ from contract import object_names
 from contract.bucket.port import Bucket, ObjectNotFound, uri_of
 
 DAMAGED = "images/damaged/"
-"""Where an original is moved whose content is not that of the upload."""
+"""Folder to which `repair` moves an original whose content differs from the upload."""
 LOST = "its original is not in the bucket as it was uploaded; upload the photo again"
 
 

@@ -129,7 +129,7 @@ class CloudRunApi:
         """Return the outcome of the execution, or None while it runs.
 
         The operation shows whether the execution has ended, and the execution shows how.
-        Either is enough if the permission for the other is missing.
+        If the permission to read one of the two is missing, the other one is sufficient.
         """
         operation = self._operation(started.operation) if started.operation else None
         if operation is not None and not operation.done:
@@ -168,7 +168,7 @@ class CloudRunApi:
     # What `slideshow doctor` reads; the running backend does not call these.
 
     def permissions(self, names: Sequence[str]) -> list[str]:
-        """Return those of the named permissions on the job that we have."""
+        """Return the permissions, among the named ones, that we have on the job."""
         request = iam_policy_pb2.TestIamPermissionsRequest(resource=self.job, permissions=names)
         return list(self._inspect(self._jobs.test_iam_permissions, request).permissions)
 

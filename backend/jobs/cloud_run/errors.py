@@ -1,4 +1,4 @@
-"""Translate the errors of Google's client: which are transient, and what fixes the others."""
+"""Translate the errors of Google's client: which errors are transient, and what fixes permanent errors."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ CLIENT_ERRORS: tuple[type[Exception], ...] = (
 """All errors that a call may raise."""
 
 _ROLES = {
-    START: "grant it roles/run.jobsExecutorWithOverrides on the job",
-    FOLLOW: "grant it roles/run.viewer; without it tasks work, but their end is not recorded",
+    START: "grant this account roles/run.jobsExecutorWithOverrides on the job",
+    FOLLOW: "grant this account roles/run.viewer; without this role, tasks work, but no end is recorded",
 }
 # The first matching type gives the sentence. {job} is the full name of the job.
 _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
-    (api.Forbidden, "the backend's service account may not {verb} {job}: {roles}"),
+    (api.Forbidden, "the backend's service account is not allowed to {verb} {job}: {roles}"),
     (api.Unauthorized, "Cloud Run rejects the backend's credentials for {job}"),
     (api.NotFound, "{job} does not exist: check GCP_PROJECT_ID, GCP_REGION and PROCESSOR_JOB_NAME, or deploy the job"),
     (api.TooManyRequests, "Cloud Run cannot {verb} {job} now, because its quota is used up"),

@@ -31,6 +31,10 @@ export class PersistentQueue {
   async all() {
     if (!this.database) return [];
     const entries = await done(this.database.transaction(STORE).objectStore(STORE).getAll());
+    for (const entry of entries) { // of an earlier version of this page
+      if (entry.state === "refused") entry.state = "rejected";
+      entry.reason ??= entry.why ?? "";
+    }
     return entries.sort((first, second) => first.order - second.order);
   }
 

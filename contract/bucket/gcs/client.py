@@ -31,7 +31,7 @@ os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "1")
 storage_blob._MAX_MULTIPART_SIZE = 1024 * 1024 * 1024
 
 MIN_UPLOAD_RATE = 250_000
-"""Bytes per second; a slower upload times out."""
+"""Minimum speed of an upload in bytes per second. A slower upload times out."""
 
 PROBE_SECONDS = 5.0
 """Longest time that a probe waits for bytes, and longest time of its retries."""
@@ -63,7 +63,7 @@ class TimeoutPolicy(Struct, frozen=True):
 
 
 class Access:
-    """One bucket, its client and the options of its calls. Converts the client's errors to those of the port."""
+    """One bucket, its client and the options of its calls. Converts the client's errors to errors of the port."""
 
     def __init__(self, bucket_name: str, connections: int, timeouts: TimeoutPolicy) -> None:
         """Create the client. Raises BucketDenied if there are no Google credentials."""

@@ -1,4 +1,4 @@
-"""Conversion of errors of Google's client to those of the bucket port: one table, looked up by the nearest class.
+"""Conversion of errors of Google's client to errors of the bucket port: one table, looked up by the nearest class.
 
 The client retries transient errors by itself.
 An error that arrives here was retried for as long as the policy allows, or must not be retried immediately.
@@ -118,7 +118,7 @@ def bucket_error(name: str, error: BaseException, bucket_name: str) -> BucketErr
 
 
 def _reason(error: BaseException) -> str:
-    """Return the error's class and message in one line; for a retry that gave up, those of its cause."""
+    """Return the error's class and message in one line. For a retry that gave up, use the error that caused it."""
     if isinstance(error, api.RetryError) and error.cause is not None:
         return f"retried until the time limit: {_reason(error.cause)}"
     text = " ".join(str(error.message if isinstance(error, api.GoogleAPICallError) else error).split())

@@ -1,7 +1,7 @@
 """Downloads from Google Cloud Storage, complete or in pieces, verified by checksum.
 
 The checksum is compared here.
-The client does not verify it after it resumed a broken download, nor if the response does not contain it.
+The client does not verify the checksum if it resumed a broken download, or if the response contains no checksum.
 """
 
 from __future__ import annotations

@@ -207,6 +207,19 @@ def test_check_unknown_keys_fetch_once_a_minute(google: Google) -> None:
     assert google.fetches == 2
 
 
+def test_check_rotated_key_is_fetched_after_a_minute_before_max_age_ends(google: Google) -> None:
+    google.headers = {"Cache-Control": "max-age=20000"}
+    clock = Clock()
+    identity = identity_of(google, clock)
+    identity.check(google.token())
+    google.published = ["second"]
+    clock.now += MIN_FETCH_INTERVAL_SECONDS + 1
+    identity.check(google.token("second"))
+    with pytest.raises(Forbidden):
+        identity.check(google.token("first"))
+    assert google.fetches == 2
+
+
 @pytest.mark.parametrize(("status", "body"), [(500, None), (404, b"{}"), (200, b"<html>"), (200, b'{"keys": []}')])
 def test_check_failed_fetch_is_unavailable_until_the_next_minute(
     google: Google, status: int, body: bytes | None

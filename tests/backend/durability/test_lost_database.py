@@ -99,6 +99,19 @@ def test_unreadable_record_of_the_devices_ends_the_start_naming_rebuild(data_fol
     assert record.read_bytes() == b"{"
 
 
+def test_unreadable_record_of_the_devices_is_rewritten_from_a_complete_database(data_folder: Path) -> None:
+    with server.running(data_folder) as backend:
+        token = backend.add_device("kitchen")["token"]
+        before = devices_record(backend)
+        record = backend.bucket / object_names.DEVICES
+    record.write_bytes(b"{")
+    with server.running(data_folder) as backend:
+        frame = backend.client(Authorization=f"Bearer {token}")
+        assert frame.get("/api/devices/kitchen/slideshow").status_code == 200
+        backend.processor.post("/internal/tick").raise_for_status()
+        assert devices_record(backend) == before
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"), [(b"", "is empty"), (b"a damaged database, or another file", "is not a SQLite database")]
 )

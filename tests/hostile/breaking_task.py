@@ -17,7 +17,7 @@ from processor.codecs.download_buffer import content_of
 from processor.pool import render_pool, sandbox
 from processor.render import pipeline
 
-OVERDUE_SECONDS = 2.0
+OVERDUE_SECONDS = 6.0
 CHILD_CPU_SECONDS = 4
 CONTAINER_BYTES = 700 * 2**20
 PIECE = 32 * 2**20
@@ -56,7 +56,7 @@ def main() -> int:
 
     def begin(self: Any, **options: Any) -> None:
         shares = options["shares"]
-        start(self, **options, child=child_settings(memory_bytes=shares.rendering), render_seconds=OVERDUE_SECONDS)
+        start(self, **options, sandbox=child_settings(memory_bytes=shares.rendering), render_seconds=OVERDUE_SECONDS)
 
     renderer.__init__ = begin
     from processor.__main__ import main as run

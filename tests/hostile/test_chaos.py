@@ -27,6 +27,7 @@ def check(result: Result, log: Path) -> None:
     assert result.network
 
 
+@pytest.mark.server
 def test_short_run_under_faults_loses_nothing(folder: Path) -> None:
     case = Case(seed=7, images=30, max_tasks=2, network_faults=0.2, bucket_faults=0.05, still_seconds=60)
     kinds = {event.kind for event in draw_events(case.seed, case.images)}

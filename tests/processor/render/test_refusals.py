@@ -69,7 +69,8 @@ def test_render_image_truncated_file_raises(kind: str, share: float) -> None:
 
 def test_render_image_truncated_progressive_jpeg_raises() -> None:
     whole = encoded(scene(500, 400), progressive=True)
-    with pytest.raises(BrokenPixels, match="premature end"):
+    # The decoder's own words are not compared: libvips has one buffer for the errors of all threads.
+    with pytest.raises(BrokenPixels, match="damaged or cut off"):
         render_image(whole[: len(whole) // 2], ONE)
 
 

@@ -69,6 +69,7 @@ print(json.dumps([peak, outcomes]))
 """
 
 
+@pytest.mark.server
 @needs_samples
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_render_image_odd_samples_stay_in_memory_and_name_their_file() -> None:

@@ -34,7 +34,7 @@ class FencingTokenLost(ServiceUnavailable):
     """Another backend holds the fencing token, so this one may not acknowledge anything any more."""
 
     def __init__(self) -> None:
-        super().__init__("another backend instance has taken over; try again to reach it")
+        super().__init__("another backend instance is active now; try again to reach it")
 
 
 class FencingRecord(Struct, frozen=True, kw_only=True, rename="camel"):

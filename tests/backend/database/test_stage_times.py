@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from backend.database.stage_times import PhotoTimes, StageTimes, summarize
 from contract.messages.processing import MAX_SECONDS, StageSeconds
 from tests.support import server
@@ -43,6 +45,7 @@ def test_summarize_with_one_or_no_photo_and_different_clocks() -> None:
     assert "Reporting the result" not in [stage.name for stage in found.work]  # no task reported it
 
 
+@pytest.mark.server
 def test_report_stores_stages_and_the_page_shows_them(backend: server.BackendServer, image: str) -> None:
     message = backend.render(backend.claim("run/0")[0])
     stages = {"fetching": 0.125, "decoding": 0.0625, "colours": 0.03, "pictures": 0.25, "storing": 0.5}
@@ -64,6 +67,7 @@ def test_report_stores_stages_and_the_page_shows_them(backend: server.BackendSer
     assert json.loads(record_file.read_bytes())["stages"] == stored
 
 
+@pytest.mark.server
 def test_report_with_negative_stage_is_rejected(backend: server.BackendServer, image: str) -> None:
     message = backend.render(backend.claim("run/0")[0])
     message["outcomes"][0]["stages"] = {"decoding": -1}
@@ -72,6 +76,7 @@ def test_report_with_negative_stage_is_rejected(backend: server.BackendServer, i
     assert "decoding" in answer.text
 
 
+@pytest.mark.server
 def test_report_from_wrong_clock_can_be_read_back(backend: server.BackendServer, image: str) -> None:
     message = backend.render(backend.claim("run/0")[0])
     message["outcomes"][0] |= {"seconds": 1.0, "processedAt": 1.0, "stages": {"decoding": 0.5}}

@@ -36,10 +36,6 @@ class WaitingPhoto(Struct, frozen=True):
     queued_at: float
 
 
-class ScheduleError(Exception):
-    """Cloud Tasks did not accept the task. The message is the message of Google's client."""
-
-
 class TickScheduler(Protocol):
     """Calls the tick at a later time."""
 
@@ -94,8 +90,7 @@ class CloudTasksScheduler:
             self._scheduled = name
 
     def _create(self, name: str, at: float) -> None:
-        from google.api_core import exceptions as api
-        from google.auth import exceptions as auth
+        from google.api_core.exceptions import AlreadyExists
         from google.cloud import tasks_v2
         from google.protobuf import duration_pb2
 
@@ -114,10 +109,8 @@ class CloudTasksScheduler:
             if self._client is None:
                 self._client = _client(self._endpoint)
             self._client.create_task(request={"parent": self._queue, "task": task}, retry=None, timeout=CREATE_SECONDS)
-        except api.AlreadyExists:
+        except AlreadyExists:
             return  # another upload of this batch has created it
-        except (api.GoogleAPICallError, api.RetryError, auth.GoogleAuthError, OSError) as error:
-            raise ScheduleError(str(error)) from error
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

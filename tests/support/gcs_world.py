@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from contract.machine import free_port
 from contract.messages.processing import Device
 from emulators.cloud_storage.server import GcsServer
 
@@ -89,9 +89,7 @@ class GcsWorld:
 @contextlib.contextmanager
 def gcs_world(folder: Path) -> Iterator[GcsWorld]:
     """Run a new backend on an empty emulated bucket for the time of a block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     log = folder / "backend.log"
     with GcsServer(BUCKET) as server, log.open("wb") as sink:
         process = subprocess.Popen(

@@ -19,6 +19,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from contract.machine import free_port
+
 UNPRIVILEGED = 65534
 """Id of the unprivileged user and group of Debian and most other systems; they own no other file of this project."""
 START_SECONDS = 30.0
@@ -114,7 +116,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         with (folder / "log").open("wb") as log:
             process = _as_unprivileged([*initdb, "--no-sync", "-E", "UTF8", "--locale=C"], log)
             assert process.wait(60) == 0, (folder / "log").read_text()
-        server = PostgresServer(folder, programs, _free_port())
+        server = PostgresServer(folder, programs, free_port())
         server.start()
         yield server
     finally:
@@ -154,11 +156,3 @@ def _as_unprivileged(command: list[str], log: object) -> subprocess.Popen[bytes]
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
         **identity,  # type: ignore[arg-type]
     )
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -48,7 +48,9 @@ class JobsServer:
         self._rest = ThreadingHTTPServer(("127.0.0.1", 0), _rest_handler(model))
         self._rest.daemon_threads = True
         self.rest_url = f"http://127.0.0.1:{self._rest.server_address[1]}"
-        self._thread = threading.Thread(target=self._rest.serve_forever, args=(0.05,), daemon=True)
+        self._rest.timeout = 0.05
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve_rest, daemon=True)
 
     def start(self) -> None:
         self._grpc.start()
@@ -56,11 +58,16 @@ class JobsServer:
 
     def stop(self) -> None:
         """Stop both servers and terminate all tasks."""
-        self._rest.shutdown()
-        self._rest.server_close()
+        self._stopping.set()
         self._thread.join(10.0)
+        self._rest.server_close()
         self._grpc.stop(0.0).wait(10.0)
         self.model.close()
+
+    def _serve_rest(self) -> None:
+        # `serve_forever` ends by `shutdown`, which waits without a limit: a stuck thread would hold up its caller.
+        while not self._stopping.is_set():
+            self._rest.handle_request()
 
 
 @contextlib.contextmanager

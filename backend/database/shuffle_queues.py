@@ -73,7 +73,7 @@ def available_photos(
 
 
 def _facts(row: sa.Row[Any]) -> PhotoFacts:
-    return PhotoFacts(row.orientation, row.filename, row.ingested_at, row.color_palette["allColors"])
+    return PhotoFacts(row.orientation, row.filename, row.ingested_at, row.color_palette.get("allColors") or ())
 
 
 def pairing_facts(connection: Connection, image_ids: Sequence[str]) -> dict[str, PairingFacts]:

@@ -74,7 +74,8 @@ def available_photos(
 
 
 def _facts(row: sa.Row[Any]) -> PhotoFacts:
-    return PhotoFacts(row.orientation, row.filename, row.ingested_at, row.color_palette["allColors"], row.captured_at)
+    colours = row.color_palette.get("allColors") or ()
+    return PhotoFacts(row.orientation, row.filename, row.ingested_at, colours, row.captured_at)
 
 
 def pairing_facts(connection: Connection, image_ids: Sequence[str]) -> dict[str, PairingFacts]:

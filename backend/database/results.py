@@ -22,6 +22,7 @@ from backend.database.tables import devices, images
 from backend.database.tombstones import deleted_among
 from backend.database.variants import (
     REPLACED_GRACE_SECONDS,
+    StoredVariant,
     current_variants,
     replaces_current,
     store_variants,
@@ -172,10 +173,11 @@ def _store_rows(connection: Connection, accepted: Sequence[_Accepted], known: Im
         row = item.row
         slot = (row.image_id, row.device_size)
         before = current.get(slot)
-        if replaces_current(row, item.uri, before, item.target.recipe):
-            if before is not None and before[0] != item.uri:
-                schedule_deletion(connection, [before[0]], now + REPLACED_GRACE_SECONDS)
-            current[slot] = (item.uri, row.recipe or LEGACY)
+        reported = StoredVariant.of(row, item.uri)
+        if replaces_current(reported, before, item.target.recipe):
+            if before is not None and before.file_path != item.uri:
+                schedule_deletion(connection, [before.file_path], now + REPLACED_GRACE_SECONDS)
+            current[slot] = reported
             replacing.append(item)
     store_variants(
         connection,

@@ -31,10 +31,10 @@ MAX_CONNECTIONS = 1000
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
-    """Serve until SIGTERM or Ctrl-C. Return 0 after a normal end, 1 if it cannot start, 2 for invalid settings."""
+    """Serve until SIGTERM, SIGHUP or Ctrl-C. Return 0 after a normal end, 1 if it cannot start, 2 for bad settings."""
     import msgspec
 
-    from backend.embedded import bind_socket, load_secrets, save_port
+    from backend.embedded import DataFolderError, bind_socket, explain_unwritable, load_secrets, save_port
     from backend.settings import SettingsError, read_settings
 
     logs.set_up(environ)
@@ -72,10 +72,14 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     try:
         with _announced(settings.data_folder if settings.embedded else None, url):
             if settings.embedded and not settings.port:
-                save_port(settings.data_folder, port)  # once the folder is locked: another backend may use it
+                with explain_unwritable(settings.data_folder):
+                    save_port(settings.data_folder, port)  # once the folder is locked: another backend may use it
             return _run(settings, listener, url)
     except BlockingIOError:
         log.error("another backend uses %s; stop it first, or use another folder", settings.data_folder)
+        return 1
+    except DataFolderError as error:
+        log.error("cannot start: %s", error)
         return 1
 
 
@@ -85,20 +89,26 @@ def _announced(data_folder: Path | None, url: str) -> Iterator[None]:
 
     Raises:
         BlockingIOError: Another backend holds the lock.
+        DataFolderError: The folder cannot be written.
     """
     if data_folder is None:
         yield
         return
-    from backend.embedded import lock_data_folder
+    from backend.embedded import explain_unwritable, lock_data_folder
 
     file = data_folder / "backend.json"
-    with lock_data_folder(data_folder):
-        announcement = {"pid": os.getpid(), "url": url, "started_at": time.time()}
-        write_atomically(file, json.dumps(announcement).encode())
+    with contextlib.ExitStack() as stack:
+        with explain_unwritable(data_folder):
+            stack.enter_context(lock_data_folder(data_folder))
+            announcement = {"pid": os.getpid(), "url": url, "started_at": time.time()}
+            write_atomically(file, json.dumps(announcement).encode())
         try:
             yield
         finally:
-            file.unlink(missing_ok=True)
+            try:
+                file.unlink(missing_ok=True)
+            except OSError as error:  # the next start replaces it
+                log.warning("%s could not be removed: %s", file, error.strerror)
 
 
 def _run(settings: Settings, listener: socket.socket, url: str) -> int:
@@ -133,8 +143,9 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
         def capture_signals(self) -> Iterator[None]:
             # uvicorn's own handler would raise the signal again after serving, before the services are closed.
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._stop, number)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # SIGHUP: the terminal was closed
+                if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it, so that the server stays
+                    loop.add_signal_handler(number, self._stop, number)
             yield
 
         def _stop(self, number: signal.Signals) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from msgspec import Struct
-from PIL import ExifTags, Image
 
 from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
+from contract.image_header.dates import date_taken
 from contract.image_header.model import Format, HeaderError
 from contract.image_header.read import read_image_header
 from contract.messages.processing import Orientation, orientation_of
@@ -69,21 +67,5 @@ def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progr
             f"a {shape} may have {limit / 1e6:.0f}"
         )
     width, height = header.upright_size
-    captured = captured_at(header.exif)
+    captured = date_taken(data if header.format == "tiff" else header.exif)
     return UploadHeader(EXTENSIONS[header.format], width, height, orientation_of(width, height), captured)
-
-
-def captured_at(exif_data: bytes | None) -> float | None:
-    """Return DateTimeOriginal (EXIF 2.32, tag 0x9003) in seconds since the Unix epoch, or None if it is missing.
-
-    The tag has no time zone and is read as UTC.
-    Times before photography and after the year 2200 are ignored: cameras without a set clock write them.
-    """
-    try:
-        exif = Image.Exif()
-        exif.load(exif_data or b"")
-        text = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
-        moment = datetime.strptime(str(text).strip("\x00 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
-    except Exception:  # noqa: BLE001 - broken EXIF data are no reason to reject a photo
-        return None
-    return moment.timestamp() if 1826 <= moment.year <= 2200 else None

@@ -7,7 +7,7 @@ from msgspec import Struct
 from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
 from contract.image_header.dates import date_taken
 from contract.image_header.model import Format, HeaderError
-from contract.image_header.read import read_image_header
+from contract.image_header.read import SUPPORTED, NotAPhoto, read_image_header
 from contract.messages.processing import Orientation, orientation_of
 
 EXTENSIONS: dict[Format, str] = {
@@ -56,6 +56,8 @@ def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progr
     """
     try:
         header = read_image_header(data)
+    except NotAPhoto as error:
+        raise UnsupportedMediaType(f"{filename}: this is not a {SUPPORTED} file") from error
     except HeaderError as error:
         raise UnsupportedMediaType(f"{filename}: this {error}") from error
     progressive = header.progressive and header.format == "jpeg"

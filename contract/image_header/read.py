@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from contract.image_header.boxes import read_heif
+from contract.image_header.heif import read_heif
 from contract.image_header.model import HeaderError, ImageHeader, KindNotSupported
 from contract.image_header.rasters import PNG_SIGNATURE, read_gif, read_jpeg, read_png, read_webp
 from contract.image_header.signatures import Container, container_of, rejected_format

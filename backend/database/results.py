@@ -28,7 +28,7 @@ from backend.database.variants import (
     store_variants,
     variant_row,
 )
-from contract.messages.processing import ImageOutcome, ProcessedImage, RowError
+from contract.messages.processing import ImageOutcome, ProcessedImage, RowError, orientation_of
 
 MAX_CRASHES = 3
 MAX_ERROR = 2000
@@ -260,6 +260,9 @@ def _store_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row[
         values["thumbnail_path"] = outcome.thumbnail.file_path
     if outcome.found_focus is not None:
         values["found_focus"] = list(outcome.found_focus)
+    if outcome.width and outcome.height:  # the size that the pictures were cropped from outranks that of the upload
+        values["width"], values["height"] = outcome.width, outcome.height
+        values["orientation"] = orientation_of(outcome.width, outcome.height)
     if all(getattr(image, name) == value for name, value in values.items()):
         return False
     # Not compared: the time of the report is part of it, and a repeated report is later.

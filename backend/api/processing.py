@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+from typing import Annotated
 
 import msgspec
 from falcon.asgi import Request, Response
+from msgspec import Meta
 
 from backend.api.operations import Query, Resource, operation, query_int, send_json
 from backend.auth.access import Access
@@ -53,7 +55,11 @@ class Pending(Resource):
         "List pending images: never-rendered ones first, then oldest first",
         access=Access.PROCESSOR,
         responses={200: tuple[PendingImage, ...]},
-        query=(Query("limit", int, "maximum number of images, up to 50"),),
+        query=(
+            Query(
+                "limit", Annotated[int, Meta(ge=1, le=999_999_999)], "maximum number of images; at most 50 are returned"
+            ),
+        ),
     )
     async def on_get(self, req: Request, resp: Response) -> None:
         limit = min(query_int(req, "limit", MAX_PENDING, 1, 999_999_999), MAX_PENDING)

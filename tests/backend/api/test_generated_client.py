@@ -49,7 +49,9 @@ def test_generated_client_logs_in_uploads_and_lists(backend: server.BackendServe
 
     wrong = client("api.default.post_login").sync(client=session, body=models.Login(password="another password"))
     assert isinstance(wrong, models.Problem)
-    accepted = client("api.default.post_login").sync(client=session, body=models.Login(password=backend.secrets["admin_password"]))
+    accepted = client("api.default.post_login").sync(
+        client=session, body=models.Login(password=backend.secrets["admin_password"])
+    )
     assert isinstance(accepted, models.Success)
 
     photos = [types.File(payload=io.BytesIO(photo(number)), file_name=f"{number}.jpg") for number in (1, 2, 3)]

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from backend.database.tables import images, insert_if_absent, processed_images, shuffle_queues
+from backend.database.tables import devices, images, insert_if_absent, processed_images, shuffle_queues
 from backend.playlist.filters import PhotoFacts, matches
 from backend.playlist.pairs import Entry, PairingFacts
 from backend.playlist.shuffle_queue import ShuffleQueue
@@ -72,6 +72,13 @@ def available_photos(
     return AvailablePhotos(photos, frozenset(connection.scalars(split_screen)).intersection(photos))
 
 
+def shows(connection: Connection, image_id: str, filters: FrameFilters, now: float) -> bool:
+    """Return True if a photo passes these filters of a device."""
+    columns: list[Any] = [images.c.orientation, images.c.filename, images.c.ingested_at, images.c.color_palette]
+    row = connection.execute(select(*columns).where(images.c.id == image_id)).first()
+    return row is not None and bool(row.color_palette) and matches(_facts(row), filters, now)
+
+
 def _facts(row: sa.Row[Any]) -> PhotoFacts:
     return PhotoFacts(row.orientation, row.filename, row.ingested_at, row.color_palette.get("allColors") or ())
 
@@ -105,6 +112,7 @@ def variants(
             images.c.filename,
             images.c.ingested_at,
             images.c.captured_at,
+            select(devices.c.picture_salt).where(devices.c.key == key).scalar_subquery().label("picture_salt"),
         )
         .join(images, images.c.id == _variants.image_id)
         .where(_variants.device_size.in_((key, split_key(key))), _variants.image_id.in_(image_ids))

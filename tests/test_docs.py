@@ -90,7 +90,6 @@ def test_decisions_have_unique_numbers_and_are_indexed() -> None:
     assert len(set(numbers)) == len(numbers)
     for number, path in zip(numbers, DECISIONS, strict=True):
         title = path.read_text().partition("\n")[0].removeprefix(f"# {number:03}. ")
-        assert path.name.startswith(f"{number:03}-")
         assert f"| {number:03} | [{title}]({path.name}) |" in index
 
 

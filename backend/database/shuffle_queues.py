@@ -19,6 +19,14 @@ from contract.split_screen import split_key
 BATCH_SIZE = 500
 _queues = shuffle_queues.c
 _variants = processed_images.c
+_FACTS: list[Any] = [
+    images.c.orientation,
+    images.c.filename,
+    images.c.ingested_at,
+    images.c.color_palette,
+    images.c.captured_at,
+]
+"""The columns of `PhotoFacts`."""
 
 
 class DeviceVersion(NamedTuple):
@@ -54,7 +62,7 @@ def available_photos(
     """
     columns: list[Any] = [_variants.image_id]
     if filters is not None:
-        columns += [images.c.orientation, images.c.filename, images.c.ingested_at, images.c.captured_at]
+        columns += _FACTS
         columns.append(images.c.color_palette)
     query = (
         select(*columns)
@@ -75,8 +83,7 @@ def available_photos(
 
 def shows(connection: Connection, image_id: str, filters: FrameFilters, now: float) -> bool:
     """Return True if a photo passes these filters of a device."""
-    columns: list[Any] = [images.c.orientation, images.c.filename, images.c.ingested_at, images.c.color_palette]
-    row = connection.execute(select(*columns).where(images.c.id == image_id)).first()
+    row = connection.execute(select(*_FACTS).where(images.c.id == image_id)).first()
     return row is not None and bool(row.color_palette) and matches(_facts(row), filters, now)
 
 

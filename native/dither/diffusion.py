@@ -83,7 +83,7 @@ def _ink_code(codes: NDArray[np.uint8], value: Integer) -> Integer:
     "Array(int32, 2, 'C', readonly=True), Array(int64, 2, 'C', readonly=True), Array(int64, 2, 'C', readonly=True), "
     "Array(uint8, 1, 'C', readonly=True), Array(uint32, 1, 'C', readonly=True), "
     "Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), "
-    "Array(int64, 2, 'C', readonly=True), boolean, boolean, uint8[::1], int16[::1])"
+    "Array(int64, 2, 'C', readonly=True), boolean, uint8[::1], int16[::1])"
 )
 def diffuse_into(
     source: NDArray[np.uint8],
@@ -100,7 +100,6 @@ def diffuse_into(
     nearest_grey: NDArray[np.uint8],
     inks: NDArray[np.int64],
     grey_only: bool,
-    by_amounts: bool,
     out: NDArray[np.uint8],
     targets: NDArray[np.int16],
 ) -> None:
@@ -115,7 +114,7 @@ def diffuse_into(
             of 2^-`GAIN_BITS`.
         axis: Shape (3, 4). Row 0: darkest grey ink and its luminance. Row 1: what the channels gain for each unit of
             luminance, in units of 2^-14. Row 2: the same for each unit of green, and the luminance of white.
-        coloured: Offsets of one or two coloured inks from the axis, shape (2, 3).
+        coloured: As in `fill_gamut`.
         gamut_codes: Code of a light for `gamut`, with `THRESHOLD_BITS` more bits; index: light >> `CODE_SHIFT`.
         gamut: What brings each colour into the range of the inks, see `fill_gamut`.
         ink_codes: Code of a light for `nearest`; index: (light + `MARGIN`) >> `CODE_SHIFT`.
@@ -123,7 +122,6 @@ def diffuse_into(
         nearest_grey: Nearest grey ink by the light of green; index as for `ink_codes`.
         inks: Light of each ink, shape (n, 3).
         grey_only: All inks are grey, so all pixels are neutral.
-        by_amounts: `gamut` contains amounts of coloured inks.
         out: Flat, `height` x `width`.
         targets: Receives the colours before dithering, interleaved, if it is not empty.
     """
@@ -172,7 +170,7 @@ def diffuse_into(
                 entry |= (_gamut_code(gamut_codes, base_blue + to_blue) + ((5 * threshold + 2) & 7)) >> THRESHOLD_BITS
                 gains = np.int64(gamut[np.uint64(entry)])
                 lit = (lit * ((gains >> 16) + 1)) >> 8
-                if by_amounts:
+                if coloured.shape[0] > 0:
                     first, second = gains & 255, (gains >> 8) & 255
                     to_red = (first * coloured[zero, zero] + second * coloured[one, zero]) >> 8
                     to_green = (first * coloured[zero, one] + second * coloured[one, one]) >> 8

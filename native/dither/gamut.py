@@ -84,7 +84,7 @@ def _gains(
         base = _base(axis, (lit * share) >> 8)
         # Chroma in OKLab grows with the cube root of light, so this share keeps it.
         root = np.int64(ROOT[np.uint64(share << (LIGHT_BITS - 8))]) >> (ROOT_BITS - 8)
-        chroma = min(_reach(half_spaces, base, to), (root * root) >> 8)
+        chroma = np.int64(min(_reach(half_spaces, base, to), (root * root) >> 8))
         cost = _cost(
             wanted,
             base[0] + ((chroma * to[0]) >> 8),
@@ -92,8 +92,8 @@ def _gains(
             base[2] + ((chroma * to[2]) >> 8),
         )
         if cost < best:
-            best, best_share, best_chroma = cost, share, chroma
-        share -= _LUMINANCE_STEP
+            best, best_share, best_chroma = np.int64(cost), share, chroma
+        share = np.int64(share - _LUMINANCE_STEP)
     return (best_share - 1) << 16 | max(best_chroma - 1, np.int64(0))
 
 
@@ -113,14 +113,14 @@ def _amounts(
         alone = _cost(wanted, base[0], base[1], base[2])
         # One ink after the other is added as long as that helps, in both orders: with yellow first, red became orange.
         for order in range(2):
-            first, second, last = np.int64(0), np.int64(0), alone
+            first, second, last = np.int64(0), np.int64(0), np.int64(alone)
             turn = 0
             while turn < 2:
                 more_first = first + (_AMOUNT_STEP if turn == order else 0)
                 more_second = second + (_AMOUNT_STEP if turn != order else 0)
                 # The rest of the area is black and white, and has to have the rest of the luminance.
                 rest = 256 * level - more_first * (coloured[0, 3] - black) - more_second * (coloured[1, 3] - black)
-                cost = np.int64(1) << 62
+                cost: Integer = np.int64(1) << 62
                 if more_first + more_second <= 255 and 0 <= rest <= (256 - more_first - more_second) * range_:
                     cost = _cost(
                         wanted,
@@ -129,23 +129,24 @@ def _amounts(
                         base[2] + ((more_first * coloured[0, 2] + more_second * coloured[1, 2]) >> 8),
                     )
                 if cost < last:
-                    first, second, last = more_first, more_second, cost
+                    first, second, last = np.int64(more_first), np.int64(more_second), np.int64(cost)
                 else:
                     turn += 1
             if last < best:
                 best, best_share, best_first, best_second = last, share, first, second
-        share -= 2 * _LUMINANCE_STEP
+        share = np.int64(share - 2 * _LUMINANCE_STEP)
     return (best_share - 1) << 16 | best_second << 8 | best_first
 
 
 @kernel(
     "void(Array(int64, 2, 'C', readonly=True), Array(int64, 2, 'C', readonly=True), "
-    "Array(int64, 2, 'C', readonly=True), uint32[::1])"
+    "Array(int64, 2, 'C', readonly=True), int64, uint32[::1])"
 )
 def fill_gamut(
     axis: NDArray[np.int64],
     half_spaces: NDArray[np.int64],
     coloured: NDArray[np.int64],
+    begin: Integer,
     gamut: NDArray[np.uint32],
 ) -> None:
     """Write, for each colour, what brings it into the range of the inks.
@@ -159,12 +160,14 @@ def fill_gamut(
         half_spaces: (normal, offset) of the inks' convex hull, shape (n, 4); not used for one or two coloured inks.
         coloured: Offsets of one or two coloured inks from the axis, and their luminance, shape (2, 4), a missing one is
             all zeros. Shape (0, 4) for more inks.
+        begin: Entry of the table that is the first of `gamut`.
         gamut: Receives numbers of 8 bits: the gain of luminance less 1 in 1/256 (from bit 16), and in the lower bytes
             either the gain of chroma less 1, or the amounts of the second and the first coloured ink.
     """
     steps = 1 << GAMUT_BITS
     black, white = axis[0, 3], axis[2, 3]
-    for entry in range(gamut.size):
+    for index in range(gamut.size):
+        entry = begin + index
         red = _centre(entry >> (2 * GAMUT_BITS), steps, 1 << LIGHT_BITS)
         green = _centre((entry >> GAMUT_BITS) & (steps - 1), steps, 1 << LIGHT_BITS)
         blue = _centre(entry & (steps - 1), steps, 1 << LIGHT_BITS)
@@ -175,27 +178,29 @@ def fill_gamut(
         lightness, red_green, yellow_blue = oklab_of(red, green, blue)
         wanted = lightness, red_green, yellow_blue, _lightness_cost(lightness)
         if coloured.shape[0] > 0:
-            gamut[entry] = _amounts(axis, coloured, lit, wanted)
+            gamut[index] = _amounts(axis, coloured, lit, wanted)
         elif _reach(half_spaces, (base_red, base_green, base_blue), (to_red, to_green, to_blue)) >= 256:
-            gamut[entry] = 0xFF00FF
+            gamut[index] = 0xFF00FF
         else:
-            gamut[entry] = _gains(axis, half_spaces, lit, (to_red, to_green, to_blue), wanted)
+            gamut[index] = _gains(axis, half_spaces, lit, (to_red, to_green, to_blue), wanted)
 
 
-@kernel("void(Array(int64, 2, 'C', readonly=True), int64, uint8[::1])")
-def fill_nearest(inks: NDArray[np.int64], brightest: Integer, nearest: NDArray[np.uint8]) -> None:
+@kernel("void(Array(int64, 2, 'C', readonly=True), int64, int64, uint8[::1])")
+def fill_nearest(inks: NDArray[np.int64], brightest: Integer, begin: Integer, nearest: NDArray[np.uint8]) -> None:
     """Write the nearest ink of each colour in OKLab, on ties the first.
 
     Args:
         inks: Light of each ink, shape (n, 3).
         brightest: The light of the last step of each channel.
+        begin: Entry of the table that is the first of `nearest`.
         nearest: Receives the numbers of the inks.
     """
     steps = 1 << INK_BITS
     labs = np.empty((inks.shape[0], 3), np.int64)
     for number in range(inks.shape[0]):
         labs[number, 0], labs[number, 1], labs[number, 2] = oklab_of(inks[number, 0], inks[number, 1], inks[number, 2])
-    for entry in range(nearest.size):
+    for index in range(nearest.size):
+        entry = begin + index
         lightness, red_green, yellow_blue = oklab_of(
             _centre(entry >> (2 * INK_BITS), steps, brightest),
             _centre((entry >> INK_BITS) & (steps - 1), steps, brightest),
@@ -211,4 +216,4 @@ def fill_nearest(inks: NDArray[np.int64], brightest: Integer, nearest: NDArray[n
             distance = first * first + _CHROMA_WEIGHT * (second * second + third * third)
             if distance < best:
                 best = distance
-                nearest[entry] = number
+                nearest[index] = number

@@ -64,7 +64,6 @@ class InkTables:
     nearest: NDArray[np.uint8]
     nearest_grey: NDArray[np.uint8]
     grey_only: bool
-    by_amounts: bool
     greys: tuple[int, ...]
     black: int
     white: int
@@ -92,22 +91,22 @@ def ink_tables(inks: Inks) -> InkTables:
         few[row] = (*(light[number] - axis[0, :3] - (above * axis[1, :3] >> LIGHT_BITS)), luminances[number])
     gamut = np.zeros(_GAMUT_STEPS**3, np.uint32)
     if coloured:
-        fill_gamut(axis, _half_spaces(light.tolist()), few, gamut)
+        fill_gamut(axis, half_spaces(light.tolist()), few, 0, gamut)
         gamut = _smoothed(gamut)
     nearest = np.zeros(_INK_STEPS**3, np.uint8)
     brightest = int(light.max())
-    fill_nearest(light, brightest, nearest)
+    if coloured:
+        fill_nearest(light, brightest, 0, nearest)
     return InkTables(
         inks=light,
         axis=axis,
-        coloured=np.ascontiguousarray(few[:, :3]) if len(few) else np.zeros((2, 3), np.int64),
+        coloured=few,
         gamut_codes=_gamut_codes(),
         gamut=gamut,
         ink_codes=_ink_codes(brightest),
         nearest=nearest,
         nearest_grey=_nearest_grey(light, greys),
         grey_only=not coloured,
-        by_amounts=len(few) > 0,
         greys=tuple(greys),
         black=black,
         white=white,
@@ -153,7 +152,7 @@ def _cross(one: list[int], other: list[int]) -> list[int]:
     ]
 
 
-def _half_spaces(points: list[list[int]]) -> NDArray[np.int64]:
+def half_spaces(points: list[list[int]]) -> NDArray[np.int64]:
     """Return the faces of the convex hull as (normal, offset): a point p is inside if normal . p <= offset for all."""
     faces = set()
     for first, second, third in combinations(points, 3):
@@ -190,19 +189,21 @@ def _smoothed(gamut: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 def _middles() -> NDArray[np.int64]:
     """Return a light in the middle of each entry of a table of codes."""
-    return np.minimum((np.arange((LIGHT_UNIT >> CODE_SHIFT) + 1) << CODE_SHIFT) + (1 << CODE_SHIFT >> 1), LIGHT_UNIT)
+    middles = (np.arange((LIGHT_UNIT >> CODE_SHIFT) + 1) << CODE_SHIFT) + (1 << CODE_SHIFT >> 1)
+    return np.asarray(np.minimum(middles, LIGHT_UNIT), np.int64)
 
 
 def _gamut_codes() -> NDArray[np.uint8]:
     finest = GAMUT_BITS + THRESHOLD_BITS
     fine = (ROOT[_middles()].astype(np.int64) >> (ROOT_BITS - finest)) - (1 << THRESHOLD_BITS >> 1)
-    return np.clip(fine, 0, (1 << finest) - (1 << THRESHOLD_BITS)).astype(np.uint8)
+    return np.asarray(np.clip(fine, 0, (1 << finest) - (1 << THRESHOLD_BITS)), np.uint8)
 
 
 def _with_margin(limit: int) -> NDArray[np.int64]:
     """Return the light, between 0 and `limit`, of each entry of a table whose index begins below black."""
     entries = (LIGHT_UNIT + 2 * MARGIN >> CODE_SHIFT) + 1
-    return np.clip((np.arange(entries) << CODE_SHIFT) + (1 << CODE_SHIFT >> 1) - MARGIN, 0, limit)
+    light = (np.arange(entries) << CODE_SHIFT) + (1 << CODE_SHIFT >> 1) - MARGIN
+    return np.asarray(np.clip(light, 0, limit), np.int64)
 
 
 def _ink_codes(brightest: int) -> NDArray[np.uint8]:

@@ -57,7 +57,7 @@ def _dithered(
     from native.dither.oklab import LIGHT
     from native.dither.tone import tone_curve
 
-    tables = ink_tables(tuple(tuple(ink) for ink in inks))  # type: ignore[misc]  # three components, checked there
+    tables = ink_tables(tuple(tuple(ink) for ink in inks))
     height, width = picture.shape[:2]
     source = np.ascontiguousarray(picture).reshape(-1)
     tone = tone_curve(count_luminance(source, LIGHT), tables.black, tables.white)
@@ -65,7 +65,7 @@ def _dithered(
     targets = np.empty(source.size if wants_targets else 0, np.int16)
     diffuse_into(
         source, height, width, LIGHT, tone, tables.axis, tables.coloured, tables.gamut_codes, tables.gamut,
-        tables.ink_codes, tables.nearest, tables.nearest_grey, tables.inks, tables.grey_only, tables.by_amounts,
+        tables.ink_codes, tables.nearest, tables.nearest_grey, tables.inks, tables.grey_only,
         numbers, targets,
     )  # fmt: skip
     return numbers.reshape(height, width), targets.reshape(picture.shape) if wants_targets else targets.reshape(0, 0, 3)

@@ -103,19 +103,25 @@ def job_of(flags: dict[str, str]) -> run_v2.Job:
     return run_v2.Job(template=template)
 
 
+def probe_of(text: str) -> run_v2.Probe:
+    values = dict(pairs(text))
+    probe = run_v2.Probe(
+        http_get=run_v2.HTTPGetAction(path=values.pop("httpGet.path"), port=int(values.pop("httpGet.port"))),
+        period_seconds=int(values.pop("periodSeconds")),
+        timeout_seconds=int(values.pop("timeoutSeconds")),
+        failure_threshold=int(values.pop("failureThreshold")),
+    )
+    assert values == {}
+    return probe
+
+
 def service_of(flags: dict[str, str]) -> run_v2.Service:
     container = container_of(flags)
     container.ports = [run_v2.ContainerPort(container_port=int(flags.pop("port")))]
     container.resources.cpu_idle = flags.pop("cpu-throttling") == ""
     container.resources.startup_cpu_boost = flags.pop("cpu-boost") == ""
-    probe = dict(pairs(flags.pop("startup-probe")))
-    container.startup_probe = run_v2.Probe(
-        http_get=run_v2.HTTPGetAction(path=probe.pop("httpGet.path"), port=int(probe.pop("httpGet.port"))),
-        period_seconds=int(probe.pop("periodSeconds")),
-        timeout_seconds=int(probe.pop("timeoutSeconds")),
-        failure_threshold=int(probe.pop("failureThreshold")),
-    )
-    assert probe == {}
+    container.startup_probe = probe_of(flags.pop("startup-probe"))
+    container.liveness_probe = probe_of(flags.pop("liveness-probe"))
     scaling = run_v2.RevisionScaling(
         min_instance_count=int(flags.pop("min-instances")), max_instance_count=int(flags.pop("max-instances"))
     )
@@ -329,6 +335,8 @@ def test_deployed_service_has_one_instance_and_valid_settings() -> None:
     assert service.template.scaling.max_instance_count == 1
     assert container.resources.cpu_idle
     assert container.startup_probe.http_get.path == "/_ready"
+    assert container.liveness_probe.http_get.path == "/_live"
+    assert container.liveness_probe.timeout_seconds <= container.liveness_probe.period_seconds
     assert (
         container.startup_probe.period_seconds * container.startup_probe.failure_threshold <= 240
     )  # maximum of Cloud Run

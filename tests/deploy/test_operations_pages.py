@@ -154,6 +154,7 @@ def test_tried_commands_succeed_as_they_stand(url: str, folder: Path) -> None:
     for expected in (
         '"status":"ok"',
         '"status":"ready"',
+        '"status":"live"',
         '"success":true',
         "1 new",
         '"execution":',

@@ -35,7 +35,7 @@ SOFT_DELETE_DAYS = 7.0
 
 
 class Household(Struct, frozen=True, kw_only=True):
-    """What a household does in a month.
+    """The use of the system by a household in a month.
 
     Attributes:
         frames: Number of frames.

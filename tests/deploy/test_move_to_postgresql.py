@@ -13,7 +13,7 @@ import pytest
 from tests.support import server
 from tests.support.postgres import PostgresServer, running_postgres
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contract import logs
+from contract import logs, tracing
 from contract.files import write_atomically
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     from backend.settings import SettingsError, read_settings
 
     logs.set_up(environ)
+    tracing.set_up(environ, "slideshow-backend")
     try:
         settings = read_settings(environ)
     except SettingsError as error:

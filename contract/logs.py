@@ -16,6 +16,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from contract import tracing
+
 _redacted: tuple[str, ...] = ()
 
 
@@ -56,6 +58,13 @@ def _indented(text: str) -> str:
 
 
 class _JsonLines(logging.Formatter):
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__()
+        self._project = environ.get("GCP_PROJECT_ID") or environ.get("GOOGLE_CLOUD_PROJECT", "")
+        # Distinguishes the lines of several tasks: https://cloud.google.com/run/docs/container-contract#jobs-env-vars
+        names = {"execution": "CLOUD_RUN_EXECUTION", "task": "CLOUD_RUN_TASK_INDEX"}
+        self._common: dict[str, object] = {key: environ[name] for key, name in names.items() if name in environ}
+
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
         if record.exc_info:
@@ -66,7 +75,11 @@ class _JsonLines(logging.Formatter):
             "logger": record.name,
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
         }
-        for key, value in getattr(record, "fields", {}).items():
+        if trace := tracing.current_trace():
+            line["logging.googleapis.com/trace"] = (
+                f"projects/{self._project}/traces/{trace}" if self._project else trace
+            )
+        for key, value in (self._common | getattr(record, "fields", {})).items():
             line.setdefault(key, _printable(value) if isinstance(value, str) else value)
         return _clean(msgspec.json.encode(line, enc_hook=str).decode())
 
@@ -86,7 +99,7 @@ def set_up(environ: Mapping[str, str] = os.environ, level: int = logging.INFO) -
     """Send every log line of this process to stderr, as JSON on Cloud Run and as text elsewhere."""
     on_cloud_run = "K_SERVICE" in environ or ("CLOUD_RUN_JOB" in environ and "SLIDESHOW_LOCAL_TASK" not in environ)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if on_cloud_run else _TextLines())
+    handler.setFormatter(_JsonLines(environ) if on_cloud_run else _TextLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "pyvips", "alembic", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

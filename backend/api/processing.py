@@ -18,6 +18,7 @@ from backend.auth.access import Access
 from backend.database import claims, images, results
 from backend.http.errors import Conflict, NotFound
 from backend.services import Services
+from contract import tracing
 from contract.bucket.port import ObjectNotFound
 from contract.messages.admin import Problem
 from contract.messages.processing import (
@@ -234,10 +235,20 @@ class Claims(Resource):
             )
         services = self.services
         claim_id = body.claim_id or secrets.token_hex(16)
-        claimed = await services.database.write(
-            claims.claim, body, claim_id, services.clock(), services.settings.lease_seconds
-        )
-        send_json(resp, claimed)
+        began = services.clock()
+        claimed = await services.database.write(claims.claim, body, claim_id, began, services.settings.lease_seconds)
+        send_json(resp, _traced(claimed, body.owner, began, services.clock()))
+
+
+def _traced(answer: ClaimAnswer, owner: str, began: float, ended: float) -> ClaimAnswer:
+    """Record the spans of the queue and of the claim, and give each image the context of its claim."""
+    images = []
+    for image in answer.images:
+        upload = tracing.pending.take(image.id)
+        queue = tracing.past_span("queue", upload[0], upload[1], began, image=image.id) if upload else None
+        context = tracing.past_span("claim", queue, began, ended, image=image.id, owner=owner)
+        images.append(msgspec.structs.replace(image, trace=context) if context else image)
+    return msgspec.structs.replace(answer, images=tuple(images))
 
 
 class Renewals(Resource):

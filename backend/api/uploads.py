@@ -21,6 +21,7 @@ from backend.http.errors import (
     UnprocessableEntity,
     UnsupportedMediaType,
 )
+from contract import tracing
 from contract.messages.admin import Problem, UploadedImage, UploadResult, UploadResults
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,10 @@ class Uploads(Resource):
         try:
             if isinstance(content, HttpProblem):
                 raise content
-            image = await self.services.ingest.store(content, filename)
+            with tracing.span("upload", tracing.current_context(), filename=filename) as context:
+                image = await self.services.ingest.store(content, filename)
+            if not image.duplicate:
+                tracing.pending.put(image.id, context, self.services.clock())
         except HttpProblem as problem:
             self.services.metrics.uploads.labels("refused").inc()
             log.info("upload rejected: %s", problem.detail)

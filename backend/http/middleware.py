@@ -19,6 +19,7 @@ from falcon.asgi import Request, Response
 from prometheus_client import Histogram
 
 from backend.http.errors import ServiceUnavailable
+from contract import tracing
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -54,6 +55,7 @@ class Middleware:
 
     async def process_request(self, req: Request, resp: Response) -> None:
         req.context.began = time.perf_counter()
+        tracing.join(req.get_header("traceparent"), req.get_header("X-Cloud-Trace-Context"))
         for name, value in DEFAULT_HEADERS.items():
             resp.set_header(name, value)  # `set_headers` is slower for so few
 

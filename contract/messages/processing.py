@@ -105,7 +105,8 @@ class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
 
     `suspect` marks an image whose earlier attempt never reported: it is rendered in a sandbox process.
     `focus` is the owner's choice; without it the renderer detects the focal point.
-    `byte_size` is that of the original, or 0 if unknown.
+    `byte_size` is that of the original, or 0 if unknown. `trace` is the context of the claim as a `traceparent`
+    (W3C Trace Context), or empty.
     """
 
     id: ImageId
@@ -121,6 +122,7 @@ class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
     work: tuple[WorkItem, ...] = ()
     focus: Focus | None = None
     byte_size: Count = 0
+    trace: str = ""
 
 
 class ClaimAnswer(Struct, frozen=True, kw_only=True, rename="camel"):

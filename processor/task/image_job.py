@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from contract import object_names
+from contract import object_names, tracing
 from contract.bucket.port import Bucket, BucketError, BucketUnavailable, ObjectNotFound, ObjectTooLarge, name_in
 from contract.messages.processing import AttemptStart, ClaimedImage, Device, Failure, LeaseList
 from processor.backend_api.client import BackendClient
@@ -104,6 +104,7 @@ class ImageJob:
         Raises only errors that end the task; the task then still holds the image's lease.
         """
         image = self._image
+        tracing.join(image.trace)
         try:
             outcome = await self._complete(requested_devices(image, devices))
         except (LeaseLost, ImageGone) as error:
@@ -143,10 +144,11 @@ class ImageJob:
     async def _complete(self, devices: tuple[Device, ...]) -> Outcome:
         """Do all steps, without error handling."""
         image, services = self._image, self._services
-        rendered = await self._download_and_render(devices)
-        self._stopwatch.passed("fetching")  # the rest of the download, and its verification
-        stored = await store_variants(self._bucket, self._pool, image.id, rendered)
-        self._stopwatch.passed("storing")
+        with tracing.span("render", image.trace, image=image.id, devices=len(devices)) as context:
+            rendered = await self._download_and_render(devices)
+            self._stopwatch.passed("fetching")  # the rest of the download, and its verification
+            stored = await store_variants(self._bucket, self._pool, image.id, rendered)
+            self._stopwatch.passed("storing")
         # The stages inside of a sandbox process are unknown.
         stages = None if image.suspect else self._stopwatch.stages()
         timings = Timings(seconds=self._stopwatch.total, stages=stages)
@@ -160,7 +162,8 @@ class ImageJob:
         result = result_of(image, rendered, stored, processed_at=processed_at, timings=timings)
         del rendered
         try:
-            accepted = await services.reporter.submit(result)
+            with tracing.span("report", context, image=image.id):
+                accepted = await services.reporter.submit(result)
         except BackendRejected as error:
             if not blames_the_request(error):
                 raise

@@ -47,9 +47,12 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     from backend.settings import SettingsError, read_settings
 
     logs.set_up(environ)
-    tracing.set_up(environ, "slideshow-backend")
     try:
+        tracing.set_up(environ, "slideshow-backend")
         settings = read_settings(environ)
+    except tracing.TraceUnavailable as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
     except SettingsError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)  # noqa: T201

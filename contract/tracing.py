@@ -28,7 +28,7 @@ _tracer: Any = None
 
 
 class TraceUnavailable(Exception):
-    """`TRACE_EXPORT` is set, but the extra `trace` is not installed."""
+    """`TRACE_EXPORT` is set, but the extra `trace` is not installed, or the file cannot be written."""
 
 
 def set_up(environ: Mapping[str, str], service: str) -> None:
@@ -42,14 +42,17 @@ def set_up(environ: Mapping[str, str], service: str) -> None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
     except ImportError as error:
-        raise TraceUnavailable(f"TRACE_EXPORT needs the extra 'trace': {error}") from error
+        raise TraceUnavailable(f"TRACE_EXPORT needs the extra 'trace', which is not installed: {error}") from error
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
     if target.startswith(("http://", "https://")):
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=target)))
     else:
-        out = open(target, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open as long as the process
+        try:
+            out = open(target, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open as long as the process
+        except OSError as error:
+            raise TraceUnavailable(f"TRACE_EXPORT: the file cannot be written: {error}") from error
         lines = ConsoleSpanExporter(out=out, formatter=lambda span: span.to_json(indent=None) + "\n")
         provider.add_span_processor(SimpleSpanProcessor(lines))
     _tracer = provider.get_tracer("slideshow")

@@ -64,6 +64,13 @@ def test_spans_of_one_photo_form_one_tree(tmp_path: Path) -> None:
     assert all(span["start_time"] <= span["end_time"] for span in spans)
 
 
+@pytest.mark.server
+def test_file_that_cannot_be_written_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    ended = server.run_to_end(tmp_path / "data", TRACE_EXPORT=str(tmp_path / "missing" / "spans.jsonl"))
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("TRACE_EXPORT: the file cannot be written: ")
+
+
 def test_without_export_nothing_is_recorded() -> None:
     with tracing.span("render", CALLER) as context:
         assert context == ""

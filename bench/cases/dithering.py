@@ -26,7 +26,7 @@ from bench.contenders.dithering import Contender, EpaperDithering, Inks, Pixels,
 from bench.core.results import CaseFailed, CaseResult, Check, Sample, Series, at_most
 from bench.core.runner import Context
 from bench.core.samples import Photo
-from bench.quality.oklab import blurred, blurred_error, chroma
+from bench.quality.oklab import blurred, blurred_error, chroma, oklab
 from contract.panels import PANELS, PanelName
 
 NAME = "dithering"
@@ -103,6 +103,8 @@ def _measured(
     if fitted is None:
         raise CaseFailed("the fitted picture is missing")
     target = _as_pixels(fitted)
+    references = {name: oklab(blurred(light)) for name, light in _references(pixels, target, fitted).items()}
+    light = light_of(np.array(inks, np.uint8))
     samples: dict[str, list[Sample]] = {name: [] for name in ways}
     shown: dict[str, Pixels] = {}
     for number in range(context.rounds):
@@ -110,20 +112,23 @@ def _measured(
             own = way(pixels, inks)
             extra: dict[str, float] = {}
             if number == 0:
-                light = light_of(np.array(inks, np.uint8))
-                mean, high = blurred_error(
-                    light[own.numbers], light_of(pixels) if own.reference is None else own.reference
-                )
-                extra = {"own_tone_mean": mean, "own_tone_p95": high}
                 same = own.numbers if name == "ours" else way(target, inks).numbers
-                reference = fitted if name == "ours" else light_of(target)
-                extra["same_target_mean"], extra["same_target_p95"] = blurred_error(light[same], reference)
+                target_seen = references["fitted" if name == "ours" else "target"]
+                extra["same_target_mean"], extra["same_target_p95"] = blurred_error(light[same], target_seen)
+                wanted = references["photo"]
+                if own.reference is not None:
+                    wanted = references["fitted"] if name == "ours" else oklab(blurred(own.reference))
+                extra["own_tone_mean"], extra["own_tone_p95"] = blurred_error(light[own.numbers], wanted)
                 shown[name] = np.array(inks, np.uint8)[own.numbers]
             samples[name].append(Sample(cpu_s=own.cpu_ms / 1000, wall_s=0.0, extra=extra))
     context.report(f"  {panel}, {photo}")
     if folder := os.environ.get(SHEETS):
         _write_sheet(Path(folder) / f"{panel}-{Path(photo).stem}.png", {"photo": pixels, **shown})
     return [Series(contender=name, subject=photo, group=panel, samples=tuple(own)) for name, own in samples.items()]
+
+
+def _references(pixels: Pixels, target: Pixels, fitted: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    return {"photo": light_of(pixels), "target": light_of(target), "fitted": fitted}
 
 
 def _as_pixels(light: NDArray[np.float64]) -> Pixels:

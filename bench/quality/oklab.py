@@ -47,17 +47,24 @@ def blurred(light: Light) -> Light:
     reach = round(4 * SIGMA)
     weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * SIGMA**2))
     weights /= weights.sum()
-    for axis in (0, 1):
-        padded = np.pad(light, [(reach, reach) if each == axis else (0, 0) for each in range(3)], mode="reflect")
-        count = light.shape[axis]
-        light = sum(
-            (weight * np.take(padded, np.arange(count) + shift, axis) for shift, weight in enumerate(weights)),
-            start=np.zeros_like(light),
-        )
-    return light
+    height, width = light.shape[:2]
+    padded = np.pad(light, [(reach, reach), (0, 0), (0, 0)], mode="reflect")
+    down = np.zeros_like(light)
+    for shift, weight in enumerate(weights):
+        down += weight * padded[shift : shift + height]
+    padded = np.pad(down, [(0, 0), (reach, reach), (0, 0)], mode="reflect")
+    across = np.zeros_like(light)
+    for shift, weight in enumerate(weights):
+        across += weight * padded[:, shift : shift + width]
+    return across
 
 
 def blurred_error(shown: Light, reference: Light) -> tuple[float, float]:
-    """Return the mean and the 95th percentile of the OKLab distance of two blurred pictures."""
-    distance = np.sqrt(((oklab(blurred(shown)) - oklab(blurred(reference))) ** 2).sum(-1))
+    """Return the mean and the 95th percentile of the OKLab distance of a blurred picture from a reference.
+
+    Args:
+        shown: Light of the dithered picture.
+        reference: OKLab of the blurred reference.
+    """
+    distance = np.sqrt(((oklab(blurred(shown)) - reference) ** 2).sum(-1))
     return float(distance.mean()), float(np.percentile(distance, 95))

@@ -111,9 +111,12 @@ def render_image(
             del decoded  # two decoded images would be the peak of memory
             decoded = decode(original, header, step.shrink, name)
             stopwatch.passed("decoding")
-        for index in step.indices:
+        size = None
+        for index in sorted(step.indices, key=lambda index: (devices[index].width, devices[index].height)):
             device = devices[index]
-            pixels = cut(decoded, header, device.width, device.height, point, background)
+            if size != (device.width, device.height):  # an e-paper panel often has the size of another device
+                size = device.width, device.height
+                pixels = cut(decoded, header, *size, point, background)
             data = encode_for_panel(pixels, device.panel) if device.panel else DEVICE.encode(pixels)
             variants[index] = Variant(device, data, device.width, device.height)
         stopwatch.passed("pictures")

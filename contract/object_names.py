@@ -33,8 +33,10 @@ _ANY_OF_IMAGE = re.compile(
     r"([0-9a-f]{32})(?:-[0-9a-f]{8,10}){0,2}\.[a-z0-9]{1,8}"
 )
 _VARIANT = re.compile(
-    re.escape(PROCESSED) + r"([^/]+)/([0-9a-f]{32})(?:-([0-9a-f]{10}))?(?:-[0-9a-f]{8})?\.(?:jpg|png|bmp|bin)"
+    re.escape(PROCESSED) + r"([^/]+)/([0-9a-f]{32})(?!(?:-[0-9a-f]{8})?\.(?:png|bmp|bin))"
+    r"(?:-([0-9a-f]{10}))?(?:-[0-9a-f]{8})?\.(?:jpg|png|bmp|bin)"
 )
+"""Only JPEG variants may lack a recipe: those of the legacy system."""
 
 
 def check(name: str) -> str:

@@ -26,8 +26,6 @@ log = logging.getLogger("backend")
 DRAIN_SECONDS = 10
 BACKLOG = 512
 CANNOT_START = "cannot start: %s: %s; check BUCKET_URL and DATABASE_URL"
-MAX_CONNECTIONS = 1000
-"""Further connections get 503. Each connection costs memory."""
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
@@ -119,8 +117,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
 
     from backend.app import create_app
     from backend.durability.record_reader import UnreadableRecord
-    from backend.http.middleware import trust_proxy_headers
-    from backend.http.server import WriteCoalescingProtocol
+    from backend.http.server import server_config
     from backend.periodic import run_periodically
     from backend.services import open_services
     from backend.startup import finish_start, start_durable, start_serving
@@ -172,18 +169,8 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             if settings.tick_seconds:
                 timer = asyncio.create_task(run_periodically(services, settings.tick_seconds))
             app: Any = create_app(services)
-            config = uvicorn.Config(
-                trust_proxy_headers(app) if "K_SERVICE" in os.environ else app,
-                http=WriteCoalescingProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-                proxy_headers=False,
-                limit_concurrency=MAX_CONNECTIONS,
-            )
+            config = server_config(app, services.connections)
+            config.timeout_graceful_shutdown = DRAIN_SECONDS
             log.info("listening on %s (bucket %s)", url, services.bucket.url)
             if settings.device_auth == "open":
                 log.warning("DEVICE_AUTH=open: every client that reaches this server can read all pictures of frames")

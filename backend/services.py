@@ -37,8 +37,10 @@ from backend.durability.sidecar_import import PathValidator
 from backend.durability.sidecar_sync import SidecarSync
 from backend.durability.snapshots import Snapshots
 from backend.frames.service import FrameService, open_frames
+from backend.http.limits import Connections
 from backend.http.metrics import Metrics
 from backend.http.middleware import ServingState
+from backend.http.proxy_headers import TrustedProxies, parse_networks
 from backend.images.deletion import Deletion
 from backend.images.ingest import Ingest
 from backend.jobs.open_runner import open_runner
@@ -117,6 +119,8 @@ class Services:
         """Set when the server is asked to end: streaming responses must stop."""
         self.last_error: str | None = None
         self.metrics = Metrics()
+        proxies = TrustedProxies(parse_networks(settings.trusted_proxies), every_peer="K_SERVICE" in os.environ)
+        self.connections = Connections(proxies, per_address=settings.connections_per_address)
         self.serving_state = ServingState(durable=settings.durable)
         if settings.durable and isinstance(settings.database, URL):
             reject_empty(Path(str(settings.database.database)))
@@ -186,6 +190,7 @@ class Services:
             device_auth=settings.device_auth,
             session_seconds=settings.session_hours * 3600,
             picture_key=picture_key,
+            public_url=settings.public_url,
             scheduler=self._scheduler(),
         )
         self.frames = open_frames(

@@ -19,6 +19,9 @@ import msgspec
 from msgspec import Meta, Struct
 from sqlalchemy.engine import URL
 
+from backend.http.limits import CONNECTIONS_PER_ADDRESS
+from backend.http.proxy_headers import parse_networks
+
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -84,6 +87,27 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="Port to listen on. 0: a free port, stored in the data folder, if embedded; else 8080.",
         ),
     ] = 0
+    public_url: Annotated[
+        str,
+        Meta(
+            description="Address under which browsers reach this server through a reverse proxy, e.g. "
+            "`https://photos.example`. With https, the login cookie is only sent over TLS. Empty: the request's `Host`."
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Space-separated addresses or networks of reverse proxies whose `X-Forwarded-For` and "
+            "`X-Forwarded-Proto` count, e.g. `127.0.0.1 10.0.0.0/8`. Empty: none, except on Cloud Run."
+        ),
+    ] = ""
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Maximum number of open connections of one address, unless it is a trusted proxy. 0: no limit.",
+        ),
+    ] = CONNECTIONS_PER_ADDRESS
     gcp_project_id: Annotated[
         str, Meta(description="Google Cloud project of the Cloud Run job. Empty: tasks run as local processes.")
     ] = ""
@@ -221,6 +245,14 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         for origin in settings.cors_origins.split()
         if not _is_origin(origin)
     ]
+    if settings.public_url and not _is_origin(settings.public_url):
+        problems.append(
+            f"PUBLIC_URL: invalid value {settings.public_url!r}. Use https://host or http://host, without a path."
+        )
+    try:
+        parse_networks(settings.trusted_proxies)
+    except ValueError as error:
+        problems.append(f"TRUSTED_PROXIES: {error}. Use addresses such as 127.0.0.1, or networks such as 10.0.0.0/8.")
     if settings.admin_password.startswith("$argon2") and not ARGON2_HASH.fullmatch(settings.admin_password):
         problems.append(
             "ADMIN_PASSWORD: damaged hash. Set a complete one (`$argon2id$v=19$m=...,t=...,p=...$salt$hash`), or a "

@@ -99,6 +99,7 @@ def test_other_calls_reach_the_transport(recording: RecordingTransport) -> None:
     _in_a_loop(recording, act)
 
 
+@pytest.mark.server
 def test_pipelined_requests_are_answered_in_order(backend: server.BackendServer) -> None:
     parts = urlsplit(backend.url)
     requests = b"".join(
@@ -115,6 +116,7 @@ def test_pipelined_requests_are_answered_in_order(backend: server.BackendServer)
     assert b'"openapi":' in response
 
 
+@pytest.mark.server
 def test_half_closed_connection_still_gets_its_response(backend: server.BackendServer) -> None:
     parts = urlsplit(backend.url)
     for _ in range(20):

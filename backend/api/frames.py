@@ -111,7 +111,7 @@ class DeviceNext(_FrameResource):
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
         query = _query_of(req)
         device = await self.device(req, device_id)
-        if not device.interval_seconds and query.after is None:
+        if not device.interval_seconds and query.after is None and req.method != "HEAD":  # HEAD changes nothing
             taken = await self.services.frames.take(device)
             body = None if taken is None else self._next(*taken, query)
         else:

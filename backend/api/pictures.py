@@ -14,6 +14,8 @@ from contract.messages.admin import Problem
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 IMMUTABLE = "public, max-age=31536000, immutable"
 """Cache header for objects whose content never changes (RFC 8246)."""
+PRIVATE_IMMUTABLE = "private, max-age=31536000, immutable"
+"""The same for an address without a signature: a shared cache must not answer it to clients without the session."""
 
 
 class Picture(Resource):
@@ -37,5 +39,5 @@ class Picture(Resource):
             raise NotFound("there is no picture at this address") from None
         self.services.connections.require_room(len(data), req.remote_addr)
         resp.content_type = "image/jpeg"
-        resp.set_header("Cache-Control", IMMUTABLE)
+        resp.set_header("Cache-Control", IMMUTABLE if req.context.signed else PRIVATE_IMMUTABLE)
         resp.data = data

@@ -54,7 +54,8 @@ def available_photos(
     """
     columns: list[Any] = [_variants.image_id]
     if filters is not None:
-        columns += [images.c.orientation, images.c.filename, images.c.ingested_at, images.c.color_palette]
+        columns += [images.c.orientation, images.c.filename, images.c.ingested_at, images.c.captured_at]
+        columns.append(images.c.color_palette)
     query = (
         select(*columns)
         .join(images, images.c.id == _variants.image_id)
@@ -73,7 +74,8 @@ def available_photos(
 
 
 def _facts(row: sa.Row[Any]) -> PhotoFacts:
-    return PhotoFacts(row.orientation, row.filename, row.ingested_at, row.color_palette["allColors"])
+    colours = row.color_palette.get("allColors") or ()
+    return PhotoFacts(row.orientation, row.filename, row.ingested_at, colours, row.captured_at)
 
 
 def pairing_facts(connection: Connection, image_ids: Sequence[str]) -> dict[str, PairingFacts]:

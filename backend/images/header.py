@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pi_heif
@@ -13,6 +12,7 @@ from msgspec import Struct
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
+from contract.image_header.dates import date_taken
 from contract.messages.processing import Orientation, orientation_of
 
 EXTENSIONS = {
@@ -99,7 +99,7 @@ def _read(data: bytes, filename: str) -> _Stored:
             width, height = heif.size
         except Exception as error:  # pi-heif documents no errors of its own
             raise UnsupportedMediaType(f"{filename}: invalid HEIC file: {error}") from error
-        return _Stored("HEIF", width, height, captured_at=captured_at(heif.info.get("exif")))
+        return _Stored("HEIF", width, height, captured_at=date_taken(heif.info.get("exif") or b""))
     if data.startswith(_GIF_SIGNATURES):
         try:
             return _Stored("GIF", *gif_size(data))
@@ -118,7 +118,7 @@ def _read(data: bytes, filename: str) -> _Stored:
                     # For TIFF, Pillow returns the size of the upright picture.
                     swaps_sides=format_name != "TIFF" and _exif_orientation(image) >= 5,
                     progressive=format_name == "JPEG" and "progressive" in image.info,
-                    captured_at=captured_at(image.info.get("exif")),
+                    captured_at=date_taken(data if format_name == "TIFF" else image.info.get("exif") or b""),
                 )
     except UnidentifiedImageError:
         raise UnsupportedMediaType(f"{filename}: this is not a {FORMAT_NAMES} file") from None
@@ -139,22 +139,6 @@ def _exif_orientation(image: Image.Image) -> int:
     except Exception:  # noqa: BLE001 - broken EXIF data are no reason to reject a photo
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def captured_at(exif_data: bytes | None) -> float | None:
-    """Return DateTimeOriginal (EXIF 2.32, tag 0x9003) in seconds since the Unix epoch, or None if it is missing.
-
-    The tag has no time zone and is read as UTC.
-    Times before photography and after the year 2200 are ignored: cameras without a set clock write them.
-    """
-    try:
-        exif = Image.Exif()
-        exif.load(exif_data or b"")
-        text = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
-        moment = datetime.strptime(str(text).strip("\x00 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
-    except Exception:  # noqa: BLE001 - broken EXIF data are no reason to reject a photo
-        return None
-    return moment.timestamp() if 1826 <= moment.year <= 2200 else None
 
 
 _GIF_SIGNATURES = (b"GIF87a", b"GIF89a")

@@ -16,12 +16,16 @@ HOUR_SECONDS = 3600.0
 
 
 class PhotoFacts(Struct, frozen=True):
-    """The fields of a photo that filters use; `ingested_at` is the upload time in seconds since the epoch."""
+    """The fields of a photo that filters use.
+
+    `ingested_at` is the upload time in seconds since the epoch; `captured_at` the time by the camera's clock, or None.
+    """
 
     orientation: Orientation
     filename: str
     ingested_at: float
     colours: Sequence[str] = ()
+    captured_at: float | None = None
 
 
 def matches(photo: PhotoFacts, filters: FrameFilters, now: float) -> bool:
@@ -30,6 +34,10 @@ def matches(photo: PhotoFacts, filters: FrameFilters, now: float) -> bool:
         return False
     if filters.newest_days and photo.ingested_at < now - filters.newest_days * DAY_SECONDS:
         return False
+    if filters.taken_days:
+        taken = photo.ingested_at if photo.captured_at is None else photo.captured_at
+        if taken < now - filters.taken_days * DAY_SECONDS:
+            return False
     if filters.name and filters.name.casefold() not in photo.filename.casefold():
         return False
     if filters.colour is None:
@@ -43,4 +51,5 @@ def filter_hour(filters: FrameFilters | None, now: float) -> int:
 
     With such a filter, photos drop out although nothing in the database changes. So they are read again each hour.
     """
-    return int(now // HOUR_SECONDS) if filters is not None and filters.newest_days else 0
+    by_age = filters is not None and (filters.newest_days or filters.taken_days)
+    return int(now // HOUR_SECONDS) if by_age else 0

@@ -77,7 +77,7 @@ def test_interleave_alternates_new_entries() -> None:
     assert interleave([], old) == old
 
 
-PHOTO = PhotoFacts("portrait", "Holiday-17.JPG", 1_000_000.0, ("#F00000", "#202020"))
+PHOTO = PhotoFacts("portrait", "Holiday-17.JPG", 1_000_000.0, ("#F00000", "#202020"), 1_000_000.0 - 8 * 86_400)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,9 @@ PHOTO = PhotoFacts("portrait", "Holiday-17.JPG", 1_000_000.0, ("#F00000", "#2020
         ({"orientations": ("landscape",)}, False),
         ({"newest_days": 2}, True),
         ({"newest_days": 1}, False),
+        ({"taken_days": 10}, True),
+        ({"taken_days": 8}, False),
+        ({"taken_days": 10, "newest_days": 1}, False),
         ({"name": "holiday"}, True),
         ({"name": "party"}, False),
         ({"colour": "#E81010"}, True),
@@ -101,8 +104,15 @@ def test_matches_requires_all_filters(filters: dict[str, object], expected: bool
     assert matches(PHOTO, wanted, 1_000_000.0 + 1.5 * 86_400) is expected
 
 
+def test_matches_counts_from_the_upload_without_a_date() -> None:
+    dateless = PhotoFacts("portrait", "scan.jpg", 1_000_000.0)
+    assert matches(dateless, FrameFilters(taken_days=2), 1_000_000.0 + 86_400)
+    assert not matches(dateless, FrameFilters(taken_days=2), 1_000_000.0 + 3 * 86_400)
+
+
 def test_filter_hour_changes_only_with_a_filter_by_age() -> None:
     assert filter_hour(None, 5e9) == filter_hour(FrameFilters(name="x"), 7e9)
+    assert filter_hour(FrameFilters(taken_days=1), 3600.0) != filter_hour(FrameFilters(taken_days=1), 7200.0)
     assert filter_hour(FrameFilters(newest_days=1), 3600.0) != filter_hour(FrameFilters(newest_days=1), 7200.0)
 
 

@@ -1,7 +1,6 @@
-"""The HTTP server: uvicorn with a protocol class that enforces limits and coalesces writes.
+"""The HTTP server: uvicorn with a protocol class that enforces limits.
 
 uvicorn limits neither the head of a request, nor pipelines, nor the time of a connection without a request.
-It also writes head and body of a response separately: two system calls and two packets.
 `backend.http.limits` lists the limits.
 
 The protocol feeds the parser in pieces that end where a head or a body ends.
@@ -19,7 +18,6 @@ from typing import Any
 import httptools
 import msgspec
 import uvicorn
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from backend.http.errors import PROBLEM_JSON
@@ -35,10 +33,9 @@ from backend.http.limits import (
     WRITE_SECONDS,
     Connections,
 )
+from backend.http.transport import CoalescedWrites, HeldFlow
 from contract.messages.admin import Problem
 
-MAX_BUFFERED = 65_536
-"""Maximum number of buffered bytes. If more are buffered, they are written before the event loop's iteration ends."""
 END = b"\r\n\r\n"
 """Ends a head, and a chunked body."""
 MAX_CHUNKED_PIECE = 16_384
@@ -66,60 +63,6 @@ def server_config(app: Any, connections: Connections) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
     )
-
-
-class _CoalescedWrites:
-    """A transport that buffers writes until the current iteration of the event loop ends."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._buffer: list[bytes] = []
-        self._size = 0
-        self._written = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Append `data` to the buffered writes."""
-        if not self._buffer:
-            self._loop.call_soon(self.flush)
-        self._buffer.append(data)
-        self._size += len(data)
-        if self._size > MAX_BUFFERED:
-            self.flush()
-
-    def close(self) -> None:
-        """Write the buffer, and close once it is sent."""
-        self.flush()
-        self._transport.close()
-
-    def flush(self) -> None:
-        """Write the buffer now."""
-        if self._buffer:
-            pieces, size, self._buffer, self._size = self._buffer, self._size, [], 0
-            if not self._transport.is_closing():  # otherwise the connection is lost
-                self._written += size
-                self._transport.writelines(pieces)
-
-    def unsent(self) -> int:
-        """Return the bytes that the kernel has not accepted, because the client does not read them."""
-        return self._transport.get_write_buffer_size()
-
-    def sent(self) -> int:
-        """Return the bytes that the kernel has accepted so far."""
-        return self._written - self.unsent()
-
-
-class _HeldFlow(FlowControl):
-    """uvicorn's flow control, which reads no further while input is waiting for its turn in the pipeline."""
-
-    held = False
-
-    def resume_reading(self) -> None:
-        if not self.held:
-            super().resume_reading()
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -161,9 +104,9 @@ class LimitedProtocol(HttpToolsProtocol):
     # Connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._writes = _CoalescedWrites(transport, self.loop)
+        self._writes = CoalescedWrites(transport, self.loop)
         super().connection_made(self._writes)  # type: ignore[arg-type]
-        self.flow: _HeldFlow = _HeldFlow(self._writes)  # type: ignore[arg-type]
+        self.flow: HeldFlow = HeldFlow(self._writes)  # type: ignore[arg-type]
         self.client_address = self.client[0] if self.client else ""
         self.peer = self._limits.peer_of(self.client_address)
         self._trusted = self.peer is None

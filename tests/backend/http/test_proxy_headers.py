@@ -1,4 +1,4 @@
-"""Whose `X-Forwarded-For` counts, and which of its entries is the client."""
+"""The peers whose `X-Forwarded-For` counts, and the entry that is the client."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import pytest
 from backend.http.limits import HEAD_SECONDS, MAX_HEAD_BYTES, SWEEP_SECONDS
 from tests.hostile.attacks.attackers import (
     HOST,
-    MAX_WAIT,
     Witness,
     connect,
     ending_of,
@@ -55,10 +54,10 @@ def test_endless_part_of_a_head_is_rejected(target: server.BackendServer, part: 
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", BEGINNINGS)
-def test_a_hundred_mib_of_one_part_block_nobody(target: server.BackendServer, part: str) -> None:
+def test_a_hundred_mib_of_one_part_do_not_block_others(target: server.BackendServer, part: str) -> None:
     with Witness(target) as witness:
         ending, sent = flood(target, BEGINNINGS[part], b"a" * MIB, 100)
-    witness.check(f"100 MiB of {part}: {ending} after {sent} MiB", MAX_WAIT)
+    witness.check(f"100 MiB of {part}: {ending} after {sent} MiB")
     assert sent < 100
 
 
@@ -67,7 +66,7 @@ def test_three_hundred_mib_of_header_lines_are_rejected(target: server.BackendSe
     line = b"X-Header: " + b"v" * 1012 + b"\r\n"
     with Witness(target) as witness:
         ending, sent = flood(target, b"GET /_health HTTP/1.1\r\n", line, 300)
-    witness.check(f"300 MiB of header lines: {ending} after {sent} MiB", MAX_WAIT)
+    witness.check(f"300 MiB of header lines: {ending} after {sent} MiB")
     assert ending == "431"
 
 
@@ -139,7 +138,7 @@ def _cookie_request(size: int) -> bytes:
     return head + b'Cookie: session_id="' + value + b'"\r\n\r\n'
 
 
-def test_cookies_of_backslashes_block_nobody(target: server.BackendServer) -> None:
+def test_cookies_of_backslashes_do_not_block_others(target: server.BackendServer) -> None:
     with Witness(target) as witness:
         for _ in range(5):
             with connect(target) as connection:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from backend.http.limits import CONNECTIONS_PER_ADDRESS, HEAD_SECONDS, max_connections
-from tests.hostile.attacks.attackers import ATTACKER, HEALTH, MAX_WAIT, OTHER, Witness, connect, endings_of
+from tests.hostile.attacks.attackers import ATTACKER, HEALTH, OTHER, Witness, connect, endings_of
 from tests.support import server
 
 pytestmark = pytest.mark.server
@@ -33,7 +33,7 @@ def many(target: server.BackendServer, number: int, sources: list[str], first: b
             connection.close()
 
 
-def hold(target: server.BackendServer, number: int, sources: list[str], first: bytes, max_wait: float) -> None:
+def hold(target: server.BackendServer, number: int, sources: list[str], first: bytes) -> None:
     with Witness(target) as witness:
         began = time.monotonic()
         with many(target, number, sources, first) as opened:
@@ -43,16 +43,15 @@ def hold(target: server.BackendServer, number: int, sources: list[str], first: b
     name = "silent" if not first else "half heads"
     witness.check(
         f"{number:,} connections ({name}) of {len(sources)} addresses, opened in {opening:.1f} s, "
-        f"ended after {took:.1f} s: {dict(endings)}",
-        max_wait,
+        f"ended after {took:.1f} s: {dict(endings)}"
     )
     assert endings["open"] == 0
     assert endings["closed"] + endings["408"] + endings["503"] == number
 
 
 @pytest.mark.parametrize("source", [ATTACKER, OTHER])
-def test_silent_connections_shut_out_nobody(target: server.BackendServer, source: str) -> None:
-    hold(target, 3 * CONNECTIONS_PER_ADDRESS, [source], b"", 1.5)
+def test_silent_connections_do_not_shut_out_others(target: server.BackendServer, source: str) -> None:
+    hold(target, 3 * CONNECTIONS_PER_ADDRESS, [source], b"")
 
 
 @pytest.mark.long
@@ -60,7 +59,7 @@ def test_silent_connections_shut_out_nobody(target: server.BackendServer, source
 @pytest.mark.parametrize("addresses", [1, 200])
 @pytest.mark.parametrize("first", [b"", HEALTH[:20]], ids=["silent", "half"])
 @pytest.mark.parametrize("number", [1_005, 5_000, "files"])
-def test_thousands_of_connections_shut_out_nobody(
+def test_thousands_of_connections_do_not_shut_out_others(
     target: server.BackendServer, number: int | str, first: bytes, addresses: int
 ) -> None:
     files, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -70,7 +69,7 @@ def test_thousands_of_connections_shut_out_nobody(
     except (ValueError, OSError):
         count -= 100
     try:
-        hold(target, count, [f"127.0.1.{index + 1}" for index in range(addresses)], first, MAX_WAIT)
+        hold(target, count, [f"127.0.1.{index + 1}" for index in range(addresses)], first)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 

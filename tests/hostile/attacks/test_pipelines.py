@@ -9,7 +9,7 @@ import time
 import pytest
 
 from backend.http.limits import MAX_HEAD_BYTES, MAX_PIPELINED, SWEEP_SECONDS, WRITE_SECONDS
-from tests.hostile.attacks.attackers import HEALTH, HOST, MAX_WAIT, Witness, connect, send
+from tests.hostile.attacks.attackers import HEALTH, HOST, Witness, connect, send
 from tests.support import server
 
 pytestmark = pytest.mark.server
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.server
 def pipeline(target: server.BackendServer, number: int) -> tuple[int, float]:
     """Send requests back to back while reading; return the number of responses and the seconds."""
     began = time.monotonic()
-    with connect(target) as connection:
+    with connect(target, seconds=900) as connection:
         sender = threading.Thread(target=send, args=(connection, HEALTH * (number - 1) + _last()))
         sender.start()
         answered, tail = 0, b""
@@ -42,24 +42,24 @@ def test_pipelined_requests_are_all_answered_in_little_memory(target: server.Bac
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_million_pipelined_requests_take_little_memory(target: server.BackendServer) -> None:
     with Witness(target) as witness:
         answered, seconds = pipeline(target, 1_000_000)
-    witness.check(f"1,000,000 pipelined requests, {seconds:.0f} s", MAX_WAIT)
+    witness.check(f"1,000,000 pipelined requests, {seconds:.0f} s")
     assert answered == 1_000_000
 
 
 @pytest.mark.long
 @pytest.mark.timeout(180)
-def test_pipeline_whose_responses_nobody_reads_is_closed(target: server.BackendServer) -> None:
+def test_pipeline_with_unread_responses_is_closed(target: server.BackendServer) -> None:
     with Witness(target) as witness, connect(target, buffer=4096) as connection:
         began = time.monotonic()
         finished = send(connection, HEALTH * 400_000)
         seconds = time.monotonic() - began
-    witness.check(f"400,000 pipelined requests without reading, closed after {seconds:.0f} s", MAX_WAIT)
+    witness.check(f"400,000 pipelined requests without reading, closed after {seconds:.0f} s")
     assert not finished
-    # The kernel's buffers take some responses before the server notices that nobody reads.
+    # The kernel's buffers take some responses before the server notices that the client does not read.
     assert seconds < WRITE_SECONDS + 2 * SWEEP_SECONDS + 10
 
 

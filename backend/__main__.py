@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("backend")
 
-BACKLOG = 512
+BACKLOG = 4096
+"""Connections that the kernel holds until they are accepted, at about 10,000 a second. If the queue is full, clients
+wait for a second before they try again."""
 LINGER_SECONDS = 10.0
 """After it lost the fencing token, a backend still answers reads for this time, until requests reach the new one."""
 HANG_SECONDS = 1.0

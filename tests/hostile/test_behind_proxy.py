@@ -1,4 +1,4 @@
-"""A real nginx and a real Caddy with TLS in front of a backend, configured as docs/operations.md shows."""
+"""A real nginx and a real Caddy with TLS in front of a backend, configured as docs/operations/reverse-proxy.md shows."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Front:
 
 
 def _documented(language: str) -> str:
-    """Return the configuration that docs/operations.md shows."""
-    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    """Return the configuration that docs/operations/reverse-proxy.md shows."""
+    text = (ROOT / "docs" / "operations" / "reverse-proxy.md").read_text("utf-8")
     found = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
     assert found is not None
     return found[1]
@@ -90,7 +90,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
 
 def _replace(text: str, *pairs: tuple[str, str]) -> str:
     for old, new in pairs:
-        assert old in text, f"docs/operations.md: {old} is missing from the configuration"
+        assert old in text, f"docs/operations/reverse-proxy.md: {old} is missing from the configuration"
         text = text.replace(old, new)
     return text
 

@@ -60,7 +60,7 @@ def test_pipeline_with_unread_responses_is_closed(target: server.BackendServer) 
     witness.check(f"400,000 pipelined requests without reading, closed after {seconds:.0f} s")
     assert not finished
     # The kernel's buffers take some responses before the server notices that the client does not read.
-    assert seconds < WRITE_SECONDS + 2 * SWEEP_SECONDS + 10
+    assert seconds < WRITE_SECONDS + 2 * SWEEP_SECONDS + 30
 
 
 def test_large_pipelined_heads_on_many_connections_take_little_memory(target: server.BackendServer) -> None:

@@ -1,4 +1,4 @@
-"""A real nginx and a real Caddy with TLS in front of a backend, configured as docs/operations/reverse-proxy.md shows."""
+"""A real nginx and a real Caddy with TLS, configured as docs/operations/reverse-proxy.md shows."""
 
 from __future__ import annotations
 

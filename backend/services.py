@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.auth.access import Authority
 from backend.auth.device_cache import DeviceCache
+from backend.auth.open_hosts import OpenHosts
 from backend.auth.passwords import hash_password, is_password_of
 from backend.database import (
     Database,
@@ -130,7 +131,7 @@ class Services:
         self._stop_at = math.inf
         self.last_error: str | None = None
         self.metrics = Metrics()
-        proxies = TrustedProxies(parse_networks(settings.trusted_proxies), every_peer="K_SERVICE" in os.environ)
+        proxies = TrustedProxies(parse_networks(settings.trusted_proxies), every_peer=bool(settings.k_service))
         self.connections = Connections(proxies, per_address=settings.connections_per_address)
         self.serving_state = ServingState(durable=settings.durable)
         if settings.durable and isinstance(settings.database, URL):
@@ -202,6 +203,9 @@ class Services:
             session_seconds=settings.session_hours * 3600,
             picture_key=picture_key,
             public_url=settings.public_url,
+            open_hosts=OpenHosts(
+                settings.allowed_hosts.split(), public_url=settings.public_url, service=settings.k_service
+            ),
             scheduler=self._scheduler(),
         )
         self.frames = open_frames(

@@ -108,6 +108,16 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="Maximum number of open connections of one address, unless it is a trusted proxy. 0: no limit.",
         ),
     ] = CONNECTIONS_PER_ADDRESS
+    allowed_hosts: Annotated[
+        str,
+        Meta(
+            description="Space-separated further names of this server, e.g. `photos.example`. Only used with "
+            "DEVICE_AUTH=open, which rejects unknown names. Empty: IP addresses, local names and PUBLIC_URL only."
+        ),
+    ] = ""
+    k_service: Annotated[
+        str, Meta(description="Name of the Cloud Run service, set by Cloud Run. Empty: not on Cloud Run.")
+    ] = ""
     gcp_project_id: Annotated[
         str, Meta(description="Google Cloud project of the Cloud Run job. Empty: tasks run as local processes.")
     ] = ""
@@ -202,6 +212,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 ARGON2_HASH = re.compile(r"\$argon2(?:id|i|d)(?:\$v=\d+)?\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 """The text form of an Argon2 hash (https://github.com/P-H-C/phc-string-format)."""
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 SWITCHES = ("database_durable",)
 """Settings that are yes or no. True, false, 1 and 0 are accepted, too."""
 SECRETS = ("processor_auth_token", "processor_auth_token_previous", "admin_password", "metrics_token")
@@ -253,6 +264,11 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         parse_networks(settings.trusted_proxies)
     except ValueError as error:
         problems.append(f"TRUSTED_PROXIES: {error}. Use addresses such as 127.0.0.1, or networks such as 10.0.0.0/8.")
+    problems += [
+        f"ALLOWED_HOSTS: invalid name {name!r}. Use a host name without scheme, port and path."
+        for name in settings.allowed_hosts.split()
+        if not _HOST_NAME.fullmatch(name)
+    ]
     if settings.admin_password.startswith("$argon2") and not ARGON2_HASH.fullmatch(settings.admin_password):
         problems.append(
             "ADMIN_PASSWORD: damaged hash. Set a complete one (`$argon2id$v=19$m=...,t=...,p=...$salt$hash`), or a "

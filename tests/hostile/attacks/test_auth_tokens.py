@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from backend.auth.open_hosts import OpenHosts
+from backend.http.errors import Forbidden, MisdirectedRequest
 from tests.support import server
 from tests.support.frame_library import finished
 from tests.support.server import problem
@@ -168,6 +169,16 @@ def test_open_hosts_accept_only_names_that_no_attacker_can_point_here() -> None:
     assert [host for host in REJECTED if hosts.accepts(host)] == []
     assert not OpenHosts().accepts("slideshow-backend-12345.us-central1.run.app")
     assert not OpenHosts().accepts("photos.example")
+
+
+def test_open_hosts_accept_pages_of_allowed_origins_only() -> None:
+    hosts = OpenHosts(origins=["https://home.example"])
+    hosts.require("127.0.0.1", "cross-site", "https://home.example")
+    for origin in (None, "null", "https://evil.example"):
+        with pytest.raises(Forbidden):
+            hosts.require("127.0.0.1", "cross-site", origin)
+    with pytest.raises(MisdirectedRequest):  # a page of an allowed origin has no other name for this server
+        hosts.require("evil.example", "cross-site", "https://home.example")
 
 
 def test_open_frames_reject_unknown_hosts_and_cross_site_requests(data_folder: Path) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
 
 from backend.auth.access import Authority
 from backend.auth.device_cache import DeviceCache
@@ -29,13 +28,13 @@ from backend.database import (
     record_queries,
     reject_empty,
     sessions,
-    shuffle_queues,
 )
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.record_writer import RecordWriter
 from backend.durability.sidecar_import import PathValidator
 from backend.durability.sidecar_sync import SidecarSync
 from backend.durability.snapshots import Snapshots
+from backend.frames import service as frames_service
 from backend.frames.service import FrameService, open_frames
 from backend.http.metrics import Metrics
 from backend.http.middleware import ServingState
@@ -63,12 +62,11 @@ TRANSIENT_CHANGES: frozenset[Callable[..., object]] = frozenset(
         key_value.put,
         claims.renew,
         devices.mark_seen,
-        shuffle_queues.save_position,
+        frames_service.advance,
         record_queries.mark_recorded,
     }
 )
 """Frequent queries whose changes may be lost. They do not trigger a snapshot."""
-LAST_POSITIONS_SECONDS = 1.0
 LAST_SNAPSHOT_SECONDS = 7.0
 """Time limit of the last snapshot: Cloud Run sends SIGKILL 10 s after SIGTERM."""
 
@@ -125,7 +123,6 @@ class Services:
             self.database.recreate()  # the bucket is the truth, and the file may be older or newer
         self.database.migrate()
         self.database.ephemeral = TRANSIENT_CHANGES
-        self.database.private = frozenset({shuffle_queues.save})  # the caches of frames contain what they saved
         threads = settings.uploads_at_once + 2
         self.bucket: Bucket = open_bucket(settings.bucket, connections=threads + 2)  # two for the metadata sync
         self.bucket_threads = ThreadPoolExecutor(threads, "bucket")
@@ -221,15 +218,10 @@ class Services:
         }
 
     async def save_last_changes(self) -> None:
-        """Save playback positions, and take a last snapshot, each with a time limit.
+        """Take a last snapshot, with a time limit.
 
         Best effort: anything missing from the snapshot is restored from records and sidecars.
         """
-        try:
-            async with asyncio.timeout(LAST_POSITIONS_SECONDS):
-                await self.frames.close()
-        except (SQLAlchemyError, TimeoutError) as error:  # frames skip some photos then
-            log.error("playback positions could not be saved: %s", error or "time limit exceeded")
         snapshots = self.snapshots
         if snapshots is None or not self.serving_state.writing or snapshots.covers(snapshots.checkpoint()):
             return

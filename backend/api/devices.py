@@ -40,6 +40,7 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
     except ValueError as error:
         raise Conflict(str(error)) from error
     await services.record_writer.save_devices()
+    await services.frames.refilter()
     services.wake_up.set()
     return DeviceSaved(success=True, device_id=device_id, token=token if new else None)
 

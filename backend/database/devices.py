@@ -80,6 +80,8 @@ def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: s
         if before.recipe != values["recipe"]:
             values["changed_at"] = now
         connection.execute(update(devices).where(devices.c.id == device_id).values(**values))
+        if before.filters != values["filters"]:
+            shuffle_queues.begin_refilter(connection, device_id)
     if before is None or before.recipe != values["recipe"]:
         cancel_deletion(connection, device_folder(key), recipe(body.width, body.height))
     if values["half_recipe"]:

@@ -118,7 +118,8 @@ class BackendServer:
                 "executions",
                 "garbage",
                 "tombstones",
-                "bags",
+                "queue_entries",
+                "queue_positions",
             ):
                 connection.execute(f"DELETE FROM {table}")
 

@@ -165,7 +165,7 @@ class Services:
         If the address of the bucket has changed, the stored addresses are updated.
         """
         settings = self.settings
-        if settings.embedded or not settings.durable:  # no other backend uses this database
+        if self.database.is_sqlite and (settings.embedded or not settings.durable):  # no other backend uses it
             await self.database.write(key_value.release_all_locks)
         picture_key = await self.database.write(key_value.get_or_insert, "picture_key", secrets.token_hex(32))
         stored_url = await self.database.write(key_value.get_or_insert, "bucket_url", self.bucket.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
@@ -47,19 +48,26 @@ def random_seed() -> str:
     return secrets.token_hex(8)
 
 
+# Statements of `next` are built once: building one takes longer than SQLite takes to run it.
+_READ_POSITION = select(queue_positions).where(_positions.device_id == bindparam("of_device"))
+_LOCK_POSITION = _READ_POSITION.with_for_update()
+
+
 def read_position(connection: Connection, device_id: str) -> Position | None:
     """Return the position of a device; None if it has shown nothing yet."""
-    return _position(connection.execute(select(queue_positions).where(_positions.device_id == device_id)).first())
+    return _position(connection.execute(_READ_POSITION, {"of_device": device_id}).first())
 
 
-def lock_position(connection: Connection, device_id: str, new_seed: Callable[[], str] = random_seed) -> Position:
-    """Return the position of a device, and let no other transaction change it until this one ends."""
-    query = select(queue_positions).where(_positions.device_id == device_id).with_for_update()
-    if (position := _position(connection.execute(query).first())) is not None:
-        return position
+def lock_position(connection: Connection, device_id: str) -> Position | None:
+    """Return what `read_position` does, and let no other transaction change it until this one ends."""
+    return _position(connection.execute(_LOCK_POSITION, {"of_device": device_id}).first())
+
+
+def create_position(connection: Connection, device_id: str, new_seed: Callable[[], str] = random_seed) -> Position:
+    """Store a first position unless another process has, and return it locked as `lock_position` does."""
     values = {"device_id": device_id, **_position_values(Position(seed=new_seed()))}
     insert_if_absent(connection, queue_positions, values)
-    locked = _position(connection.execute(query).first())
+    locked = lock_position(connection, device_id)
     assert locked is not None
     return locked
 
@@ -135,27 +143,47 @@ def queued_photos(
         first_cycle: The first cycle whose photos are returned.
         last_cycle: The last one.
     """
+    statement = _queued_statement(half is not None, after is not None, before is not None)
+    parameters: dict[str, Any] = {
+        "of_key": key,
+        "limit": limit,
+        "first_cycle": first_cycle,
+        "last_cycle": last_cycle,
+    }
+    if half is not None:
+        parameters |= {"half_key": split_key(key), "half_width": half[0], "half_height": half[1]}
+    if (bound := after or before) is not None:
+        parameters |= {"place_cycle": bound.cycle, "place_rank": bound.rank, "place_variant": bound.variant}
+    rows = connection.execute(statement, parameters).all()
+    photos = [QueuedPhoto(row[0], Place(row[1], row[2], row[3]), half is not None and bool(row[4])) for row in rows]
+    return photos[::-1] if before is not None else photos
+
+
+@functools.cache
+def _queued_statement(has_half: bool, has_after: bool, has_before: bool) -> sa.Select[Any]:
     place = (_entries.cycle, _entries.rank, _entries.variant_id)
     columns: list[Any] = [_entries.image_id, *place]
-    if half is not None:
-        columns.append(_half.c.id.is_not(None).label("is_pairable"))
     # Rows of variants that were deleted by hand, without the foreign key, are left out.
     of_variant = (_variants.id == _entries.variant_id) & (_variants.image_id == _entries.image_id)
     joined = queue_entries.join(processed_images, of_variant)
-    if half is not None:
-        of_half = (_half.c.image_id == _entries.image_id) & (_half.c.device_size == split_key(key))
-        joined = joined.outerjoin(_half, of_half & (_half.c.width == half[0]) & (_half.c.height == half[1]))
-    query = select(*columns).select_from(joined)
-    query = query.where(_entries.device_key == key, _entries.excluded == sa.false())
-    query = query.where(_entries.cycle.between(first_cycle, last_cycle))
-    if after is not None:
-        query = query.where(tuple_(*place) > tuple_(*after))
-    if before is not None:
-        query = query.where(tuple_(*place) < tuple_(*before))
-    order = [column.desc() for column in place] if before is not None else list(place)
-    rows = connection.execute(query.order_by(*order).limit(limit)).all()
-    photos = [QueuedPhoto(row[0], Place(row[1], row[2], row[3]), half is not None and bool(row[4])) for row in rows]
-    return photos[::-1] if before is not None else photos
+    if has_half:
+        of_half = (_half.c.image_id == _entries.image_id) & (_half.c.device_size == bindparam("half_key"))
+        has_size = (_half.c.width == bindparam("half_width")) & (_half.c.height == bindparam("half_height"))
+        joined = joined.outerjoin(_half, of_half & has_size)
+        columns.append(_half.c.id.is_not(None).label("is_pairable"))
+    query = (
+        select(*columns)
+        .select_from(joined)
+        .where(_entries.device_key == bindparam("of_key"), _entries.excluded == sa.false())
+        .where(_entries.cycle.between(bindparam("first_cycle"), bindparam("last_cycle")))
+    )
+    bound = tuple_(bindparam("place_cycle"), bindparam("place_rank"), bindparam("place_variant"))
+    if has_after:
+        query = query.where(tuple_(*place) > bound)
+    if has_before:
+        query = query.where(tuple_(*place) < bound)
+    order = [column.desc() for column in place] if has_before else list(place)
+    return query.order_by(*order).limit(bindparam("limit"))
 
 
 def find_photo(connection: Connection, key: str, image: str) -> Place | None:
@@ -191,28 +219,32 @@ def pairing_facts(connection: Connection, image_ids: Sequence[str]) -> dict[str,
     return facts
 
 
+_VARIANTS = (
+    select(
+        _variants.image_id,
+        _variants.device_size,
+        _variants.file_path,
+        _variants.width,
+        _variants.height,
+        images.c.color_palette,
+        images.c.histogram,
+        images.c.filename,
+        images.c.ingested_at,
+        images.c.captured_at,
+    )
+    .join(images, images.c.id == _variants.image_id)
+    .where(_variants.device_size.in_(bindparam("keys", expanding=True)))
+    .where(_variants.image_id.in_(bindparam("photos", expanding=True)))
+    .where(images.c.color_palette.is_not(None))
+)
+
+
 def variants(
     connection: Connection, key: str, image_ids: Iterable[str]
 ) -> dict[tuple[str, str], sa.Row[*tuple[Any, ...]]]:
     """Return the full-screen and split-screen variants of these photos with the photos' fields, by (photo, key)."""
-    query = (
-        select(
-            _variants.image_id,
-            _variants.device_size,
-            _variants.file_path,
-            _variants.width,
-            _variants.height,
-            images.c.color_palette,
-            images.c.histogram,
-            images.c.filename,
-            images.c.ingested_at,
-            images.c.captured_at,
-        )
-        .join(images, images.c.id == _variants.image_id)
-        .where(_variants.device_size.in_((key, split_key(key))), _variants.image_id.in_(list(image_ids)))
-        .where(images.c.color_palette.is_not(None))
-    )
-    return {(row.image_id, row.device_size): row for row in connection.execute(query)}
+    parameters = {"keys": [key, split_key(key)], "photos": list(image_ids)}
+    return {(row.image_id, row.device_size): row for row in connection.execute(_VARIANTS, parameters)}
 
 
 _FACTS = (

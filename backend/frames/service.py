@@ -122,9 +122,11 @@ class FrameService:
 def advance(connection: Connection, device: Device, now: float) -> _Chosen:
     """Show what is due: advance the device's position, store it, and return the entry. No entry without photos."""
     selection = Selection(connection, device, now)
-    if shuffle_queues.read_position(connection, device.id) is None and not selection.has_photos():
-        return _Chosen([], {}, Position())
     position = shuffle_queues.lock_position(connection, device.id)
+    if position is None:
+        if not selection.has_photos():
+            return _Chosen([], {}, Position())
+        position = shuffle_queues.create_position(connection, device.id)
     steps = selection.steps_due(position)
     if steps or position.interval != device.interval_seconds:  # else a concurrent call has advanced
         position, moves = selection.advance(position, steps)

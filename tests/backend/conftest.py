@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from backend.database import Database
+from bench.system.postgres import PostgresServer, running_postgres
 from tests.support import server
 from tests.support.core_library import Library
-from tests.support.postgres import PostgresServer, running_postgres
 
 # Small enough that tests can reach the bounds.
 SETTINGS = {"UPLOAD_LIMIT_MIB": "1", "UPLOADS_AT_ONCE": "2"}

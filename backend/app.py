@@ -72,6 +72,7 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         "/pictures/{folder}/{file}": pictures.Picture(services),
         # monitoring and the scheduler
         "/_health": health.HealthResource(services),
+        "/_live": health.Live(services),
         "/_ready": health.Ready(services),
         "/metrics": health.MetricsResource(services),
         "/openapi.json": openapi,
@@ -82,6 +83,7 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
     origins = frozenset(services.settings.cors_origins.split())
     app = falcon.asgi.App(middleware=[Middleware(origins, services.metrics.requests)])
     for path, resource in routes.items():
+        _answer_head(resource)
         app.add_route(path, resource)
     form = app.req_options.media_handlers["multipart/form-data"]
     assert isinstance(form, MultipartFormHandler)
@@ -93,6 +95,13 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
     app.add_error_handler(Exception, _handle_unexpected_error)
     app.set_error_serializer(serialize_http_error)
     return app
+
+
+def _answer_head(resource: object) -> None:
+    """Make HEAD work wherever GET does (RFC 9110, 9.3.2): the same responder, whose body Falcon does not send."""
+    responder = getattr(resource, "on_get", None)
+    if responder is not None and not hasattr(resource, "on_head"):
+        setattr(resource, "on_head", responder)  # noqa: B010 - the attribute is for Falcon's router only
 
 
 async def _handle_bucket_error(req: Request, resp: Response, error: BucketError, params: dict[str, Any]) -> None:

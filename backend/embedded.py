@@ -27,6 +27,10 @@ class StoredSecrets(Struct, kw_only=True):
     port: int = 0
 
 
+class DataFolderError(Exception):
+    """The data folder cannot be written. The message contains its path, the reason, and what to do."""
+
+
 _FILE = "secrets.json"
 # Without letters and digits that are mistaken for each other when they are typed from a screen.
 _PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -49,6 +53,20 @@ def load_secrets(data_folder: Path) -> StoredSecrets:
         return msgspec.json.decode(path.read_bytes(), type=StoredSecrets)
     except DECODE_ERRORS as error:
         raise ValueError(f"{path} is damaged ({error}); remove it, and the next start generates a new one") from error
+
+
+@contextlib.contextmanager
+def explain_unwritable(data_folder: Path) -> Iterator[None]:
+    """Turn errors of the file system into DataFolderError, except a lock that another process holds."""
+    try:
+        yield
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise DataFolderError(
+            f"the data folder {data_folder} cannot be written: {error.strerror}; free space on its disk, make it "
+            "writable, or select another folder with SLIDESHOW_DATA"
+        ) from error
 
 
 def save_port(data_folder: Path, port: int) -> None:

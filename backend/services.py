@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import os
 import secrets
 import time
@@ -67,8 +68,14 @@ TRANSIENT_CHANGES: frozenset[Callable[..., object]] = frozenset(
     }
 )
 """Frequent queries whose changes may be lost. They do not trigger a snapshot."""
-LAST_SNAPSHOT_SECONDS = 7.0
-"""Time limit of the last snapshot: Cloud Run sends SIGKILL 10 s after SIGTERM."""
+STOP_SECONDS = 8.0
+"""Time from SIGTERM to the end of the process. Cloud Run sends SIGKILL after 10 s."""
+TASKS_SECONDS = 3.0
+"""The part of it in which local tasks return their photos."""
+UPLOADS_SECONDS = 2.0
+"""The part of it in which open uploads can complete."""
+LAST_SNAPSHOT_SECONDS = 3.5
+"""The part of it that is left for the last snapshot when open requests are cancelled."""
 
 Clock = Callable[[], float]
 """Returns the time in seconds since the Unix epoch."""
@@ -89,8 +96,9 @@ async def open_services(settings: Settings, *, own_url: str, clock: Clock = time
         try:
             yield services
         finally:
-            await services.runner.close()
-            await services.save_last_changes()
+            services.begin_stop()
+            await services.end_tasks()
+            await services.save_last_snapshot()
             if services.tick_scheduler is not None:
                 services.tick_scheduler.close()
     finally:
@@ -113,6 +121,9 @@ class Services:
         """Set when the periodic work may have something to do before its next run."""
         self.ending = asyncio.Event()
         """Set when the server is asked to end: streaming responses must stop."""
+        self.open_uploads: set[asyncio.Timeout] = set()
+        """The time limits of the uploads under way. `begin_stop` shortens them."""
+        self._stop_at = math.inf
         self.last_error: str | None = None
         self.metrics = Metrics()
         self.serving_state = ServingState(durable=settings.durable)
@@ -217,8 +228,36 @@ class Services:
             "BACKEND_AUTH_TOKEN": self.settings.processor_auth_token,
         }
 
-    async def save_last_changes(self) -> None:
-        """Take a last snapshot, with a time limit.
+    def begin_stop(self) -> None:
+        """Begin to end: stop streams, and let open uploads complete within `UPLOADS_SECONDS`."""
+        if self.ending.is_set():
+            return
+        self.ending.set()
+        now = asyncio.get_running_loop().time()
+        self._stop_at = now + STOP_SECONDS
+        for limit in self.open_uploads:
+            if limit.expired():
+                continue
+            limit.reschedule(min(limit.when() or math.inf, now + UPLOADS_SECONDS))
+
+    def seconds_left(self) -> float:
+        """Return the time until the process must have ended."""
+        return max(0.0, self._stop_at - asyncio.get_running_loop().time())
+
+    def drain_seconds(self) -> float:
+        """Return the time that open requests may take. The last snapshot must still be possible afterwards."""
+        return max(0.0, self.seconds_left() - (LAST_SNAPSHOT_SECONDS if self.snapshots else 0.0))
+
+    async def end_tasks(self) -> None:
+        """End the tasks that cannot outlive this process, within a time limit."""
+        try:
+            async with asyncio.timeout(min(TASKS_SECONDS, self.seconds_left())):
+                await self.runner.close()
+        except TimeoutError:
+            log.warning("local tasks did not end within %.0f s of SIGTERM: their leases expire", TASKS_SECONDS)
+
+    async def save_last_snapshot(self) -> None:
+        """Take a snapshot of changes that are in none, within the time that is left.
 
         Best effort: anything missing from the snapshot is restored from records and sidecars.
         """
@@ -226,7 +265,7 @@ class Services:
         if snapshots is None or not self.serving_state.writing or snapshots.covers(snapshots.checkpoint()):
             return
         try:
-            async with asyncio.timeout(LAST_SNAPSHOT_SECONDS):
+            async with asyncio.timeout(self.seconds_left()):
                 await snapshots.take()
         except (BucketError, FencingTokenLost, TimeoutError, OSError) as error:
             log.error(

@@ -40,6 +40,21 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+_CONTROLS = {
+    code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029) if chr(code) != "\n"
+}
+
+
+def _on_one_line(text: str) -> str:
+    """Escape line breaks and terminal control characters, so that a reported text cannot forge a line of the log."""
+    return text.translate(_CONTROLS).replace("\n", "\\n")
+
+
+def _indented(text: str) -> str:
+    """Escape control characters, and indent the lines of a traceback: the text of an error may contain line breaks."""
+    return text.translate(_CONTROLS).replace("\n", "\n  ")
+
+
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
@@ -61,10 +76,10 @@ class _TextLines(logging.Formatter):
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         fields = getattr(record, "fields", {})
         tail = "".join(f" {key}={value}" for key, value in fields.items())
-        line = f"{clock} {record.levelname.lower():7} {record.getMessage()}{tail}"
+        line = _on_one_line(_clean(f"{clock} {record.levelname.lower():7} {record.getMessage()}{tail}"))
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return _clean(line)
+            line += _indented(_clean("\n" + self.formatException(record.exc_info)))
+        return line
 
 
 def set_up(environ: Mapping[str, str] = os.environ, level: int = logging.INFO) -> None:

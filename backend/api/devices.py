@@ -11,12 +11,12 @@ from backend.api.operations import Resource, operation, send_json
 from backend.auth.access import Access, digest
 from backend.database import devices, images
 from backend.database.devices import Device
+from backend.database.rows import filters_of
 from backend.http.errors import Conflict, NotFound, UnprocessableEntity
 from backend.services import Services
 from contract import object_names
 from contract.messages.admin import Problem
 from contract.messages.devices import DeviceBody, DeviceInfo, DeviceList, DeviceSaved
-from contract.messages.frames import FrameFilters
 from contract.messages.processing import DeviceName, Success
 
 
@@ -59,7 +59,7 @@ def device_info(device: Device, ready: dict[str, int]) -> DeviceInfo:
         gap=device.gap,
         pairing=device.pairing,
         pairs=device.half_recipe is not None,
-        filters=msgspec.convert(device.filters, FrameFilters) if device.filters else FrameFilters(),
+        filters=filters_of(device.filters),
         seen_at=device.seen_at,
     )
 

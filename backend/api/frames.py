@@ -114,7 +114,9 @@ class DeviceNext(_FrameResource):
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
         query = _query_of(req)
         device = await self.device(req, device_id)
-        if device.interval_seconds and query.after is None:
+        if req.method == "HEAD" and query.after is None:  # changes nothing
+            body = await self._body(device, query, peek=True)
+        elif device.interval_seconds and query.after is None:
             body = await self._current(device, query)
         else:
             body = await self._body(device, query)
@@ -135,9 +137,12 @@ class DeviceNext(_FrameResource):
             self._answers[asked] = state, body
         return body
 
-    async def _body(self, device: Device, query: FrameQuery) -> Body | None:
+    async def _body(self, device: Device, query: FrameQuery, *, peek: bool = False) -> Body | None:
         frames = self.services.frames
-        entry = await (frames.next(device) if query.after is None else frames.following(device, query.after))
+        if query.after is None:
+            entry = await frames.next(device, peek=peek)
+        else:
+            entry = await frames.following(device, query.after)
         if entry is None:
             return None
         if query.compact:

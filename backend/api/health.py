@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 from falcon.asgi import Request, Response
 from msgspec import Struct
@@ -14,6 +16,8 @@ from backend.http.errors import ServiceUnavailable
 from backend.services import Services
 from contract.bucket.port import BucketError
 from contract.messages.admin import Problem
+
+log = logging.getLogger(__name__)
 
 
 class Health(Struct, frozen=True):
@@ -31,6 +35,17 @@ class HealthResource(Resource):
         send_json(resp, Health("ok", self.services.settings.device_auth))
 
 
+class Live(Resource):
+    """`GET /_live`: this process need not be replaced. Unlike `/_health`, it fails once another backend is active."""
+
+    @operation(
+        "Check that this process need not be replaced", access=Access.PUBLIC, responses={200: Health, 503: Problem}
+    )
+    async def on_get(self, req: Request, resp: Response) -> None:
+        self.services.serving_state.require_live()
+        send_json(resp, Health("live", self.services.settings.device_auth))
+
+
 class Ready(Resource):
     """`GET /_ready`: database and bucket respond."""
 
@@ -41,7 +56,9 @@ class Ready(Resource):
             await self.services.database.read(images.queue_load)
             await self.services.in_bucket(self.services.bucket.probe)
         except BucketError as error:
-            raise ServiceUnavailable(f"the bucket does not respond: {error}") from error
+            # Everybody may call this, so the answer does not contain the bucket's name or folder.
+            log.error("not ready: the bucket does not respond: %s", error)
+            raise ServiceUnavailable("the bucket does not respond; the server's log contains the reason") from error
         send_json(resp, Health("ready", self.services.settings.device_auth))
 
 

@@ -47,8 +47,8 @@ class Images(Resource):
         except msgspec.ValidationError:
             raise UnprocessableEntity(f"state: expected one of {', '.join(get_args(ImageState))}") from None
         limit = query_int(req, "limit", 100, 1, 500)
-        page, more = await self.services.database.read(images.page, state, req.get_param("after"), limit)
-        send_json(resp, ImageList(images=tuple(page), next=page[-1].id if more else None))
+        page, last = await self.services.database.read(images.page, state, req.get_param("after"), limit)
+        send_json(resp, ImageList(images=tuple(page), next=last))
 
 
 class OneImage(Resource):

@@ -16,6 +16,7 @@ from contract.messages.processing import Success
 
 _LOGIN = msgspec.json.Decoder(Login)
 MAX_LOGIN_BYTES = 16_384
+MAX_LOGIN_FIELDS = 10
 WRONG_PASSWORD_SECONDS = 0.5
 """Delay of the response to a wrong password, which slows guessing down and affects no other request."""
 
@@ -34,7 +35,10 @@ class LoginResource(Resource):
         data = await read_limited(req, MAX_LOGIN_BYTES)
         next_path: str | None = None
         if (req.content_type or "").startswith("application/x-www-form-urlencoded"):
-            fields = parse_qs(data.decode("utf-8", "replace"), max_num_fields=10)
+            try:
+                fields = parse_qs(data.decode("utf-8", "replace"), max_num_fields=MAX_LOGIN_FIELDS)
+            except ValueError:
+                raise UnprocessableEntity(f"the form has more than {MAX_LOGIN_FIELDS} fields") from None
             password = fields.get("password", [""])[0]
             next_path = fields.get("next", [""])[0]
             if not password:

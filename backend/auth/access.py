@@ -11,6 +11,7 @@ import base64
 import enum
 import hashlib
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ from contract import logs
 
 if TYPE_CHECKING:
     from backend.auth.google_oidc import SchedulerIdentity
+
+log = logging.getLogger(__name__)
 
 COOKIE = "session_id"
 SIGNATURE_BYTES = 12
@@ -103,7 +106,8 @@ class Authority:
     async def require(self, access: Access, req: Request, device_id: str | None, now: float) -> None:
         """Return if the request has the credentials that `access` requires.
 
-        Sets `context.device` of the request to the device whose own token was sent.
+        Sets `context.device` of the request to the device whose own token was sent, and `context.signed` of a request
+        for a picture to whether its address has a valid signature.
 
         Raises:
             Unauthorized: Credentials are missing.
@@ -128,7 +132,8 @@ class Authority:
                 elif not matches(token, [self._metrics_token]):
                     raise Forbidden("wrong metrics token (check METRICS_TOKEN)")
             case Access.PICTURE:
-                if not self.signature_holds(req.path, req.get_param("s") or ""):
+                req.context.signed = self.signature_holds(req.path, req.get_param("s") or "")
+                if not req.context.signed:
                     await self._require_session(req, now)
             case _:
                 raise Forbidden("this operation has an unknown access rule")
@@ -174,9 +179,17 @@ class Authority:
         """
         moment = time.monotonic()
         if (seconds := self._throttle.seconds_to_wait(address, moment)) > 0:
+            self._throttle.record_rejection(address)  # not logged: an attacker could fill the disk
             raise TooManyRequests("too many wrong passwords; wait before the next attempt", seconds)
         self._throttle.record_attempt(address, moment)
         if not await self._password.verify(password):
+            count, rejected = self._throttle.failures(address)
+            log.warning(
+                "wrong password from %s: %d in a row, and %d attempts rejected without a check",
+                address or "an unknown address",
+                count,
+                rejected,
+            )
             return None
         self._throttle.record_success(address)
         session = secrets.token_urlsafe(32)

@@ -137,7 +137,9 @@ class _CachedRequest(transport.Request):
             response = self._request(url, timeout=FETCH_TIMEOUT_SECONDS)
             if response.status != 200:
                 raise ValueError(f"status {response.status}")
-            msgspec.json.decode(response.data, type=dict[str, str])
+            if "keys" in msgspec.json.decode(response.data, type=dict[str, str]):
+                # google-auth would take it for a JSON Web Key Set, and import a library that is not installed.
+                raise ValueError("it contains 'keys', expected a certificate per key id")
         except (exceptions.TransportError, ValueError, *DECODE_ERRORS) as error:
             log.error("cannot fetch Google's certificates from %s: %s", url, error)
             raise ServiceUnavailable("Google's certificates cannot be fetched; try again in a minute") from error

@@ -28,6 +28,8 @@ class _Failures(Struct):
     count: int
     last_at: float
     blocked_until: float
+    rejected: int = 0
+    """Attempts that came too early and were not checked."""
 
 
 class LoginThrottle:
@@ -47,6 +49,16 @@ class LoginThrottle:
         if network in self._trusted or self._in_window < GLOBAL_ATTEMPTS:
             return own
         return max(own, self._window_began + GLOBAL_SECONDS - now)
+
+    def record_rejection(self, address: str) -> None:
+        """Count an attempt that was not checked, because the client has to wait."""
+        if (failures := self._failures.get(network_of(address))) is not None:
+            failures.rejected += 1
+
+    def failures(self, address: str) -> tuple[int, int]:
+        """Return the wrong passwords of this address's network in a row, and its attempts that were not checked."""
+        failures = self._failures.get(network_of(address))
+        return (failures.count, failures.rejected) if failures is not None else (0, 0)
 
     def record_attempt(self, address: str, now: float) -> None:
         """Count an attempt as wrong until `record_success`, so that a hundred concurrent ones count as a hundred."""

@@ -8,12 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from msgspec import Struct, structs
 from sqlalchemy import Connection, select
 
 from backend.database import devices
+from backend.database.rows import converted
 from backend.database.tables import executions, images, processed_images
 
 MAX_FAILURES = 1000
@@ -65,7 +65,7 @@ def in_flight(connection: Connection) -> tuple[TaskInFlight, ...]:
     )
     held: dict[str, list[ImageInFlight]] = defaultdict(list)
     for row in connection.execute(query):
-        held[row.lease_owner or ""].append(msgspec.convert(row, ImageInFlight, from_attributes=True))
+        held[row.lease_owner or ""] += converted([row], ImageInFlight)
     return tuple(TaskInFlight(name=name, images=tuple(held[name])) for name in sorted(held))
 
 

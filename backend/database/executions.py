@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from backend.database.rows import converted
 from backend.database.tables import executions, local_tasks
 from contract.messages.admin import ExecutionInfo, ExecutionState
 
@@ -85,7 +85,7 @@ def recent(connection: Connection, limit: int, since: float = 0.0) -> tuple[Exec
     """Return the newest executions that had not ended at the time `since`, newest first."""
     ended = sa.func.coalesce(executions.c.finished_at, sa.literal(1e18))
     query = select(executions).where(ended >= since).order_by(executions.c.started_at.desc()).limit(limit)
-    return msgspec.convert(connection.execute(query).all(), tuple[ExecutionInfo, ...], from_attributes=True)
+    return tuple(converted(connection.execute(query), ExecutionInfo))
 
 
 def last_outcomes(connection: Connection, limit: int) -> list[sa.Row[Any]]:

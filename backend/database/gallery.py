@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, select
@@ -13,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from backend.colours.families import Family
 from backend.database.images import counts
 from backend.database.missing_variants import missing_work
+from backend.database.rows import palette_of
 from backend.database.tables import devices, images, processed_images
 from contract.messages.processing import Histogram, ImageState, Orientation, Palette
 
@@ -116,7 +116,7 @@ def _tile(row: sa.Row[*tuple[Any, ...]]) -> Tile:
         state=row.processing_status,
         ingested_at=row.ingested_at,
         error=row.processing_error,
-        palette=msgspec.convert(row.color_palette, Palette) if row.color_palette else None,
+        palette=palette_of(row.color_palette),
         thumbnail_path=row.thumbnail_path,
         dominant=dominant(row.histogram),
     )
@@ -135,8 +135,7 @@ def newest_palette(connection: Connection) -> Palette | None:
         .order_by(images.c.ingested_at.desc(), images.c.id.desc())
         .limit(1)
     )
-    palette = connection.scalar(query)
-    return msgspec.convert(palette, Palette) if palette else None
+    return palette_of(connection.scalar(query))
 
 
 class DevicePicture(Struct, frozen=True, kw_only=True):

@@ -9,11 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, delete, func, select, update
 
 from backend.database.missing_variants import RERENDER_RECIPE
+from backend.database.rows import converted
 from backend.database.tables import devices, garbage, images, insert_if_absent, processed_images, tombstones
 from contract.messages.admin import ImageInfo, RetryRequest, VariantInfo
 from contract.messages.processing import Focus, ImageState, PendingImage
 from contract.split_screen import HALF
 
+_JSON_COLUMNS = ("color_palette", "focus", "found_focus")
 _INFO_COLUMNS = [column for column in images.columns if column.name != "histogram"]
 """The columns of `ImageInfo` without the histogram. Only `get`, which returns a single image, reads the histogram."""
 
@@ -70,13 +72,13 @@ def pending(connection: Connection, limit: int) -> tuple[PendingImage, ...]:
         .order_by(images.c.rendered_at.is_not(None), images.c.ingested_at, images.c.id)
         .limit(limit)
     )
-    return msgspec.convert(connection.execute(query).all(), tuple[PendingImage, ...], from_attributes=True)
+    return tuple(converted(connection.execute(query), PendingImage))
 
 
 def page(
     connection: Connection, state: ImageState | None, after: str | None, limit: int
-) -> tuple[list[ImageInfo], bool]:
-    """Return up to `limit` images uploaded after the image `after`, oldest first, and True if more follow."""
+) -> tuple[list[ImageInfo], str | None]:
+    """Return up to `limit` images uploaded after the image `after`, oldest first, and the last id if more follow."""
     query = select(*_INFO_COLUMNS).order_by(images.c.ingested_at, images.c.id).limit(limit + 1)
     if state is not None:
         query = query.where(images.c.processing_status == state)
@@ -84,21 +86,22 @@ def page(
         position = select(images.c.ingested_at, images.c.id).where(images.c.id == after)
         query = query.where(sa.tuple_(images.c.ingested_at, images.c.id) > position.scalar_subquery())
     rows = connection.execute(query).all()
-    return msgspec.convert(rows[:limit], list[ImageInfo], from_attributes=True), len(rows) > limit
+    return converted(rows[:limit], ImageInfo, _JSON_COLUMNS), rows[limit - 1].id if len(rows) > limit else None
 
 
 def get(connection: Connection, image_id: str) -> ImageInfo | None:
     """Return an image with its current variants and its histogram, or None."""
     columns = (*_INFO_COLUMNS, images.c.histogram.label("stored_histogram"))
     row = connection.execute(select(*columns).where(images.c.id == image_id)).first()
-    if row is None:
+    infos = [] if row is None else converted([row], ImageInfo, _JSON_COLUMNS)
+    if row is None or not infos:
         return None
     variants = connection.execute(
         select(processed_images).where(processed_images.c.image_id == image_id).order_by(processed_images.c.device_size)
     ).all()
     return msgspec.structs.replace(
-        msgspec.convert(row, ImageInfo, from_attributes=True),
-        variants=msgspec.convert(variants, tuple[VariantInfo, ...], from_attributes=True),
+        infos[0],
+        variants=tuple(converted(variants, VariantInfo)),
         histogram=row.stored_histogram or {},
     )
 
@@ -196,8 +199,12 @@ def ready_counts(connection: Connection) -> dict[str, int]:
 
 
 def focus_of(value: object) -> Focus | None:
-    """Convert the JSON value of a column to the type that messages use."""
-    return (float(value[0]), float(value[1])) if isinstance(value, list | tuple) and len(value) == 2 else None
+    """Convert the JSON value of a column to the type that messages use; an invalid one becomes None."""
+    try:
+        focus: Focus | None = msgspec.convert(value, Focus | None)
+    except msgspec.ValidationError:  # edited by hand
+        return None
+    return focus
 
 
 def set_focus(connection: Connection, image_id: str, focus: Focus | None, now: float) -> bool | None:
@@ -231,8 +238,9 @@ def set_focus(connection: Connection, image_id: str, focus: Focus | None, now: f
 
 
 def work_state(connection: Connection, image_id: str) -> sa.Row[Any] | None:
-    """Return (processing_status, lease_until, focus) of an image, or None for an unknown one."""
-    query: sa.Select[Any] = select(images.c.processing_status, images.c.lease_until, images.c.focus)
+    """Return (processing_status, lease_owner, lease_until, focus) of an image, or None for an unknown one."""
+    columns = images.c
+    query: sa.Select[Any] = select(columns.processing_status, columns.lease_owner, columns.lease_until, columns.focus)
     return connection.execute(query.where(images.c.id == image_id)).first()
 
 

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, select, update
 
 from backend.database import key_value
 from backend.database.images import focus_of
+from backend.database.rows import palette_of, stages_of
 from backend.database.tables import devices, images, processed_images, tombstones
 from contract.messages.frames import FrameFilters
-from contract.messages.processing import Palette, StageSeconds
+from contract.messages.processing import Palette
 from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
 
 DEVICES_REVISION = "devices_revision"
@@ -85,7 +86,7 @@ def read_records(connection: Connection, image_ids: Sequence[str], bucket_url: s
 
 
 def _image(row: sa.Row[Any], results: Sequence[sa.Row[Any]], bucket_url: str) -> ImageRecord:
-    palette = msgspec.convert(row.color_palette, Palette) if row.color_palette else None
+    palette = palette_of(row.color_palette)
     return ImageRecord(
         image_id=row.id,
         revision=row.revision,
@@ -101,7 +102,7 @@ def _image(row: sa.Row[Any], results: Sequence[sa.Row[Any]], bucket_url: str) ->
         rendered_at=row.rendered_at,
         processed_at=row.processed_at,
         render_seconds=row.render_seconds,
-        stages=msgspec.convert(row.stage_seconds, StageSeconds) if row.stage_seconds else None,
+        stages=stages_of(row.stage_seconds),
         attempts=row.attempts,
         strikes=row.strikes,
         error=row.processing_error or "" if row.processing_status == "failed" else None,

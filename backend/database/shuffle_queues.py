@@ -253,8 +253,14 @@ _FACTS = (
     images.c.orientation,
     images.c.filename,
     images.c.ingested_at,
+    images.c.captured_at,
     images.c.color_palette,
 )
+
+
+def _facts(row: Any) -> PhotoFacts:
+    colours = row.color_palette["allColors"]
+    return PhotoFacts(row.orientation, row.filename, row.ingested_at, colours, row.captured_at)
 
 
 def _is_excluded(row: Any, filters: FrameFilters | None, now: float) -> bool:
@@ -262,8 +268,7 @@ def _is_excluded(row: Any, filters: FrameFilters | None, now: float) -> bool:
         return True
     if filters is None:
         return False
-    facts = PhotoFacts(row.orientation, row.filename, row.ingested_at, row.color_palette["allColors"])
-    return not matches(facts, filters, now)
+    return not matches(_facts(row), filters, now)
 
 
 def enqueue(connection: Connection, image_ids: Collection[str], now: float, new_rank: NewRank = random_rank) -> None:
@@ -324,11 +329,7 @@ def photo_facts(connection: Connection, photos: Sequence[QueuedPhoto]) -> dict[s
     """Return what filters use of these photos."""
     query = select(*_FACTS).join(images, images.c.id == _variants.image_id)
     rows = connection.execute(query.where(_variants.id.in_([photo.place.variant for photo in photos])))
-    return {
-        row.image_id: PhotoFacts(row.orientation, row.filename, row.ingested_at, row.color_palette["allColors"])
-        for row in rows
-        if row.color_palette
-    }
+    return {row.image_id: _facts(row) for row in rows if row.color_palette}
 
 
 def begin_refilter(connection: Connection, device_id: str) -> None:

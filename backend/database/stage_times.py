@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
+from backend.database.rows import stages_of
 from backend.database.tables import images
 from contract.messages.processing import MAX_SECONDS, ImageOutcome, StageSeconds
 
@@ -77,10 +78,10 @@ def stage_times(connection: Connection) -> StageTimes:
                 claimed_at=row.claimed_at,
                 processed_at=row.processed_at,
                 task_seconds=row.render_seconds,
-                stages=msgspec.convert(row.stage_seconds, StageSeconds),
+                stages=stages,
             )
             for row in connection.execute(query)
-            if row.stage_seconds
+            if (stages := stages_of(row.stage_seconds)) is not None
         ]
     )
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from backend.colours.pair_palette import palette_of_pair
 from backend.colours.schemes import default_variant, frame_roles
+from backend.database.rows import palette_of
 from backend.playlist.pairs import Entry
 from contract import object_names
 from contract.bucket.port import Bucket, name_in
@@ -50,10 +51,11 @@ class EntryBuilder:
         """Build the entry of these photos for a device key (`entry_name`); None if no variant of them exists."""
         pair = [rows.get((photo, split_key(key))) for photo in photos] if len(photos) > 1 else [None]
         first, second = (pair[0], pair[1]) if all(pair) else (None, None)
-        if first is None or second is None:  # a single photo, or a pair of which one variant was deleted
-            single = next((row for photo in photos if (row := rows.get((photo, key))) is not None), None)
-            return None if single is None else self._entry(name, single, _palette(single), None)
-        return self._entry(name, first, _palette_of_both(first, second), second)
+        if first is not None and second is not None and (both := _palette_of_both(first, second)) is not None:
+            return self._entry(name, first, both, second)
+        # A single photo, or a pair of which one variant was deleted.
+        singles = [row for photo in photos if (row := rows.get((photo, key))) is not None]
+        return next((self._entry(name, row, palette, None) for row in singles if (palette := _palette(row))), None)
 
     def _entry(self, name: str, row: sa.Row[Any], palette: Palette, partner: sa.Row[Any] | None) -> QueueEntry:
         light, dark = frame_roles(palette.source_color, default_variant(palette))
@@ -81,11 +83,11 @@ class EntryBuilder:
         return f"{path}?s={self._sign(unquote(path))}"
 
 
-def _palette(row: sa.Row[Any]) -> Palette:
-    return msgspec.convert(row.color_palette, Palette)
+def _palette(row: sa.Row[Any]) -> Palette | None:
+    return palette_of(row.color_palette)
 
 
-def _palette_of_both(first: sa.Row[Any], second: sa.Row[Any]) -> Palette:
+def _palette_of_both(first: sa.Row[Any], second: sa.Row[Any]) -> Palette | None:
     if not first.histogram and not second.histogram:  # both rendered by a legacy client, which reports none
         return _palette(first)
     return palette_of_pair(first.histogram or {}, second.histogram or {})

@@ -53,16 +53,16 @@ class FrameService:
         self._clock = clock
         self._may_write = may_write
 
-    async def next(self, device: Device) -> QueueEntry | None:
+    async def next(self, device: Device, *, peek: bool = False) -> QueueEntry | None:
         """Return the entry to show now; None without photos.
 
         Without an interval, each call advances. When this returns, the position is stored.
-        While positions must not be stored, a call returns the entry that would be next.
+        While positions must not be stored, or with `peek`, a call returns the entry that would be next.
         """
-        now = self._clock()
-        if device.interval_seconds or not self._may_write():
+        now, may_write = self._clock(), self._may_write() and not peek
+        if device.interval_seconds or not may_write:
             chosen, is_due = await self._database.read(_current, device, now)
-            if is_due or not self._may_write():
+            if is_due or not may_write:
                 return await self._first(device, chosen)
         return await self._first(device, await self._database.write(advance, device, now))
 

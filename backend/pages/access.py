@@ -52,10 +52,14 @@ def accepts_html(req: Request) -> bool:
     return "text/html" in (req.get_header("Accept") or "")
 
 
+_URL_CHARACTERS = "/?&=%:@!$'()*+,;~#[]-._"
+"""Characters of a path and query that are not encoded again (RFC 3986, section 2.2). `%` begins an encoded one."""
+
+
 def redirect(resp: Response, path: str) -> None:
-    """Redirect to `path`, to be fetched with GET."""
+    """Redirect to `path`, to be fetched with GET. Characters that a header cannot contain are percent-encoded."""
     resp.status = 303
-    resp.set_header("Location", path)
+    resp.set_header("Location", quote(path, safe=_URL_CHARACTERS))
 
 
 def safe_path(path: str | None) -> str:

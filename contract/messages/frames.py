@@ -17,12 +17,14 @@ class FrameFilters(Struct, frozen=True, kw_only=True, omit_defaults=True, rename
 
     `orientations` are those of the upright photos.
     `newest_days` is the maximum number of days since the upload.
+    `taken_days` is the maximum number of days since the photo was taken; of a photo without a date, since its upload.
     `name` is text in the file's name, compared without case.
     `colour` selects photos with a colour of their palette within `colour_distance` (CIE Lab, 1976).
     """
 
     orientations: Annotated[tuple[Orientation, ...], Meta(max_length=3)] = ()
     newest_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    taken_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     name: Annotated[str, Meta(max_length=200)] = ""
     colour: Colour | None = None
     colour_distance: Annotated[float, Meta(gt=0, le=300)] = 25.0

@@ -89,7 +89,7 @@ def only_demo(data: Path) -> Iterator[None]:
         CommandFailed: A demo or a backend already runs in the folder.
     """
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)  # database, log and photos are private
         demo_lock = (data / "demo.lock").open("w")
     except OSError as error:
         raise CommandFailed(f"{data} cannot be used as data folder: {error.strerror}") from error
@@ -146,6 +146,7 @@ class BackendProcess:
             self.log.replace(data / "backend.log.1")
         inherited = {name: value for name, value in environ.items() if name not in _NOT_INHERITED}
         with self.log.open("ab") as log:
+            os.fchmod(log.fileno(), 0o600)  # it contains names of photos
             self._log_begin = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module],

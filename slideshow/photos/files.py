@@ -26,6 +26,15 @@ MAX_FILE_MIB = 256
 MAX_CONCURRENCY = 4
 """Photos in memory at a time, for any number of CPUs: a large one takes some hundred MB."""
 _FIRST_BYTES = 1024
+SYSTEM_FOLDERS = frozenset(
+    {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", ".@__thumb"}
+    | {"$recycle.bin", "system volume information", "lost+found"}
+)
+"""Folders, in lower case, that a NAS (Synology, QNAP) or an operating system fills.
+
+They contain thumbnails, snapshots and deleted files. Folders whose name begins with `.Trash-` count too.
+"""
+_TRASH = ".trash-"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,18 +53,22 @@ class FoundPhotos:
         skipped: The number of files in folders that are not images.
         unreadable: A sentence for each folder or file that could not be read.
         hidden: The number of hidden files and folders that were left out.
+        system_folders: The number of folders that were left out because a NAS or an operating system fills them.
     """
 
     files: tuple[Path, ...]
     skipped: int = 0
     unreadable: tuple[str, ...] = ()
     hidden: int = 0
+    system_folders: int = 0
 
     def messages(self) -> Iterator[str]:
         """Yield a sentence for each problem, and one about skipped files."""
         yield from self.unreadable
         if self.skipped:
             yield f"skipped {counted(self.skipped, 'file')}: not an image"
+        if self.system_folders:
+            yield f"skipped {counted(self.system_folders, 'folder')} of thumbnails, snapshots or deleted files"
 
 
 def chosen_photos(paths: Sequence[Path], *, recurse: bool, output: Path | None = None) -> tuple[Path, ...]:
@@ -93,8 +106,8 @@ def chosen_photos(paths: Sequence[Path], *, recurse: bool, output: Path | None =
 def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
     """Return the files named in `paths`, and the files in its folders that are images by extension or first bytes.
 
-    Hidden files and folders inside folders are left out. Symbolic links are followed; a folder that is reached twice
-    is searched once. A file that is named twice counts once.
+    Hidden files and folders inside folders are left out, and so are `SYSTEM_FOLDERS`. Symbolic links are followed; a
+    folder that is reached twice is searched once. A file that is named twice counts once.
 
     Raises:
         FileNotFoundError: A path does not exist.
@@ -104,10 +117,11 @@ def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
     skipped: set[str] = set()
     unreadable: list[str] = []
     hidden: list[Path] = []
+    system: list[Path] = []
     seen: set[tuple[int, int]] = set()
     for path in paths:
         if path.is_dir():
-            for file in _files_below(path, recurse, seen, unreadable, hidden):
+            for file in _files_below(path, recurse, seen, unreadable, hidden, system):
                 is_image = _is_image(file, unreadable)
                 if is_image:
                     files.setdefault(os.path.abspath(file), file)
@@ -119,12 +133,12 @@ def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
             raise ValueError(f"{path} is neither a file nor a folder")
         else:
             raise FileNotFoundError(f"{path} does not exist")
-    return FoundPhotos(tuple(files.values()), len(skipped - files.keys()), tuple(unreadable), len(hidden))
+    return FoundPhotos(tuple(files.values()), len(skipped - files.keys()), tuple(unreadable), len(hidden), len(system))
 
 
 def _is_image(file: Path, unreadable: list[str]) -> bool | None:
     """Return True for an image by extension or first bytes; None, with a sentence added, if it cannot be read."""
-    from processor.render.file_types import container_of
+    from contract.image_header.signatures import container_of
 
     if file.suffix.lower() in IMAGE_EXTENSIONS:
         return True
@@ -137,7 +151,12 @@ def _is_image(file: Path, unreadable: list[str]) -> bool | None:
 
 
 def _files_below(
-    top: Path, recurse: bool, seen: set[tuple[int, int]], unreadable: list[str], hidden: list[Path]
+    top: Path,
+    recurse: bool,
+    seen: set[tuple[int, int]],
+    unreadable: list[str],
+    hidden: list[Path],
+    system: list[Path],
 ) -> Iterator[Path]:
     """Yield the regular files of a folder by name, then those of its subfolders."""
     waiting = [top]
@@ -155,6 +174,9 @@ def _files_below(
         below: list[Path] = []
         for name in names:
             path = folder / name
+            if is_system_folder(name) and path.is_dir():
+                system.append(path)
+                continue
             if name.startswith("."):
                 hidden.append(path)
                 continue
@@ -169,6 +191,12 @@ def _files_below(
                 yield path
         if recurse:
             waiting.extend(reversed(below))
+
+
+def is_system_folder(name: str) -> bool:
+    """Return True for the name of a folder whose photos are copies or deleted."""
+    folded = name.casefold()
+    return folded in SYSTEM_FOLDERS or folded.startswith(_TRASH)
 
 
 def printable(path: Path) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -14,9 +16,17 @@ from contract.messages.processing import Device, Palette
 from contract.recipes import DEFAULT_FRAMING
 from slideshow.photos.files import CannotRead, printable, read_photo
 
+if TYPE_CHECKING:
+    from processor.render.pipeline import RenderedImage
+
 THUMBNAILS = "thumbnails"
 PALETTES = "palettes"
+MAX_NAME_BYTES = 240
+"""File systems allow 255 bytes; a number and the extension follow."""
 RESERVED_FOLDERS = (THUMBNAILS, PALETTES)
+
+_NAME_ERRORS = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+"""Errors of a file system that does not accept a name: too long, or with characters such as a colon on FAT."""
 
 
 class RenderedFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,28 +56,41 @@ class PaletteFile(Struct, frozen=True, kw_only=True, rename="camel"):
 def output_names(files: Sequence[Path]) -> list[str]:
     """Return a unique output name, without extension, for each file.
 
-    The name is the file's own; duplicates get a number. Names are compared without case, because some file systems do
-    not distinguish `A.jpg` from `a.jpg`.
+    The name is the file's own, cut to `MAX_NAME_BYTES`; duplicates get a number. Names are compared without case,
+    because some file systems do not distinguish `A.jpg` from `a.jpg`.
     """
     taken: set[str] = set()
     names = []
     for file in files:
-        name, number = file.stem, 1
+        stem = _cut(file.stem)
+        name, number = stem, 1
         while name.casefold() in taken:
             number += 1
-            name = f"{file.stem}-{number}"
+            name = f"{stem}-{number}"
         taken.add(name.casefold())
         names.append(name)
     return names
 
 
+def _cut(stem: str) -> str:
+    """Return the name cut to `MAX_NAME_BYTES` between two characters. Bytes that are not UTF-8 stay as they are."""
+    data = os.fsencode(stem)
+    if len(data) <= MAX_NAME_BYTES:
+        return stem
+    end = MAX_NAME_BYTES
+    while data[end] & 0xC0 == 0x80 and end > MAX_NAME_BYTES - 4:  # inside a character of several bytes
+        end -= 1
+    return os.fsdecode(data[:end])
+
+
 def render_file(file: Path, name: str, out: Path, devices: Sequence[Device]) -> RenderedFile:
     """Render `file` for all devices, and write the results below `out` under `name`.
 
-    The result of a photo that cannot be read or rendered has an `error`.
+    The result of a photo that cannot be read or rendered, or whose name the output folder does not accept, has an
+    `error`.
 
     Raises:
-        OSError: A result cannot be written.
+        OSError: A result cannot be written for a reason that holds for every photo, such as a full disk.
     """
     from processor.errors import RenderError
     from processor.render.pipeline import render_image
@@ -77,6 +100,15 @@ def render_file(file: Path, name: str, out: Path, devices: Sequence[Device]) -> 
         image = render_image(read_photo(file), devices, framing=DEFAULT_FRAMING, name=file.name)
     except (CannotRead, RenderError) as error:
         return RenderedFile(file=shown, error=str(error))
+    try:
+        return _write_results(image, shown, name, out)
+    except OSError as error:
+        if error.errno not in _NAME_ERRORS:
+            raise
+        return RenderedFile(file=shown, error=f"{shown}: its results cannot be written to {out}: {error.strerror}")
+
+
+def _write_results(image: RenderedImage, shown: str, name: str, out: Path) -> RenderedFile:
     variants = {
         variant.device.name: str(_write(out / variant.device.name / f"{name}.jpg", variant.data))
         for variant in image.variants

@@ -145,3 +145,34 @@ def test_find_photos_finds_or_counts_every_visible_file(files: dict[tuple[tuple[
         assert [place for i, place in enumerate(by_folder) if i == 0 or by_folder[i - 1] != place] == list(
             dict.fromkeys(by_folder)
         )
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "@eaDir",
+        "#recycle",
+        "#snapshot",
+        "@Recycle",
+        ".@__thumb",
+        "$RECYCLE.BIN",
+        "$Recycle.Bin",
+        "System Volume Information",
+        "lost+found",
+        ".Trash-1000",
+    ],
+)
+def test_find_photos_skips_and_counts_folders_of_the_system(tmp_path: Path, folder: str) -> None:
+    write(tmp_path, {"a.jpg": JPEG, f"deep/{folder}/b.jpg": JPEG, f"{folder}/deeper/c.jpg": JPEG})
+    found = find_photos([tmp_path])
+    assert names(found.files, tmp_path) == ["a.jpg"]
+    assert found.system_folders == 2
+    assert "skipped 2 folders of thumbnails, snapshots or deleted files" in list(found.messages())
+    assert names(find_photos([tmp_path / folder]).files, tmp_path) == [f"{folder}/deeper/c.jpg"]
+
+
+def test_find_photos_skips_only_folders_by_these_names(tmp_path: Path) -> None:
+    write(tmp_path, {"lost+found": JPEG, "@eaDir of mine/a.jpg": JPEG})
+    found = find_photos([tmp_path])
+    assert sorted(names(found.files, tmp_path)) == ["@eaDir of mine/a.jpg", "lost+found"]
+    assert found.system_folders == 0

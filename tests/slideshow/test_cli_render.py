@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -128,3 +130,33 @@ def test_output_names_are_unique_without_case() -> None:
     assert len({name.casefold() for name in names}) == len(files)
     assert (names[0], names[4]) == ("x", "y")
     assert output_names(files) == names
+
+
+def test_render_names_of_255_bytes(tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    ascii_names = ["a" * 250 + ending + ".jpg" for ending in "xy"]
+    names = [*ascii_names, "é" * 125 + "z.jpg", "写" * 83 + "ab.jpg"]
+    assert [len(name.encode()) for name in names] == [255] * 4
+    for name in names:
+        (folder / name).write_bytes(photo((200, 30, 30)))
+    result = render(folder, "--out", out, "--device", "kitchen=120x80")
+    assert result.exit_code == 0, result.output
+    assert "rendered 4 of 4 photos" in result.stdout
+    written = sorted(path.stem for path in (out / "kitchen").iterdir())
+    assert written == sorted(["a" * 240, "a" * 240 + "-2", "é" * 120, "写" * 80])
+
+
+def test_render_names_a_photo_whose_name_cannot_be_written(photos: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    original = Path.replace
+
+    def replace(source: Path, target: Path) -> Path:
+        if target.name == "red.jpg":
+            raise OSError(errno.EINVAL, "Invalid argument", str(target))
+        return original(source, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    result = render(photos, "--out", tmp_path / "out", "--device", "kitchen=120x80")
+    assert result.exit_code == 0, result.output
+    assert "rendered 1 of 3 photos" in result.stdout
+    assert "red.jpg: its results cannot be written" in result.stderr

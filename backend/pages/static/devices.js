@@ -37,6 +37,7 @@ function edit(id, settings) {
   for (const box of form.elements.orientations) box.checked = (filters.orientations ?? []).includes(box.value);
   form.elements.text.value = filters.name ?? "";
   form.elements.days.value = filters.newestDays ?? 0;
+  form.elements.taken.value = filters.takenDays ?? 0;
   form.elements.gap.value = settings.gap;
   byId("edit-more").open = Object.keys(filters).length > 0 || settings.gap > 0;
   byId("edit-error").hidden = true;
@@ -55,6 +56,7 @@ function formSettings() {
       orientations: [...field.orientations].filter((box) => box.checked).map((box) => box.value),
       name: field.text.value.trim(),
       newestDays: Number(field.days.value),
+      takenDays: Number(field.taken.value),
     },
   };
 }

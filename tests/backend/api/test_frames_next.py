@@ -119,6 +119,7 @@ def test_filters_exclude_photos(backend: server.BackendServer) -> None:
         ({"name": "PHOTO-0"}, [wide]),
         ({"colour": "#FF00FF", "colourDistance": 5}, []),
         ({"newestDays": 1}, [wide, tall]),
+        ({"takenDays": 1}, [wide, tall]),
         ({}, [wide, tall]),
     ):
         put(backend, "frame", filters=filters)
@@ -128,6 +129,12 @@ def test_filters_exclude_photos(backend: server.BackendServer) -> None:
     backend.sql("UPDATE images SET ingested_at = ingested_at - 200000 WHERE id = ?", wide)
     put(backend, "frame", filters={"newestDays": 1})
     assert [entry["imageId"] for entry in queue(backend.admin, "frame")] == [tall]
+    put(backend, "frame", filters={"takenDays": 1})
+    backend.sql("UPDATE images SET captured_at = ingested_at - 90000 WHERE id = ?", tall)
+    backend.sql("UPDATE images SET captured_at = ingested_at + 199000 WHERE id = ?", wide)
+    put(backend, "frame", filters={"takenDays": 1, "name": ""})
+    assert [entry["imageId"] for entry in queue(backend.admin, "frame")] == [wide]
+    put(backend, "frame", filters={"newestDays": 1})
     assert backend.admin.get("/api/devices/frame").json()["filters"] == {"newestDays": 1}
 
 

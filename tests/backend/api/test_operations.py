@@ -84,9 +84,9 @@ def test_database_failure_is_503_without_internals(backend: server.BackendServer
 
 def test_unexpected_error_is_500_and_logged(backend: server.BackendServer) -> None:
     image_id = backend.upload_photos(1)[0]
-    backend.sql("""UPDATE images SET color_palette = '{"primary": "#102030"}'""")  # a row damaged by hand
+    backend.sql("UPDATE images SET color_palette = '{'")  # not even JSON
     refused = backend.admin.get(f"/api/images/{image_id}")
     problem(refused, 500)
-    assert "ValidationError" not in refused.text
-    assert "msgspec.ValidationError: Object missing required field `secondary`" in backend.log_text()
+    assert "JSONDecodeError" not in refused.text
+    assert "json.decoder.JSONDecodeError" in backend.log_text()
     assert backend.anonymous.get("/_health").status_code == 200

@@ -220,7 +220,10 @@ def test_check_rotated_key_is_fetched_after_a_minute_before_max_age_ends(google:
     assert google.fetches == 2
 
 
-@pytest.mark.parametrize(("status", "body"), [(500, None), (404, b"{}"), (200, b"<html>"), (200, b'{"keys": []}')])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, None), (404, b"{}"), (200, b"<html>"), (200, b'{"keys": []}'), (200, b'{"keys": "x"}')],
+)
 def test_check_failed_fetch_is_unavailable_until_the_next_minute(
     google: Google, status: int, body: bytes | None
 ) -> None:

@@ -40,7 +40,7 @@ def test_best_without_candidates_is_none() -> None:
     assert Partners({}).best("a", []) is None
 
 
-PHOTO = PhotoFacts("portrait", "Holiday-17.JPG", 1_000_000.0, ("#F00000", "#202020"))
+PHOTO = PhotoFacts("portrait", "Holiday-17.JPG", 1_000_000.0, ("#F00000", "#202020"), 1_000_000.0 - 8 * 86_400)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,9 @@ PHOTO = PhotoFacts("portrait", "Holiday-17.JPG", 1_000_000.0, ("#F00000", "#2020
         ({"orientations": ("landscape",)}, False),
         ({"newest_days": 2}, True),
         ({"newest_days": 1}, False),
+        ({"taken_days": 10}, True),
+        ({"taken_days": 8}, False),
+        ({"taken_days": 10, "newest_days": 1}, False),
         ({"name": "holiday"}, True),
         ({"name": "party"}, False),
         ({"colour": "#E81010"}, True),
@@ -64,9 +67,16 @@ def test_matches_requires_all_filters(filters: dict[str, object], expected: bool
     assert matches(PHOTO, wanted, 1_000_000.0 + 1.5 * 86_400) is expected
 
 
+def test_matches_counts_from_the_upload_without_a_date() -> None:
+    dateless = PhotoFacts("portrait", "scan.jpg", 1_000_000.0)
+    assert matches(dateless, FrameFilters(taken_days=2), 1_000_000.0 + 86_400)
+    assert not matches(dateless, FrameFilters(taken_days=2), 1_000_000.0 + 3 * 86_400)
+
+
 def test_changes_with_time_is_true_only_with_a_filter_by_age() -> None:
     assert not changes_with_time(FrameFilters(name="x"))
     assert changes_with_time(FrameFilters(newest_days=1))
+    assert changes_with_time(FrameFilters(taken_days=1))
 
 
 @pytest.mark.parametrize(

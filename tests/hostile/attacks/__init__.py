@@ -1,0 +1,1 @@
+"""Attacks that worked against an earlier version, each as a test."""

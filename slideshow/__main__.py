@@ -13,17 +13,18 @@ COMMANDS = {
     "colours": "Show palettes and Material schemes of photos, without a backend.",
     "framing": "Write an HTML page that previews how photos are cropped for five screen sizes.",
     "upload": "Upload photos to a backend.",
-    "devices": "List, add, resize or remove frames.",
+    "devices": "List, add, resize or remove frames, and renew their tokens.",
     "status": "Show a backend's queue and its latest executions.",
     "verify": "Compare the database with the bucket, and repair the differences.",
     "rebuild": "Recreate the database from the bucket.",
     "cost": "Estimate what rendering costs on Google Cloud.",
+    "logout-everywhere": "End the logins of all browsers and programs.",
     "doctor": "Check what a backend needs, and print a fix for each error.",
     "import-model": "Import the database of the legacy slideshow system.",
     "retry": "Put failed or stuck photos back into the queue.",
 }
 """The name and the one-line help of each command."""
-MODULES = {"import-model": "import_legacy"}
+MODULES = {"import-model": "import_legacy", "logout-everywhere": "logout_everywhere"}
 """Modules of `slideshow.commands` that are not named like their command."""
 
 

@@ -231,6 +231,10 @@ _VARIANTS = (
         images.c.filename,
         images.c.ingested_at,
         images.c.captured_at,
+        select(devices.c.picture_salt)
+        .where(devices.c.key == bindparam("of_key"))
+        .scalar_subquery()
+        .label("picture_salt"),
     )
     .join(images, images.c.id == _variants.image_id)
     .where(_variants.device_size.in_(bindparam("keys", expanding=True)))
@@ -243,7 +247,7 @@ def variants(
     connection: Connection, key: str, image_ids: Iterable[str]
 ) -> dict[tuple[str, str], sa.Row[*tuple[Any, ...]]]:
     """Return the full-screen and split-screen variants of these photos with the photos' fields, by (photo, key)."""
-    parameters = {"keys": [key, split_key(key)], "photos": list(image_ids)}
+    parameters = {"of_key": key, "keys": [key, split_key(key)], "photos": list(image_ids)}
     return {(row.image_id, row.device_size): row for row in connection.execute(_VARIANTS, parameters)}
 
 
@@ -259,7 +263,7 @@ _FACTS = (
 
 
 def _facts(row: Any) -> PhotoFacts:
-    colours = row.color_palette["allColors"]
+    colours = row.color_palette.get("allColors") or ()
     return PhotoFacts(row.orientation, row.filename, row.ingested_at, colours, row.captured_at)
 
 

@@ -84,9 +84,9 @@ class FrameService:
         built = [*await self._build(device, chosen), None, None]
         return built[0], built[1]
 
-    async def photo(self, device: Device, image_id: str) -> QueueEntry | None:
-        """Return the entry of one photo that the device's filters select, shown alone; None if there is none."""
-        return await self._first(device, await self._database.read(_photo, device, image_id))
+    async def photo(self, device: Device, image_id: str, *, selected_only: bool) -> QueueEntry | None:
+        """Return the entry of one photo, shown alone; None if it has no variant, or the filters exclude it."""
+        return await self._first(device, await self._database.read(_photo, device, image_id, selected_only))
 
     async def refilter(self, within: float = REFILTER_SECONDS) -> None:
         """Apply changed filters to the photos of their devices, page by page, for about `within` seconds."""
@@ -158,9 +158,9 @@ def _last_and_next(connection: Connection, device: Device, chosen: _Chosen) -> _
     return _chosen(connection, device, [(position.entry_cycle, position.entry), *chosen.entries[:1]], position)
 
 
-def _photo(connection: Connection, device: Device, image_id: str) -> _Chosen:
+def _photo(connection: Connection, device: Device, image_id: str, selected_only: bool) -> _Chosen:
     position = shuffle_queues.read_position(connection, device.id) or Position()
-    is_shown = shuffle_queues.is_selected(connection, device.key, image_id)
+    is_shown = not selected_only or shuffle_queues.is_selected(connection, device.key, image_id)
     return _chosen(connection, device, [(position.cycle, (image_id,))] if is_shown else [], position)
 
 

@@ -21,6 +21,7 @@ from contract.messages.admin import (
     Problem,
     RetryAnswer,
     RetryRequest,
+    SessionsEnded,
     Status,
     SyncReport,
     UploadedImage,
@@ -85,6 +86,10 @@ class Client:
         """Open a session. A wrong password raises RequestRejected with status 403."""
         self._call("POST", "/login", json=Login(password=password))
 
+    def log_out_everywhere(self) -> SessionsEnded:
+        """End all sessions. Not retried: the first request ends the session that permits the second one."""
+        return self._call("POST", "/logout/everywhere", SessionsEnded, repeat=False)
+
     def reach(self) -> None:
         """Check without a login that a backend answers."""
         self._call("GET", "/_health")
@@ -145,6 +150,10 @@ class Client:
     def save_device(self, device: DeviceBody) -> DeviceSaved:
         """Add or change a device. Not retried, because only the first response contains a new device's token."""
         return self._call("POST", "/api/devices", DeviceSaved, json=device, repeat=False)
+
+    def renew_token(self, device_id: str) -> DeviceSaved:
+        """Replace a device's token. May be repeated: only the last response's token is valid."""
+        return self._call("POST", f"/api/devices/{quote(device_id, safe='')}/token", DeviceSaved)
 
     def remove_device(self, device_id: str) -> None:
         self._call("DELETE", f"/api/devices/{quote(device_id, safe='')}")

@@ -319,8 +319,8 @@ def test_next_of_concurrent_calls_and_backends_repeats_nothing(frames: Frames) -
 def test_photo_is_returned_only_if_the_filters_select_it(frames: Frames) -> None:
     device = frames.device(filters=FrameFilters(orientations=("portrait",)))
     tall, wide = frames.add([0, 1], tall=[0])
-    assert frames.library.run(frames.service.photo(device, tall)) is not None
-    assert frames.library.run(frames.service.photo(device, wide)) is None
+    assert frames.library.run(frames.service.photo(device, tall, selected_only=True)) is not None
+    assert frames.library.run(frames.service.photo(device, wide, selected_only=True)) is None
 
 
 @pytest.mark.parametrize("after", ["", ".", "1.", "x", "1.zz", "999999999." + "0" * 12, "1.\0", "1.%"])

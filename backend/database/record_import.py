@@ -41,7 +41,8 @@ def import_devices(connection: Connection, record: DevicesRecord) -> bool:
 
 def _device_row(device: RecordedDevice) -> dict[str, Any]:
     filters = msgspec.to_builtins(device.filters) if device.filters else None
-    return {**msgspec.structs.asdict(device), "filters": filters}
+    panel = msgspec.to_builtins(device.panel) if device.panel else None
+    return {**msgspec.structs.asdict(device), "filters": filters, "panel": panel}
 
 
 def import_images(
@@ -112,6 +113,7 @@ def _image_row(record: ImageRecord, bucket_url: str, present: Container[str]) ->
         "processing_error": record.error,
         "ingested_at": record.ingested_at,
         "captured_at": record.captured_at,
+        "turned": record.turned,
         "queued_at": record.ingested_at,
         "shard": shard_of(record.image_id),
         "rendered_at": record.rendered_at,

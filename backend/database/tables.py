@@ -44,6 +44,8 @@ images = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("orientation", String(9), nullable=False),
+    # EXIF turns or mirrors the original, which the legacy system ignored: its variants of the photo lie on their side.
+    Column("turned", Boolean, nullable=False, server_default=false()),
     Column("processing_status", String(10), nullable=False, server_default="pending"),
     Column("processing_error", Text),
     Column("ingested_at", Float, nullable=False),
@@ -170,6 +172,8 @@ devices = Table(
     Column("filters", JSON(none_as_null=True)),
     # The time of the device's latest request, to the minute.
     Column("seen_at", Float),
+    # The e-paper panel (`contract.panels.PanelSetting`); NULL: JPEG.
+    Column("panel", JSON(none_as_null=True)),
 )
 
 # The place of each photo in the order of each device: a row for each full-screen variant. The photo with the lowest

@@ -204,7 +204,10 @@ class Services:
             picture_key=picture_key,
             public_url=settings.public_url,
             open_hosts=OpenHosts(
-                settings.allowed_hosts.split(), public_url=settings.public_url, service=settings.k_service
+                settings.allowed_hosts.split(),
+                public_url=settings.public_url,
+                service=settings.k_service,
+                origins=settings.cors_origins.split(),
             ),
             scheduler=self._scheduler(),
         )

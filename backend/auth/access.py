@@ -182,7 +182,8 @@ class Authority:
 
     async def _require_device(self, req: Request, device_id: str | None, now: float) -> None:
         if self.device_auth == "open":
-            self._open_hosts.require(req.get_header("Host"), req.get_header("Sec-Fetch-Site"))
+            headers = (req.get_header(name) for name in ("Host", "Sec-Fetch-Site", "Origin"))
+            self._open_hosts.require(*headers)
             return
         token = bearer(req)
         if token is None:

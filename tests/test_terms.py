@@ -61,10 +61,9 @@ def banned_words(text: str) -> list[str]:
     for allowed in ALLOWED:
         text = text.replace(allowed, "")
     return [
-        f"{number}: {found[0]} (use {better})"
-        for number, line in enumerate(text.splitlines(), 1)
+        f"{text.count(chr(10), 0, found.start()) + 1}: {found[0]} (use {better})"
         for pattern, better in PATTERNS
-        for found in pattern.finditer(line)
+        for found in pattern.finditer(text)
     ]
 
 

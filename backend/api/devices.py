@@ -18,6 +18,7 @@ from contract import object_names
 from contract.messages.admin import Problem
 from contract.messages.devices import DeviceBody, DeviceInfo, DeviceList, DeviceSaved
 from contract.messages.processing import DeviceName, Success
+from contract.panels import PanelError
 
 TOKEN_BYTES = 24
 SALT_BYTES = 8
@@ -38,6 +39,10 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
         object_names.device_folder(body.name)
     except ValueError as error:
         raise UnprocessableEntity(f"name: {error}") from error
+    try:
+        devices.requested_panel(body)
+    except PanelError as error:
+        raise UnprocessableEntity(str(error)) from error
     token = secrets.token_urlsafe(TOKEN_BYTES)
     try:
         new = await services.database.write(
@@ -46,6 +51,7 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
     except ValueError as error:
         raise Conflict(str(error)) from error
     await services.record_writer.save_devices()
+    await services.frames.refilter()
     if new:  # only now: if the record could not be written, the client sends the request again and gets a token then
         new = await services.database.write(devices.confirm_token, device_id, digest(token))
     services.wake_up.set()
@@ -73,6 +79,9 @@ def device_info(device: Device, ready: dict[str, int]) -> DeviceInfo:
         pairs=device.half_recipe is not None,
         filters=filters_of(device.filters),
         seen_at=device.seen_at,
+        panel=device.panel.name if device.panel else "jpeg",
+        container=device.panel.container if device.panel else "jpeg",
+        inks=device.panel.inks if device.panel else (),
     )
 
 

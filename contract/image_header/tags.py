@@ -106,19 +106,24 @@ def exif_facts(exif: bytes) -> tuple[int, bool]:
         reader = TagReader(Reader(BytesSource(exif), "EXIF data"))
         main = reader.tags(reader.first)
         orientation = orientation_of(main)
-        details = reader.tags(number(main, EXIF_IFD, 0)) if EXIF_IFD in main else {}
-        if number(details, COLOUR_SPACE, 1) == _UNCALIBRATED and INTEROP_IFD in details:
-            index = reader.tags(number(details, INTEROP_IFD, 0)).get(INTEROP_INDEX, b"")
-            adobe_rgb = isinstance(index, bytes) and index[:3] == b"R03"
+        adobe_rgb = _declares_adobe_rgb(reader, main)
     except (HeaderError, struct.error):
         pass  # the facts that were found so far count
     return orientation, adobe_rgb
 
 
+def _declares_adobe_rgb(reader: TagReader, main: Tags) -> bool:
+    details = reader.tags(number(main, EXIF_IFD, 0)) if EXIF_IFD in main else {}
+    if number(details, COLOUR_SPACE, 1) != _UNCALIBRATED or INTEROP_IFD not in details:
+        return False
+    index = reader.tags(number(details, INTEROP_IFD, 0)).get(INTEROP_INDEX, b"")
+    return isinstance(index, bytes) and index[:3] == b"R03"
+
+
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _PLANAR, _TILE_WIDTH, _EXTRA, _FORMAT = 277, 284, 322, 338, 339
 _NEEDED = {
-    _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, ORIENTATION, _SAMPLES, _PLANAR, _TILE_WIDTH, _EXTRA, _FORMAT,
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, ORIENTATION, _SAMPLES, _PLANAR, _TILE_WIDTH, _EXTRA, _FORMAT,
     EXIF_IFD,
 }  # fmt: skip
 _PHOTOMETRICS = {
@@ -154,7 +159,11 @@ def read_tiff(reader: Reader) -> ImageHeader:
         tiled=_TILE_WIDTH in tags,
     )
     _check_kind(facts)
-    colours = {0: 1, 1: 1, 2: 3, 3: 1, 4: 1, 5: 4, 6: 3, 8: 3, 9: 3}.get(facts.photometric, 1)
+    colours = {2: 3, 5: 4, 6: 3}.get(facts.photometric, 1)
+    try:
+        adobe_rgb = facts.photometric == 2 and _declares_adobe_rgb(structure, tags)
+    except (HeaderError, struct.error):
+        adobe_rgb = False  # damage in EXIF data is no reason to reject a photo
     return ImageHeader(
         format="tiff",
         width=number(tags, _WIDTH, 0),
@@ -164,7 +173,7 @@ def read_tiff(reader: Reader) -> ImageHeader:
         bands=samples,
         has_alpha=samples > colours and bool(facts.extra_samples) and facts.extra_samples[0] in (1, 2),
         chroma_samples=float(samples),
-        adobe_rgb=False,
+        adobe_rgb=adobe_rgb,
         tiff=facts,
     )
 
@@ -176,7 +185,7 @@ def _check_kind(facts: TiffFacts) -> None:
     if facts.compression not in _COMPRESSIONS:
         name = _COMPRESSION_NAMES.get(facts.compression, f"unknown ({facts.compression})")
         raise KindNotSupported(f"is a TIFF with {name} compression, {_EXPORT}")
-    if facts.photometric not in (0, 1, 2, 3, 5, 6, 8):
+    if facts.photometric not in (0, 1, 2, 3, 5, 6):
         raise KindNotSupported(f"is a TIFF with {colours} samples, {_EXPORT}")
     if facts.sample_format != 1 and facts.sample_format != 4:
         kind = _FORMATS.get(facts.sample_format, "unknown")
@@ -184,6 +193,6 @@ def _check_kind(facts: TiffFacts) -> None:
     if len(set(facts.bits)) > 1 or bits not in (1, 2, 4, 8, 16):
         widths = bits if len(set(facts.bits)) == 1 else "/".join(map(str, facts.bits))
         raise KindNotSupported(f"is a TIFF with {widths}-bit samples, {_EXPORT}")
-    needed = {2: 3, 5: 4, 6: 3, 8: 1}.get(facts.photometric, 1)
+    needed = {2: 3, 5: 4, 6: 3}.get(facts.photometric, 1)
     if facts.samples < needed or (bits < 8 and facts.samples > 1):
         raise KindNotSupported(f"is a TIFF with {facts.samples} {bits}-bit samples for {colours}, {_EXPORT}")

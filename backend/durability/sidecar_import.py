@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
 
 import msgspec
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from backend.database import devices, garbage, images, results, tombstones
+from backend.database.missing_variants import LEGACY
 from contract import object_names
 from contract.bucket.port import Bucket, name_in, uri_of
 from contract.messages.processing import ImageOutcome, Palette, ProcessedImage, Thumbnail
@@ -26,10 +30,11 @@ class PathValidator:
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
 
-    def variant_uri(self, path: str, device_key: str, image_id: str) -> str:
+    def variant_uri(self, path: str, device_key: str, image_id: str, *, legacy: bool = True) -> str:
         """Return the address of a reported variant.
 
-        Legacy clients choose other object names; any name under `processed/` in our bucket is valid for them.
+        Legacy clients choose other file names: any name in the device's folder is valid for them, unless it contains
+        the id of another image.
 
         Raises:
             ValueError: The address is outside our bucket or folder, or belongs to another device or image.
@@ -37,17 +42,31 @@ class PathValidator:
         name = name_in(self._bucket, path)
         if not name.startswith(object_names.PROCESSED):
             raise ValueError(f"{name!r} is not under {object_names.PROCESSED}")
-        parsed = object_names.device_of_variant(name)
-        if parsed is not None and parsed != (device_key, image_id):
-            raise ValueError(f"{name!r} is a picture of another device or image")
+        folder, _, file = name.removeprefix(object_names.PROCESSED).partition("/")
+        if not file or "/" in file or device_key not in (folder, unquote(folder)):
+            raise ValueError(f"{name!r} is not in the folder of the device {device_key!r}")
+        if object_names.image_of(name) not in (image_id, None):
+            raise ValueError(f"{name!r} is a picture of another image")
+        if not legacy and object_names.device_of_variant(name) != (device_key, image_id):
+            raise ValueError(f"{name!r} is not a name of a picture of this image for this device")
         return uri_of(self._bucket, name)
 
-    def thumbnail_uri(self, path: str) -> str:
-        """Return the address of a reported thumbnail. Raises ValueError if it is in another bucket or folder."""
+    def thumbnail_uri(self, path: str, image_id: str) -> str:
+        """Return the address of a reported thumbnail.
+
+        Raises:
+            ValueError: The address is in another bucket or folder, or belongs to another image.
+        """
         name = name_in(self._bucket, path)
         if not name.startswith(object_names.THUMBNAILS):
             raise ValueError(f"{name!r} is not under {object_names.THUMBNAILS}")
+        if object_names.image_of(name) != image_id:
+            raise ValueError(f"{name!r} is not a thumbnail of this image")
         return uri_of(self._bucket, name)
+
+    def name(self, uri: str) -> str:
+        """Return the object name of an address that this class returned."""
+        return name_in(self._bucket, uri)
 
 
 def palette_of(sidecar: Sidecar) -> Palette | None:
@@ -71,7 +90,7 @@ def _valid_uris(sidecar: Sidecar, paths: PathValidator) -> Iterator[str]:
             yield paths.variant_uri(result.file_path, result.device_size, sidecar.image_id)
     if sidecar.thumbnail is not None:
         with contextlib.suppress(ValueError):
-            yield paths.thumbnail_uri(sidecar.thumbnail.file_path)
+            yield paths.thumbnail_uri(sidecar.thumbnail.file_path, sidecar.image_id)
 
 
 def import_sidecar(connection: Connection, sidecar: Sidecar, paths: PathValidator, now: float) -> tuple[str, str, bool]:
@@ -92,7 +111,7 @@ def import_sidecar(connection: Connection, sidecar: Sidecar, paths: PathValidato
     if image.processing_status == "complete":
         # The rows are final. A late sidecar that differs from them is archived as history.
         return ARCHIVABLE, "stored already", False
-    if image.processing_status == "failed":
+    if image.processing_status == "failed" and not _is_of_legacy_failure(sidecar, image):
         return REJECTED, "the image has failed; retry it, or remove the sidecar", False
     if sidecar.focus != images.focus_of(image.focus):
         return WAITS, "its pictures were cropped around another focal point; the image will be rendered again", False
@@ -135,7 +154,18 @@ def import_sidecar(connection: Connection, sidecar: Sidecar, paths: PathValidato
     return ARCHIVABLE, f"imported {stored} pictures", True
 
 
+def _is_of_legacy_failure(sidecar: Sidecar, image: sa.Row[Any]) -> bool:
+    """Return True if a legacy client wrote the sidecar, and then reported a failure.
+
+    Such a client reports a failure whenever its results are not answered with 2xx, for example while the backend is
+    down. Its sidecar proves that the photo was rendered. A failure under a lease is one of our own tasks.
+    """
+    return image.lease_owner is None and all(result.recipe in (None, LEGACY) for result in sidecar.results)
+
+
 def _stored_thumbnail(sidecar: Sidecar, paths: PathValidator) -> Thumbnail | None:
     if sidecar.thumbnail is None:
         return None
-    return msgspec.structs.replace(sidecar.thumbnail, file_path=paths.thumbnail_uri(sidecar.thumbnail.file_path))
+    return msgspec.structs.replace(
+        sidecar.thumbnail, file_path=paths.thumbnail_uri(sidecar.thumbnail.file_path, sidecar.image_id)
+    )

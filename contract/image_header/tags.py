@@ -11,6 +11,8 @@ from contract.image_header.source import BytesSource, Reader
 
 MAX_ENTRIES = 1024
 """Entries of a directory. Cameras write fewer than 100."""
+MAX_PAGES = 100
+"""Pages of a TIFF file that are counted. Only the first one is shown."""
 MAX_VALUES = 64
 """Values of a tag that are read. The tags here have one, or one per sample."""
 
@@ -73,6 +75,20 @@ class TagReader:
             data = inline[: values * size]
             result.setdefault(tag, data if code == "c" else struct.unpack(f"{order}{values}{code}", data))
         return result
+
+    def pages(self) -> int:
+        """Return the number of directories in the chain, at most `MAX_PAGES`."""
+        offset, seen = self.first, set[int]()
+        head, entry, after = ("Q", 20, "Q") if self._big else ("H", 12, "I")
+        while offset and offset not in seen and len(seen) < MAX_PAGES:
+            seen.add(offset)
+            try:
+                (count,) = self._reader.unpack(self._order + head, offset)
+                offset += struct.calcsize(head) + count * entry
+                (offset,) = self._reader.unpack(self._order + after, offset)
+            except HeaderError:
+                break
+        return max(1, len(seen))
 
 
 def number(tags: Tags, tag: int, default: int) -> int:
@@ -169,6 +185,7 @@ def read_tiff(reader: Reader) -> ImageHeader:
         width=number(tags, _WIDTH, 0),
         height=number(tags, _HEIGHT, 0),
         orientation=orientation_of(tags),
+        pages=structure.pages(),
         bits=facts.bits[0],
         bands=samples,
         has_alpha=samples > colours and bool(facts.extra_samples) and facts.extra_samples[0] in (1, 2),
@@ -187,7 +204,9 @@ def _check_kind(facts: TiffFacts) -> None:
         raise KindNotSupported(f"is a TIFF with {name} compression, {_EXPORT}")
     if facts.photometric not in (0, 1, 2, 3, 5, 6):
         raise KindNotSupported(f"is a TIFF with {colours} samples, {_EXPORT}")
-    if facts.sample_format != 1 and facts.sample_format != 4:
+    if facts.sample_format == 3 and set(facts.bits) == {32} and facts.photometric == 2 and facts.samples >= 3:
+        return  # linear light, as photo programs write it
+    if facts.sample_format not in (1, 4):
         kind = _FORMATS.get(facts.sample_format, "unknown")
         raise KindNotSupported(f"is a TIFF with {bits}-bit {kind} samples, {_EXPORT}")
     if len(set(facts.bits)) > 1 or bits not in (1, 2, 4, 8, 16):

@@ -66,6 +66,8 @@ def to_srgb(image: pyvips.Image, name: str, *, has_alpha: bool = False) -> pyvip
     """
     image = _expected_bands(image)
     profile = profile_of(image)
+    if profile and image.format == "float":  # lcms needs integers
+        image = (image * 65535.0).rint().cast("ushort").copy(interpretation="rgb16")
     if profile:
         if image.format == "uchar" and image.bands == 3 and is_srgb(profile):
             return image

@@ -20,13 +20,15 @@ from processor.colour.icc import is_srgb
 from processor.colour.matrix import by_matrix, conversion_of
 from processor.colour.planes import as_planes, needs_planes, planes_to_sdr
 from processor.colour.srgb import profile_of, split_alpha, to_full_range, to_srgb, with_profile
-from processor.errors import BrokenPixels
+from processor.errors import BrokenPixels, NotAllowed
 from processor.render.decoded_image import DecodedImage
 from processor.render.header import RESEND, Header, condense, open_lazily
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MAX_LIGHT = 64.0
+"""Floating-point samples are linear light, 1 for white. Highlights are brighter; 255 would be another scale."""
 PAPER = (255, 255, 255)
 """The colour behind transparent pixels: white, like the paper for which most cut-outs are made."""
 
@@ -51,7 +53,7 @@ def _decode_whole(original: Original, header: Header, shrink: int, name: str) ->
     plain = _decode_plain_jpeg(original, header, shrink)
     if plain is not None:
         return DecodedImage(_plain_to_srgb(plain, header, name), None, 1 / shrink, 1 / shrink)
-    image = _open(original, header, shrink)
+    image = _open(original, header, shrink, name)
     by_planes = _by_planes(header)
     if by_planes:
         image = _planes_to_srgb(image, header)
@@ -163,13 +165,18 @@ def _planes_to_srgb(image: pyvips.Image, header: Header) -> pyvips.Image:
     return converted if alpha is None else converted.bandjoin(alpha)
 
 
-def _open(original: Original, header: Header, shrink: int) -> pyvips.Image:
+def _open(original: Original, header: Header, shrink: int, name: str) -> pyvips.Image:
     if header.loader == "jpeg" or header.loader == "webp":
         return open_lazily(original, header.loader, shrink=shrink)
     if header.loader == "avif" or header.loader == "heic":
         return _open_heif(content_of(original), header, shrink)
     image = open_lazily(original, header.loader)
     _require_size(image, header)
+    if image.format == "float":
+        image = image.copy_memory()
+        if (brightest := image.max()) > MAX_LIGHT:
+            reason = f"is a TIFF with floating-point samples up to {brightest:g}, where 1 is white"
+            raise NotAllowed(name, reason, "Export it as JPEG or as 8- or 16-bit TIFF")
     return box_shrink(image, shrink)
 
 

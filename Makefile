@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cloud test test-fast check bench bench-competitors bench-rivals screenshots chaos fuzz load lint lock images \
+.PHONY: help demo demo-cloud test test-fast check bench bench-competitors bench-rivals fidelity screenshots chaos fuzz load lint lock images \
   clean .venv
 
 help: ## list targets
@@ -51,6 +51,9 @@ bench-competitors: ## install competitors that need Node.js (npm ci); otherwise 
 	cd bench/contenders/node && npm ci --no-audit --no-fund
 
 bench-rivals: bench-competitors
+
+fidelity: .venv/.ready-dev ## render every file of FOLDER and compare it with an independent decoder; the page is build/fidelity.html
+	@$(BIN)/python -m bench.fidelity "$(FOLDER)"
 
 # Without Docker: make images IMAGE_BUILD="buildah bud --isolation chroot --network host" SLIDESHOW_IMAGES=buildah
 IMAGE_BUILD ?= docker build

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 NAMES = (
+    "image_header",
     "photo_header",
     "photo_stream",
     "heif",

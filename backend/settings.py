@@ -19,6 +19,9 @@ import msgspec
 from msgspec import Meta, Struct
 from sqlalchemy.engine import URL
 
+from backend.http.limits import CONNECTIONS_PER_ADDRESS
+from backend.http.proxy_headers import parse_networks
+
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -55,17 +58,28 @@ class Settings(Struct, frozen=True, kw_only=True):
         str, Meta(description="Base URL that tasks call. Empty: the address of this server.")
     ] = ""
     processor_auth_token: Annotated[
-        str, Meta(description="Bearer token that tasks send. Empty: generated if embedded, else an error.")
+        str,
+        Meta(
+            description="Bearer token that tasks send, at least 32 characters unless embedded. "
+            "Empty: generated if embedded, else an error."
+        ),
     ] = ""
     processor_auth_token_previous: Annotated[
-        str, Meta(description="Second token that is accepted during a rotation. Empty: none.")
+        str, Meta(description="Second token of any length that is accepted during a rotation. Empty: none.")
     ] = ""
     admin_password: Annotated[
         str,
-        Meta(description="Login password or its hash (`$argon2id$...`). Empty: generated if embedded, else an error."),
+        Meta(
+            description="Login password, at least 12 characters unless embedded, or its hash (`$argon2id$...`). "
+            "Empty: generated if embedded, else an error."
+        ),
     ] = ""
     metrics_token: Annotated[
-        str, Meta(description="Bearer token that may read /metrics. Empty: only a logged-in session may.")
+        str,
+        Meta(
+            description="Bearer token that may read /metrics, at least 32 characters unless embedded. "
+            "Empty: only a logged-in session may."
+        ),
     ] = ""
     device_auth: Annotated[
         Literal["required", "open"],
@@ -91,6 +105,20 @@ class Settings(Struct, frozen=True, kw_only=True):
             "`https://photos.example`. With https, the login cookie is only sent over TLS. Empty: the request's `Host`."
         ),
     ] = ""
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Space-separated addresses or networks of reverse proxies whose `X-Forwarded-For` and "
+            "`X-Forwarded-Proto` count, e.g. `127.0.0.1 10.0.0.0/8`. Empty: none, except on Cloud Run."
+        ),
+    ] = ""
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Maximum number of open connections of one address, unless it is a trusted proxy. 0: no limit.",
+        ),
+    ] = CONNECTIONS_PER_ADDRESS
     allowed_hosts: Annotated[
         str,
         Meta(
@@ -198,6 +226,16 @@ ARGON2_HASH = re.compile(r"\$argon2(?:id|i|d)(?:\$v=\d+)?\$m=\d+,t=\d+,p=\d+\$[A
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 SWITCHES = ("database_durable",)
 """Settings that are yes or no. True, false, 1 and 0 are accepted, too."""
+MIN_PASSWORD_LENGTH = 12
+"""Shorter passwords can be guessed, although wrong ones are throttled: a guesser may have many addresses."""
+MIN_TOKEN_LENGTH = 32
+"""Tokens are checked without a throttle. 32 hex digits are 128 random bits."""
+_MIN_LENGTHS = {
+    "processor_auth_token": MIN_TOKEN_LENGTH,
+    "metrics_token": MIN_TOKEN_LENGTH,
+    "admin_password": MIN_PASSWORD_LENGTH,
+}
+"""PROCESSOR_AUTH_TOKEN_PREVIOUS is not in it, so that a short token can be rotated without an interruption."""
 SECRETS = ("processor_auth_token", "processor_auth_token_previous", "admin_password", "metrics_token")
 
 
@@ -243,6 +281,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         problems.append(
             f"PUBLIC_URL: invalid value {settings.public_url!r}. Use https://host or http://host, without a path."
         )
+    try:
+        parse_networks(settings.trusted_proxies)
+    except ValueError as error:
+        problems.append(f"TRUSTED_PROXIES: {error}. Use addresses such as 127.0.0.1, or networks such as 10.0.0.0/8.")
     problems += [
         f"ALLOWED_HOSTS: invalid name {name!r}. Use a host name without scheme, port and path."
         for name in settings.allowed_hosts.split()
@@ -266,9 +308,20 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             for name in ("processor_auth_token", "admin_password")
             if not getattr(settings, name)
         ]
+        problems += short_secrets(settings)
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def short_secrets(settings: Settings) -> list[str]:
+    """Return a sentence for each secret that is too short. Outside of embedded mode they end the start."""
+    return [
+        f"{name.upper()}: too short, it has {len(secret)} characters. "
+        f"Set at least {minimum}, for example the output of `openssl rand -hex {minimum // 2}`."
+        for name, minimum in _MIN_LENGTHS.items()
+        if 0 < len(secret := getattr(settings, name)) < minimum
+    ]
 
 
 def _is_origin(text: str) -> bool:

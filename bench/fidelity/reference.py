@@ -13,12 +13,16 @@ from PIL import Image, ImageCms, ImageOps
 
 pi_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = None
+MAX_PIXELS = 150_000_000
+"""More than the renderer accepts, and less than fills the memory."""
 
 
 def reference(data: bytes) -> tuple[Image.Image, str]:
     """Return the first frame upright in sRGB over white, and the name of the decoder. Raises what Pillow raises."""
     image: Image.Image = Image.open(io.BytesIO(data))
     kind = image.format or "?"
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(f"{image.width} x {image.height} pixels are too many to decode")
     image.load()
     profile = image.info.get("icc_profile")
     upright = ImageOps.exif_transpose(image)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench.fidelity.__main__ import MAX_DIFFERENCE, compare, main
-from tests.support.pictures import encoded, scene, with_orientation
+from tests.support.pictures import encoded, png_by_header, scene, with_orientation
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
@@ -39,6 +39,12 @@ def test_compare_reports_other_colours_and_files_that_only_one_side_opens(monkey
     assert finding.difference is not None
     assert finding.difference > MAX_DIFFERENCE
     assert finding.is_outlier
+
+
+def test_compare_does_not_decode_a_bomb() -> None:
+    finding = compare(png_by_header(20_000, 14_000), "bomb.png")
+    assert finding.ours is finding.theirs is None
+    assert not finding.is_outlier
 
 
 def test_main_prints_a_table_and_writes_the_page(tmp_path: Path) -> None:

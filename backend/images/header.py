@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
 from contract.image_header.dates import date_taken
+from contract.image_header.raw import embedded_photo, read_camera_raw
 from contract.messages.processing import Orientation, orientation_of
 
 EXTENSIONS = {
@@ -25,7 +26,7 @@ EXTENSIONS = {
     "HEIF": ".heic",
 }
 PILLOW_FORMATS = [name for name in EXTENSIONS if name not in ("HEIF", "GIF")]
-FORMAT_NAMES = "JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC"
+FORMAT_NAMES = "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC or camera raw"
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 
 # Our own limits apply. Pillow's would raise in the middle of a header.
@@ -75,7 +76,10 @@ def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progr
         UnsupportedMediaType: The file is not a photo of a known format, or its header is invalid.
         UnprocessableEntity: The photo has too many pixels.
     """
-    stored = _read(data, filename)
+    raw = read_camera_raw(data)
+    if raw is not None and not raw.is_usable:
+        raise UnsupportedMediaType(f"{filename}: {raw.rejection}; export it as JPEG")
+    stored = _read(data if raw is None else embedded_photo(data, raw), filename)
     width, height = stored.width, stored.height
     if width < 1 or height < 1:
         raise UnsupportedMediaType(f"{filename}: its header gives a size of {width}x{height} pixels")
@@ -88,7 +92,8 @@ def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progr
         )
     if stored.swaps_sides:
         width, height = height, width
-    return UploadHeader(EXTENSIONS[stored.format], width, height, orientation_of(width, height), stored.captured_at)
+    extension = EXTENSIONS[stored.format] if raw is None else raw.kind.extension
+    return UploadHeader(extension, width, height, orientation_of(width, height), stored.captured_at)
 
 
 def _read(data: bytes, filename: str) -> _Stored:

@@ -40,12 +40,15 @@ def estimated_bytes(original: Original, devices: tuple[Device, ...], name: str, 
     Raises RenderError for a header that is damaged or declares more pixels than `limits`.
     """
     from processor.codecs.download_buffer import DownloadBuffer, size_of
+    from processor.render.camera_raw import photo_in
     from processor.render.decode_plan import PIPELINE_BYTES, estimate_bytes
     from processor.render.header import read_header
 
-    header, size = read_header(original, name, limits), size_of(original)
-    streamed = PIPELINE_BYTES if isinstance(original, DownloadBuffer) else 0
-    return max(0, estimate_bytes(header, devices, size) + streamed - size)
+    photo = photo_in(original, name)
+    header, size = read_header(photo, name, limits), size_of(photo)
+    streamed = PIPELINE_BYTES if isinstance(photo, DownloadBuffer) else 0
+    needed = max(0, estimate_bytes(header, devices, size) + streamed - size)
+    return needed if photo is original else needed + size  # the JPEG of a camera raw file is a second file in memory
 
 
 @dataclass(slots=True)

@@ -210,17 +210,20 @@ def _limit(cpu_seconds: int, memory_bytes: int) -> None:
 
 def respond(request: SandboxRequest) -> SandboxResponse:
     """Render the photo of `request`, in the sandbox process; return the result or the reason for its rejection."""
+    from processor.codecs.download_buffer import content_of
     from processor.render import pipeline
+    from processor.render.camera_raw import photo_in
     from processor.render.decode_plan import estimate_bytes
     from processor.render.header import read_header
 
     try:
-        header = read_header(request.data, request.name, request.limits)
-        needed = estimate_bytes(header, request.devices, len(request.data))
+        photo = content_of(photo_in(request.data, request.name))
+        header = read_header(photo, request.name, request.limits)
+        needed = estimate_bytes(header, request.devices, len(photo))
         if needed > request.memory_bytes:
             raise too_much_memory(request.name, needed, request.memory_bytes)
         rendered = pipeline.render_image(
-            request.data, request.devices, focus=request.focus, name=request.name, limits=request.limits
+            photo, request.devices, focus=request.focus, name=request.name, limits=request.limits
         )
     except RenderError as error:
         return SandboxResponse(rejection=Rejection(kind=type(error).__name__, reason=error.reason, advice=error.advice))

@@ -13,6 +13,7 @@ from contract.messages.processing import Device, Focus, Histogram, Orientation, 
 from contract.recipes import CENTRE, DEFAULT_FRAMING, FOCUS, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
 from processor.codecs.download_buffer import Original
 from processor.codecs.jpeg import DEVICE, THUMBNAIL
+from processor.render.camera_raw import photo_in
 from processor.render.decode import decode
 from processor.render.decode_plan import decode_steps
 from processor.render.decoded_image import cut
@@ -94,6 +95,7 @@ def render_image(
         )
     focus = None if focus is None else (round(focus[0], 4) + 0.0, round(focus[1], 4) + 0.0)  # as in object names
     stopwatch = stopwatch or Stopwatch()
+    original = photo_in(original, name)
     header = read_header(original, name, limits)
     *finer, standard = decode_steps(header, devices)
     decoded = decode(original, header, standard.shrink, name)

@@ -96,14 +96,17 @@ class Client:
         except httpx.HTTPError:
             return False
 
-    def upload(self, path: Path) -> UploadedImage:
-        """Upload one file, streamed from the disk.
+    def upload(self, path: Path, content: bytes | None = None) -> UploadedImage:
+        """Upload one file, streamed from the disk, or `content` under the name of the file as a JPEG.
 
         Raises:
             OSError: The file cannot be read.
         """
 
         def send() -> httpx.Response:
+            if content is not None:
+                name = sendable_name(path.with_suffix(".jpg"))
+                return self._http.post("/api/admin/upload", files={"file": (name, content)})
             with path.open("rb") as file:
                 return self._http.post("/api/admin/upload", files={"file": (sendable_name(path), file)})
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from contract.image_header.raw import FIRST_BYTES, embedded_photo, may_be_raw, read_camera_raw
 from slideshow.client.http import Client
 from slideshow.errors import RequestRejected, Unreachable
-from slideshow.photos.files import MAX_FILE_MIB
 
 UPLOAD_CONCURRENCY = 4
 _SESSION_ENDED = (401, 403)
 _TOO_LARGE = 413
+_MAX_RAW_BYTES = 256 * 2**20
+"""Larger files are not read into memory. Camera raw files have up to 150 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def send_one(client: Client, path: Path, limit: _UploadLimit | None = None) -> S
 
 
 def _send(client: Client, path: Path, jpeg: bytes | None = None) -> SentPhoto:
-    """Upload the file, or the JPEG that is embedded in it. Raises OSError and RequestRejected as `send_one` describes."""
+    """Upload the file, or the JPEG that is embedded in it. Raises OSError, and RequestRejected as `send_one` does."""
     try:
         image = client.upload(path, jpeg)
     except RequestRejected as rejection:
@@ -128,7 +129,7 @@ def _jpeg_inside(path: Path) -> bytes | None:
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
-        if not may_be_raw(file.read(FIRST_BYTES)) or path.stat().st_size > MAX_FILE_MIB * 2**20:
+        if not may_be_raw(file.read(FIRST_BYTES)) or path.stat().st_size > _MAX_RAW_BYTES:
             return None
         file.seek(0)
         data = file.read()

@@ -75,7 +75,7 @@ class FoundPhotos:
         if self.system_folders:
             yield f"skipped {counted(self.system_folders, 'folder')} of thumbnails, snapshots or deleted files"
         if self.raw_twins:
-            yield f"skipped {counted(self.raw_twins, 'camera raw file')}: the JPEG of the same name is in the same folder"
+            yield f"skipped {counted(self.raw_twins, 'camera raw file')}: a JPEG has the same name and folder"
 
 
 def chosen_photos(paths: Sequence[Path], *, recurse: bool, output: Path | None = None) -> tuple[Path, ...]:

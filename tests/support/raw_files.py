@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 SHORT, LONG, ASCII, BYTE, UNDEFINED, RATIONAL, SRATIONAL = 3, 4, 2, 1, 7, 5, 10
-WIDTH, HEIGHT = 256, 192
+WIDTH, HEIGHT = 64, 48
 """Size of the sensor in pixels."""
 TAKEN = "2022:03:04 05:06:07"
 

@@ -63,6 +63,7 @@ class SandboxRequest(Struct, frozen=True, kw_only=True):
     parent_pid: int
     limits: Limits = DEFAULT_LIMITS
     focus: Focus | None = None
+    turn: int = 0
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
@@ -86,6 +87,7 @@ async def render_in_sandbox(
     name: str,
     settings: SandboxSettings,
     focus: Focus | None = None,
+    turn: int = 0,
     environ: Mapping[str, str] = os.environ,
 ) -> RenderedImage:
     """Render one image in a separate process.
@@ -106,6 +108,7 @@ async def render_in_sandbox(
         parent_pid=os.getpid(),
         limits=settings.limits,
         focus=focus,
+        turn=turn,
     )
     process = await asyncio.create_subprocess_exec(
         *settings.command,
@@ -218,12 +221,17 @@ def respond(request: SandboxRequest) -> SandboxResponse:
 
     try:
         photo = content_of(photo_in(request.data, request.name))
-        header = read_header(photo, request.name, request.limits)
+        header = pipeline.turned_header(read_header(photo, request.name, request.limits), request.turn)
         needed = estimate_bytes(header, request.devices, len(photo))
         if needed > request.memory_bytes:
             raise too_much_memory(request.name, needed, request.memory_bytes)
         rendered = pipeline.render_image(
-            photo, request.devices, focus=request.focus, name=request.name, limits=request.limits
+            photo,
+            request.devices,
+            focus=request.focus,
+            turn=request.turn,
+            name=request.name,
+            limits=request.limits,
         )
     except RenderError as error:
         return SandboxResponse(rejection=Rejection(kind=type(error).__name__, reason=error.reason, advice=error.advice))

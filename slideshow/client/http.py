@@ -23,6 +23,8 @@ from contract.messages.admin import (
     RetryRequest,
     Status,
     SyncReport,
+    TurnAnswer,
+    TurnRequest,
     UploadedImage,
 )
 from contract.messages.devices import DeviceBody, DeviceList, DeviceSaved
@@ -42,7 +44,7 @@ OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
 class Client:
     """Call a backend over HTTP. Safe to use from several threads.
 
-    Requests that are safe to repeat (all but `retry` and `save_device`) are retried a few times when the
+    Requests that are safe to repeat (all but `retry`, `turn` and `save_device`) are retried a few times when the
     connection breaks or the backend answers 503.
 
     Every method raises:
@@ -141,6 +143,10 @@ class Client:
 
     def retry(self, request: RetryRequest) -> RetryAnswer:
         return self._call("POST", "/api/admin/retry", RetryAnswer, json=request, repeat=False)
+
+    def turn(self, request: TurnRequest) -> TurnAnswer:
+        """Turn photos. Not retried, because a repeated request would turn them again."""
+        return self._call("POST", "/api/admin/turn", TurnAnswer, json=request, repeat=False)
 
     def devices(self) -> DeviceList:
         return self._call("GET", "/api/devices", DeviceList)

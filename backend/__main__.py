@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,15 +24,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("backend")
 
-DRAIN_SECONDS = 10
 BACKLOG = 512
+LINGER_SECONDS = 10.0
+"""After it lost the fencing token, a backend still answers reads for this time, until requests reach the new one."""
+HANG_SECONDS = 1.0
+"""A thread that hangs in a call must not delay the end of the process by more than this time."""
+LOST_CODE = 3
+"""Exit code of a backend that ended because another one is active."""
 CANNOT_START = "cannot start: %s: %s; check BUCKET_URL and DATABASE_URL"
 MAX_CONNECTIONS = 1000
 """Further connections get 503. Each connection costs memory."""
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
-    """Serve until SIGTERM, SIGHUP or Ctrl-C. Return 0 after a normal end, 1 if it cannot start, 2 for bad settings."""
+    """Serve until SIGTERM, SIGHUP or Ctrl-C, or until another backend becomes active.
+
+    Return 0 after a normal end, 1 if it cannot start, 2 for invalid settings, 3 after another backend became active.
+    """
     import msgspec
 
     from backend.embedded import DataFolderError, bind_socket, explain_unwritable, load_secrets, save_port
@@ -132,7 +141,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
     from backend.http.middleware import trust_proxy_headers
     from backend.http.server import WriteCoalescingProtocol
     from backend.periodic import run_periodically
-    from backend.services import open_services
+    from backend.services import STOP_SECONDS, open_services
     from backend.startup import finish_start, start_durable, start_serving
     from contract.bucket.port import BucketError
 
@@ -153,14 +162,33 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             if self._closing is not None:
                 self.handle_exit(number, None)
                 return
-            services.ending.set()
+            services.begin_stop()
+            _exit_after(STOP_SECONDS + HANG_SECONDS)
             if timer:
                 timer.cancel()
-            self._closing = asyncio.create_task(services.runner.close())
-            self._closing.add_done_callback(lambda _: self.handle_exit(number, None))
+            self._closing = asyncio.create_task(self._close(number))
+
+        async def _close(self, number: signal.Signals) -> None:
+            # The snapshot comes first, because an open request may use up the time. Changes that follow are in the
+            # snapshot that `open_services` takes last.
+            saving = asyncio.create_task(services.save_last_snapshot())
+            try:
+                await services.end_tasks()
+            finally:
+                self.config.timeout_graceful_shutdown = int(services.drain_seconds())
+                self.handle_exit(number, None)
+            await saving
+
+        async def end_after_losing(self) -> None:
+            """End once another backend is active. The platform starts a new process if requests still arrive here."""
+            await services.serving_state.lost.wait()
+            log.error("another backend is active: this one ends in %.0f s", LINGER_SECONDS)
+            await asyncio.sleep(LINGER_SECONDS)
+            self._stop(signal.SIGTERM)
 
     timer: asyncio.Task[None] | None = None
     loading: asyncio.Task[None] | None = None
+    losing: asyncio.Task[None] | None = None
     async with contextlib.AsyncExitStack() as stack:
         try:
             services = await stack.enter_async_context(open_services(settings, own_url=url))
@@ -191,21 +219,35 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
                 proxy_headers=False,
                 limit_concurrency=MAX_CONNECTIONS,
             )
             log.info("listening on %s (bucket %s)", url, services.bucket.url)
             if settings.device_auth == "open":
                 log.warning("DEVICE_AUTH=open: every client that reaches this server can read all pictures of frames")
-            await Server(config).serve(sockets=[listener])
+            server = Server(config)
+            losing = asyncio.create_task(server.end_after_losing())
+            await server.serve(sockets=[listener])
         finally:
-            for task in (timer, loading):
+            for task in (timer, loading, losing):
                 if task:
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
     log.info("stopped")
-    return 0
+    return LOST_CODE if services.serving_state.lost.is_set() else 0
+
+
+def _exit_after(seconds: float) -> None:
+    """End the process after this time, even if a thread hangs: every acknowledged change is in the bucket."""
+
+    def end() -> None:
+        log.error("not everything ended within %.0f s of SIGTERM: ending without it", seconds)
+        logging.shutdown()
+        os._exit(1)
+
+    watchdog = threading.Timer(seconds, end)
+    watchdog.daemon = True
+    watchdog.start()
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         "/pictures/{folder}/{file}": pictures.Picture(services),
         # monitoring and the scheduler
         "/_health": health.HealthResource(services),
+        "/_live": health.Live(services),
         "/_ready": health.Ready(services),
         "/metrics": health.MetricsResource(services),
         "/openapi.json": openapi,

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import os
 import secrets
 import time
@@ -68,9 +69,15 @@ TRANSIENT_CHANGES: frozenset[Callable[..., object]] = frozenset(
     }
 )
 """Frequent queries whose changes may be lost. They do not trigger a snapshot."""
+STOP_SECONDS = 8.0
+"""Time from SIGTERM to the end of the process. Cloud Run sends SIGKILL after 10 s."""
+TASKS_SECONDS = 3.0
+"""The part of it in which local tasks return their photos."""
+UPLOADS_SECONDS = 2.0
+"""The part of it in which open uploads can complete."""
+LAST_SNAPSHOT_SECONDS = 3.5
+"""The part of it that is left for the last snapshot when open requests are cancelled."""
 LAST_POSITIONS_SECONDS = 1.0
-LAST_SNAPSHOT_SECONDS = 7.0
-"""Time limit of the last snapshot: Cloud Run sends SIGKILL 10 s after SIGTERM."""
 
 Clock = Callable[[], float]
 """Returns the time in seconds since the Unix epoch."""
@@ -91,7 +98,8 @@ async def open_services(settings: Settings, *, own_url: str, clock: Clock = time
         try:
             yield services
         finally:
-            await services.runner.close()
+            services.begin_stop()
+            await services.end_tasks()
             await services.save_last_changes()
             if services.tick_scheduler is not None:
                 services.tick_scheduler.close()
@@ -115,6 +123,9 @@ class Services:
         """Set when the periodic work may have something to do before its next run."""
         self.ending = asyncio.Event()
         """Set when the server is asked to end: streaming responses must stop."""
+        self.open_uploads: set[asyncio.Timeout] = set()
+        """The time limits of the uploads under way. `begin_stop` shortens them."""
+        self._stop_at = math.inf
         self.last_error: str | None = None
         self.metrics = Metrics()
         self.serving_state = ServingState(durable=settings.durable)
@@ -220,21 +231,54 @@ class Services:
             "BACKEND_AUTH_TOKEN": self.settings.processor_auth_token,
         }
 
-    async def save_last_changes(self) -> None:
-        """Save playback positions, and take a last snapshot, each with a time limit.
+    def begin_stop(self) -> None:
+        """Begin to end: stop streams, and let open uploads complete within `UPLOADS_SECONDS`."""
+        if self.ending.is_set():
+            return
+        self.ending.set()
+        now = asyncio.get_running_loop().time()
+        self._stop_at = now + STOP_SECONDS
+        for limit in self.open_uploads:
+            if limit.expired():
+                continue
+            limit.reschedule(min(limit.when() or math.inf, now + UPLOADS_SECONDS))
 
-        Best effort: anything missing from the snapshot is restored from records and sidecars.
-        """
+    def seconds_left(self) -> float:
+        """Return the time until the process must have ended."""
+        return max(0.0, self._stop_at - asyncio.get_running_loop().time())
+
+    def drain_seconds(self) -> float:
+        """Return the time that open requests may take. The last snapshot must still be possible afterwards."""
+        reserved = LAST_POSITIONS_SECONDS + (LAST_SNAPSHOT_SECONDS if self.snapshots else 0.0)
+        return max(0.0, self.seconds_left() - reserved)
+
+    async def end_tasks(self) -> None:
+        """End the tasks that cannot outlive this process, within a time limit."""
         try:
-            async with asyncio.timeout(LAST_POSITIONS_SECONDS):
+            async with asyncio.timeout(min(TASKS_SECONDS, self.seconds_left())):
+                await self.runner.close()
+        except TimeoutError:
+            log.warning("local tasks did not end within %.0f s of SIGTERM: their leases expire", TASKS_SECONDS)
+
+    async def save_last_changes(self) -> None:
+        """Save playback positions, and take a last snapshot, within the time that is left."""
+        try:
+            async with asyncio.timeout(min(LAST_POSITIONS_SECONDS, self.seconds_left())):
                 await self.frames.close()
         except (SQLAlchemyError, TimeoutError) as error:  # frames skip some photos then
             log.error("playback positions could not be saved: %s", error or "time limit exceeded")
+        await self.save_last_snapshot()
+
+    async def save_last_snapshot(self) -> None:
+        """Take a snapshot of changes that are in none, within the time that is left.
+
+        Best effort: anything missing from the snapshot is restored from records and sidecars.
+        """
         snapshots = self.snapshots
         if snapshots is None or not self.serving_state.writing or snapshots.covers(snapshots.checkpoint()):
             return
         try:
-            async with asyncio.timeout(LAST_SNAPSHOT_SECONDS):
+            async with asyncio.timeout(self.seconds_left()):
                 await snapshots.take()
         except (BucketError, FencingTokenLost, TimeoutError, OSError) as error:
             log.error(

@@ -35,6 +35,17 @@ class HealthResource(Resource):
         send_json(resp, Health("ok", self.services.settings.device_auth))
 
 
+class Live(Resource):
+    """`GET /_live`: this process need not be replaced. Unlike `/_health`, it fails once another backend is active."""
+
+    @operation(
+        "Check that this process need not be replaced", access=Access.PUBLIC, responses={200: Health, 503: Problem}
+    )
+    async def on_get(self, req: Request, resp: Response) -> None:
+        self.services.serving_state.require_live()
+        send_json(resp, Health("live", self.services.settings.device_auth))
+
+
 class Ready(Resource):
     """`GET /_ready`: database and bucket respond."""
 

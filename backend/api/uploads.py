@@ -70,9 +70,17 @@ class Uploads(Resource):
             raise ServiceUnavailable("too many concurrent uploads; try again in a few seconds") from None
         try:
             # A phone that leaves the network closes no connection: without a limit it would hold its slot for ever.
-            async with asyncio.timeout(services.settings.upload_seconds):
-                await self._parse_form(await req.get_media(), results)
+            async with asyncio.timeout(services.settings.upload_seconds) as limit:
+                services.open_uploads.add(limit)
+                try:
+                    await self._parse_form(await req.get_media(), results)
+                finally:
+                    services.open_uploads.discard(limit)
         except TimeoutError:
+            if services.ending.is_set():
+                raise ServiceUnavailable(
+                    "the server is stopping; send the photos again in a few seconds", **_partial_results(results)
+                ) from None
             raise RequestTimeout(
                 f"the upload took longer than {services.settings.upload_seconds:g} s; send fewer photos at a time",
                 **_partial_results(results),

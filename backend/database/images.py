@@ -303,9 +303,9 @@ def _turned_point(point: Focus | None, quarters: int) -> list[float] | None:
 
 
 def work_state(connection: Connection, image_id: str) -> sa.Row[Any] | None:
-    """Return (processing_status, lease_until, focus, turn) of an image, or None for an unknown one."""
-    columns = (images.c.processing_status, images.c.lease_until, images.c.focus, images.c.turn)
-    query: sa.Select[Any] = select(*columns)
+    """Return state, lease_owner, lease_until, focus and turn of an image, or None for an unknown one."""
+    c = images.c
+    query: sa.Select[Any] = select(c.processing_status, c.lease_owner, c.lease_until, c.focus, c.turn)
     return connection.execute(query.where(images.c.id == image_id)).first()
 
 

@@ -78,12 +78,14 @@ class ServingState:
     """Decides which requests may be answered: only health (`loading`), reads (`reading`) or everything (`writing`).
 
     A process whose database outlives it is `writing` from the start.
-    `lost` means that another instance is active: reads are answered, changes are rejected.
+    `lost` means that another instance is active: reads are answered, changes are rejected, and the process ends soon.
     """
 
     def __init__(self, *, durable: bool) -> None:
         self._state: State = "writing" if durable else "loading"
         self._changed = asyncio.Event()
+        self.lost = asyncio.Event()
+        """Set when another instance has become active. There is no way back."""
 
     @property
     def state(self) -> State:
@@ -103,6 +105,7 @@ class ServingState:
     def lose(self) -> None:
         """Switch to `lost`, because another instance is active."""
         self.become("lost")
+        self.lost.set()
 
     def _allows(self, method: str, public: bool) -> bool:
         if method in _READ_METHODS:
@@ -136,8 +139,14 @@ class ServingState:
         return ServiceUnavailable(_REASONS.get(self._state, _REASONS["lost"]))
 
     def require_loaded(self) -> None:
-        """Raise ServiceUnavailable until the database is loaded."""
+        """Raise ServiceUnavailable until the database is loaded, and once another instance is active."""
         if self._state == "loading":
+            raise self.unavailable()
+        self.require_live()
+
+    def require_live(self) -> None:
+        """Raise ServiceUnavailable once another instance is active: this process must be replaced."""
+        if self._state == "lost":
             raise self.unavailable()
 
 

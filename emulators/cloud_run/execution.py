@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO
 
+import msgspec
 from google.cloud import run_v2
 from google.protobuf import duration_pb2
 from msgspec import Struct
@@ -76,6 +77,7 @@ class RunningExecution:
         overrides: Mapping[str, str],
         tasks: int,
         *,
+        timeout_seconds: float | None = None,
         output: IO[bytes] | None = None,
         start_seconds: float = 0.0,
     ) -> None:
@@ -87,12 +89,15 @@ class RunningExecution:
             definition: The job.
             overrides: Environment variables of this start.
             tasks: Number of tasks.
+            timeout_seconds: Time limit of an attempt that replaces the job's.
             output: Receives the output of the tasks.
             start_seconds: Delay before the tasks begin, like the start of a container.
         """
         self.short_name = f"{job.rpartition('/')[2]}-{number}"
         self.name = f"{job}/executions/{self.short_name}"
         self._job = job
+        if timeout_seconds is not None:
+            definition = msgspec.structs.replace(definition, timeout_seconds=timeout_seconds)
         self._definition = definition
         self._overrides = dict(overrides)
         self._tasks = tasks

@@ -136,8 +136,12 @@ def _rest_handler(model: CloudRunModel) -> type[BaseHTTPRequestHandler]:
             if "/operations/" in name:
                 self._respond(lambda: model.get_operation(operations_pb2.GetOperationRequest(name=name)))
             elif name.endswith("/executions"):
-                size = int(parse_qs(parts.query).get("pageSize", ["0"])[0])
-                request = run_v2.ListExecutionsRequest(parent=name.removesuffix("/executions"), page_size=size)
+                query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+                request = run_v2.ListExecutionsRequest(
+                    parent=name.removesuffix("/executions"),
+                    page_size=int(query.get("pageSize", "0")),
+                    page_token=query.get("pageToken", ""),
+                )
                 self._respond(lambda: model.list_executions(request))
             elif "/executions/" in name:
                 self._respond(lambda: model.get_execution(run_v2.GetExecutionRequest(name=name)))

@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from emulators.cloud_storage.objects import ApiError, StoredObject
+from emulators.cloud_storage.objects import StoredObject
+from emulators.cloud_storage.rules import ApiError
 
 
 class Request(Struct):

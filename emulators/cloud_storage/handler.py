@@ -13,12 +13,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from emulators.cloud_storage.bodies import Request, Response, media_response, parse_upload
 from emulators.cloud_storage.faults import Fault, Faults, Link
-from emulators.cloud_storage.objects import ApiError, ObjectStore
+from emulators.cloud_storage.objects import ObjectStore
+from emulators.cloud_storage.retry_tests import RetryTests
+from emulators.cloud_storage.rules import ApiError
 
 PIECE = 64 * 1024
 MAX_BODY = 256 * 1024 * 1024
 
-_CONDITIONS = {f"if{side}Match" for side in ("Generation", "GenerationNot", "Metageneration", "MetagenerationNot")}
+_FIELDS = ("Generation", "GenerationNot", "Metageneration", "MetagenerationNot")
+_CONDITIONS = {f"if{field}Match" for field in _FIELDS}
+_SOURCE_CONDITIONS = {f"ifSource{field}Match" for field in _FIELDS}
 _EVERYWHERE = {"prettyPrint", "fields", "projection", "alt"}
 
 # Method, path, name of the operation, and its parameters in addition to those that every operation accepts.
@@ -27,8 +31,8 @@ _ROUTES: list[tuple[str, re.Pattern[str], str, set[str]]] = [
     for method, path, operation, parameters in [
         ("GET", r"/storage/v1/b/([^/]+)", "get bucket", _CONDITIONS),
         ("PATCH", r"/storage/v1/b/([^/]+)", "patch bucket", _CONDITIONS),
-        ("GET", r"/storage/v1/b/([^/]+)/o", "list", {"prefix", "delimiter", "pageToken", "maxResults"}),
-        ("GET", r"/storage/v1/b/([^/]+)/o/([^/]+)", "stat", _CONDITIONS | {"generation"}),
+        ("GET", r"/storage/v1/b/([^/]+)/o", "list", {"prefix", "delimiter", "pageToken", "maxResults", "softDeleted"}),
+        ("GET", r"/storage/v1/b/([^/]+)/o/([^/]+)", "stat", _CONDITIONS | {"generation", "softDeleted"}),
         ("DELETE", r"/storage/v1/b/([^/]+)/o/([^/]+)", "delete", _CONDITIONS | {"generation"}),
         ("GET", r"/download/storage/v1/b/([^/]+)/o/([^/]+)", "read", _CONDITIONS | {"generation"}),
         ("POST", r"/upload/storage/v1/b/([^/]+)/o", "write", _CONDITIONS | {"uploadType", "name"}),
@@ -36,7 +40,7 @@ _ROUTES: list[tuple[str, re.Pattern[str], str, set[str]]] = [
             "POST",
             r"/storage/v1/b/([^/]+)/o/([^/]+)/rewriteTo/b/([^/]+)/o/([^/]+)",
             "rewrite",
-            _CONDITIONS | {"sourceGeneration", "ifSourceGenerationMatch", "rewriteToken"},
+            _CONDITIONS | _SOURCE_CONDITIONS | {"sourceGeneration", "rewriteToken"},
         ),
     ]
 ]
@@ -47,6 +51,7 @@ class Emulator(Protocol):
 
     store: ObjectStore
     faults: Faults
+    retry_tests: RetryTests
     link: Link
     denied: set[str]
 
@@ -64,6 +69,8 @@ def _json(value: dict[str, Any]) -> Response:
 
 
 def _error_response(error: ApiError) -> Response:
+    if error.status == 304:
+        return Response(304)
     detail = {"domain": "global", "reason": error.reason, "message": str(error)}
     response = _json({"error": {"code": error.status, "message": str(error), "errors": [detail]}})
     response.status = error.status
@@ -100,6 +107,8 @@ def make_handler(server: Emulator) -> type[BaseHTTPRequestHandler]:
                 return _json(store.patch_bucket(first, request.query, json.loads(request.body)))
             case "list":
                 return _json(store.page(first, request.query))
+            case "stat" if request.query.get("softDeleted") == "true":
+                return _json(store.soft_deleted(first, request.parts[1], request.query))
             case "stat":
                 return _json(store.get(first, request.parts[1], request.query).resource())
             case "delete":
@@ -109,19 +118,24 @@ def make_handler(server: Emulator) -> type[BaseHTTPRequestHandler]:
                 return media_response(store.get(first, request.parts[1], request.query), request.headers.get("Range"))
             case "write":
                 metadata, data = parse_upload(request)
-                return _json(store.put(first, str(metadata.get("name", "")), data, metadata, request.query).resource())
+                name = str(metadata.get("name", ""))
+                written = store.put(first, name, data, metadata, request.query, may_delete=may_delete())
+                return _json(written.resource())
             case _:
-                return rewrite_response(request)
+                source, target = request.parts[:2], request.parts[2:]
+                metadata = json.loads(request.body or b"{}")
+                return _json(
+                    store.rewrite(
+                        (source[0], source[1]),
+                        (target[0], target[1]),
+                        request.query,
+                        metadata,
+                        may_delete=may_delete(),
+                    )
+                )
 
-    def rewrite_response(request: Request) -> Response:
-        expected = {"generation": request.query["sourceGeneration"]} if "sourceGeneration" in request.query else {}
-        size = str(len(store.get(request.parts[0], request.parts[1], expected).data))
-        if "rewriteToken" not in request.query:  # for large or distant objects the service needs two calls
-            body = {"totalBytesRewritten": "0", "objectSize": size, "done": False, "rewriteToken": "go on"}
-            return _json({"kind": "storage#rewriteResponse", **body})
-        copy = store.rewrite((request.parts[0], request.parts[1]), (request.parts[2], request.parts[3]), request.query)
-        body = {"totalBytesRewritten": size, "objectSize": size, "done": True, "resource": copy.resource()}
-        return _json({"kind": "storage#rewriteResponse", **body})
+    def may_delete() -> bool:
+        return "delete" not in server.denied
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -136,13 +150,19 @@ def make_handler(server: Emulator) -> type[BaseHTTPRequestHandler]:
                 self._hang_up()
                 return
             body = self._received(length)
+            if self.path.startswith("/retry_test"):
+                status, answer = server.retry_tests.respond(self.command, self.path, body)
+                self._send(Response(status, answer, {"Content-Type": "application/json"}), None)
+                return
             server.link.wait_for_response()
             fault = None
             try:
                 operation, parts, query = route(self.command, self.path)
                 server.count(operation)
                 server.count("bytes up", len(body))
-                fault = server.faults.of(operation)
+                fault = server.faults.of(operation) or server.retry_tests.next_fault(
+                    self.headers.get("x-retry-test-id"), operation, self.headers.get("Range")
+                )
                 if fault and fault.kind == "status":
                     raise ApiError(fault.status, "backendError", "injected fault")
                 if fault and fault.kind == "reset":

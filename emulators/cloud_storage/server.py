@@ -29,6 +29,7 @@ from msgspec import Struct
 from emulators.cloud_storage.faults import Fault, Faults, Link
 from emulators.cloud_storage.handler import make_handler
 from emulators.cloud_storage.objects import MAX_PAGE, ObjectStore
+from emulators.cloud_storage.retry_tests import RetryTests
 
 START_SECONDS = 20.0
 
@@ -55,6 +56,7 @@ class GcsServer:
         """
         self.store = ObjectStore(*buckets, max_page=max_page)
         self.faults = Faults()
+        self.retry_tests = RetryTests()
         self.link = Link(latency, rate)
         self.denied: set[str] = set()
         """Operations that are rejected with 403."""

@@ -1,7 +1,6 @@
 """One emulated Cloud Tasks queue: it rejects what the API reference forbids, and delivers tasks over HTTP.
 
-Each rule of `RULES` names its source. The quoted reference is the one that the client library of version 2.26 carries
-in its docstrings (`google.cloud.tasks_v2.types`), which is generated from the API's own definition.
+`emulators.invariants` lists each rule with its source.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from google.cloud import tasks_v2
 from google.iam.v1 import iam_policy_pb2
@@ -21,21 +20,11 @@ MAX_TASK_BYTES = 100 * 1024
 MAX_URL_CHARACTERS = 2083
 MIN_DEADLINE_SECONDS, MAX_DEADLINE_SECONDS = 15.0, 1800.0
 NAME_REUSE_SECONDS = 24 * 3600.0
+MAX_SCHEDULE_SECONDS = 30 * 24 * 3600.0
+MAX_HEADER_BYTES = 80 * 1024
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,500}")
+_ACCOUNT_PROJECT = re.compile(r"[^@]+@([a-z0-9-]+)\.iam\.gserviceaccount\.com")
 _QUEUE = re.compile(r"projects/[A-Za-z0-9:.-]+/locations/[a-z0-9-]+/queues/[A-Za-z0-9-]{1,100}")
-
-RULES: Mapping[str, str] = {
-    "queue exists": "CreateTaskRequest.parent: the queue must already exist",
-    "task id": "Task.name: letters, numbers, hyphens and underscores, at most 500 characters, below the queue's name",
-    "unique name": "CreateTaskRequest.task: ALREADY_EXISTS for an existing task, and up to 24 hours after its end",
-    "http request": "Task.message_type: exactly one target; App Engine targets are not emulated",
-    "url": "HttpRequest.url: begins with http:// or https://, at most 2083 characters",
-    "deadline": "Task.dispatch_deadline: 15 seconds to 30 minutes for HTTP tasks",
-    "size": "projects.locations.queues.tasks.create: the maximum task size is 100 KB",
-    "act as": "OidcToken.service_account_email: the caller needs iam.serviceAccounts.actAs for the account",
-    "enqueuer": "CreateTask needs cloudtasks.tasks.create on the queue (roles/cloudtasks.enqueuer)",
-}
-"""Rules that the emulator enforces, each with its source in the API reference."""
 
 
 class RejectedCall(Exception):
@@ -118,7 +107,7 @@ class EmulatedQueue:
         """Add a task.
 
         Raises:
-            RejectedCall: A rule of `RULES` is broken.
+            RejectedCall: The API rejects such a task.
         """
         now = self._clock()
         if request.parent != self.name:
@@ -151,6 +140,13 @@ class EmulatedQueue:
         target = task.http_request
         if not target.url.startswith(("http://", "https://")) or len(target.url) > MAX_URL_CHARACTERS:
             raise RejectedCall("INVALID_ARGUMENT", f"HttpRequest.url is invalid: {target.url[:100]}")
+        method = tasks_v2.HttpMethod(target.http_method).name
+        if target.body and method not in ("HTTP_METHOD_UNSPECIFIED", "POST", "PUT", "PATCH"):
+            raise RejectedCall("INVALID_ARGUMENT", f"HttpRequest.body is not allowed with {method}")
+        if sum(len(name) + len(value) for name, value in target.headers.items()) >= MAX_HEADER_BYTES:
+            raise RejectedCall("INVALID_ARGUMENT", f"HttpRequest.headers are larger than {MAX_HEADER_BYTES} bytes")
+        if task.schedule_time and task.schedule_time.timestamp() > self._clock() + MAX_SCHEDULE_SECONDS:
+            raise RejectedCall("INVALID_ARGUMENT", "Task.schedule_time is more than 30 days in the future")
         if len(tasks_v2.Task.serialize(task)) > MAX_TASK_BYTES:
             raise RejectedCall("INVALID_ARGUMENT", f"Task size is larger than {MAX_TASK_BYTES} bytes")
         if "dispatch_deadline" in task:
@@ -160,6 +156,9 @@ class EmulatedQueue:
         if "oidc_token" in target:
             if "@" not in target.oidc_token.service_account_email:
                 raise RejectedCall("INVALID_ARGUMENT", "OidcToken.service_account_email is invalid")
+            owner = _ACCOUNT_PROJECT.fullmatch(target.oidc_token.service_account_email)
+            if owner and owner[1] != self.name.split("/")[1]:
+                raise RejectedCall("INVALID_ARGUMENT", f"The service account belongs to another project: {owner[1]}")
             if "iam.serviceAccounts.actAs" in self.missing:
                 raise RejectedCall("PERMISSION_DENIED", "The principal lacks IAM permission iam.serviceAccounts.actAs")
 

@@ -163,9 +163,11 @@ def test_upload_damaged_in_transit_is_rejected(server: GcsServer, bucket: GcsBuc
     store, wrong = server.store, bytearray(DATA)
     put = store.put
 
-    def damaged(bucket_name: str, name: str, data: bytes, metadata: dict[str, str], asked: dict[str, str]) -> object:
+    def damaged(
+        name: str, key: str, data: bytes, metadata: dict[str, str], asked: dict[str, str], **more: bool
+    ) -> object:
         assert metadata["crc32c"] == right
-        return put(bucket_name, name, bytes(wrong), metadata, asked)
+        return put(name, key, bytes(wrong), metadata, asked, **more)
 
     wrong[1000] ^= 1
     store.put = damaged  # type: ignore[method-assign,assignment]

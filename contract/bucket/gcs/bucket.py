@@ -39,6 +39,16 @@ PAGE_SIZE = 1000
 ATTEMPTS = 3
 """Attempts of a change that collides with another writer's change."""
 
+COPIED_METADATA = (
+    "content_type",
+    "cache_control",
+    "content_encoding",
+    "content_disposition",
+    "content_language",
+    "metadata",
+)
+"""Metadata of an object that a copy retains."""
+
 Rule = Mapping[str, Any]
 """One lifecycle rule as the JSON API represents it (https://cloud.google.com/storage/docs/lifecycle)."""
 
@@ -165,10 +175,30 @@ class GcsBucket:
         raise BucketUnavailable(source, f"the object was overwritten during {ATTEMPTS} attempts to move it")
 
     def _copy(self, source: storage.Blob, target: str) -> None:
-        blob, token = self._access.blob(target), None
+        """Copy a generation over the target, whose own generation must not change in the meantime.
+
+        A retried copy can thus not overwrite what another writer put there after the first one.
+        """
+        try:
+            self._rewrite(source, target, 0)
+        except PreconditionFailed:  # the target exists, perhaps from a copy whose answer was lost
+            existing = self._access.blob(target)
+            existing.reload(**self._access.options)
+            self._rewrite(source, target, existing.generation)
+
+    def _rewrite(self, source: storage.Blob, target: str, generation: int) -> None:
+        copy, token = self._access.blob(target), None
+        # The client sends the object's resource, and metadata that a request contains replaces all that the source has.
+        for name in COPIED_METADATA:
+            if (value := getattr(source, name)) is not None:
+                setattr(copy, name, value)
         while True:
-            token, _, _ = blob.rewrite(
-                source, token=token, if_source_generation_match=source.generation, **self._access.options
+            token, _, _ = copy.rewrite(
+                source,
+                token=token,
+                if_generation_match=generation,
+                if_source_generation_match=source.generation,
+                **self._access.options,
             )
             if token is None:
                 return

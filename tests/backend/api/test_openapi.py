@@ -17,6 +17,7 @@ UNKNOWN = "0" * 32
 
 PUBLIC = {
     ("get", "/_health"),
+    ("get", "/_live"),
     ("get", "/_ready"),
     ("get", "/openapi.json"),
     ("post", "/login"),
@@ -49,6 +50,7 @@ ROUTES = {
     "/api/devices/{device_id}/images/{image_id}",
     "/pictures/{folder}/{file}",
     "/_health",
+    "/_live",
     "/_ready",
     "/metrics",
     "/openapi.json",

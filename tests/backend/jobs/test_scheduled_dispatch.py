@@ -66,7 +66,7 @@ def deployed(data: Path, *, queue_answers: bool = True, **more: str) -> Iterator
             "CLOUD_TASKS_QUEUE": QUEUE,
             "CLOUD_TASKS_ENDPOINT": endpoint,
             "TICK_SECONDS": "0",
-            "TICK_SERVICE_ACCOUNT": "tick@my-photos.iam.gserviceaccount.com",
+            "TICK_SERVICE_ACCOUNT": f"tick@{project}.iam.gserviceaccount.com",
             "TICK_AUDIENCE": "https://photos.example",
             "FLUSH_DELAY_SECONDS": str(DELAY),
             **more,

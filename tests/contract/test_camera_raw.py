@@ -19,7 +19,7 @@ from processor.errors import NotAllowed, RenderError
 from processor.pool.render_pool import estimated_bytes
 from processor.render.pipeline import render_image
 from tests.support import raw_files
-from tests.support.pictures import ONE, STORED_FOR, encoded, scene
+from tests.support.pictures import ONE, STORED_FOR, encoded, scene, smooth
 from tests.support.raw_files import MAKERS, TAKEN, Tiff
 
 TAKEN_SECONDS = 1646370367.0
@@ -27,8 +27,8 @@ each_kind = pytest.mark.parametrize("kind", MAKERS)
 
 
 @functools.cache
-def jpeg(width: int = 1920, height: int = 1280, orientation: int = 1) -> bytes:
-    upright = scene(width, height) if orientation < 5 else scene(height, width)
+def jpeg(width: int = 1920, height: int = 240, orientation: int = 1) -> bytes:
+    upright = smooth(width, height) if orientation < 5 else smooth(height, width)
     return encoded(np.ascontiguousarray(STORED_FOR[orientation](upright)))
 
 
@@ -47,7 +47,7 @@ def test_read_camera_raw_finds_kind_and_jpeg(kind: str) -> None:
     assert raw is not None
     assert (raw.kind.name, raw.is_usable) == (kind, True)
     assert raw.jpeg is not None
-    assert (raw.jpeg.width, raw.jpeg.height) == (1920, 1280)
+    assert (raw.jpeg.width, raw.jpeg.height) == (1920, 240)
     assert jpeg()[4:] in data[raw.jpeg.start : raw.jpeg.start + raw.jpeg.length]
 
 
@@ -56,7 +56,7 @@ def test_read_camera_raw_finds_kind_and_jpeg(kind: str) -> None:
 def test_upload_header_has_size_date_and_extension_of_the_raw(kind: str, orientation: int) -> None:
     header = upload_header(MAKERS[kind](jpeg(), orientation))
     turned = orientation >= 5
-    assert (header.width, header.height) == ((1280, 1920) if turned else (1920, 1280))
+    assert (header.width, header.height) == ((240, 1920) if turned else (1920, 240))
     assert header.orientation == ("portrait" if turned else "landscape")
     assert header.captured_at == TAKEN_SECONDS
     assert header.extension == next(found.extension for found in KINDS if found.name == kind)
@@ -64,10 +64,10 @@ def test_upload_header_has_size_date_and_extension_of_the_raw(kind: str, orienta
 
 @each_kind
 def test_render_shows_the_embedded_jpeg_upright(kind: str) -> None:
-    stored = jpeg(1920, 1280, 6)
+    stored = jpeg(1920, 240, 6)
     rendered = render_image(MAKERS[kind](stored, 6), ONE)
     twin = render_image(raw_files.with_exif(stored, 6, TAKEN), ONE)
-    assert (rendered.width, rendered.height) == (1280, 1920)
+    assert (rendered.width, rendered.height) == (240, 1920)
     assert rendered.variants[0].data == twin.variants[0].data
     assert rendered.thumbnail == twin.thumbnail
 
@@ -86,7 +86,7 @@ def test_embedded_photo_declares_adobe_rgb_where_the_raw_does(kind: str) -> None
 
 
 @each_kind
-@pytest.mark.parametrize("size", [(1919, 1280), (640, 480)])
+@pytest.mark.parametrize("size", [(1919, 240), (64, 48)])
 def test_raw_without_a_large_jpeg_is_rejected_by_name(kind: str, size: tuple[int, int]) -> None:
     data = MAKERS[kind](jpeg(*size))
     sentence = (
@@ -103,7 +103,7 @@ def test_raw_without_a_large_jpeg_is_rejected_by_name(kind: str, size: tuple[int
 
 @each_kind
 def test_raw_with_a_portrait_jpeg_of_1920_pixels_is_accepted(kind: str) -> None:
-    assert upload_header(MAKERS[kind](jpeg(640, 1920))).height == 1920
+    assert upload_header(MAKERS[kind](jpeg(64, 1920))).height == 1920
 
 
 @each_kind
@@ -111,14 +111,14 @@ def test_exif_of_the_jpeg_counts_where_the_raw_has_none(kind: str) -> None:
     inside = raw_files.with_exif(jpeg(), 8, "2001:02:03 04:05:06")
     is_raf = kind == "Fujifilm RAF"  # its EXIF data are those of the JPEG in any case
     header = upload_header(raw_files.raf(jpeg(), 8, "2001:02:03 04:05:06") if is_raf else MAKERS[kind](inside, 0, None))
-    assert (header.width, header.height, header.captured_at) == (1280, 1920, 981173106.0)
+    assert (header.width, header.height, header.captured_at) == (240, 1920, 981173106.0)
 
 
 @each_kind
 def test_orientation_of_the_raw_outranks_that_of_its_jpeg(kind: str) -> None:
     if kind != "Fujifilm RAF":
         header = upload_header(MAKERS[kind](raw_files.with_exif(jpeg(), 8, "2001:02:03 04:05:06"), 1))
-        assert (header.width, header.height, header.captured_at) == (1920, 1280, TAKEN_SECONDS)
+        assert (header.width, header.height, header.captured_at) == (1920, 240, TAKEN_SECONDS)
 
 
 @each_kind
@@ -144,13 +144,13 @@ def test_raw_that_is_cut_off_in_its_jpeg_is_rejected(kind: str) -> None:
 
 def test_largest_jpeg_wins_and_sensor_data_never_do() -> None:
     tiff = Tiff("<")
-    small = tiff.directory({0x0201: (4, tiff.blob(jpeg(640, 480))), 0x0202: (4, len(jpeg(640, 480)))})
+    small = tiff.directory({0x0201: (4, tiff.blob(jpeg(64, 48))), 0x0202: (4, len(jpeg(64, 48)))})
     large = tiff.directory({0x0201: (4, tiff.blob(jpeg())), 0x0202: (4, len(jpeg()))}, small)
     sensor = raw_files.sensor(tiff, 7)
-    sensor |= {0x0111: (4, tiff.blob(jpeg(2400, 1600))), 0x0117: (4, len(jpeg(2400, 1600)))}
+    sensor |= {0x0111: (4, tiff.blob(jpeg(2400, 240))), 0x0117: (4, len(jpeg(2400, 240)))}
     raw = read_camera_raw(tiff.finish(tiff.directory(sensor, large)))
     assert raw is not None
-    assert (raw.kind, raw.jpeg and raw.jpeg[2:]) == (OTHER, (1920, 1280))
+    assert (raw.kind, raw.jpeg and raw.jpeg[2:]) == (OTHER, (1920, 240))
 
 
 @pytest.mark.parametrize("maker", ["NIKON CORPORATION", "SONY", "Canon", "PENTAX", "Panasonic", ""])
@@ -170,7 +170,7 @@ def test_reduced_first_page_of_a_maker_is_raw_even_without_sensor_data() -> None
     below = tiff.directory({0x0103: (3, 7), 0x0106: (3, 6), 0x0111: (4, tiff.blob(jpeg())), 0x0117: (4, len(jpeg()))})
     page = {0x00FE: (4, 1), 0x0100: (4, 16), 0x0101: (4, 12), 0x010F: (2, "NIKON CORPORATION"), 0x014A: (4, below)}
     header = upload_header(tiff.finish(tiff.directory(page)))
-    assert (header.width, header.height, header.extension) == (1920, 1280, ".nef")
+    assert (header.width, header.height, header.extension) == (1920, 240, ".nef")
 
 
 @pytest.mark.parametrize(

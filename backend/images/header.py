@@ -6,8 +6,9 @@ from msgspec import Struct
 
 from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
 from contract.image_header.dates import date_taken
+from contract.image_header.embedded_jpeg import embedded_photo
 from contract.image_header.model import Format, HeaderError
-from contract.image_header.raw import embedded_photo, read_camera_raw
+from contract.image_header.raw import read_camera_raw
 from contract.image_header.read import SUPPORTED, NotAPhoto, read_image_header
 from contract.messages.processing import Orientation, orientation_of
 

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from contract.image_header.dates import date_in, moment_text
+from contract.image_header.dates import date_in
 from contract.image_header.directories import (
     EMPTY,
     EXIF_DIRECTORY,
@@ -64,15 +64,15 @@ _BY_MAKER = (
 )  # fmt: skip
 _TIFF_STARTS = (b"II*\0", b"MM\0*")
 
-_SUBFILE, _COMPRESSION, _PHOTOMETRIC, _MAKE, _ORIENTATION = 0x00FE, 0x0103, 0x0106, 0x010F, 0x0112
+_SUBFILE, _COMPRESSION, _PHOTOMETRIC, _MAKE, ORIENTATION = 0x00FE, 0x0103, 0x0106, 0x010F, 0x0112
 _STRIPS, _STRIP_SIZES, _JPEG_START, _JPEG_SIZE = 0x0111, 0x0117, 0x0201, 0x0202
-_PANASONIC_JPEG, _DNG_VERSION, _MAKER_NOTE, _COLOUR_SPACE = 0x002E, 0xC612, 0x927C, 0xA001
+_PANASONIC_JPEG, _DNG_VERSION, _MAKER_NOTE, COLOUR_SPACE = 0x002E, 0xC612, 0x927C, 0xA001
 _SENSOR_PHOTOMETRICS = (32803, 34892)
 """Colour filter array, and linear sensor data (TIFF/EP, and DNG 1.7, chapter 4)."""
 _SENSOR_COMPRESSIONS = (32767, 32769, 32770, 34713, 65000, 65535)
 """Compressions that only makers of cameras use: Sony, Epson, Samsung, Nikon, Kodak, Pentax."""
 _JPEG_COMPRESSIONS = (6, 7)
-_ADOBE_RGB = (65535, "R03")
+ADOBE_RGB = (65535, "R03")
 """ColorSpace and InteroperabilityIndex that declare Adobe RGB (DCF 2.0, 3.4.2)."""
 
 
@@ -104,12 +104,12 @@ class CameraRaw(NamedTuple):
 
     @property
     def is_usable(self) -> bool:
-        """Whether the embedded JPEG is large enough to be shown instead of the sensor data."""
+        """True if the embedded JPEG is large enough to be shown instead of the sensor data."""
         return self.jpeg is not None and max(self.jpeg.width, self.jpeg.height) >= MIN_SIDE
 
     @property
     def rejection(self) -> str:
-        """The rest of the sentence "NAME ..." that says why the file is rejected."""
+        """The rest of the sentence "NAME ..." that gives the reason of the rejection."""
         largest = f" (its largest has {self.jpeg.width} x {self.jpeg.height})" if self.jpeg is not None else ""
         return (
             f"is a camera raw file ({self.kind.name}) without an embedded JPEG of at least {MIN_SIDE} pixels{largest}, "
@@ -145,28 +145,6 @@ def read_camera_raw(data: bytes) -> CameraRaw | None:
     return _read_tiff(reader, kind)
 
 
-def embedded_photo(data: bytes, raw: CameraRaw) -> bytes:
-    """Return the embedded JPEG as a photo of its own, with the date, orientation and colour space of the raw file.
-
-    The EXIF data of the JPEG itself count where the raw file has none. They are replaced, because two orientations in
-    one photo would be two truths. Raises ValueError if there is no embedded JPEG.
-    """
-    if raw.jpeg is None:
-        raise ValueError("the camera raw file has no embedded JPEG")
-    jpeg = data[raw.jpeg.start : raw.jpeg.start + raw.jpeg.length]
-    segments = [(start, mark, jpeg[start + 4 : end]) for start, mark, end in _segments(jpeg, 0, len(jpeg))]
-    own = next((body[6:] for _, mark, body in segments if mark == 0xE1 and body[:6] == b"Exif\0\0"), b"")
-    orientation, taken, adobe_rgb = _exif_facts(own)
-    exif = _exif(raw.orientation or orientation, taken if raw.taken is None else raw.taken, raw.adobe_rgb or adobe_rgb)
-    parts = [jpeg[:2], struct.pack(">HH", 0xFFE1, len(exif) + 2), exif]
-    end = 2
-    for start, mark, body in segments:
-        if mark != 0xE1 and body[:4] != b"MPF\0":  # EXIF, XMP and the index of further pictures no longer apply
-            parts.append(jpeg[end : start + 4 + len(body)])
-        end = start + 4 + len(body)
-    return b"".join([*parts, jpeg[end:]])
-
-
 def _read_raf(data: bytes) -> CameraRaw:
     """Read the offset and size of the JPEG in the header. Its own EXIF data have date and orientation."""
     place = struct.unpack_from(">II", data, 84) if len(data) >= 92 else (0, 0)
@@ -186,13 +164,13 @@ def _read_tiff(reader: DirectoryReader, kind: RawKind | None) -> CameraRaw | Non
     places = [place for found in (*chain, *below) for place in _places_in(reader, found)]
     places += _places_in_maker_note(reader, exif)
     interop = reader.text(reader.below(exif, INTEROP_DIRECTORY), 1)
-    orientation = reader.number(main, _ORIENTATION)
+    orientation = reader.number(main, ORIENTATION)
     return CameraRaw(
         kind,
         _largest(reader.data, places),
         orientation if 1 <= orientation <= 8 else 0,
         date_in((reader, main), (reader, exif), (reader, reader.below(main, GPS_DIRECTORY))),
-        (reader.number(exif, _COLOUR_SPACE), interop) == _ADOBE_RGB,
+        (reader.number(exif, COLOUR_SPACE), interop) == ADOBE_RGB,
     )
 
 
@@ -278,14 +256,14 @@ def _read_cr3(data: bytes) -> CameraRaw:
                     places += _cr3_track(data, inner_start, inner_end)
     nothing = (DirectoryReader(data, order="<"), EMPTY)
     main, exif, gps = (parts.get(name, nothing) for name in (b"CMT1", b"CMT2", b"CMT4"))
-    orientation = main[0].number(main[1], _ORIENTATION)
+    orientation = main[0].number(main[1], ORIENTATION)
     interop = exif[0].text(exif[0].below(exif[1], INTEROP_DIRECTORY), 1)
     return CameraRaw(
         CR3,
         _largest(data, places),
         orientation if 1 <= orientation <= 8 else 0,
         date_in(main, exif, gps),
-        (exif[0].number(exif[1], _COLOUR_SPACE), interop) == _ADOBE_RGB,
+        (exif[0].number(exif[1], COLOUR_SPACE), interop) == ADOBE_RGB,
     )
 
 
@@ -355,7 +333,7 @@ def _jpeg_size(data: bytes, start: int, end: int) -> tuple[int, int] | None:
 
     Sensor data are often stored as lossless JPEG (SOF3), which is no picture.
     """
-    for at, mark, segment_end in _segments(data, start, end):
+    for at, mark, segment_end in jpeg_segments(data, start, end):
         if mark in (0xC0, 0xC1, 0xC2) and segment_end - at >= 10:
             precision, height, width, components = struct.unpack_from(">BHHB", data, at + 4)
             return (width, height) if precision == 8 and components in (1, 3) and width and height else None
@@ -364,7 +342,7 @@ def _jpeg_size(data: bytes, start: int, end: int) -> tuple[int, int] | None:
     return None
 
 
-def _segments(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield position, marker and end of the segments before the first scan of a JPEG (ITU-T T.81, B.1.1)."""
     if data[start : start + 2] != b"\xff\xd8":
         return
@@ -377,54 +355,3 @@ def _segments(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int
             return
         yield at, data[at + 1], at + 2 + length
         at += 2 + length
-
-
-def _exif_facts(exif: bytes) -> tuple[int, float | None, bool]:
-    """Return orientation, date and whether Adobe RGB is declared, from EXIF data."""
-    try:
-        reader = DirectoryReader(exif)
-    except ValueError:
-        return 1, None, False
-    main = reader.directory(reader.first)
-    detail = reader.below(main, EXIF_DIRECTORY)
-    orientation = reader.number(main, _ORIENTATION, 1)
-    interop = reader.text(reader.below(detail, INTEROP_DIRECTORY), 1)
-    return (
-        orientation if 1 <= orientation <= 8 else 1,
-        date_in((reader, main), (reader, detail), (reader, reader.below(main, GPS_DIRECTORY))),
-        (reader.number(detail, _COLOUR_SPACE), interop) == _ADOBE_RGB,
-    )
-
-
-def _exif(orientation: int, taken: float | None, adobe_rgb: bool) -> bytes:
-    """Return EXIF data with these three facts, in big-endian order (EXIF 2.32, 4.6)."""
-    detail: list[tuple[int, int, int, bytes]] = []
-    if taken is not None:
-        detail.append((0x9003, 2, 20, moment_text(taken)))
-    if adobe_rgb:
-        detail.append((_COLOUR_SPACE, 3, 1, struct.pack(">HH", 65535, 0)))
-        detail.append((INTEROP_DIRECTORY, 4, 1, b""))
-    main: list[tuple[int, int, int, bytes]] = [(_ORIENTATION, 3, 1, struct.pack(">HH", orientation, 0))]
-    if detail:
-        main.append((EXIF_DIRECTORY, 4, 1, struct.pack(">I", 8 + 2 + 2 * 12 + 4)))
-    blob = b"MM\0*\0\0\0\x08" + _directory(main, 0)
-    if detail:
-        end = len(blob) + 2 + 12 * len(detail) + 4
-        texts = sum(len(value) for *_, value in detail if len(value) > 4)
-        detail = [(tag, kind, count, value or struct.pack(">I", end + texts)) for tag, kind, count, value in detail]
-        blob += _directory(detail, end)
-        if adobe_rgb:
-            blob += _directory([(1, 2, 4, b"R03\0")], 0)
-    return b"Exif\0\0" + blob
-
-
-def _directory(fields: list[tuple[int, int, int, bytes]], end: int) -> bytes:
-    """Return a directory of (tag, type, count, value), whose longer values follow it at offset `end`."""
-    entries, texts = b"", b""
-    for tag, kind, count, value in fields:
-        entry = value
-        if len(value) > 4:
-            entry = struct.pack(">I", end + len(texts))
-            texts += value
-        entries += struct.pack(">HHI", tag, kind, count) + entry
-    return struct.pack(">H", len(fields)) + entries + b"\0\0\0\0" + texts

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contract.image_header.raw import FIRST_BYTES, embedded_photo, may_be_raw, read_camera_raw
+from contract.image_header.embedded_jpeg import embedded_photo
+from contract.image_header.raw import FIRST_BYTES, may_be_raw, read_camera_raw
 from processor.codecs.download_buffer import Original, beginning_of, content_of
 from processor.errors import NotAllowed
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from contract.image_header.raw import FIRST_BYTES, embedded_photo, may_be_raw, read_camera_raw
+from contract.image_header.embedded_jpeg import embedded_photo
+from contract.image_header.raw import FIRST_BYTES, may_be_raw, read_camera_raw
 from slideshow.client.http import Client
 from slideshow.errors import RequestRejected, Unreachable
 

@@ -13,7 +13,8 @@ from PIL import ExifTags, Image
 
 from backend.http.errors import UnsupportedMediaType
 from backend.images.header import UploadHeader, read_upload_header
-from contract.image_header.raw import KINDS, OTHER, embedded_photo, may_be_raw, read_camera_raw
+from contract.image_header.embedded_jpeg import embedded_photo
+from contract.image_header.raw import KINDS, OTHER, may_be_raw, read_camera_raw
 from processor.codecs.download_buffer import DownloadBuffer
 from processor.errors import NotAllowed, RenderError
 from processor.pool.render_pool import estimated_bytes

@@ -1,4 +1,4 @@
-"""JPEG XL is rejected by its name in both programs, whatever is inside."""
+"""JPEG XL is rejected by its name in both programs, with every kind of content."""
 
 from __future__ import annotations
 

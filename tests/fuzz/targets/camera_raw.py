@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from contract.image_header.raw import KINDS, MIN_SIDE, embedded_photo, may_be_raw, read_camera_raw
+from contract.image_header.embedded_jpeg import embedded_photo
+from contract.image_header.raw import KINDS, MIN_SIDE, may_be_raw, read_camera_raw
 from processor.errors import RenderError
 from processor.render.camera_raw import photo_in
 from tests.fuzz.sentences import NAME, check_message

@@ -50,7 +50,9 @@ def run_task(backend: server.BackendServer) -> None:
         "SLIDESHOW_LOCAL_TASK": "1",
         "RENDER_THREADS": "1",
     }
-    ran = subprocess.run([sys.executable, "-m", "processor"], env=environ, capture_output=True, timeout=90, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "processor"], env=environ, capture_output=True, timeout=240, check=False
+    )
     assert ran.returncode == 0, ran.stderr.decode()
 
 

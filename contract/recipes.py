@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 
+from contract.panels import PanelSetting
+
 RENDERER_VERSION = 3
 """Incremented whenever the same original and recipe would give other pixels."""
 
@@ -32,6 +34,7 @@ def recipe(
     turn: int = 0,
     profile: str = DEVICE_PROFILE,
     renderer_version: int = RENDERER_VERSION,
+    panel: PanelSetting | None = None,
 ) -> str:
     """Return the first 10 hex digits of the SHA-256 of everything that decides a variant's bytes.
 
@@ -44,10 +47,14 @@ def recipe(
         turn: Quarter turns clockwise, 0 to 3, that the owner added to the EXIF orientation.
         profile: Name of the encoder's settings.
         renderer_version: See `RENDERER_VERSION`.
+        panel: The e-paper panel; None for JPEG, whose recipes are those from before there were panels.
     """
     where = "" if focus is None else f"{focus[0]:.4f},{focus[1]:.4f}"
-    turned = f"|turn {turn}" if turn else ""  # a photo that is not turned has the names of before there were turns
-    text = f"{width}x{height}|{framing}|{where}|{profile}|{renderer_version}{turned}"
+    text = f"{width}x{height}|{framing}|{where}|{profile}|{renderer_version}"
+    if turn:  # a photo that is not turned has the names of before there were turns
+        text += f"|turn {turn}"
+    if panel is not None:
+        text += f"|{panel.key}"
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 

@@ -24,6 +24,7 @@ from contract.messages.processing import (
     StageSeconds,
     Turn,
 )
+from contract.panels import PanelSetting
 
 SCHEMA_VERSION = 1
 
@@ -91,6 +92,7 @@ class RecordedDevice(Struct, frozen=True, kw_only=True, rename="camel", omit_def
     created_at: float
     changed_at: float
     token_hash: str | None = None
+    panel: PanelSetting | None = None
     picture_salt: str = ""
     interval_seconds: Count = 0
     gap: Count = 0

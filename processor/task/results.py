@@ -52,7 +52,11 @@ def requested_devices(image: ClaimedImage, devices: Mapping[str, Device]) -> tup
     requested = []
     for item in image.work:
         device = devices.get(item.device)
-        ours = recipe(device.width, device.height) if device else "none, because the claim has no size for it"
+        ours = (
+            recipe(device.width, device.height, panel=device.panel)
+            if device
+            else "none, because the claim has no size for it"
+        )
         if device is None or item.recipe != ours:
             raise VersionMismatch(
                 f"the backend requests recipe {item.recipe} for device {item.device!r}, this processor has {ours}; "
@@ -71,10 +75,13 @@ async def store_variants(bucket: Bucket, pool: RenderPool, image_id: str, render
     for variant in rendered.variants:
         device = variant.device
         key, variant_recipe = str(device.key), _recipe(device, rendered)
+        extension = device.panel.extension if device.panel else ".jpg"
         keys.append(key)
 
-        def variant_name(suffix: str, key: str = key, variant_recipe: str = variant_recipe) -> str:
-            return object_names.variant(key, image_id, variant_recipe, suffix)
+        def variant_name(
+            suffix: str, key: str = key, variant_recipe: str = variant_recipe, extension: str = extension
+        ) -> str:
+            return object_names.variant(key, image_id, variant_recipe, suffix, extension)
 
         writes.append(_create(bucket, pool, variant_name, variant.data))
 
@@ -94,7 +101,7 @@ async def _create(bucket: Bucket, pool: RenderPool, name_with: Callable[[str], s
     """Write one object and return the object's name. If an object with other bytes has the name, append a checksum."""
     name = name_with("")
     try:
-        await pool.io(bucket.create, name, data, "image/jpeg")
+        await pool.io(bucket.create, name, data, object_names.content_type(name))
     except ObjectConflict:
         import google_crc32c
 
@@ -104,14 +111,14 @@ async def _create(bucket: Bucket, pool: RenderPool, name_with: Callable[[str], s
             name,
             free_name,
         )
-        await pool.io(bucket.create, free_name, data, "image/jpeg")
+        await pool.io(bucket.create, free_name, data, object_names.content_type(free_name))
         return free_name
     return name
 
 
 def _recipe(device: Device, rendered: RenderedImage) -> str:
     """Return the recipe in the object's name: that of the device, with the owner's choices for this photo."""
-    return recipe(device.width, device.height, focus=rendered.focus, turn=rendered.turn)
+    return recipe(device.width, device.height, focus=rendered.focus, turn=rendered.turn, panel=device.panel)
 
 
 def _thumbnail(stored: Stored) -> Thumbnail:
@@ -131,7 +138,7 @@ def result_of(
             file_path=stored.variants[str(variant.device.key)],
             color_palette=rendered.palette,
             lease=image.lease,
-            recipe=recipe(variant.device.width, variant.device.height),
+            recipe=recipe(variant.device.width, variant.device.height, panel=variant.device.panel),
         )
         for variant in rendered.variants
     )
@@ -170,7 +177,7 @@ def sidecar_of(
                 primary=palette.primary,
                 secondary=palette.secondary,
                 tertiary=palette.tertiary,
-                recipe=recipe(variant.device.width, variant.device.height),
+                recipe=recipe(variant.device.width, variant.device.height, panel=variant.device.panel),
             )
             for variant in rendered.variants
         ),

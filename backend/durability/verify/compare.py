@@ -116,6 +116,7 @@ def _originals(listing: BucketListing, known: Inventory, living: dict[str, Image
 def _pictures(
     listing: BucketListing, known: Inventory, living: dict[str, ImageRecord], bucket_url: str
 ) -> Iterator[Difference]:
+    panels = {device.key: device.panel for device in known.devices.devices}
     for row in known.variants:
         name = object_name(row.file_path, bucket_url)
         if name not in listing.pictures:
@@ -125,7 +126,8 @@ def _pictures(
         own = record is not None and bool(record.focus or record.turn)  # a name of its own, by the owner's choices
         rendered_as = row.recipe
         if record is not None and own:
-            rendered_as = recipe(row.width, row.height, focus=record.focus, turn=record.turn)
+            panel = panels.get(row.device_size)
+            rendered_as = recipe(row.width, row.height, focus=record.focus, turn=record.turn, panel=panel)
         wrong = parsed != (row.device_size, row.image_id) or f"/{row.image_id}-{rendered_as}" not in name
         if row.recipe not in (LEGACY, RERENDER_RECIPE) and wrong:
             detail = f"the row is for {row.device_size!r}, recipe {row.recipe}"

@@ -16,12 +16,7 @@ from backend.database.variants import store_variants, variant_row
 from backend.settings import read_settings
 from bench.system.postgres import PostgresServer, running_postgres
 from contract.messages.processing import ClaimRequest
-<<<<<<< HEAD
 from tests.support.core_library import PALETTE, image_id
-from tests.support.postgres import PostgresServer, running_postgres
-=======
-from tests.support.core_library import image_id
->>>>>>> main
 
 pytestmark = pytest.mark.server
 

@@ -36,7 +36,7 @@ from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.record_writer import RecordWriter
 from backend.durability.sidecar_import import PathValidator
 from backend.durability.sidecar_sync import SidecarSync
-from backend.durability.snapshots import Snapshots
+from backend.durability.snapshots import Snapshots, open_own_bucket
 from backend.frames.service import FrameService, open_frames
 from backend.http.metrics import Metrics
 from backend.http.middleware import ServingState
@@ -50,6 +50,7 @@ from backend.jobs.tick_scheduler import open_tick_scheduler
 from backend.settings import Settings
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketError
+from contract.machine import container_memory_limit
 
 if TYPE_CHECKING:
     from backend.auth.google_oidc import SchedulerIdentity
@@ -78,6 +79,8 @@ UPLOADS_SECONDS = 2.0
 LAST_SNAPSHOT_SECONDS = 3.5
 """The part of it that is left for the last snapshot when open requests are cancelled."""
 LAST_POSITIONS_SECONDS = 1.0
+UPLOAD_MEMORY_FACTOR = 2.5
+"""Memory of an upload as a multiple of its size limit: four uploads of 30 MiB took 298 MB."""
 
 Clock = Callable[[], float]
 """Returns the time in seconds since the Unix epoch."""
@@ -153,7 +156,16 @@ class Services:
         if not settings.durable:
             self.fencing_token = FencingToken(self.bucket, self.in_bucket, holder, on_lost=self.serving_state.lose)
             delay = settings.snapshot_delay_seconds
-            self.snapshots = Snapshots(self.database, self.bucket, self.in_bucket, self.fencing_token, delay)
+            self.snapshots = Snapshots(
+                self.database,
+                self.bucket,
+                self.in_bucket,
+                self.fencing_token,
+                delay,
+                own_bucket=open_own_bucket(settings.snapshot_bucket_url, self.bucket, threads + 2),
+                memory_limit=container_memory_limit(),
+                uploads_bytes=int(settings.uploads_at_once * settings.upload_limit_mib * 2**20 * UPLOAD_MEMORY_FACTOR),
+            )
         self.record_writer = RecordWriter(self.database, self.bucket, self.in_bucket, self.fencing_token)
         self.sidecar_sync = SidecarSync(self.database, self.bucket, holder, self.snapshots)
         self.backend_url = settings.backend_api_url or own_url

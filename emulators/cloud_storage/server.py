@@ -6,7 +6,7 @@ As a program:         python -m emulators.cloud_storage.server photos --latency 
 In a second process:  with gcs_process("photos", latency=0.03, rate=50e6) as emulator: ...
 
 Requests that the API does not define or this emulator does not implement are rejected with a message.
-Examples are uploads in several requests, batches, and parameters that the programs do not use.
+Examples are batches, and parameters that the programs do not use.
 """
 
 from __future__ import annotations

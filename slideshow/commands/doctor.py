@@ -59,9 +59,10 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield from (invalid_setting(sentence, environ) for sentence in error.problems)
         return
     yield from _settings(settings)
-    from slideshow.doctor import bucket, job, service
+    from slideshow.doctor import bucket, database, job, service
 
     yield from bucket.examine(settings)
+    yield database.examine(settings, time.time())
     access = _backend_access(settings)
     if isinstance(access, Finding):
         yield access

@@ -63,13 +63,14 @@ def test_doctor_of_a_deployment_finds_each_error(tmp_path: Path) -> None:
                 assert [line.split()[:2] for line in lines if line[0] != " "][:-1] == [
                     ["ok", "settings"],
                     *[["ok", "bucket"]] * 3,
+                    ["ok", "database"],
                     ["ok", "backend"],
                     ["ok", "token"],
                     ["ok", "clock"],
                     *[["ok", "job"]] * 2,
                     ["odd", "execution"],
                 ]
-                assert lines[-1] == "10 checks: 0 wrong, 1 odd"
+                assert lines[-1] == "11 checks: 0 wrong, 1 odd"
                 assert SECRETS["PROCESSOR_AUTH_TOKEN"] not in well.output
 
                 jobs.model.missing_permissions = {"run.jobs.runWithOverrides"}

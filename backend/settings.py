@@ -143,7 +143,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     uploads_at_once: Annotated[
         Count, Meta(description="Maximum number of uploads that are held in memory at a time.")
     ] = 4
-    max_megapixels: Annotated[Count, Meta(description="Maximum size of a photo in megapixels.")] = 100
+    max_megapixels: Annotated[Count, Meta(description="Maximum size of a photo in megapixels.")] = 110
     max_progressive_megapixels: Annotated[
         Count, Meta(description="Maximum size of a progressive JPEG in megapixels.")
     ] = 50

@@ -57,6 +57,23 @@ def _image_id(image_id: str) -> str:
     return image_id
 
 
+MEDIA_TYPES = {
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".tif": "image/tiff",
+    ".avif": "image/avif",
+    ".heic": "image/heic",
+}
+"""Media type of an original by the extension of its name."""
+
+
+def media_type(name: str) -> str:
+    """Return the media type of an original's object name."""
+    return MEDIA_TYPES.get(name[name.rfind(".") :], "application/octet-stream")
+
+
 def original(image_id: str, extension: str) -> str:
     """Return the name of an uploaded file; `extension` includes its dot and is lower case."""
     if not _EXTENSION.fullmatch(extension):
@@ -110,6 +127,15 @@ def image_of_sidecar(name: str) -> str | None:
     """Return the image id of a sidecar that is not imported yet, or None if `name` is something else."""
     match = _SIDECAR.fullmatch(name)
     return match[1] if match else None
+
+
+def is_immutable_variant(name: str) -> bool:
+    """Return True for a variant whose name contains its recipe, so that it never gets another content.
+
+    The legacy system writes every size of a device under one name.
+    """
+    match = _VARIANT.fullmatch(name)
+    return bool(match and match[3])
 
 
 def device_of_variant(name: str) -> tuple[str, str] | None:

@@ -1,6 +1,7 @@
 """Compiled kernels with numpy arrays as input, and numpy arrays or plain values as output.
 
-`quantize` and `score` find colours, `resize` and `halve` scale pictures, `recolour` applies a colour profile.
+`quantize` and `score` find colours, `resize` and `halve` scale pictures, `recolour` applies a colour profile,
+`dither_picture` reduces a picture to the inks of an e-paper panel.
 Nothing else is called from outside this package.
 All functions are deterministic.
 The same input gives the same result on every run, thread and processor type, and without compilation.
@@ -19,12 +20,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from native.dither.pictures import dither_picture, fit_picture
 from native.resize.pictures import halve, recolour, resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["halve", "quantize", "recolour", "resize", "score"]
+__all__ = ["dither_picture", "fit_picture", "halve", "quantize", "recolour", "resize", "score"]
 
 OPAQUE = 0xFF000000
 GOOGLE_BLUE = 0xFF4285F4  # default of material-color-utilities

@@ -18,6 +18,7 @@ import native
 MODULES = (
     *(f"native.colour.{name}" for name in ("histogram", "colour_table", "lab", "wu", "kmeans", "hct", "ranking")),
     *(f"native.resize.{name}" for name in ("resampler", "halving", "recolouring")),
+    *(f"native.dither.{name}" for name in ("diffusion", "gamut")),
 )
 _PURE_RED = 0xFFFF0000
 

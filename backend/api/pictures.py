@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from falcon import HTTP_304
 from falcon.asgi import Request, Response
 
 from backend.api.operations import Query, Resource, operation
@@ -22,12 +25,13 @@ class Picture(Resource):
     """`GET /pictures/{folder}/{file}`: a JPEG, permitted by the signature in its address.
 
     `folder` is the folder of the object name: the device key, percent-encoded.
+    The legacy system overwrites its pictures, so a client has to revalidate such an address by its ETag.
     """
 
     @operation(
         "Get a picture by the address that the API returned",
         access=Access.PICTURE,
-        responses={200: None, 404: Problem},
+        responses={200: None, 304: None, 404: Problem},
         query=(Query("s", str, "signature of the address"),),
     )
     async def on_get(self, req: Request, resp: Response, folder: str, file: str) -> None:
@@ -37,5 +41,19 @@ class Picture(Resource):
         except (ValueError, ObjectNotFound):
             raise NotFound("there is no picture at this address") from None
         resp.content_type = "image/jpeg"
-        resp.set_header("Cache-Control", IMMUTABLE if req.context.signed else PRIVATE_IMMUTABLE)
+        if not object_names.is_immutable_variant(name):
+            resp.set_header("Cache-Control", "no-cache" if req.context.signed else "private, no-cache")
+            if send_unless_cached(req, resp, hashlib.sha256(data).hexdigest()[:32]):
+                return
+        else:
+            resp.set_header("Cache-Control", IMMUTABLE if req.context.signed else PRIVATE_IMMUTABLE)
         resp.data = data
+
+
+def send_unless_cached(req: Request, resp: Response, version: str) -> bool:
+    """Set the ETag; answer 304 and return True if the client has this version (RFC 9110, section 13.1.2)."""
+    resp.etag = version
+    if any(etag == "*" or etag == version for etag in req.if_none_match or ()):
+        resp.status = HTTP_304
+        return True
+    return False

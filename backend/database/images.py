@@ -238,8 +238,9 @@ def set_focus(connection: Connection, image_id: str, focus: Focus | None, now: f
 
 
 def work_state(connection: Connection, image_id: str) -> sa.Row[Any] | None:
-    """Return (processing_status, lease_until, focus) of an image, or None for an unknown one."""
-    query: sa.Select[Any] = select(images.c.processing_status, images.c.lease_until, images.c.focus)
+    """Return (processing_status, lease_owner, lease_until, focus) of an image, or None for an unknown one."""
+    columns = images.c
+    query: sa.Select[Any] = select(columns.processing_status, columns.lease_owner, columns.lease_until, columns.focus)
     return connection.execute(query.where(images.c.id == image_id)).first()
 
 

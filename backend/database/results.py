@@ -22,12 +22,13 @@ from backend.database.tables import devices, images
 from backend.database.tombstones import deleted_among
 from backend.database.variants import (
     REPLACED_GRACE_SECONDS,
+    StoredVariant,
     current_variants,
     replaces_current,
     store_variants,
     variant_row,
 )
-from contract.messages.processing import ImageOutcome, ProcessedImage, RowError
+from contract.messages.processing import ImageOutcome, ProcessedImage, RowError, orientation_of
 
 MAX_CRASHES = 3
 MAX_ERROR = 2000
@@ -172,10 +173,11 @@ def _store_rows(connection: Connection, accepted: Sequence[_Accepted], known: Im
         row = item.row
         slot = (row.image_id, row.device_size)
         before = current.get(slot)
-        if replaces_current(row, item.uri, before, item.target.recipe):
-            if before is not None and before[0] != item.uri:
-                schedule_deletion(connection, [before[0]], now + REPLACED_GRACE_SECONDS)
-            current[slot] = (item.uri, row.recipe or LEGACY)
+        reported = StoredVariant.of(row, item.uri)
+        if replaces_current(reported, before, item.target.recipe):
+            if before is not None and before.file_path != item.uri:
+                schedule_deletion(connection, [before.file_path], now + REPLACED_GRACE_SECONDS)
+            current[slot] = reported
             replacing.append(item)
     store_variants(
         connection,
@@ -258,6 +260,9 @@ def _store_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row[
         values["thumbnail_path"] = outcome.thumbnail.file_path
     if outcome.found_focus is not None:
         values["found_focus"] = list(outcome.found_focus)
+    if outcome.width and outcome.height:  # the size that the pictures were cropped from outranks that of the upload
+        values["width"], values["height"] = outcome.width, outcome.height
+        values["orientation"] = orientation_of(outcome.width, outcome.height)
     if all(getattr(image, name) == value for name, value in values.items()):
         return False
     # Not compared: the time of the report is part of it, and a repeated report is later.

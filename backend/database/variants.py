@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -14,26 +15,42 @@ REPLACED_GRACE_SECONDS = 24 * 3600.0
 """A replaced object is deleted after this time, because a frame may still use its address."""
 
 
-def current_variants(connection: Connection, image_ids: Iterable[str]) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return (file_path, recipe) of the current variants of these images, by (image, device key)."""
+class StoredVariant(NamedTuple):
+    """A current variant: its address, its recipe, and its width and height in pixels."""
+
+    file_path: str
+    recipe: str
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, row: ProcessedImage, uri: str) -> StoredVariant:
+        """Return a reported variant as it would be stored."""
+        return cls(uri, row.recipe or LEGACY, row.width, row.height)
+
+
+def current_variants(connection: Connection, image_ids: Iterable[str]) -> dict[tuple[str, str], StoredVariant]:
+    """Return the current variants of these images, by (image, device key)."""
     columns = processed_images.c
-    query = select(columns.image_id, columns.device_size, columns.file_path, columns.recipe)
+    query = select(
+        columns.image_id, columns.device_size, columns.file_path, columns.recipe, columns.width, columns.height
+    )
     return {
-        (row.image_id, row.device_size): (row.file_path, row.recipe)
+        (row.image_id, row.device_size): StoredVariant(row.file_path, row.recipe, row.width, row.height)
         for row in connection.execute(query.where(columns.image_id.in_(image_ids)))
     }
 
 
-def replaces_current(row: ProcessedImage, uri: str, current: tuple[str, str] | None, device_recipe: str) -> bool:
-    """Return True if a reported variant replaces the `current` one (file_path, recipe), or if there is none.
+def replaces_current(reported: StoredVariant, current: StoredVariant | None, device_recipe: str) -> bool:
+    """Return True if a reported variant replaces the `current` one, or if there is none.
 
     False means that the variant is stored already, or that it comes from a legacy client while a variant
-    with the device's recipe exists.
+    with the device's recipe exists. A legacy client writes every size of a device under the same path, so the
+    size is part of the comparison.
     """
     if current is None:
         return True
-    recipe = row.recipe or LEGACY
-    return current != (uri, recipe) and not (recipe == LEGACY and current[1] == device_recipe)
+    return current != reported and not (reported.recipe == LEGACY and current.recipe == device_recipe)
 
 
 def variant_row(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from backend.database import devices, garbage, images, results, tombstones
+from backend.database.missing_variants import LEGACY
 from contract import object_names
 from contract.bucket.port import Bucket, name_in, uri_of
 from contract.messages.processing import ImageOutcome, Palette, ProcessedImage, Thumbnail
@@ -92,7 +95,7 @@ def import_sidecar(connection: Connection, sidecar: Sidecar, paths: PathValidato
     if image.processing_status == "complete":
         # The rows are final. A late sidecar that differs from them is archived as history.
         return ARCHIVABLE, "stored already", False
-    if image.processing_status == "failed":
+    if image.processing_status == "failed" and not _is_of_legacy_failure(sidecar, image):
         return REJECTED, "the image has failed; retry it, or remove the sidecar", False
     if sidecar.focus != images.focus_of(image.focus):
         return WAITS, "its pictures were cropped around another focal point; the image will be rendered again", False
@@ -133,6 +136,15 @@ def import_sidecar(connection: Connection, sidecar: Sidecar, paths: PathValidato
         reason = f"{stored} of {len(rows)} pictures imported; {errors[0].device_size}: {errors[0].error}"
         return REJECTED, reason, stored > 0
     return ARCHIVABLE, f"imported {stored} pictures", True
+
+
+def _is_of_legacy_failure(sidecar: Sidecar, image: sa.Row[Any]) -> bool:
+    """Return True if a legacy client wrote the sidecar, and then reported a failure.
+
+    Such a client reports a failure whenever its results are not answered with 2xx, for example while the backend is
+    down. Its sidecar proves that the photo was rendered. A failure under a lease is one of our own tasks.
+    """
+    return image.lease_owner is None and all(result.recipe in (None, LEGACY) for result in sidecar.results)
 
 
 def _stored_thumbnail(sidecar: Sidecar, paths: PathValidator) -> Thumbnail | None:

@@ -84,7 +84,7 @@ class Ingest:
             raise ServiceUnavailable(
                 f"{filename}: this photo was deleted and its file is still being removed; try again in a few seconds"
             )
-        created = await self._in_bucket(self._bucket.create, name, data, "application/octet-stream")
+        created = await self._in_bucket(self._bucket.create, name, data, object_names.media_type(name))
         if state == "failed" and created:  # a missing original is a likely cause of the failure
             retry = RetryRequest(which="named", ids=(image_id,))
             await self._record_writer.save(await self._database.write(images.retry, retry, self._clock()))

@@ -13,19 +13,11 @@ from backend.pages.access import page
 from backend.pages.base import PageResource
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectNotFound, name_in
+from contract.object_names import MEDIA_TYPES
 
 PRIVATE_IMMUTABLE = "private, max-age=31536000, immutable"
 PUBLIC_IMMUTABLE = "public, max-age=31536000, immutable"
 MAX_THUMBNAIL_BYTES = 4 * 1024 * 1024
-MEDIA_TYPES = {
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".tif": "image/tiff",
-    ".avif": "image/avif",
-    ".heic": "image/heic",
-}
 
 
 def thumbnail_address(file_path: str | None) -> str | None:

@@ -201,7 +201,10 @@ class ProcessedImage(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ImageOutcome(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Results for an image as a whole; they complete the image."""
+    """Results for an image as a whole; they complete the image.
+
+    `width` and `height` are those of the upright photo, as the task found them; 0 from an older task.
+    """
 
     image_id: ImageId
     lease: LeaseToken
@@ -212,6 +215,8 @@ class ImageOutcome(Struct, frozen=True, kw_only=True, rename="camel"):
     processed_at: float = 0.0
     found_focus: Focus | None = None
     stages: StageSeconds | None = None
+    width: Count = 0
+    height: Count = 0
 
 
 class ProcessedImages(Struct, frozen=True, kw_only=True):

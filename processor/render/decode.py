@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contract.image_header.signatures import Container
 from processor.codecs.download_buffer import DownloadBuffer, Original, content_of
 from processor.codecs.heif import HeifError, decode_heic
 from processor.codecs.jpeg import decode_plain
@@ -20,7 +21,6 @@ from processor.colour.matrix import by_matrix, conversion_of
 from processor.colour.srgb import split_alpha, to_srgb
 from processor.errors import BrokenPixels
 from processor.render.decoded_image import DecodedImage
-from processor.render.file_types import Container
 from processor.render.header import RESEND, Header, condense, open_lazily
 
 if TYPE_CHECKING:
@@ -106,7 +106,19 @@ def _open(original: Original, header: Header, shrink: int) -> pyvips.Image:
     if header.loader == "heic":
         return decode_heic(content_of(original), shrink)
     container: Container = "heif" if header.loader == "avif" else header.loader
-    return box_shrink(open_lazily(original, container, page=header.page), shrink)
+    items = header.facts.heif.items if header.facts.heif else 1
+    image = open_lazily(original, container, items=items)
+    _require_size(image, header)
+    return box_shrink(image, shrink)
+
+
+def _require_size(image: pyvips.Image, header: Header) -> None:
+    """Raise pyvips.Error if the decoder's size is not that of the header, from which every crop is computed."""
+    if (image.width, image.height) != (header.width, header.height):
+        raise pyvips.Error(
+            f"its header declares {header.width} x {header.height} pixels, "
+            f"and its pixels are {image.width} x {image.height}"
+        )
 
 
 def _decoded(

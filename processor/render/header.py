@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from processor.codecs.download_buffer import DownloadBuffer, Original, beginning_of, content_of
-from processor.codecs.vips import PROFILE, pyvips
-from processor.errors import BrokenPixels, NotAllowed, NotAnImage, TooManyPixels
-from processor.render.file_types import Container, container_of, rejected_format
-from processor.render.geometry import upright_size
+from contract.image_header.model import Format, HeaderError, ImageHeader, KindNotSupported
+from contract.image_header.read import NotAPhoto, read_image_header
+from contract.image_header.signatures import Container
+from processor.codecs.download_buffer import DownloadBuffer, Original, content_of
+from processor.codecs.vips import pyvips
+from processor.errors import BrokenPixels, NotAllowed, NotAnImage, RenderError, TooManyPixels
 from processor.render.limits import DEFAULT_LIMITS, Limits
 
-Loader = Literal["jpeg", "png", "webp", "gif", "tiff", "avif", "heic"]
+Loader = Format
 
-_SAMPLES = {"4:2:0": 1.5, "4:1:1": 1.5, "4:2:2": 2.0, "4:4:0": 2.0}
 RESEND = "Export the photo again and upload the new file"
-_ALLOWED = "Photos may be JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC"
+_MAX_ITEMS_OF_LIBHEIF = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +28,12 @@ class Header:
         upright_width, upright_height: Size in pixels after `orientation` is applied.
         orientation: That of EXIF, 1 to 8; 1 for HEIC and AVIF, whose decoders turn the image themselves.
         bands: Colour bands, with alpha.
-        bits: Bits per sample.
-        pages: Number of frames, pages or images in the file. Only one is shown.
-        page: Index of the one that is shown: the first, or in HEIC and AVIF the primary one.
+        bits: Bits per sample, at least 8.
+        pages: Number of frames or images of WebP, AVIF and HEIC. Only one is shown.
         progressive: Whether the file is progressive or interlaced.
         has_alpha: Whether there is transparency.
         samples_per_pixel: Number of samples stored after chroma subsampling: 1.5 for 4:2:0.
+        facts: Everything that was read from the file, by the same code as at upload.
         profile: ICC profile of a JPEG file; of other formats it is read with the pixels.
     """
 
@@ -47,10 +46,10 @@ class Header:
     bands: int
     bits: int
     pages: int
-    page: int
     progressive: bool
     has_alpha: bool
     samples_per_pixel: float
+    facts: ImageHeader
     profile: bytes = b""
 
 
@@ -60,24 +59,37 @@ def read_header(original: Original, name: str, limits: Limits = DEFAULT_LIMITS) 
     `name` is the name of the file in error messages. Raises NotAnImage, NotAllowed, TooManyPixels, or
     BrokenPixels if the header cannot be read.
     """
-    start = beginning_of(original)
-    container = container_of(start)
-    if container is None:
-        raise _format_error(start, name)
     try:
-        image = open_lazily(original, container)
-    except pyvips.Error as error:
-        raise BrokenPixels(name, f"has a damaged header ({condense(error)})", RESEND) from error
-    header = _describe(image, container, name)
+        facts = read_image_header(original)
+    except HeaderError as error:
+        raise _render_error(error, name) from error
+    upright_width, upright_height = facts.upright_size
+    header = Header(
+        loader=facts.format,
+        width=facts.width,
+        height=facts.height,
+        upright_width=upright_width,
+        upright_height=upright_height,
+        orientation=facts.orientation,
+        bands=facts.bands,
+        bits=max(8, facts.bits),
+        pages=facts.pages,
+        progressive=facts.progressive,
+        has_alpha=facts.has_alpha,
+        samples_per_pixel=facts.chroma_samples,
+        facts=facts,
+        profile=facts.profile,
+    )
     _check_pixels(header, name, limits)
     return header
 
 
-def open_lazily(original: Original, container: Container, *, shrink: int = 1, page: int = 0) -> pyvips.Image:
+def open_lazily(original: Original, container: Container, *, shrink: int = 1, items: int = 1) -> pyvips.Image:
     """Open the photo for one pass from top to bottom; nothing is decoded before that pass.
 
     The loader is named and not detected, so that no other loader (for example of gain-mapped JPEG) is used.
-    JPEG and WebP apply `shrink`. JPEG and PNG may still be downloading. Raises pyvips.Error.
+    JPEG and WebP apply `shrink`. JPEG and PNG may still be downloading. Of a HEIF file with this number of `items`,
+    the primary one is opened. Raises pyvips.Error.
     Damaged or missing pixels are errors, both here and during the pass.
     """
     how = {"access": "sequential", "fail_on": "error"}
@@ -99,7 +111,10 @@ def open_lazily(original: Original, container: Container, *, shrink: int = 1, pa
         case "tiff":
             return pyvips.Image.tiffload_buffer(data, page=0, n=1, **how)
         case "heif":
-            return pyvips.Image.heifload_buffer(data, page=page, n=1, **how)
+            # Without a page, libvips opens the primary item. Its limit on items would stop grids of more than 60 MP;
+            # the header has checked their number and the pixels.
+            unlimited = items > _MAX_ITEMS_OF_LIBHEIF
+            return pyvips.Image.heifload_buffer(data, unlimited=unlimited, **how)
 
 
 def condense(error: Exception) -> str:
@@ -118,59 +133,15 @@ def condense(error: Exception) -> str:
     return tail if colon and " " not in head and tail else useful[-1]
 
 
-def _format_error(start: bytes, name: str) -> NotAnImage | NotAllowed:
-    rejected = rejected_format(start)
-    if rejected is not None:
-        return NotAllowed(name, f"is {rejected}, which is not supported", _ALLOWED)
-    if not start:
-        return NotAnImage(name, "is empty", "Upload the photo again")
-    return NotAnImage(name, "is not an image: its first bytes match no image format", _ALLOWED)
-
-
-def _field(image: pyvips.Image, name: str, default: int) -> int:
-    """Return an integer field of the header, or `default` if it is missing or of another type."""
-    if image.get_typeof(name) == 0:
-        return default
-    value = image.get(name)
-    return value if isinstance(value, int) else default
-
-
-def _describe(image: pyvips.Image, container: Container, name: str) -> Header:
-    loader: Loader
-    if container == "heif":
-        compression = image.get("heif-compression") if image.get_typeof("heif-compression") else "unknown"
-        if compression not in ("av1", "hevc"):
-            raise NotAllowed(name, f"is a HEIF file with {compression} inside, which is not supported", _ALLOWED)
-        loader = "avif" if compression == "av1" else "heic"
-    else:
-        loader = container
-    orientation = _field(image, "orientation", 1)
-    if container == "heif" or not 1 <= orientation <= 8:
-        orientation = 1
-    upright_width, upright_height = upright_size(image.width, image.height, orientation)
-    sample_bits = {"uchar": 8, "char": 8, "ushort": 16, "short": 16}.get(image.format, 32)
-    return Header(
-        loader=loader,
-        width=image.width,
-        height=image.height,
-        upright_width=upright_width,
-        upright_height=upright_height,
-        orientation=orientation,
-        bands=image.bands,
-        bits=max(sample_bits, _field(image, "bits-per-sample", 8)),
-        pages=max(1, _field(image, "n-pages", 1)),
-        page=_field(image, "heif-primary", 0) if container == "heif" else 0,
-        progressive=bool(_field(image, "interlaced", 0) or _field(image, "jpeg-multiscan", 0)),
-        has_alpha=bool(image.hasalpha()),
-        samples_per_pixel=_samples_per_pixel(image),
-        profile=bytes(image.get(PROFILE)) if container == "jpeg" and image.get_typeof(PROFILE) else b"",
-    )
-
-
-def _samples_per_pixel(image: pyvips.Image) -> float:
-    if image.bands == 3 and image.get_typeof("jpeg-chroma-subsample") != 0:
-        return _SAMPLES.get(image.get("jpeg-chroma-subsample"), 3.0)
-    return float(image.bands)
+def _render_error(error: HeaderError, name: str) -> RenderError:
+    """Return the error of the task for a header that cannot be read. What follows a semicolon is its advice."""
+    reason, _, advice = str(error).partition("; ")
+    advice = advice[:1].upper() + advice[1:]
+    if isinstance(error, NotAPhoto):
+        return NotAnImage(name, reason, advice)
+    if isinstance(error, KindNotSupported):
+        return NotAllowed(name, reason, advice)
+    return BrokenPixels(name, reason, RESEND)
 
 
 def _check_pixels(header: Header, name: str, limits: Limits) -> None:

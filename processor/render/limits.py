@@ -10,10 +10,11 @@ MEGAPIXEL = 1_000_000
 class Limits(Struct, frozen=True, kw_only=True):
     """Largest number of pixels that is decoded: width x height of the one frame or page that is shown.
 
+    Cameras of "100 megapixels" have 101.8 to 102.
     A progressive JPEG has a lower limit, because all its coefficients stay in memory until its last scan.
     """
 
-    max_pixels: int = 100 * MEGAPIXEL
+    max_pixels: int = 110 * MEGAPIXEL
     max_progressive_pixels: int = 50 * MEGAPIXEL
 
 

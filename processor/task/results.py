@@ -140,6 +140,8 @@ def result_of(
         processed_at=processed_at,
         found_focus=rendered.found_focus,
         stages=timings.stages,
+        width=rendered.width,
+        height=rendered.height,
     )
     return Result(rows, outcome)
 

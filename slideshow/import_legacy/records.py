@@ -93,7 +93,7 @@ def _import_image(
         copied = record.file_path != name
         if not dry_run:
             if copied:
-                bucket.create(record.file_path, data, "application/octet-stream")
+                bucket.create(record.file_path, data, object_names.media_type(record.file_path))
             bucket.write_if(object_names.record(record.image_id), msgspec.json.encode(record), JSON, NO_OBJECT)
         return _Imported(len(record.results), copied)
     except ObjectChanged:

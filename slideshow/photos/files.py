@@ -138,7 +138,7 @@ def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
 
 def _is_image(file: Path, unreadable: list[str]) -> bool | None:
     """Return True for an image by extension or first bytes; None, with a sentence added, if it cannot be read."""
-    from processor.render.file_types import container_of
+    from contract.image_header.signatures import container_of
 
     if file.suffix.lower() in IMAGE_EXTENSIONS:
         return True

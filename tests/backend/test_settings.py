@@ -34,7 +34,7 @@ def test_read_settings_empty_environment_gives_embedded_defaults() -> None:
     assert made.embedded
     assert (made.batch_size, made.flush_delay_seconds, made.max_tasks) == (50, 30.0, 10)
     assert (made.task_timeout_seconds, made.task_retries, made.lease_seconds) == (900.0, 3, 60.0)
-    assert (made.upload_limit_mib, made.max_megapixels, made.max_progressive_megapixels) == (30, 100, 50)
+    assert (made.upload_limit_mib, made.max_megapixels, made.max_progressive_megapixels) == (30, 110, 50)
     assert (made.gcp_region, made.processor_job_name) == ("us-central1", "slideshow-processor")
     assert made.device_auth == "required"
     assert made.database_durable is None

@@ -27,6 +27,7 @@ Kind = Literal[
     "original missing",
     "original of another size",
     "original with other content",
+    "object unreadable",
     "original unknown",
     "picture missing",
     "picture under a wrong name",

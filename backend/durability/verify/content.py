@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
@@ -15,15 +15,20 @@ from backend.database import Database, inventory
 from backend.database.record_queries import object_name
 from backend.durability.record_reader import THREADS
 from backend.durability.verify.compare import Difference
-from contract.bucket.port import Bucket, ObjectNotFound
+from contract.bucket.port import Bucket, BucketError, ObjectNotFound
 from contract.messages.records import ImageRecord
+
+MAX_UNREADABLE = 20
+"""Number of unreadable objects in a row that ends the check. Each has been retried for up to a minute."""
 
 
 async def check_content(database: Database, bucket: Bucket, progress: Callable[[str], None]) -> list[Difference]:
-    """Return the objects with wrong content. Missing objects are left out: `compare` reports them.
+    """Return the objects with wrong content, and those that cannot be read.
+
+    Missing objects are left out: `compare` reports them.
 
     Raises:
-        BucketError: The bucket failed.
+        BucketError: `MAX_UNREADABLE` objects in a row cannot be read, so the bucket has failed and not an object.
     """
     known = await database.read(inventory.read_inventory, bucket.url)
     living = [record for record in known.records.values() if record.deleted_at is None]
@@ -31,17 +36,42 @@ async def check_content(database: Database, bucket: Bucket, progress: Callable[[
     def check_all() -> list[Difference]:
         differences = []
         with ThreadPoolExecutor(THREADS, "verify") as threads:
-            checks: Iterator[Difference | None]
+            checks: Iterator[Difference | _Unreadable | None]
+            in_a_row = 0
             for checks in (
-                threads.map(lambda record: _check_original(bucket, record), living),
-                threads.map(lambda row: _check_picture(bucket, row), known.variants),
+                threads.map(lambda record: _readable(_check_original, bucket, record), living),
+                threads.map(lambda row: _readable(_check_picture, bucket, row), known.variants),
             ):
-                for number, difference in enumerate(checks, 1):
+                for number, found in enumerate(checks, 1):
                     progress(f"{number} objects read")
-                    differences += [difference] if difference is not None else []
+                    in_a_row = in_a_row + 1 if isinstance(found, _Unreadable) else 0
+                    if isinstance(found, _Unreadable):
+                        if in_a_row == MAX_UNREADABLE:
+                            threads.shutdown(wait=False, cancel_futures=True)
+                            raise found.error
+                        differences.append(found.difference)
+                    elif found is not None:
+                        differences.append(found)
         return differences
 
     return await asyncio.to_thread(check_all)
+
+
+class _Unreadable(NamedTuple):
+    difference: Difference
+    error: BucketError
+
+
+def _readable(
+    check: Callable[[Bucket, Any], Difference | None], bucket: Bucket, item: Any
+) -> Difference | _Unreadable | None:
+    """Return the result of a check, or the reason why the object cannot be read."""
+    try:
+        return check(bucket, item)
+    except BucketError as error:
+        name = error.name or str(item)
+        reason = str(error).removeprefix(f"{error.name}: ")
+        return _Unreadable(Difference("object unreadable", name, reason), error)
 
 
 def _check_original(bucket: Bucket, record: ImageRecord) -> Difference | None:

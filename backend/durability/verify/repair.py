@@ -64,6 +64,8 @@ class Repair:
                     await asyncio.to_thread(self._quarantine, name)
                 await self._change(image_id, repairs.mark_original_lost, LOST)
                 return False  # only a new upload brings the photo back
+            case "object unreadable":
+                return False  # its content is unknown: it may be right
             case "picture missing" | "picture under a wrong name" | "picture of another size":
                 await self._change(image_id, repairs.remove_variant, uri_of(self._bucket, name))
             case "thumbnail missing":

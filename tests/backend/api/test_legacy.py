@@ -225,3 +225,44 @@ def test_legacy_result_does_not_replace_a_current_variant(backend: server.Backen
     assert answer.status_code == 200
     assert backend.sql("SELECT file_path, recipe FROM processed_images") == before
     assert backend.sql("SELECT count(*) FROM garbage") == [(0,)]
+
+
+def render_as_legacy(backend: server.BackendServer, image: str, width: int, height: int) -> None:
+    begin(backend, image).raise_for_status()
+    message = {"images": [legacy_row(backend, image, width, height)]}
+    assert backend.processor.post("/api/processed-images", json=message).json() == {"inserted": 1}
+
+
+def test_legacy_result_of_a_resized_device_replaces_the_size_under_the_same_path(
+    backend: server.BackendServer, image: str
+) -> None:
+    render_as_legacy(backend, image, 80, 48)
+    backend.admin.put("/api/devices/frame", json={"name": "frame", "width": 90, "height": 48}).raise_for_status()
+    render_as_legacy(backend, image, 90, 48)
+    assert backend.sql("SELECT width, height FROM processed_images") == [(90, 48)]
+    assert backend.state(image) == "complete"
+    assert backend.sql("SELECT count(*) FROM garbage") == [(0,)], "the object was overwritten, not replaced"
+
+
+def test_legacy_address_is_revalidated_because_its_content_changes(backend: server.BackendServer, image: str) -> None:
+    render_as_legacy(backend, image, 80, 48)
+    address = backend.admin.get("/api/devices/frame/slideshow").json()["queue"][0]["url"]
+    first = backend.anonymous.get(address)
+    assert first.headers["Cache-Control"] == "no-cache"
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = backend.anonymous.get(address, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    backend.admin.put("/api/devices/frame", json={"name": "frame", "width": 90, "height": 48}).raise_for_status()
+    render_as_legacy(backend, image, 90, 48)
+    assert backend.admin.get("/api/devices/frame/slideshow").json()["queue"][0]["url"] == address
+    second = backend.anonymous.get(address, headers=known)
+    assert (second.status_code, second.content) == (200, small_photos.jpeg(90, 48))
+    assert second.headers["ETag"] != first.headers["ETag"]
+
+
+def test_address_of_our_variant_stays_immutable(backend: server.BackendServer, image: str) -> None:
+    backend.finish(backend.claim("owner/0"))
+    address = backend.admin.get("/api/devices/frame/slideshow").json()["queue"][0]["url"]
+    answer = backend.anonymous.get(address)
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert "ETag" not in answer.headers

@@ -61,6 +61,16 @@ def test_record_of_outcome_after_rows_stores_the_histogram(library: Library) -> 
     assert library.image(image)["histogram"] == {"#112233": 40, "#445566": 2}
 
 
+def test_record_of_outcome_stores_the_size_that_the_task_found(library: Library) -> None:
+    library.device("small")
+    (image,) = library.add(1)
+    answer = library.claim(at=100)
+    outcome = msgspec.structs.replace(outcome_of(answer.images[0]), width=300, height=400)
+    library.write(results.record, [], [outcome], stored_path, 101.0)
+    row = library.image(image)
+    assert (row["width"], row["height"], row["orientation"]) == (300, 400, "portrait")
+
+
 def test_record_without_an_expected_variant_fails_the_image(library: Library) -> None:
     library.device("small")
     library.device("tall", 480, 800)

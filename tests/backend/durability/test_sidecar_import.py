@@ -42,9 +42,7 @@ def test_sync_lost_report_is_imported_and_archived(place: Setting) -> None:
     assert place.run() == SyncReport()
 
 
-def test_sync_legacy_sidecar_is_imported(place: Setting) -> None:
-    place.library.device("small")
-    (image,) = place.library.add(1)
+def legacy_sidecar(image: str) -> bytes:
     given = {
         "imageId": image,
         "processedAt": "2024-12-31T23:30:00.123Z",
@@ -61,7 +59,13 @@ def test_sync_legacy_sidecar_is_imported(place: Setting) -> None:
             }
         ],
     }
-    place.leave(image, msgspec.json.encode(given))
+    return msgspec.json.encode(given)
+
+
+def test_sync_legacy_sidecar_is_imported(place: Setting) -> None:
+    place.library.device("small")
+    (image,) = place.library.add(1)
+    place.leave(image, legacy_sidecar(image))
     assert place.run() == SyncReport(found=1, left=1), "its picture is missing"
     assert place.library.states()[image] == "pending"
     place.bucket.replace(f"processed/small/{image}.jpg", b"a picture", "image/jpeg")
@@ -154,6 +158,31 @@ def test_sync_sidecar_of_a_failed_image_stays(place: Setting) -> None:
     claimed = place.library.claim(at=100).images[0]
     place.library.write(results.fail, image, "broken", claimed.lease, crashed=False)
     place.leave(image, sidecar(image))
+    assert place.run() == SyncReport(found=1, left=1)
+    assert place.library.states()[image] == "failed"
+
+
+def test_sync_legacy_sidecar_is_imported_after_the_failure_that_followed_a_lost_report(place: Setting) -> None:
+    """The legacy client reports a failure after every answer to its results that is not 2xx."""
+    place.library.device("small")
+    (image,) = place.library.add(1)
+    assert place.library.write(claims.start_attempt, image, None, 100.0)
+    assert place.library.write(results.fail, image, "503", None, crashed=False)
+    assert place.library.states()[image] == "failed"
+    place.bucket.replace(f"processed/small/{image}.jpg", b"a picture", "image/jpeg")
+    place.leave(image, legacy_sidecar(image))
+    assert place.run() == SyncReport(found=1, imported=1, archived=1)
+    row = place.library.image(image)
+    assert (row["processing_status"], row["processing_error"]) == ("complete", None)
+
+
+def test_sync_legacy_sidecar_of_a_failure_under_our_lease_stays(place: Setting) -> None:
+    place.library.device("small")
+    (image,) = place.library.add(1)
+    claimed = place.library.claim(at=100).images[0]
+    place.library.write(results.fail, image, "broken", claimed.lease, crashed=False)
+    place.bucket.replace(f"processed/small/{image}.jpg", b"a picture", "image/jpeg")
+    place.leave(image, legacy_sidecar(image))
     assert place.run() == SyncReport(found=1, left=1)
     assert place.library.states()[image] == "failed"
 

@@ -7,10 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from backend.database.tables import images
+from backend.durability.verify.compare import Difference
+from backend.durability.verify.content import MAX_UNREADABLE, check_content
 from contract import object_names
+from contract.bucket.disk import DiskBucket
+from contract.bucket.port import BucketUnavailable, uri_of
 from tests.backend.durability.test_rebuild import slideshow
 from tests.support import server
+from tests.support.core_library import Library
 from tests.support.library_state import fill
 from tests.support.small_photos import jpeg, photo
 
@@ -105,6 +112,47 @@ def test_verify_names_every_difference_and_repairs_it(filled: server.BackendServ
         for number in range(1, 6):  # the lost ones among them
             backend.upload(photo(number))
         assert verify(backend, "--deep") == []
+
+
+class PartlyUnreadable(DiskBucket):
+    """A bucket that cannot read the objects of `unreadable`."""
+
+    unreadable: tuple[str, ...] = ()
+
+    def read(self, name: str, limit: int | None = None) -> bytes:
+        if name in self.unreadable:
+            raise BucketUnavailable(name, "the object arrived damaged 3 times")
+        return super().read(name, limit)
+
+
+def test_deep_check_names_unreadable_objects_and_goes_on(tmp_path: Path) -> None:
+    library = Library(tmp_path / "slideshow.db")
+    bucket = PartlyUnreadable((tmp_path / "bucket").as_uri())
+
+    def check() -> list[Difference]:
+        found: list[Difference] = library.run(check_content(library.database, bucket, lambda _: None))
+        return sorted(found)
+
+    names = []
+    for image in library.add(*range(MAX_UNREADABLE + 1)):
+        library.write(
+            lambda connection, image=image: connection.execute(
+                update(images).where(images.c.id == image).values(file_path=uri_of(bucket, f"images/originals/{image}"))
+            )
+        )
+        names.append(f"images/originals/{image}")
+        bucket.create(names[-1], b"other bytes than the upload", "image/jpeg")
+    bucket.unreadable = tuple(names[:1])
+    found = check()
+    assert [(each.kind, each.subject) for each in found if each.kind == "object unreadable"] == [
+        ("object unreadable", names[0])
+    ]
+    assert found[0].detail == "the object arrived damaged 3 times"
+    assert sum(each.kind == "original with other content" for each in found) == MAX_UNREADABLE, "the others are checked"
+    bucket.unreadable = tuple(names)
+    with pytest.raises(BucketUnavailable):
+        check()
+    library.close()
 
 
 def test_verify_without_database_fails(tmp_path: Path) -> None:

@@ -40,9 +40,9 @@ def exif(orientation: int) -> bytes:
     return made.tobytes()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in EXTENSIONS if kind != "HEIF"])
+@pytest.mark.parametrize("kind", [kind.upper() for kind in EXTENSIONS if kind != "heic"])
 def test_read_header_detects_every_format_by_content(kind: str) -> None:
-    assert header(picture(kind), "wrong-name.txt") == UploadHeader(EXTENSIONS[kind], 60, 40, "landscape")
+    assert header(picture(kind), "wrong-name.txt") == UploadHeader(EXTENSIONS[kind.lower()], 60, 40, "landscape")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ SMALL_FRAME = gif_frame(0, 0, 9, 9)
     "blocks", [(), (DISPOSED,), (b"!\xfe\xff",), (SMALL_FRAME[:6],), (bytes(3_000_000), SMALL_FRAME)]
 )
 def test_read_header_gif_without_frame_is_rejected(blocks: tuple[bytes, ...]) -> None:
-    with pytest.raises(UnsupportedMediaType, match=r"^photo\.x: invalid GIF file: "):
+    with pytest.raises(UnsupportedMediaType, match=r"^photo\.x: this is a GIF file "):
         header(gif(*blocks)[:-1])
 
 
@@ -201,7 +201,7 @@ def test_read_header_other_files_are_rejected(data: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["BMP", "ICO", "PPM", "TGA", "PCX"])
 def test_read_header_other_formats_of_pillow_are_rejected(kind: str) -> None:
-    with pytest.raises(UnsupportedMediaType, match="this is not a JPEG, PNG"):
+    with pytest.raises(UnsupportedMediaType, match=r"which is not supported|this is not a JPEG, PNG"):
         header(picture(kind))
 
 

@@ -33,6 +33,11 @@ class FailingBucket(DiskBucket):
     """A bucket that rejects every object whose name begins with `rejected`."""
 
     rejected = "nothing"
+    types: dict[str, str]
+
+    def create(self, name: str, data: bytes, content_type: str) -> bool:
+        self.types = {**getattr(self, "types", {}), name: content_type}
+        return super().create(name, data, content_type)
 
     def write_if(self, name: str, data: bytes, content_type: str, generation: str) -> str:
         if name.startswith(self.rejected):
@@ -205,3 +210,10 @@ def test_dispatch_without_timer_starts_tasks_itself(tmp_path: Path, tick_seconds
     environment.library.run(environment.ingest.dispatch())
     assert environment.steps == steps
     environment.library.close()
+
+
+def test_store_keeps_the_media_type_of_the_original(environment: Environment) -> None:
+    environment.store()
+    assert environment.bucket.types == {ORIGINAL: "image/jpeg"}
+    assert object_names.media_type("images/originals/x.heic") == "image/heic"
+    assert object_names.media_type("images/originals/x.unknown") == "application/octet-stream"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from contract.image_header.signatures import container_of, rejected_format
 from processor.codecs.heif import HeifError, decode_heic
 from processor.codecs.vips import pyvips
 from processor.colour.code_points import code_points, to_sdr
 from processor.errors import RenderError
-from processor.render.file_types import container_of, rejected_format
 from processor.render.header import read_header
 from processor.render.limits import Limits
 from tests.fuzz.sentences import NAME, check_message

@@ -12,10 +12,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.auth.access import Authority
@@ -31,6 +29,7 @@ from backend.database import (
     reject_empty,
     sessions,
     shuffle_queues,
+    sqlite_file,
 )
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.record_writer import RecordWriter
@@ -132,8 +131,8 @@ class Services:
         self.last_error: str | None = None
         self.metrics = Metrics()
         self.serving_state = ServingState(durable=settings.durable)
-        if settings.durable and isinstance(settings.database, URL):
-            reject_empty(Path(str(settings.database.database)))
+        if settings.durable and (file := sqlite_file(settings.database)) is not None:
+            reject_empty(file)
         self.database = Database(settings.database)
         if not settings.durable:
             self.database.recreate()  # the bucket is the truth, and the file may be older or newer

@@ -37,6 +37,12 @@ class DatabaseFileError(OSError):
 _ADVICE = "Restore a backup, or move the file away: a start without it fills a new database from the bucket"
 
 
+def sqlite_file(url: URL | str) -> Path | None:
+    """Return the file of a SQLite database, or None for a database server. Raises ArgumentError for no valid URL."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
 def reject_empty(file: Path) -> None:
     """Raise DatabaseFileError for an empty file, which SQLite would take for a new database.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,25 +20,23 @@ _RESTART = "restart the backend: it imports what is newer in the bucket before i
 
 def examine(settings: Settings, now: float) -> Finding:
     """Check the database that a backend with these settings uses. Nothing is changed."""
-    from sqlalchemy.engine import URL
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-    from backend.database import Database, DatabaseFileError, reject_empty
+    from backend.database import Database, reject_empty, sqlite_file
     from backend.durability.record_reader import UnreadableRecord
     from contract.bucket.port import BucketError
 
     if not settings.durable:
         return ok("database", "it does not outlive the backend, which loads it from the bucket at each start")
-    url = settings.database
-    if isinstance(url, URL):
-        file = Path(str(url.database))
-        if not file.exists():
+    try:
+        file = sqlite_file(settings.database)
+        if file is not None and not file.exists():
             return ok("database", "there is no file on this machine: a start fills it from the bucket")
-        try:
+        if file is not None:
             reject_empty(file)
-        except DatabaseFileError as error:
-            return wrong("database", str(error), "slideshow rebuild --replace")
-    database = Database(url)
+        database = Database(settings.database)
+    except (ArgumentError, ImportError, OSError) as error:
+        return wrong("database", f"it cannot be opened: {error}", "check DATABASE_URL, or slideshow rebuild --replace")
     try:
         return asyncio.run(_compare(settings, database, now))
     except (SQLAlchemyError, OSError, BucketError, UnreadableRecord) as error:

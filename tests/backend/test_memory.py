@@ -9,6 +9,7 @@ import os
 import random
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,8 @@ DEVICES = 5
 LIMIT_BYTES = 2**30
 UPLOAD_BYTES = 30 * 2**20 - 4096
 """The largest upload, with space for the form around it."""
+RECORD_AGE_SECONDS = 7200.0
+"""A start lists all records, and reads only those that are newer than an hour before the snapshot."""
 URL = f"gs://{BUCKET}"
 
 
@@ -96,8 +99,8 @@ def records() -> Iterator[ImageRecord]:
         )
 
 
-def fill_bucket(gcs: GcsServer, folder: Path) -> int:
-    """Write records and a snapshot of 20,000 photos. Return the size of the database in bytes."""
+def fill_bucket(gcs: GcsServer, folder: Path) -> bytes:
+    """Write the records of 20,000 photos. Return the database that contains them."""
     json = {"contentType": "application/json"}
     file = folder / "all.db"
     database = Database(f"sqlite:///{file}")
@@ -124,17 +127,21 @@ def fill_bucket(gcs: GcsServer, folder: Path) -> int:
     database.close()
     data = file.read_bytes()
     gcs.store.put(BUCKET, object_names.DEVICES, msgspec.json.encode(devices()), json, {})
-    gcs.store.put(BUCKET, object_names.SNAPSHOT, gzip.compress(data, 1), {"contentType": "application/gzip"}, {})
     file.unlink()
-    return len(data)
+    return data
 
 
 @pytest.mark.timeout(1200)
 def test_20000_photos_start_and_take_four_uploads_within_a_gibibyte(
     tmp_path: Path, disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with GcsServer(BUCKET) as gcs, memory_limit(LIMIT_BYTES, disk) as limit:
-        size = fill_bucket(gcs, tmp_path)
+    age = [RECORD_AGE_SECONDS]
+    with GcsServer(BUCKET, clock=lambda: time.time() - age[0]) as gcs, memory_limit(LIMIT_BYTES, disk) as limit:
+        data = fill_bucket(gcs, tmp_path)
+        age[0] = 0.0
+        size = len(data)
+        gcs.store.put(BUCKET, object_names.SNAPSHOT, gzip.compress(data, 1), {"contentType": "application/gzip"}, {})
+        del data
         backend = Instance(
             disk / "data",
             free_port(),

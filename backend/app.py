@@ -66,6 +66,7 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         # devices
         "/api/devices": devices.Devices(services),
         "/api/devices/{device_id}": devices.OneDevice(services),
+        "/api/devices/{device_id}/token": devices.DeviceToken(services),
         "/api/devices/{device_id}/slideshow": frames.DeviceSlideshow(services),
         "/api/devices/{device_id}/next": frames.DeviceNext(services),
         "/api/devices/{device_id}/images/{image_id}": frames.DeviceImage(services),

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.auth.access import Authority
 from backend.auth.device_cache import DeviceCache
+from backend.auth.open_hosts import OpenHosts
 from backend.auth.passwords import hash_password, is_password_of
 from backend.database import (
     Database,
@@ -208,6 +209,9 @@ class Services:
             device_auth=settings.device_auth,
             session_seconds=settings.session_hours * 3600,
             picture_key=picture_key,
+            open_hosts=OpenHosts(
+                settings.allowed_hosts.split(), public_url=settings.public_url, service=settings.k_service
+            ),
             scheduler=self._scheduler(),
         )
         self.frames = open_frames(

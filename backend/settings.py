@@ -84,6 +84,23 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="Port to listen on. 0: a free port, stored in the data folder, if embedded; else 8080.",
         ),
     ] = 0
+    public_url: Annotated[
+        str,
+        Meta(
+            description="Address under which browsers reach this server through a reverse proxy, e.g. "
+            "`https://photos.example`. With https, the login cookie is only sent over TLS. Empty: the request's `Host`."
+        ),
+    ] = ""
+    allowed_hosts: Annotated[
+        str,
+        Meta(
+            description="Space-separated further names of this server, e.g. `photos.example`. Only used with "
+            "DEVICE_AUTH=open, which rejects unknown names. Empty: IP addresses, local names and PUBLIC_URL only."
+        ),
+    ] = ""
+    k_service: Annotated[
+        str, Meta(description="Name of the Cloud Run service, set by Cloud Run. Empty: not on Cloud Run.")
+    ] = ""
     gcp_project_id: Annotated[
         str, Meta(description="Google Cloud project of the Cloud Run job. Empty: tasks run as local processes.")
     ] = ""
@@ -185,6 +202,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 ARGON2_HASH = re.compile(r"\$argon2(?:id|i|d)(?:\$v=\d+)?\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 """The text form of an Argon2 hash (https://github.com/P-H-C/phc-string-format)."""
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 SWITCHES = ("database_durable",)
 """Settings that are yes or no. True, false, 1 and 0 are accepted, too."""
 SECRETS = ("processor_auth_token", "processor_auth_token_previous", "admin_password", "metrics_token")
@@ -229,6 +247,15 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         f"CORS_ORIGINS: invalid origin {origin!r}. Use https://host or http://host, without a path."
         for origin in settings.cors_origins.split()
         if not _is_origin(origin)
+    ]
+    if settings.public_url and not _is_origin(settings.public_url):
+        problems.append(
+            f"PUBLIC_URL: invalid value {settings.public_url!r}. Use https://host or http://host, without a path."
+        )
+    problems += [
+        f"ALLOWED_HOSTS: invalid name {name!r}. Use a host name without scheme, port and path."
+        for name in settings.allowed_hosts.split()
+        if not _HOST_NAME.fullmatch(name)
     ]
     if settings.admin_password.startswith("$argon2") and not ARGON2_HASH.fullmatch(settings.admin_password):
         problems.append(

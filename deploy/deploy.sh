@@ -7,9 +7,9 @@ usage() {
   cat <<'TEXT'
 deploy/deploy.sh --project ID --bucket NAME [options]
 
-Creates or updates, in this order: APIs, the image repository, service accounts, secrets, the bucket, roles, the job
-slideshow-processor, the service slideshow-backend, the check slideshow-doctor, the scheduler job, metrics and alerts.
-Existing secrets, the bucket and its objects are not changed.
+Creates or updates, in this order: APIs, the image repository, service accounts, secrets, buckets, roles, the queue,
+metrics, the job slideshow-processor, the service slideshow-backend, the check slideshow-doctor, the scheduler job, an
+uptime check and alerts. Existing secrets, buckets and objects are not changed, nor settings that the script does not name.
 
   --project ID       project; default: PROJECT_ID
   --bucket NAME      bucket for the photos; default: BUCKET. An existing bucket is used without changes
@@ -17,6 +17,10 @@ Existing secrets, the bucket and its objects are not changed.
   --tag TAG          tag of the images; default: output of git describe
   --channel NAME     notification channel of the alerts, projects/.../notificationChannels/...
   --device-auth MODE required (default), or open, which also serves frames that send no token
+  --base IMAGE       base of the images; default: python:3.11-slim-bookworm. Its digest is resolved by the build
+  --cloud-sql NAME   PostgreSQL instance of Cloud SQL in this project: the service then uses a database, a user and a
+                     secret that the script makes there. Later runs keep this without the option
+  --max-instances N  limit of the service; default: 1 with SQLite, 10 with --cloud-sql
   --dry-run          print every command and change nothing; read-only commands are tried
 TEXT
 }
@@ -28,13 +32,19 @@ REGION=${REGION:-us-central1}
 TAG=
 CHANNEL=
 DEVICE_AUTH=required
+BASE=python:3.11-slim-bookworm
+CLOUD_SQL=
+MAX_INSTANCES=
 PAUSE_SECONDS=${PAUSE_SECONDS:-15}
 ALERT_ATTEMPTS=48 # 12 minutes: a new metric can be used in an alert up to 10 minutes after it was made
+RIGHTS_PAUSES=8 # 2 minutes: new permissions usually take effect within this time, sometimes after 7 minutes or more
+BUILD_ATTEMPTS=5
+NEW_ACCOUNTS=no
 while [[ $# -gt 0 ]]; do
   case $1 in
     --dry-run) DRY_RUN=yes ;;
     -h | --help) usage; exit 0 ;;
-    --project | --bucket | --region | --tag | --channel | --device-auth)
+    --project | --bucket | --region | --tag | --channel | --device-auth | --base | --cloud-sql | --max-instances)
       [[ $# -ge 2 ]] || { usage >&2; exit 2; }
       case $1 in
         --project) PROJECT_ID=$2 ;;
@@ -43,6 +53,9 @@ while [[ $# -gt 0 ]]; do
         --tag) TAG=$2 ;;
         --channel) CHANNEL=$2 ;;
         --device-auth) DEVICE_AUTH=$2 ;;
+        --base) BASE=$2 ;;
+        --cloud-sql) CLOUD_SQL=$2 ;;
+        --max-instances) MAX_INSTANCES=$2 ;;
       esac
       shift ;;
     *) usage >&2; exit 2 ;;
@@ -57,7 +70,9 @@ check_name --bucket "$BUCKET" '[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]'
 check_name --device-auth "$DEVICE_AUTH" '(required|open)'
 TAG=${TAG:-$(git describe --always --dirty --match 'v[0-9]*')}
 check_name --tag "$TAG" '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}'
-readonly STAGING=$BUCKET-build
+check_name --base "$BASE" '[a-z0-9][A-Za-z0-9._:/@-]*'
+[[ -z $CLOUD_SQL ]] || check_name --cloud-sql "$CLOUD_SQL" '[a-z][a-z0-9-]{0,96}[a-z0-9]'
+[[ -z $MAX_INSTANCES ]] || check_name --max-instances "$MAX_INSTANCES" '[1-9][0-9]{0,2}'
 in_project=(--project "$PROJECT_ID")
 in_region=(--project "$PROJECT_ID" --region "$REGION")
 
@@ -66,6 +81,7 @@ enable_apis() {
   run gcloud services enable "${in_project[@]}" run.googleapis.com cloudbuild.googleapis.com \
     artifactregistry.googleapis.com secretmanager.googleapis.com cloudscheduler.googleapis.com cloudtasks.googleapis.com \
     storage.googleapis.com iam.googleapis.com logging.googleapis.com monitoring.googleapis.com
+  [[ -z $CLOUD_SQL ]] || run gcloud services enable "${in_project[@]}" sqladmin.googleapis.com
 }
 
 make_repository() {
@@ -76,8 +92,9 @@ make_repository() {
 }
 
 make_account() { # NAME DESCRIPTION
-  exists gcloud iam service-accounts describe "$1@$PROJECT_ID.iam.gserviceaccount.com" "${in_project[@]}" ||
-    run gcloud iam service-accounts create "$1" "${in_project[@]}" --display-name "$2"
+  exists gcloud iam service-accounts describe "$1@$PROJECT_ID.iam.gserviceaccount.com" "${in_project[@]}" && return
+  run gcloud iam service-accounts create "$1" "${in_project[@]}" --display-name "$2"
+  NEW_ACCOUNTS=yes
 }
 
 make_accounts() {
@@ -88,14 +105,24 @@ make_accounts() {
   make_account slideshow-scheduler "Photo slideshow: scheduler"
 }
 
+# secret_command NAME: sets `command` to the command that stores a secret from its input, or fails if a version exists.
+# A secret without a version is left behind when this script is interrupted; it gets its version now.
+secret_command() {
+  command=(gcloud secrets create "$1" "${in_project[@]}" --replication-policy automatic --data-file -)
+  exists gcloud secrets describe "$1" "${in_project[@]}" || return 0
+  prints gcloud secrets versions list "$1" "${in_project[@]}" --filter state=ENABLED --limit 1 '--format=value(name)' &&
+    return 1
+  command=(gcloud secrets versions add "$1" "${in_project[@]}" --data-file -)
+}
+
 random_secret() { # NAME BYTES
-  exists gcloud secrets describe "$1" "${in_project[@]}" && return
-  local create=(gcloud secrets create "$1" "${in_project[@]}" --replication-policy automatic --data-file -)
+  local command=()
+  secret_command "$1" || return 0
   # Through a pipe, because any process could read a secret in a command line. Without openssl's newline.
   if [[ $DRY_RUN == yes ]]; then
-    printf "openssl rand -hex %q | tr -d '\\\\n' | %s\n" "$2" "$(print_command "${create[@]}")"
+    printf "openssl rand -hex %q | tr -d '\\\\n' | %s\n" "$2" "$(print_command "${command[@]}")"
   else
-    openssl rand -hex "$2" | tr -d '\n' | "${create[@]}"
+    openssl rand -hex "$2" | tr -d '\n' | "${command[@]}"
   fi
 }
 
@@ -105,10 +132,35 @@ make_secrets() {
   random_secret "$PASSWORD_SECRET" 12
 }
 
-make_bucket() { # NAME
-  exists gcloud storage buckets describe "gs://$1" "${in_project[@]}" ||
-    run gcloud storage buckets create "gs://$1" "${in_project[@]}" --location "$REGION" \
-      --uniform-bucket-level-access --public-access-prevention
+# make_photo_bucket: bucket names are global, so a bucket of this name may belong to somebody else's project.
+make_photo_bucket() {
+  prints gcloud storage buckets list "${in_project[@]}" --filter "name=$BUCKET" '--format=value(name)' && return
+  run gcloud storage buckets create "gs://$BUCKET" "${in_project[@]}" --location "$REGION" \
+    --uniform-bucket-level-access --public-access-prevention ||
+    fail "gs://$BUCKET could not be created in $PROJECT_ID. A bucket of this name that is not listed in this project \
+belongs to another one, and photos must not go there: choose another --bucket"
+}
+
+# make_own_bucket VARIABLE PREFIX FLAGS...: finds or makes a bucket with a random name, and sets the variable to it.
+# Somebody who guesses the name of a staging bucket could create it first and receive or replace the sources.
+make_own_bucket() {
+  local -n found=$1
+  local prefix=$2
+  shift 2
+  local list=(gcloud storage buckets list "${in_project[@]}" --filter "name~^$prefix-[0-9a-f]{16}\$"
+    --sort-by name --limit 1 '--format=value(name)')
+  lookup found "${list[@]}"
+  [[ -z $found ]] || return 0
+  if [[ $DRY_RUN == yes ]]; then found=$prefix-RANDOM; else found=$prefix-$(openssl rand -hex 8 | tr -d '\n'); fi
+  run gcloud storage buckets create "gs://$found" "${in_project[@]}" --location "$REGION" \
+    --uniform-bucket-level-access --public-access-prevention "$@"
+}
+
+make_buckets() {
+  say "Bucket of the photos, which must belong to this project"
+  make_photo_bucket
+  say "Bucket of the sources of builds, without soft delete: they are kept for 30 days and are no backup"
+  make_own_bucket STAGING slideshow-build --soft-delete-duration=0 --lifecycle-file=deploy/lifecycle_of_sources.json
 }
 
 make_role() { # ID
@@ -163,17 +215,90 @@ grant_roles() {
   may_act_as "$PROCESSOR_ACCOUNT" "$BUILD_ACCOUNT"
 }
 
-build() { # PROGRAM SUBSTITUTIONS
-  run gcloud builds submit . "${in_project[@]}" --config "deploy/cloudbuild.$1.yaml" \
-    --service-account "projects/$PROJECT_ID/serviceAccounts/$BUILD_ACCOUNT" \
-    --gcs-source-staging-dir "gs://$STAGING/source" \
-    --substitutions "_REGION=$REGION,_REPOSITORY=$REPOSITORY,_TAG=$TAG,$2"
+# wait_for_rights: Cloud Build fails at its first step if it uses a new account before its permissions take effect.
+wait_for_rights() {
+  [[ $NEW_ACCOUNTS == yes && $DRY_RUN == no ]] || return 0
+  say "Waiting until the permissions of the new accounts take effect"
+  sleep $((RIGHTS_PAUSES * PAUSE_SECONDS))
+}
+
+build() { # PROGRAM SUBSTITUTIONS, separated by |
+  local submit=(gcloud builds submit . "${in_project[@]}" --config "deploy/cloudbuild.$1.yaml"
+    --service-account "projects/$PROJECT_ID/serviceAccounts/$BUILD_ACCOUNT"
+    --gcs-source-staging-dir "gs://$STAGING/source"
+    --substitutions "^|^_REGION=$REGION|_REPOSITORY=$REPOSITORY|_TAG=$TAG|_BASE=$BASE|$2")
+  if [[ $DRY_RUN == yes ]]; then print_command "${submit[@]}"; return; fi
+  local attempt reason
+  for ((attempt = 1; attempt <= BUILD_ATTEMPTS; attempt++)); do
+    "${submit[@]}" && return
+    reason=$(gcloud builds list "${in_project[@]}" --sort-by '~createTime' --limit 1 \
+      '--format=value(failureInfo.type)') || reason=
+    # Without a reason the build was not even created. A failed step of the build itself fails again.
+    [[ $reason == USER_BUILD_STEP ]] && fail "the build failed; its log is printed above"
+    [[ $attempt == "$BUILD_ATTEMPTS" ]] || {
+      say "the build could not start (${reason:-rejected}); permissions may not be in effect yet, retrying"
+      sleep $((RIGHTS_PAUSES * PAUSE_SECONDS))
+    }
+  done
+  fail "the build did not succeed in $BUILD_ATTEMPTS attempts"
+}
+
+# find_database: sets CONNECTION, MAX_INSTANCES and MORE_SECRETS. Without --cloud-sql, a service that already uses
+# Cloud SQL keeps its connection, its secret and its limit of instances.
+find_database() {
+  CONNECTION=
+  MORE_SECRETS=
+  local engine describe=(gcloud run services describe "$SERVICE" "${in_region[@]}")
+  if [[ -n $CLOUD_SQL ]]; then
+    capture engine POSTGRES_17 gcloud sql instances describe "$CLOUD_SQL" "${in_project[@]}" \
+      '--format=value(databaseVersion)'
+    [[ $engine == POSTGRES_* ]] || fail "the instance $CLOUD_SQL runs $engine; the backend needs PostgreSQL"
+    capture CONNECTION "$PROJECT_ID:$REGION:$CLOUD_SQL" gcloud sql instances describe "$CLOUD_SQL" \
+      "${in_project[@]}" '--format=value(connectionName)'
+    MORE_SECRETS=,DATABASE_URL=$DATABASE_SECRET:latest
+    MAX_INSTANCES=${MAX_INSTANCES:-10}
+  elif exists "${describe[@]}"; then
+    lookup CONNECTION "${describe[@]}" \
+      '--format=value(spec.template.metadata.annotations."run.googleapis.com/cloudsql-instances")'
+    [[ -z $CONNECTION || -n $MAX_INSTANCES ]] || lookup MAX_INSTANCES "${describe[@]}" \
+      '--format=value(spec.template.metadata.annotations."autoscaling.knative.dev/maxScale")'
+  fi
+  MAX_INSTANCES=${MAX_INSTANCES:-1}
+  [[ -n $CONNECTION || $MAX_INSTANCES == 1 ]] ||
+    usage_error "--max-instances $MAX_INSTANCES needs --cloud-sql: SQLite is the database of one instance only"
+}
+
+# make_database: the password is only ever written to the input of gcloud.
+make_database() {
+  [[ -n $CLOUD_SQL ]] || return 0
+  say "Database and user in Cloud SQL, and the secret with their address; an existing secret is not changed"
+  may_on_project "$BACKEND_ACCOUNT" roles/cloudsql.client
+  local on_instance=(--instance "$CLOUD_SQL" "${in_project[@]}") command=()
+  exists gcloud sql databases describe slideshow "${on_instance[@]}" ||
+    run gcloud sql databases create slideshow "${on_instance[@]}"
+  if secret_command "$DATABASE_SECRET"; then
+    # `users create` also sets the password of an existing user.
+    local user=(gcloud sql users create slideshow "${on_instance[@]}" --flags-file /dev/stdin)
+    local address="postgresql://slideshow:%s@/slideshow?host=/cloudsql/$CONNECTION"
+    if [[ $DRY_RUN == yes ]]; then
+      echo "# PASSWORD=\$(openssl rand -hex 24)"
+      printf "printf -- '--password: %%s\\\\n' \"\$PASSWORD\" | %s\n" "$(print_command "${user[@]}")"
+      printf "printf %q \"\$PASSWORD\" | %s\n" "$address" "$(print_command "${command[@]}")"
+    else
+      local password
+      password=$(openssl rand -hex 24)
+      printf -- '--password: %s\n' "$password" | "${user[@]}"
+      # shellcheck disable=SC2059  # the address is the format
+      printf "$address" "$password" | "${command[@]}"
+    fi
+  fi
+  may_read_secret "$DATABASE_SECRET" "$BACKEND_ACCOUNT"
 }
 
 deploy_job() {
   say "Building, pushing and deploying the job"
-  build processor "_JOB_NAME=$JOB,_GCS_BUCKET_NAME=$BUCKET,_BACKEND_API_URL=$BACKEND_URL,\
-_BACKEND_AUTH_SECRET=$TOKEN_SECRET,_SERVICE_ACCOUNT=$PROCESSOR_ACCOUNT"
+  build processor "_JOB_NAME=$JOB|_GCS_BUCKET_NAME=$BUCKET|_BACKEND_API_URL=$BACKEND_URL|\
+_BACKEND_AUTH_SECRET=$TOKEN_SECRET|_SERVICE_ACCOUNT=$PROCESSOR_ACCOUNT"
   say "Allowing the backend to start this job with overrides, and to read its executions"
   local role
   for role in roles/run.jobsExecutorWithOverrides roles/run.viewer; do
@@ -184,9 +309,10 @@ _BACKEND_AUTH_SECRET=$TOKEN_SECRET,_SERVICE_ACCOUNT=$PROCESSOR_ACCOUNT"
 
 deploy_service() {
   say "Building, pushing and deploying the service and its check"
-  build backend "_SERVICE_NAME=$SERVICE,_DOCTOR_NAME=$DOCTOR,_JOB_NAME=$JOB,_GCS_BUCKET_NAME=$BUCKET,\
-_BACKEND_API_URL=$BACKEND_URL,_BACKEND_AUTH_SECRET=$TOKEN_SECRET,_ADMIN_PASSWORD_SECRET=$PASSWORD_SECRET,\
-_DEVICE_AUTH=$DEVICE_AUTH,_SCHEDULER_ACCOUNT=$SCHEDULER_ACCOUNT,_QUEUE=$QUEUE,_SERVICE_ACCOUNT=$BACKEND_ACCOUNT"
+  build backend "_SERVICE_NAME=$SERVICE|_DOCTOR_NAME=$DOCTOR|_JOB_NAME=$JOB|_GCS_BUCKET_NAME=$BUCKET|\
+_BACKEND_API_URL=$BACKEND_URL|_BACKEND_AUTH_SECRET=$TOKEN_SECRET|_ADMIN_PASSWORD_SECRET=$PASSWORD_SECRET|\
+_DEVICE_AUTH=$DEVICE_AUTH|_SCHEDULER_ACCOUNT=$SCHEDULER_ACCOUNT|_QUEUE=$QUEUE|_SERVICE_ACCOUNT=$BACKEND_ACCOUNT|\
+_MAX_INSTANCES=$MAX_INSTANCES|_CLOUD_SQL=$CONNECTION|_MORE_SECRETS=$MORE_SECRETS"
   say "Allowing public access: frames and people have no Google token; the service checks its own tokens"
   # Organisations that restrict sharing by domain reject allUsers; without the invoker check the effect is the same.
   run gcloud run services add-iam-policy-binding "$SERVICE" "${in_region[@]}" \
@@ -220,22 +346,31 @@ make_metric() { # NAME
 }
 
 make_alert() { # FILE
-  local title existing
+  local title existing channels=$CHANNEL channel=()
   title=$(sed -n 's/^displayName: *"\(.*\)"$/\1/p' "$1")
-  local list=(gcloud monitoring policies list "${in_project[@]}" --filter "displayName=\"$title\"" '--format=value(name)')
-  local channel=()
-  [[ -z $CHANNEL ]] || channel=(--notification-channels "$CHANNEL")
-  if [[ $DRY_RUN == yes ]]; then print_command "${list[@]}"; existing=; else existing=$("${list[@]}" | head -n 1); fi
+  lookup existing gcloud monitoring policies list "${in_project[@]}" --filter "displayName=\"$title\"" --limit 1 \
+    '--format=value(name)'
   if [[ -n $existing ]]; then
     # The file replaces the whole policy, so the channels that an operator added are read and passed again.
-    local channels=$CHANNEL
-    [[ -n $channels ]] || channels=$(gcloud monitoring policies describe "$existing" "${in_project[@]}" \
-      '--format=value(notificationChannels.list(separator=","))')
+    [[ -n $channels ]] || lookup channels gcloud monitoring policies describe "$existing" "${in_project[@]}" \
+      '--format=value(notificationChannels.list(separator=","))'
     [[ -z $channels ]] || channel=(--set-notification-channels "$channels")
     run gcloud monitoring policies update "$existing" "${in_project[@]}" --policy-from-file "$1" "${channel[@]}"
   else
+    [[ -z $channels ]] || channel=(--notification-channels "$channels")
     retry gcloud monitoring policies create "${in_project[@]}" --policy-from-file "$1" "${channel[@]}"
   fi
+}
+
+make_uptime_check() {
+  say "Uptime check: every 5 minutes, from several regions"
+  local title="Photo slideshow: ready"
+  prints gcloud monitoring uptime list-configs "${in_project[@]}" --filter "displayName=\"$title\"" \
+    '--format=value(name)' && return
+  # A starting instance may hold the request while it loads its database, so the longest timeout is used.
+  run gcloud monitoring uptime create "$title" "${in_project[@]}" --resource-type uptime-url \
+    --resource-labels "host=${BACKEND_URL#https://},project_id=$PROJECT_ID" --protocol https --path /_ready \
+    --period 5 --timeout 60 --validate-ssl true
 }
 
 make_metrics() {
@@ -252,18 +387,20 @@ make_alerts() {
 
 find_backend_url
 enable_apis
+find_database
 make_repository
 make_accounts
 make_secrets
-say "Buckets for the photos and for the sources of builds"
-make_bucket "$BUCKET"
-make_bucket "$STAGING"
+make_buckets
 grant_roles
 make_queue
+make_database
 make_metrics
+wait_for_rights
 deploy_job
 deploy_service
 schedule_ticks
+make_uptime_check
 make_alerts
 say "Done. URL of the backend: $BACKEND_URL"
 say "Check it:     gcloud run jobs execute $DOCTOR ${in_region[*]} --wait"

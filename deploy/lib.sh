@@ -2,7 +2,7 @@
 # Shared code of deploy.sh and rollback.sh: validated names, and functions that run commands.
 # To be sourced; it sets no options of the calling shell.
 
-# Every command runs through `run`, `retry`, `exists` or `capture`.
+# Every command runs through `run`, `retry`, `exists`, `prints`, `lookup` or `capture`.
 # With DRY_RUN=yes they print the command, quoted so that it can be pasted.
 
 ATTEMPTS=6 # of `retry`
@@ -33,6 +33,23 @@ retry() {
 exists() {
   if [[ $DRY_RUN == yes ]]; then print_command "$@"; return 1; fi
   "$@" >/dev/null 2>&1
+}
+
+# lookup NAME COMMAND...: sets a variable to the output of a read-only command. The output may be empty, and is in a dry
+# run, as in a new project. A command that fails ends the script: nothing may be created a second time because of it.
+lookup() {
+  local -n looked_up=$1
+  shift
+  looked_up=
+  if [[ $DRY_RUN == yes ]]; then print_command "$@"; return; fi
+  looked_up=$("$@") || fail "this command failed: $(print_command "$@")"
+}
+
+# prints CHECK...: succeeds if a listing is not empty.
+prints() {
+  local listing
+  lookup listing "$@"
+  [[ -n $listing ]]
 }
 
 # capture NAME PLACEHOLDER COMMAND...: sets a variable to the output of a read-only command.
@@ -81,12 +98,13 @@ set_names() {
   REPOSITORY=slideshow
   TOKEN_SECRET=slideshow-processor-token
   PASSWORD_SECRET=slideshow-admin-password
+  DATABASE_SECRET=slideshow-database-url
   BACKEND_ACCOUNT=slideshow-backend@$PROJECT_ID.iam.gserviceaccount.com
   PROCESSOR_ACCOUNT=slideshow-processor@$PROJECT_ID.iam.gserviceaccount.com
   SCHEDULER_ACCOUNT=slideshow-scheduler@$PROJECT_ID.iam.gserviceaccount.com
   BUILD_ACCOUNT=slideshow-build@$PROJECT_ID.iam.gserviceaccount.com
   IMAGES=$REGION-docker.pkg.dev/$PROJECT_ID/$REPOSITORY
-  readonly SERVICE JOB DOCTOR TICK QUEUE REPOSITORY TOKEN_SECRET PASSWORD_SECRET IMAGES
+  readonly SERVICE JOB DOCTOR TICK QUEUE REPOSITORY TOKEN_SECRET PASSWORD_SECRET DATABASE_SECRET IMAGES
   readonly BACKEND_ACCOUNT PROCESSOR_ACCOUNT SCHEDULER_ACCOUNT BUILD_ACCOUNT
 }
 

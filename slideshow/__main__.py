@@ -13,7 +13,7 @@ COMMANDS = {
     "colours": "Show palettes and Material schemes of photos, without a backend.",
     "framing": "Write an HTML page that previews how photos are cropped for five screen sizes.",
     "upload": "Upload photos to a backend.",
-    "devices": "List, add, resize or remove frames.",
+    "devices": "List, add, resize or remove frames, and renew their tokens.",
     "status": "Show a backend's queue and its latest executions.",
     "verify": "Compare the database with the bucket, and repair the differences.",
     "rebuild": "Recreate the database from the bucket.",

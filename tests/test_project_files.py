@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from ruamel.yaml import YAML
+from sqlalchemy.engine import make_url
 
 from backend.settings import Settings, read_settings
 
@@ -91,8 +92,7 @@ def test_fast_tests_run_on_each_supported_python() -> None:
 
 @pytest.fixture(scope="module")
 def service() -> Any:
-    (only,) = load(ROOT / "compose.yaml")["services"].values()
-    return only
+    return load(ROOT / "compose.yaml")["services"]["backend"]
 
 
 def resolved(environment: dict[str, str]) -> dict[str, str]:
@@ -109,6 +109,27 @@ def test_compose_sets_what_the_backend_reads(service: Any) -> None:
     assert settings.flush_delay_seconds == Settings().flush_delay_seconds
     for name, value in service["environment"].items():
         assert "$" not in value or value.startswith(f"${{{name}:-"), "the variable has one name outside and inside"
+
+
+def test_compose_starts_postgresql_only_with_its_profile(service: Any) -> None:
+    composition = load(ROOT / "compose.yaml")
+    assert set(composition["services"]) == {"backend", "postgres"}
+    server = composition["services"]["postgres"]
+    assert server["profiles"] == ["postgres"]
+    assert "ports" not in server, "only the backend reaches it"
+    assert service["depends_on"]["postgres"] == {"condition": "service_healthy", "required": False}
+    (volume,) = (entry.partition(":")[0] for entry in server["volumes"])
+    assert volume in composition["volumes"]
+    # The lines for `.env` that the file documents name the same user, database and host.
+    (url,) = re.findall(r"^#   DATABASE_URL=(\S+)$", (ROOT / "compose.yaml").read_text(), re.MULTILINE)
+    address = make_url(read_settings({**resolved(service["environment"]), "DATABASE_URL": url}).database)
+    user, name = server["environment"]["POSTGRES_USER"], server["environment"]["POSTGRES_DB"]
+    assert (address.get_backend_name(), address.username, address.host, address.database) == (
+        "postgresql",
+        user,
+        "postgres",
+        name,
+    )
 
 
 def test_compose_builds_a_stage_that_exists(service: Any) -> None:

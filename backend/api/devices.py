@@ -19,6 +19,10 @@ from contract.messages.admin import Problem
 from contract.messages.devices import DeviceBody, DeviceInfo, DeviceList, DeviceSaved
 from contract.messages.processing import DeviceName, Success
 
+TOKEN_BYTES = 24
+SALT_BYTES = 8
+"""The salt need not be secret, only different: the key of all signatures is."""
+
 
 async def find_device(services: Services, device_id: str) -> Device:
     """Return the device of this id or name. Raises NotFound, also for an invalid name."""
@@ -34,14 +38,23 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
         object_names.device_folder(body.name)
     except ValueError as error:
         raise UnprocessableEntity(f"name: {error}") from error
-    token = secrets.token_urlsafe(24)
+    token = secrets.token_urlsafe(TOKEN_BYTES)
     try:
-        new = await services.database.write(devices.save, device_id, body, digest(token), services.clock())
+        new = await services.database.write(
+            devices.save, device_id, body, digest(token), services.clock(), new_picture_salt()
+        )
     except ValueError as error:
         raise Conflict(str(error)) from error
     await services.record_writer.save_devices()
+    if new:  # only now: if the record could not be written, the client sends the request again and gets a token then
+        new = await services.database.write(devices.confirm_token, device_id, digest(token))
     services.wake_up.set()
     return DeviceSaved(success=True, device_id=device_id, token=token if new else None)
+
+
+def new_picture_salt() -> str:
+    """Return a random salt for the signatures of a device's picture addresses."""
+    return secrets.token_hex(SALT_BYTES)
 
 
 def device_info(device: Device, ready: dict[str, int]) -> DeviceInfo:
@@ -112,3 +125,20 @@ class OneDevice(Resource):
         await self.services.record_writer.save_devices()
         self.services.wake_up.set()
         send_json(resp, Success())
+
+
+class DeviceToken(Resource):
+    """`POST /api/devices/{device_id}/token`."""
+
+    @operation(
+        "Replace a device's token; the former token and the addresses of its pictures become invalid",
+        access=Access.ADMIN,
+        responses={200: DeviceSaved, 404: Problem},
+    )
+    async def on_post(self, req: Request, resp: Response, device_id: str) -> None:
+        services, token = self.services, secrets.token_urlsafe(TOKEN_BYTES)
+        if not await services.database.write(devices.renew_token, device_id, digest(token), new_picture_salt()):
+            raise NotFound(f"there is no device {device_id[:64]!r}")
+        await services.record_writer.save_devices()
+        services.wake_up.set()
+        send_json(resp, DeviceSaved(success=True, device_id=device_id, token=token))

@@ -11,6 +11,7 @@ from falcon.asgi import Request, Response
 from backend.api.devices import find_device
 from backend.api.operations import Query, Resource, operation, query_int
 from backend.auth.access import Access
+from backend.database import shuffle_queues
 from backend.database.devices import Device
 from backend.frames.entries import (
     REPLY_BYTES,
@@ -26,7 +27,7 @@ from backend.frames.service import MAX_AFTER, CycleEntry
 from backend.frames.state import FrameState, split_screen_size
 from backend.http.errors import NotFound, UnprocessableEntity
 from contract.messages.admin import Problem
-from contract.messages.frames import CompactQueue, NextEntry, QueueEntry, Slideshow
+from contract.messages.frames import CompactQueue, FrameFilters, NextEntry, QueueEntry, Slideshow
 
 MAX_BODIES = 64
 """Responses cached for each device, until its interval slot ends or its photos change."""
@@ -170,13 +171,22 @@ class DeviceImage(_FrameResource):
         frames = self.services.frames
         show = await frames.state(device)
         entries = await frames.entries(show, [(show.queue.cycle, (image_id,))])
-        if not entries:
+        if not entries or not await self._may_read(req, device, image_id):
             raise NotFound(f"there is no picture of {image_id[:64]!r} for this device")
         if query.compact:
             send(req, resp, self.compact(show, entries))
             return
         data = msgspec.json.encode(entries[0] if query.captions else without_captions(entries[0]))
         send(req, resp, Body(data, etag_of(data)))
+
+    async def _may_read(self, req: Request, device: Device, image_id: str) -> bool:
+        """Return True for an admin's session, and for a frame whose filters show the photo."""
+        services = self.services
+        is_frame = hasattr(req.context, "device") or services.authority.device_auth == "open"
+        if not is_frame or not device.filters:
+            return True
+        filters = msgspec.convert(device.filters, FrameFilters)
+        return await services.database.read(shuffle_queues.shows, image_id, filters, services.clock())
 
 
 def _query_of(req: Request) -> FrameQuery:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
+from collections.abc import Iterable
 
 import msgspec
 from falcon.asgi import Request, Response
@@ -14,6 +16,7 @@ from backend.auth.access import Access
 from backend.database import claims, images, results
 from backend.http.errors import Conflict, NotFound
 from backend.services import Services
+from contract.bucket.port import ObjectNotFound
 from contract.messages.admin import Problem
 from contract.messages.processing import (
     AttemptAnswer,
@@ -27,6 +30,7 @@ from contract.messages.processing import (
     LegacyDevice,
     PendingImage,
     ProcessedAnswer,
+    ProcessedImage,
     ProcessedImages,
     Success,
 )
@@ -36,6 +40,9 @@ log = logging.getLogger(__name__)
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
 MAX_PENDING = 50
+
+ReportedName = tuple[str, str, str]
+"""The path, the device key and the image id of a reported row."""
 
 
 async def state_of_image(services: Services, image_id: str) -> str:
@@ -104,8 +111,16 @@ class Results(Resource):
     async def on_post(self, req: Request, resp: Response, body: ProcessedImages) -> None:
         services = self.services
         outcomes = [self._validated(outcome) for outcome in body.outcomes]
+        uris, outcomes = await self._existing(self._uris_of(body.images), outcomes)
+
+        def object_uri(path: str, device_key: str, image_id: str) -> str:
+            uri = uris[path, device_key, image_id]
+            if isinstance(uri, ValueError):
+                raise uri
+            return uri
+
         stored, errors = await services.database.write(
-            results.record, body.images, outcomes, services.path_validator.variant_uri, services.clock()
+            results.record, body.images, outcomes, object_uri, services.clock()
         )
         await services.record_writer.save(
             [row.image_id for row in body.images] + [outcome.image_id for outcome in outcomes]
@@ -117,15 +132,60 @@ class Results(Resource):
         send_json(resp, ProcessedAnswer(inserted=stored, errors=tuple(errors)))
 
     def _validated(self, outcome: ImageOutcome) -> ImageOutcome:
-        """Return the outcome with its thumbnail's normalised URI, or without a thumbnail outside of our bucket."""
+        """Return the outcome with its thumbnail's normalised URI, or without a thumbnail that it may not have."""
         if outcome.thumbnail is None:
             return outcome
         try:
-            uri = self.services.path_validator.thumbnail_uri(outcome.thumbnail.file_path)
+            uri = self.services.path_validator.thumbnail_uri(outcome.thumbnail.file_path, outcome.image_id)
         except ValueError as error:
             log.warning("thumbnail of %s rejected: %s", outcome.image_id, error)
             return msgspec.structs.replace(outcome, thumbnail=None)
         return msgspec.structs.replace(outcome, thumbnail=msgspec.structs.replace(outcome.thumbnail, file_path=uri))
+
+    def _uris_of(self, rows: Iterable[ProcessedImage]) -> dict[ReportedName, str | ValueError]:
+        """Return the URI of each reported name, or why the row may not have it."""
+        uris: dict[ReportedName, str | ValueError] = {}
+        for row in rows:
+            name = (row.file_path, row.device_size, row.image_id)
+            legacy = row.lease is None and row.recipe is None
+            try:
+                uris.setdefault(name, self.services.path_validator.variant_uri(*name, legacy=legacy))
+            except ValueError as error:
+                uris[name] = error
+        return uris
+
+    async def _existing(
+        self, uris: dict[ReportedName, str | ValueError], outcomes: list[ImageOutcome]
+    ) -> tuple[dict[ReportedName, str | ValueError], list[ImageOutcome]]:
+        """Replace the URIs of objects that do not exist by errors, and remove thumbnails that do not exist.
+
+        A frame would get 404 for such a picture, and its photo would be complete, so that no task repairs it.
+        """
+        services = self.services
+        thumbnails = {outcome.thumbnail.file_path for outcome in outcomes if outcome.thumbnail is not None}
+        reported = sorted({uri for uri in uris.values() if isinstance(uri, str)} | thumbnails)
+        names = [services.path_validator.name(uri) for uri in reported]
+        stats = await asyncio.gather(
+            *(services.in_bucket(services.bucket.stat, name) for name in names), return_exceptions=True
+        )
+        missing = set()
+        for uri, stat in zip(reported, stats, strict=True):
+            if isinstance(stat, ObjectNotFound):
+                missing.add(uri)
+            elif isinstance(stat, BaseException):
+                raise stat
+        if missing:
+            log.warning("%d reported objects do not exist, the first: %s", len(missing), min(missing))
+        gone = ValueError("the object does not exist in the bucket; store it before the report")
+        return (
+            {name: gone if uri in missing else uri for name, uri in uris.items()},
+            [
+                msgspec.structs.replace(outcome, thumbnail=None)
+                if outcome.thumbnail is not None and outcome.thumbnail.file_path in missing
+                else outcome
+                for outcome in outcomes
+            ],
+        )
 
 
 class Failures(Resource):

@@ -16,16 +16,18 @@ import secrets
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from falcon.asgi import Request
 
 from backend.auth.device_cache import DeviceCache
 from backend.auth.login_throttle import LoginThrottle
+from backend.auth.open_hosts import OpenHosts
 from backend.auth.passwords import Password
 from backend.database import Database, sessions
 from backend.http.errors import Forbidden, TooManyRequests, Unauthorized
 from contract import logs
+from contract.split_screen import HALF
 
 if TYPE_CHECKING:
     from backend.auth.google_oidc import SchedulerIdentity
@@ -86,6 +88,7 @@ class Authority:
         device_auth: str,
         session_seconds: float,
         picture_key: str,
+        open_hosts: OpenHosts | None = None,
         scheduler: SchedulerIdentity | None = None,
     ) -> None:
         if not any(processor_tokens) or not admin_password:
@@ -99,6 +102,7 @@ class Authority:
         self.device_auth = device_auth
         self.session_seconds = session_seconds
         self._picture_key = picture_key.encode()
+        self._open_hosts = open_hosts or OpenHosts()
         self._scheduler = scheduler
         for secret in (*processor_tokens, admin_password, metrics_token, picture_key):
             logs.redact(secret)
@@ -112,6 +116,7 @@ class Authority:
         Raises:
             Unauthorized: Credentials are missing.
             Forbidden: Credentials are wrong, or `access` is not a known rule.
+            MisdirectedRequest: Frames need no token, and `Host` is not a name of this server.
         """
         if access is _DEVICE:  # first, because frames send most requests and enum lookups in `match` take a while
             await self._require_device(req, device_id, now)
@@ -132,7 +137,7 @@ class Authority:
                 elif not matches(token, [self._metrics_token]):
                     raise Forbidden("wrong metrics token (check METRICS_TOKEN)")
             case Access.PICTURE:
-                req.context.signed = self.signature_holds(req.path, req.get_param("s") or "")
+                req.context.signed = await self.signature_holds(req.path, req.get_param("s") or "")
                 if not req.context.signed:
                     await self._require_session(req, now)
             case _:
@@ -161,6 +166,7 @@ class Authority:
 
     async def _require_device(self, req: Request, device_id: str | None, now: float) -> None:
         if self.device_auth == "open":
+            self._open_hosts.require(req.get_header("Host"), req.get_header("Sec-Fetch-Site"))
             return
         token = bearer(req)
         if token is None:
@@ -205,13 +211,29 @@ class Authority:
         for session in req.get_cookie_values(COOKIE) or []:
             await self._database.write(sessions.close_session, digest(session))
 
-    def signature(self, path: str) -> str:
-        """Return the signature that permits fetching the picture at this path, and nothing else."""
-        mac = hmac.digest(self._picture_key, path.encode(), hashlib.sha256)
+    def signature(self, text: str) -> str:
+        """Return the signature that permits fetching the picture of this `signed_text`, and nothing else."""
+        mac = hmac.digest(self._picture_key, text.encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(mac[:SIGNATURE_BYTES]).decode()
 
-    def signature_holds(self, path: str, signature: str) -> bool:
-        return hmac.compare_digest(self.signature(path).encode(), signature.encode())
+    async def signature_holds(self, path: str, signature: str) -> bool:
+        """Return whether this signature permits fetching the picture at `path`."""
+        salt = await self._devices.picture_salt(device_of_path(path))
+        return hmac.compare_digest(self.signature(signed_text(path, salt)).encode(), signature.encode())
+
+
+def signed_text(path: str, picture_salt: str) -> str:
+    """Return the text that the signature of a picture's address signs.
+
+    With the device's salt in it, an address ends when the device is removed or gets another token, also if a device
+    of the same name is added later. Without a salt it is the path alone, as earlier versions signed it.
+    """
+    return picture_salt + path
+
+
+def device_of_path(path: str) -> str:
+    """Return the key of the device that a picture's path belongs to: /pictures/{percent-encoded key}/{file}."""
+    return unquote(path.removeprefix("/pictures/").partition("/")[0]).removesuffix(HALF)
 
 
 def reject_cross_site(req: Request) -> None:

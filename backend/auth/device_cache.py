@@ -28,6 +28,7 @@ class DeviceCache:
         self._by_id: dict[str, Device] = {}
         self._by_name: dict[str, Device] = {}
         self._by_token: dict[str, Device] = {}
+        self._by_key: dict[str, Device] = {}
         self._seen: dict[tuple[str, float], float] = {}
         self._refreshing: asyncio.Task[None] | None = None
         self._writes: set[asyncio.Task[None]] = set()
@@ -44,6 +45,13 @@ class DeviceCache:
             await self._refresh()
         owner = self._by_token.get(token_hash)
         return owner if owner is not None and owner is self._find(id_or_name) else None
+
+    async def picture_salt(self, device_key: str) -> str:
+        """Return the salt of the addresses of a device's pictures by its key; "" for an unknown device."""
+        if self._stamp < self._database.stamp():
+            await self._refresh()
+        device = self._by_key.get(device_key)
+        return device.picture_salt if device is not None else ""
 
     def _find(self, id_or_name: str) -> Device | None:
         return self._by_id.get(id_or_name) or self._by_name.get(id_or_name)
@@ -64,6 +72,7 @@ class DeviceCache:
             self._refreshing = None
         self._by_id = {device.id: device for device in rows}
         self._by_name = {device.name: device for device in reversed(rows)}
+        self._by_key = {device.key: device for device in rows}
         self._by_token = {device.token_hash: device for device in rows if device.token_hash}
         identities = {_identity(device) for device in rows}
         self._seen = {identity: at for identity, at in self._seen.items() if identity in identities}

@@ -33,6 +33,8 @@ class Device(Struct, frozen=True, kw_only=True):
     orientation: Orientation
     recipe: str
     token_hash: str | None
+    token_pending: bool = False
+    picture_salt: str = ""
     created_at: float
     changed_at: float
     interval_seconds: int
@@ -43,8 +45,13 @@ class Device(Struct, frozen=True, kw_only=True):
     seen_at: float | None
 
 
-def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: str, now: float) -> bool:
-    """Create or change a device. Return True if the device is new; the hash of a new device's token is `token_hash`.
+def save(
+    connection: Connection, device_id: str, body: DeviceBody, token_hash: str, now: float, picture_salt: str = ""
+) -> bool:
+    """Create or change a device. Return True if its token is now the one with the hash `token_hash`.
+
+    That is so if the device is new, and if no response has contained its token yet, because the first request failed.
+    Call `confirm_token` before the response. The addresses of a new device's pictures sign `picture_salt`.
 
     A rename changes only the label: the key stays the name at creation. A new size means a new recipe, and
     the device's full-screen and split-screen variants are rendered later than new photos. Fields that
@@ -73,12 +80,21 @@ def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: s
             )
         connection.execute(
             insert(devices).values(
-                id=device_id, key=body.name, token_hash=token_hash, created_at=now, changed_at=now, **values
+                id=device_id,
+                key=body.name,
+                created_at=now,
+                changed_at=now,
+                token_hash=token_hash,
+                token_pending=True,
+                picture_salt=picture_salt,
+                **values,
             )
         )
     else:
         if before.recipe != values["recipe"]:
             values["changed_at"] = now
+        if before.token_pending:
+            values["token_hash"] = token_hash
         connection.execute(update(devices).where(devices.c.id == device_id).values(**values))
     if before is None or before.recipe != values["recipe"]:
         cancel_deletion(connection, device_folder(key), recipe(body.width, body.height))
@@ -90,7 +106,22 @@ def save(connection: Connection, device_id: str, body: DeviceBody, token_hash: s
             queue_split_screen_variants(connection, key, now)
         else:
             delete_variants(connection, [split_key(key)], now)
-    return before is None
+    return before is None or bool(before.token_pending)
+
+
+def confirm_token(connection: Connection, device_id: str, token_hash: str) -> bool:
+    """Record that a response contains this token; return False if a concurrent request has replaced the token."""
+    same = (devices.c.id == device_id) & (devices.c.token_hash == token_hash)
+    return connection.execute(update(devices).where(same).values(token_pending=False)).rowcount == 1
+
+
+def renew_token(connection: Connection, device_id: str, token_hash: str, picture_salt: str) -> bool:
+    """Replace a device's token and the salt of its addresses; return False if there is no such device."""
+    values = {"token_hash": token_hash, "token_pending": False, "picture_salt": picture_salt}
+    if connection.execute(update(devices).where(devices.c.id == device_id).values(values)).rowcount == 0:
+        return False
+    increment_devices_revision(connection)
+    return True
 
 
 def _display_fields(before: sa.Row[Any] | None, body: DeviceBody, key: str) -> dict[str, Any]:

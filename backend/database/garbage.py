@@ -46,9 +46,12 @@ def confirm_deletion(connection: Connection, uri: str, image_id: str | None, now
     postponed by an hour instead of being removed from the schedule. So it is tried again if it fails, until
     `remove` is called.
     """
-    shown = exists().where(processed_images.c.image_id == image_id, processed_images.c.file_path == uri)
-    owned = exists().where(images.c.id == image_id, or_(images.c.file_path == uri, images.c.thumbnail_path == uri))
-    if image_id is not None and connection.scalar(select(or_(shown, owned))):
+    shown = exists().where(processed_images.c.file_path == uri)
+    owned = exists().where(or_(images.c.file_path == uri, images.c.thumbnail_path == uri))
+    if image_id is not None:  # only rows of this image can refer to it; without an id, a legacy client chose the name
+        shown = shown.where(processed_images.c.image_id == image_id)
+        owned = owned.where(images.c.id == image_id)
+    if connection.scalar(select(or_(shown, owned))):
         remove(connection, [uri])
         return False
     later = update(garbage).where(garbage.c.object_name == uri).values(delete_after=now + RETRY_SECONDS)

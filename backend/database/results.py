@@ -18,7 +18,7 @@ from backend.database.missing_pairs import split_screen_device
 from backend.database.missing_variants import LEGACY, missing_work
 from backend.database.record_queries import increment_revisions
 from backend.database.stage_times import stored_stages
-from backend.database.tables import devices, images
+from backend.database.tables import devices, images, processed_images
 from backend.database.tombstones import deleted_among
 from backend.database.variants import (
     REPLACED_GRACE_SECONDS,
@@ -103,9 +103,12 @@ def _check_rows(
     targets = _targets(connection)
     accepted: list[_Accepted] = []
     errors: list[RowError] = []
+    owners = _owners_of_foreign_names(connection, rows, object_uri)
     for row in rows:
         target = targets.get(row.device_size)
         uri, path_error = _checked_uri(row, object_uri)
+        if owners.setdefault(uri, row.image_id) != row.image_id:
+            uri, path_error = "", "filePath: it is a picture of another image"
         error = _image_error(known.get(row.image_id), row, trusted=trusted)
         if row.image_id in deleted:
             error = "the image was deleted"
@@ -133,6 +136,21 @@ def _targets(connection: Connection) -> dict[str, _Target]:
         if (part := split_screen_device(row)) is not None:
             targets[str(part.key)] = _Target(part.width, part.height, row.half_recipe)
     return targets
+
+
+def _owners_of_foreign_names(
+    connection: Connection, rows: Sequence[ProcessedImage], object_uri: ObjectUri
+) -> dict[str, str]:
+    """Return which image has each reported object whose name does not contain the id of its row's image.
+
+    A legacy client chooses such names. They are looked up by a scan of the table, which is rare for that reason.
+    """
+    uris = {_checked_uri(row, object_uri)[0] for row in rows if f"/{row.image_id}" not in row.file_path} - {""}
+    if not uris:
+        return {}
+    columns = processed_images.c
+    query = select(columns.file_path, columns.image_id).where(columns.file_path.in_(uris))
+    return {row.file_path: row.image_id for row in connection.execute(query)}
 
 
 def _checked_uri(row: ProcessedImage, object_uri: ObjectUri) -> tuple[str, str | None]:

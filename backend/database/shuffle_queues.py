@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from backend.database.tables import images, insert_if_absent, processed_images, shuffle_queues
+from backend.database.tables import devices, images, insert_if_absent, processed_images, shuffle_queues
 from backend.playlist.filters import PhotoFacts, matches
 from backend.playlist.pairs import Entry, PairingFacts
 from backend.playlist.shuffle_queue import ShuffleQueue
@@ -19,6 +19,14 @@ from contract.split_screen import split_key
 BATCH_SIZE = 500
 _queues = shuffle_queues.c
 _variants = processed_images.c
+_FACTS: list[Any] = [
+    images.c.orientation,
+    images.c.filename,
+    images.c.ingested_at,
+    images.c.color_palette,
+    images.c.captured_at,
+]
+"""The columns of `PhotoFacts`."""
 
 
 class DeviceVersion(NamedTuple):
@@ -54,7 +62,7 @@ def available_photos(
     """
     columns: list[Any] = [_variants.image_id]
     if filters is not None:
-        columns += [images.c.orientation, images.c.filename, images.c.ingested_at, images.c.captured_at]
+        columns += _FACTS
         columns.append(images.c.color_palette)
     query = (
         select(*columns)
@@ -71,6 +79,12 @@ def available_photos(
     has_size = (_variants.width == half[0]) & (_variants.height == half[1])
     split_screen = select(_variants.image_id).where(_variants.device_size == split_key(key), has_size)
     return AvailablePhotos(photos, frozenset(connection.scalars(split_screen)).intersection(photos))
+
+
+def shows(connection: Connection, image_id: str, filters: FrameFilters, now: float) -> bool:
+    """Return True if a photo passes these filters of a device."""
+    row = connection.execute(select(*_FACTS).where(images.c.id == image_id)).first()
+    return row is not None and bool(row.color_palette) and matches(_facts(row), filters, now)
 
 
 def _facts(row: sa.Row[Any]) -> PhotoFacts:
@@ -107,6 +121,7 @@ def variants(
             images.c.filename,
             images.c.ingested_at,
             images.c.captured_at,
+            select(devices.c.picture_salt).where(devices.c.key == key).scalar_subquery().label("picture_salt"),
         )
         .join(images, images.c.id == _variants.image_id)
         .where(_variants.device_size.in_((key, split_key(key))), _variants.image_id.in_(image_ids))

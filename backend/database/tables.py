@@ -152,6 +152,10 @@ devices = Table(
     Column("orientation", String(9), nullable=False),
     Column("recipe", String(10), nullable=False),
     Column("token_hash", String(64)),
+    # True until the response that contains the device's first token: if that failed, a repeated request gets one.
+    Column("token_pending", Boolean, nullable=False, server_default=false()),
+    # Part of what the addresses of its pictures sign, so that they end with its token. Empty: of an earlier version.
+    Column("picture_salt", Text, nullable=False, server_default=""),
     Column("created_at", Float, nullable=False),
     # When the size last changed. A task that claimed an image before this time is not expected to report this variant.
     Column("changed_at", Float, nullable=False),

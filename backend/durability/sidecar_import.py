@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import sqlalchemy as sa
@@ -29,10 +30,11 @@ class PathValidator:
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
 
-    def variant_uri(self, path: str, device_key: str, image_id: str) -> str:
+    def variant_uri(self, path: str, device_key: str, image_id: str, *, legacy: bool = True) -> str:
         """Return the address of a reported variant.
 
-        Legacy clients choose other object names; any name under `processed/` in our bucket is valid for them.
+        Legacy clients choose other file names: any name in the device's folder is valid for them, unless it contains
+        the id of another image.
 
         Raises:
             ValueError: The address is outside our bucket or folder, or belongs to another device or image.
@@ -40,17 +42,31 @@ class PathValidator:
         name = name_in(self._bucket, path)
         if not name.startswith(object_names.PROCESSED):
             raise ValueError(f"{name!r} is not under {object_names.PROCESSED}")
-        parsed = object_names.device_of_variant(name)
-        if parsed is not None and parsed != (device_key, image_id):
-            raise ValueError(f"{name!r} is a picture of another device or image")
+        folder, _, file = name.removeprefix(object_names.PROCESSED).partition("/")
+        if not file or "/" in file or device_key not in (folder, unquote(folder)):
+            raise ValueError(f"{name!r} is not in the folder of the device {device_key!r}")
+        if object_names.image_of(name) not in (image_id, None):
+            raise ValueError(f"{name!r} is a picture of another image")
+        if not legacy and object_names.device_of_variant(name) != (device_key, image_id):
+            raise ValueError(f"{name!r} is not a name of a picture of this image for this device")
         return uri_of(self._bucket, name)
 
-    def thumbnail_uri(self, path: str) -> str:
-        """Return the address of a reported thumbnail. Raises ValueError if it is in another bucket or folder."""
+    def thumbnail_uri(self, path: str, image_id: str) -> str:
+        """Return the address of a reported thumbnail.
+
+        Raises:
+            ValueError: The address is in another bucket or folder, or belongs to another image.
+        """
         name = name_in(self._bucket, path)
         if not name.startswith(object_names.THUMBNAILS):
             raise ValueError(f"{name!r} is not under {object_names.THUMBNAILS}")
+        if object_names.image_of(name) != image_id:
+            raise ValueError(f"{name!r} is not a thumbnail of this image")
         return uri_of(self._bucket, name)
+
+    def name(self, uri: str) -> str:
+        """Return the object name of an address that this class returned."""
+        return name_in(self._bucket, uri)
 
 
 def palette_of(sidecar: Sidecar) -> Palette | None:
@@ -74,7 +90,7 @@ def _valid_uris(sidecar: Sidecar, paths: PathValidator) -> Iterator[str]:
             yield paths.variant_uri(result.file_path, result.device_size, sidecar.image_id)
     if sidecar.thumbnail is not None:
         with contextlib.suppress(ValueError):
-            yield paths.thumbnail_uri(sidecar.thumbnail.file_path)
+            yield paths.thumbnail_uri(sidecar.thumbnail.file_path, sidecar.image_id)
 
 
 def import_sidecar(connection: Connection, sidecar: Sidecar, paths: PathValidator, now: float) -> tuple[str, str, bool]:
@@ -150,4 +166,6 @@ def _is_of_legacy_failure(sidecar: Sidecar, image: sa.Row[Any]) -> bool:
 def _stored_thumbnail(sidecar: Sidecar, paths: PathValidator) -> Thumbnail | None:
     if sidecar.thumbnail is None:
         return None
-    return msgspec.structs.replace(sidecar.thumbnail, file_path=paths.thumbnail_uri(sidecar.thumbnail.file_path))
+    return msgspec.structs.replace(
+        sidecar.thumbnail, file_path=paths.thumbnail_uri(sidecar.thumbnail.file_path, sidecar.image_id)
+    )

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 import msgspec
 import sqlalchemy as sa
 
+from backend.auth.access import device_of_path, signed_text
 from backend.colours.pair_palette import palette_of_pair
 from backend.colours.schemes import default_variant, frame_roles
 from backend.database.rows import palette_of
@@ -22,7 +23,7 @@ from contract import object_names
 from contract.bucket.port import Bucket, name_in
 from contract.messages.frames import Caption, CompactEntry, CompactQueue, FrameColours, NextEntry, QueueEntry
 from contract.messages.processing import Palette
-from contract.split_screen import split_key
+from contract.split_screen import HALF, split_key
 
 REPLY_BYTES = 64_000
 """Responses stay below 64 KB, so that a microcontroller can store one in memory."""
@@ -41,7 +42,7 @@ def entry_name(cycle: int, entry: Entry) -> str:
 
 
 class EntryBuilder:
-    """Builds entries; `sign` returns the signature of a picture's path."""
+    """Builds entries; `sign` returns the signature of a `signed_text`."""
 
     def __init__(self, bucket: Bucket, sign: Callable[[str], str]) -> None:
         self._bucket = bucket
@@ -66,8 +67,8 @@ class EntryBuilder:
             is_paired=partner is not None,
             paired_with=partner.image_id if partner is not None else None,
             paired_file_path=partner.file_path if partner is not None else None,
-            url=self.address(row.file_path),
-            paired_url=self.address(partner.file_path) if partner is not None else None,
+            url=self.address(row),
+            paired_url=self.address(partner) if partner is not None else None,
             width=row.width,
             height=row.height,
             colours=FrameColours(source=palette.source_color, light=light, dark=dark),
@@ -75,11 +76,14 @@ class EntryBuilder:
             paired_caption=_caption(partner) if partner is not None else None,
         )
 
-    def address(self, file_path: str) -> str:
+    def address(self, row: sa.Row[Any]) -> str:
         """Return the address of a picture. It contains its own permission and always refers to the same bytes."""
-        path = "/pictures/" + quote(name_in(self._bucket, file_path).removeprefix(object_names.PROCESSED))
+        path = "/pictures/" + quote(name_in(self._bucket, row.file_path).removeprefix(object_names.PROCESSED))
         # The server receives the path with its percent signs decoded once, so this form is signed.
-        return f"{path}?s={self._sign(unquote(path))}"
+        decoded = unquote(path)
+        # A legacy picture may lie in a folder that is not its device's.
+        own = device_of_path(decoded) == row.device_size.removesuffix(HALF)
+        return f"{path}?s={self._sign(signed_text(decoded, row.picture_salt or '' if own else ''))}"
 
 
 def _palette(row: sa.Row[Any]) -> Palette | None:

@@ -155,8 +155,8 @@ def split_screen_size(device: Device) -> tuple[int, int] | None:
 
 
 def shape_of(device: Device) -> tuple[object, ...]:
-    """Return the fields of a device that decide which photos it shows."""
-    return device.key, split_screen_size(device), device.interval_seconds, device.filters
+    """Return the fields of a device that decide which photos it shows, and at which addresses."""
+    return device.key, split_screen_size(device), device.interval_seconds, device.filters, device.picture_salt
 
 
 def reported_fields(device: Device) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ HttpProblem                     any response that is not a success
 ├── Conflict              409   the caller's view is out of date
 ├── PayloadTooLarge       413   the body has more bytes than the limit
 ├── UnsupportedMediaType  415   the file type is not supported
+├── MisdirectedRequest    421   the Host header is not a name of this server
 ├── UnprocessableEntity   422   a field is wrong; the sentence names it
 ├── TooManyRequests       429   the caller has to wait before it tries again
 └── ServiceUnavailable    503   a dependency does not answer, or is busy; try again soon
@@ -79,6 +80,12 @@ class UnsupportedMediaType(HttpProblem):
     """415: the file type is not supported."""
 
     status = 415
+
+
+class MisdirectedRequest(HttpProblem):
+    """421: the Host header is not a name of this server."""
+
+    status = 421
 
 
 class UnprocessableEntity(HttpProblem):

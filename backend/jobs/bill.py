@@ -43,8 +43,8 @@ LEGACY_TASK = Size(2.0, 2.0)
 """A task of the legacy system."""
 LEGACY_TASKS = 10
 """Tasks that the legacy system starts for each batch of any size."""
-SERVICE = Size(1.0, 0.5)
-SERVICE_WITH_WORKERS = Size(2.0, 1.5)
+SERVICE = Size(1.0, 1.0)
+SERVICE_WITH_WORKERS = Size(2.0, 2.0)
 """An instance that also renders: a task and the backend in one."""
 
 

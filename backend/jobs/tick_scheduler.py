@@ -54,21 +54,11 @@ class TickScheduler(Protocol):
 class CloudTasksScheduler:
     """Creates one Cloud Tasks task per batch, named by a hash of its oldest photo."""
 
-    def __init__(self, queue: str, url: str, account: str, audience: str, endpoint: str = "") -> None:
-        """Connect on first use.
-
-        Args:
-            queue: Full name of the queue, `projects/.../locations/.../queues/...`.
-            url: Address of the tick.
-            account: Service account whose ID token the task carries.
-            audience: Audience of that token.
-            endpoint: Empty for Google's own; `grpc://` and a loopback address for the emulator.
-        """
-        self._queue = queue
-        self._url = url
-        self._account = account
-        self._audience = audience
-        self._endpoint = endpoint
+    def __init__(self, settings: Settings, backend_url: str) -> None:
+        """Connect on first use. `backend_url` is the address of this backend, whose tick the tasks call."""
+        self._settings = settings
+        self._backend_url = backend_url
+        self._queue = queue_name(settings)
         self._thread = ThreadPoolExecutor(1, "cloud-tasks")
         self._client: tasks_v2.CloudTasksClient | None = None
         self._scheduled = ""
@@ -91,23 +81,11 @@ class CloudTasksScheduler:
 
     def _create(self, name: str, at: float) -> None:
         from google.api_core.exceptions import AlreadyExists
-        from google.cloud import tasks_v2
-        from google.protobuf import duration_pb2
 
-        target = tasks_v2.HttpRequest(
-            url=self._url,
-            http_method=tasks_v2.HttpMethod.POST,
-            oidc_token=tasks_v2.OidcToken(service_account_email=self._account, audience=self._audience),
-        )
-        task = tasks_v2.Task(
-            name=f"{self._queue}/tasks/{name}",
-            http_request=target,
-            schedule_time=datetime.fromtimestamp(at, UTC),
-            dispatch_deadline=duration_pb2.Duration(seconds=DISPATCH_DEADLINE_SECONDS),
-        )
+        task = tick_task(self._settings, self._backend_url, name, at)
         try:
             if self._client is None:
-                self._client = _client(self._endpoint)
+                self._client = open_client(self._settings.cloud_tasks_endpoint)
             self._client.create_task(request={"parent": self._queue, "task": task}, retry=None, timeout=CREATE_SECONDS)
         except AlreadyExists:
             return  # another upload of this batch has created it
@@ -122,13 +100,35 @@ def open_tick_scheduler(settings: Settings, backend_url: str) -> TickScheduler |
     """Return the scheduler that the settings select, or None where a timer or Cloud Scheduler alone calls the tick."""
     if not settings.cloud_tasks_queue:
         return None
-    queue = f"projects/{settings.gcp_project_id}/locations/{settings.gcp_region}/queues/{settings.cloud_tasks_queue}"
-    return CloudTasksScheduler(
-        queue,
-        f"{backend_url.rstrip('/')}/internal/tick",
-        settings.tick_service_account,
-        settings.tick_audience,
-        settings.cloud_tasks_endpoint,
+    return CloudTasksScheduler(settings, backend_url)
+
+
+def queue_name(settings: Settings) -> str:
+    """Return the full name of the queue, `projects/.../locations/.../queues/...`."""
+    return f"projects/{settings.gcp_project_id}/locations/{settings.gcp_region}/queues/{settings.cloud_tasks_queue}"
+
+
+def tick_task(settings: Settings, backend_url: str, name: str, at: float | None) -> tasks_v2.Task:
+    """Return a task that calls the tick of a backend.
+
+    Args:
+        settings: Queue, and account and audience of the ID token that the task carries.
+        backend_url: Address of the backend.
+        name: Id of the task within the queue.
+        at: Time of the call in seconds since the epoch. None: as soon as possible.
+    """
+    from google.cloud import tasks_v2
+    from google.protobuf import duration_pb2
+
+    token = tasks_v2.OidcToken(service_account_email=settings.tick_service_account, audience=settings.tick_audience)
+    target = tasks_v2.HttpRequest(
+        url=f"{backend_url.rstrip('/')}/internal/tick", http_method=tasks_v2.HttpMethod.POST, oidc_token=token
+    )
+    return tasks_v2.Task(
+        name=f"{queue_name(settings)}/tasks/{name}",
+        http_request=target,
+        schedule_time=None if at is None else datetime.fromtimestamp(at, UTC),
+        dispatch_deadline=duration_pb2.Duration(seconds=DISPATCH_DEADLINE_SECONDS),
     )
 
 
@@ -137,7 +137,8 @@ def task_name(oldest: WaitingPhoto) -> str:
     return hashlib.sha256(f"{oldest.image_id} {oldest.queued_at!r}".encode()).hexdigest()[:40]
 
 
-def _client(endpoint: str) -> tasks_v2.CloudTasksClient:
+def open_client(endpoint: str) -> tasks_v2.CloudTasksClient:
+    """Return a client of the API, or of the emulator for a `grpc://` endpoint."""
     from google.cloud import tasks_v2
 
     parts = urlsplit(endpoint)

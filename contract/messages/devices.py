@@ -29,7 +29,10 @@ class DeviceBody(Struct, frozen=True, kw_only=True):
 
 
 class DeviceSaved(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Response to a saved device. `token` is set only if the device is new. No later call returns the token again."""
+    """Response to a saved device. `token` is set only if the device is new, or if the token was renewed.
+
+    No later call returns the token again.
+    """
 
     success: bool
     device_id: str

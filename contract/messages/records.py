@@ -66,7 +66,7 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
 
 
 class RecordedDevice(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One device; only the hash of its token is stored."""
+    """One device; only the hash of its token is stored. `picture_salt` is part of what its addresses sign."""
 
     id: str
     name: str
@@ -78,6 +78,7 @@ class RecordedDevice(Struct, frozen=True, kw_only=True, rename="camel", omit_def
     created_at: float
     changed_at: float
     token_hash: str | None = None
+    picture_salt: str = ""
     interval_seconds: Count = 0
     gap: Count = 0
     pairing: bool = False

@@ -146,6 +146,10 @@ class Client:
         """Add or change a device. Not retried, because only the first response contains a new device's token."""
         return self._call("POST", "/api/devices", DeviceSaved, json=device, repeat=False)
 
+    def renew_token(self, device_id: str) -> DeviceSaved:
+        """Replace a device's token. May be repeated: only the last response's token is valid."""
+        return self._call("POST", f"/api/devices/{quote(device_id, safe='')}/token", DeviceSaved)
+
     def remove_device(self, device_id: str) -> None:
         self._call("DELETE", f"/api/devices/{quote(device_id, safe='')}")
 

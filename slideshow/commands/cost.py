@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from backend.jobs.forecast import Forecast
+    from backend.jobs.monthly_bill import Household, Item
     from contract.messages.admin import WorkRate
 
 MONTHS = (1_000, 100_000)
@@ -40,7 +41,7 @@ class Month(Struct, frozen=True, kw_only=True):
 
 
 class Cost(Struct, frozen=True, kw_only=True):
-    """All figures. The last three are US dollars a month for a service.
+    """All figures. `items` is the bill of a month, the largest item first. The last three are US dollars a month.
 
     They are for a service that Cloud Scheduler calls, for one with CPU always allocated, and for one with CPU always
     allocated that also renders.
@@ -52,6 +53,8 @@ class Cost(Struct, frozen=True, kw_only=True):
     cpus: float
     memory_gib: float
     prefers_latency: bool
+    household: Household
+    items: tuple[Item, ...]
     cases: tuple[Line, ...]
     months: tuple[Month, ...]
     ticked_service_month: float
@@ -66,6 +69,7 @@ def cost_of(
     memory_gib: float = 1.0,
     latency: bool = False,
     flush_delay: float = 30.0,
+    household: Household | None = None,
 ) -> Cost:
     """Return the forecast.
 
@@ -75,8 +79,9 @@ def cost_of(
         memory_gib: Memory of a task in GiB.
         latency: Plan as with TASKS_PREFER=latency.
         flush_delay: FLUSH_DELAY_SECONDS.
+        household: What happens in the month of `items`.
     """
-    from backend.jobs import bill
+    from backend.jobs import bill, monthly_bill
     from backend.jobs.cloud_run.runner import cloud_profile
     from backend.jobs.forecast import Assumptions, forecast, pending_now, scaled, spread
 
@@ -98,7 +103,11 @@ def cost_of(
             months.append(
                 Month(photos=photos, arriving=arriving, dollars=month.dollars, model_dollars=month.model_dollars)
             )
+    household = household or monthly_bill.Household()
+    one = forecast(pending_now(1), work_rate, profile, assumptions)
     return Cost(
+        household=household,
+        items=tuple(monthly_bill.month(household, household.uploads * one.dollars)),
         region=bill.REGION,
         prices_of=bill.PRICES_OF,
         work_rate=work_rate,
@@ -124,25 +133,54 @@ def cost_of(
     type=click.FloatRange(0, 86_400, min_open=True),
     help="Plan with this FLUSH_DELAY_SECONDS: how long a photo waits for others.",
 )
+@click.option("--frames", default=5, show_default=True, type=click.IntRange(0, 10_000), help="Number of frames.")
+@click.option(
+    "--interval",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(1, 86_400),
+    help="Seconds after which a frame asks for its next picture.",
+)
+@click.option("--library", default=10_000, show_default=True, type=click.IntRange(0, 10**8), help="Number of photos.")
 @click.option("--assumed", is_flag=True, help="Use an assumed work rate, without a backend.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
 @with_access
 def cost(
-    cpus: float, memory: float, latency: bool, flush_delay: float, assumed: bool, as_json: bool, access: Access
+    cpus: float,
+    memory: float,
+    latency: bool,
+    flush_delay: float,
+    frames: int,
+    interval: float,
+    library: int,
+    assumed: bool,
+    as_json: bool,
+    access: Access,
 ) -> None:
-    """Estimate what rendering costs on Google Cloud, in US dollars.
+    """Estimate what the system costs on Google Cloud, in US dollars.
 
-    The time per photo is measured by the backend, from the photos that its tasks rendered last. The
-    number of tasks and their bill are then simulated for several cases, with the code that plans real tasks.
+    The first table is the bill of a month, the largest item first. The other tables are about rendering. The time
+    per photo is measured by the backend, from the photos that its tasks rendered last. The number of tasks and their
+    bill are then simulated for several cases, with the code that plans real tasks.
     """
+    from backend.jobs.monthly_bill import Household
+
     rate = _work_rate(access, assumed=assumed)
-    figures = cost_of(rate, cpus=cpus, memory_gib=memory, latency=latency, flush_delay=flush_delay)
+    figures = cost_of(
+        rate,
+        cpus=cpus,
+        memory_gib=memory,
+        latency=latency,
+        flush_delay=flush_delay,
+        household=Household(frames=frames, interval_seconds=interval, library=library),
+    )
     if as_json:
         print_json(figures)
         return
     from rich.console import Console
 
     console = Console()
+    console.print(item_table(figures))
     console.print(heading(figures), highlight=False, soft_wrap=True)
     for table in (case_table(figures), month_table(figures)):
         console.print(table)
@@ -186,6 +224,30 @@ def _table(title: str, *columns: str) -> Table:
     for index, name in enumerate(columns):
         table.add_column(name, justify="right", no_wrap=index < 2)
     return table
+
+
+def item_table(figures: Cost) -> Table:
+    """Return the bill of a month, with its sum."""
+    from rich.table import Table
+
+    house = figures.household
+    table = Table(
+        title=f"A month: {house.frames:,} frames, a picture every {house.interval_seconds:g} s, "
+        f"{house.library:,} photos, {house.uploads:,} new ones"
+    )
+    table.add_column("item", no_wrap=True)
+    table.add_column("bill", justify="right", no_wrap=True)
+    table.add_column("basis")
+    for item in figures.items:
+        table.add_row(*item_figures(item))
+    table.add_section()
+    table.add_row("all", f"${sum(item.dollars for item in figures.items):,.2f}")
+    return table
+
+
+def item_figures(item: Item) -> tuple[str, ...]:
+    """Return an item of the bill as text."""
+    return item.name, f"${item.dollars:,.2f}", item.basis
 
 
 def case_table(figures: Cost) -> Table:

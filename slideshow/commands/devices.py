@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from slideshow.client.access import Access, with_access
 from slideshow.errors import CommandFailed
 from slideshow.output import print_json
 
+if TYPE_CHECKING:
+    from slideshow.client.http import Client
+
 
 @click.group()
 def devices() -> None:
-    """List, add, resize or remove frames. The backend renders every photo for every frame."""
+    """List, add, resize or remove frames, and renew their tokens. The backend renders every photo for every frame."""
 
 
 @devices.command("list")
@@ -59,12 +64,30 @@ def add_device(name: str, size: str, as_json: bool, access: Access) -> None:
     elif saved.token is None:
         click.echo(f"resized {name} to {device.width}x{device.height}")
         click.echo(
-            "The token of an existing frame does not change and cannot be shown again. To get a new token, remove "
-            "the frame and add it again; all photos are then rendered again for it.",
+            "The token of an existing frame does not change and cannot be shown again. "
+            f'"slideshow devices renew-token {name}" replaces it.',
             err=True,
         )
     else:
         click.echo(f"added {name}. Its token, which is shown only once:\n{saved.token}")
+
+
+@devices.command("renew-token")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print the response as one JSON object.")
+@with_access
+def renew_token(name: str, as_json: bool, access: Access) -> None:
+    """Give the frame NAME (its name or id) another token, for example because the frame was stolen.
+
+    The former token and all addresses of pictures that the frame received become invalid. No photo is rendered
+    again. The token is shown only once.
+    """
+    with access.client() as client:
+        saved = client.renew_token(_id_of(client, name))
+    if as_json:
+        print_json(saved)
+    else:
+        click.echo(f"The new token of {name}, which is shown only once:\n{saved.token}")
 
 
 @devices.command("remove")
@@ -73,10 +96,15 @@ def add_device(name: str, size: str, as_json: bool, access: Access) -> None:
 def remove_device(name: str, access: Access) -> None:
     """Remove the frame NAME (its name or id) and everything rendered for it."""
     with access.client() as client:
-        known = client.devices().devices
-        ids = [device.id for device in known if device.id == name] or [d.id for d in known if d.name == name]
-        if len(ids) != 1:
-            problem = f"several frames are called {name!r}; pass the id" if ids else f"there is no frame {name!r}"
-            raise CommandFailed(f'{problem} ("slideshow devices list" shows them)')
-        client.remove_device(ids[0])
+        client.remove_device(_id_of(client, name))
     click.echo(f"removed {name}")
+
+
+def _id_of(client: Client, name: str) -> str:
+    """Return the id of the frame with this name or id. Raises CommandFailed."""
+    known = client.devices().devices
+    ids = [device.id for device in known if device.id == name] or [d.id for d in known if d.name == name]
+    if len(ids) != 1:
+        problem = f"several frames are called {name!r}; pass the id" if ids else f"there is no frame {name!r}"
+        raise CommandFailed(f'{problem} ("slideshow devices list" shows them)')
+    return ids[0]

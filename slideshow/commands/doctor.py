@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slideshow.doctor.finding import Finding, odd, ok, wrong
+from slideshow.doctor.finding import Finding, odd, ok, on_service, wrong
 from slideshow.output import print_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 def doctor(data: str | None, as_json: bool) -> None:
-    """Check what a backend needs: settings, bucket, token, clock, job, and the latest execution.
+    """Check what a backend needs: settings, bucket, database, token, clock, queue, job, and the latest execution.
 
     Run it with the environment variables and the user of the backend. In a deployment it is a separate
     job: "gcloud run jobs execute slideshow-doctor --wait". Exit code 1 if anything is wrong.
@@ -59,16 +59,19 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield from (invalid_setting(sentence, environ) for sentence in error.problems)
         return
     yield from _settings(settings)
-    from slideshow.doctor import bucket, database, job, service
+    from slideshow.doctor import bucket, database, job, records, service, tick_queue
 
     yield from bucket.examine(settings)
-    yield database.examine(settings, time.time())
+    yield from database.examine(settings)
+    yield from records.examine(settings, time.time())
     access = _backend_access(settings)
     if isinstance(access, Finding):
         yield access
     else:
         url, token = access
         yield from service.examine(settings, url, token, time.time)
+    if settings.cloud_tasks_queue:
+        yield from tick_queue.examine(settings)
     if settings.gcp_project_id:
         yield from job.examine(settings, time.time())
     else:
@@ -80,7 +83,7 @@ def invalid_setting(sentence: str, environ: Mapping[str, str]) -> Finding:
     name = sentence.partition(":")[0]
     if "K_SERVICE" not in environ and "CLOUD_RUN_JOB" not in environ:
         return wrong("settings", sentence, f"export {name}=...")
-    update = "gcloud run services update slideshow-backend"
+    update = on_service("update", environ.get("GCP_PROJECT_ID", ""), environ.get("GCP_REGION", "us-central1"))
     secrets = {"PROCESSOR_AUTH_TOKEN": "slideshow-processor-token", "ADMIN_PASSWORD": "slideshow-admin-password"}
     if name in secrets:
         return wrong("settings", sentence, f"{update} --update-secrets {name}={secrets[name]}:latest")
@@ -90,11 +93,12 @@ def invalid_setting(sentence: str, environ: Mapping[str, str]) -> Finding:
 def _settings(settings: Settings) -> Iterator[Finding]:
     where = "embedded" if settings.embedded else "in the cloud" if settings.gcp_project_id else "without a project"
     yield ok("settings", f"complete; {where}, bucket {settings.bucket}")
+    update = on_service("update", settings.gcp_project_id, settings.gcp_region)
     if settings.device_auth == "open":
         yield odd(
             "settings",
             "DEVICE_AUTH=open: anyone who reaches the backend can see the photos of every frame",
-            "gcloud run services update slideshow-backend --update-env-vars DEVICE_AUTH=required",
+            f"{update} --update-env-vars DEVICE_AUTH=required",
         )
 
 
@@ -106,7 +110,8 @@ def _backend_access(settings: Settings) -> tuple[str, str] | Finding:
         return wrong(
             "backend",
             "BACKEND_API_URL is not set, so the backend cannot be checked",
-            "gcloud run services update slideshow-backend --update-env-vars BACKEND_API_URL=https://...",
+            f"{on_service('update', settings.gcp_project_id, settings.gcp_region)} "
+            "--update-env-vars BACKEND_API_URL=https://...",
         )
     from backend.embedded import load_secrets
 

@@ -49,6 +49,11 @@ def wrong(subject: str, sentence: str, fix: str) -> Finding:
     return Finding("wrong", subject, sentence, fix)
 
 
+def on_service(verb: str, project: str, region: str) -> str:
+    """Return the gcloud command for the service without its options, under the name that deploy.sh gives it."""
+    return f"gcloud run services {verb} slideshow-backend --project {project or 'PROJECT'} --region {region}"
+
+
 def service_account(project: str) -> str:
     """Return the backend's service account as an IAM member, under the name that deploy.sh gives it."""
     return f"serviceAccount:slideshow-backend@{project}.iam.gserviceaccount.com"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from slideshow.doctor.finding import Finding, odd, ok, wrong
+from slideshow.doctor.finding import Finding, odd, ok, on_service, wrong
 
 if TYPE_CHECKING:
     from backend.settings import Settings
@@ -21,7 +21,6 @@ TIMEOUT_SECONDS = 20.0
 ODD_SECONDS = 5.0
 WRONG_SECONDS = 30.0
 """With a larger clock skew, Google's tokens are rejected."""
-_LOGS = "gcloud run services logs read slideshow-backend --limit 50"
 
 
 class Reply(Struct, frozen=True):
@@ -65,23 +64,24 @@ def _date(text: str | None) -> float | None:
 
 def examine(settings: Settings, url: str, token: str, clock: Callable[[], float]) -> Iterator[Finding]:
     """Check that the backend at `url` is ready, accepts `token`, and has the right time."""
+    logs = f"{on_service('logs read', settings.gcp_project_id, settings.gcp_region)} --limit 50"
     try:
         ready = request(f"{url}/_ready")
         now = clock()
         pending = request(f"{url}/api/processing/pending?limit=1", token)
     except NoReply as error:
-        yield wrong("backend", f"{url} does not answer: {error}", "slideshow serve" if settings.embedded else _LOGS)
+        yield wrong("backend", f"{url} does not answer: {error}", "slideshow serve" if settings.embedded else logs)
         return
     if ready.status == 200:
         yield ok("backend", f"{url} is ready")
     else:
-        yield wrong("backend", f"{url} answers {ready.status}: {ready.detail or 'not a slideshow backend'}", _LOGS)
-    yield _token(pending)
+        yield wrong("backend", f"{url} answers {ready.status}: {ready.detail or 'not a slideshow backend'}", logs)
+    yield _token(pending, settings, logs)
     if ready.date is not None:
         yield clock_skew(ready.date - now)
 
 
-def _token(reply: Reply) -> Finding:
+def _token(reply: Reply, settings: Settings, logs: str) -> Finding:
     """Return the finding about the processor token, from the response to a request with it."""
     if reply.status == 200:
         return ok("token", "the backend accepts the processor token")
@@ -89,11 +89,11 @@ def _token(reply: Reply) -> Finding:
         return wrong(
             "token",
             f"the backend rejects the processor token ({reply.status}): it was started with another version of it",
-            "gcloud run services update slideshow-backend --update-secrets "
+            f"{on_service('update', settings.gcp_project_id, settings.gcp_region)} --update-secrets "
             "PROCESSOR_AUTH_TOKEN=slideshow-processor-token:latest",
         )
     return wrong(
-        "token", f"the token could not be checked: the backend answers {reply.status} {reply.detail}".rstrip(), _LOGS
+        "token", f"the token could not be checked: the backend answers {reply.status} {reply.detail}".rstrip(), logs
     )
 
 

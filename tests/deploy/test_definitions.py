@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
 import subprocess
 import sys
@@ -71,7 +73,7 @@ def container_of(flags: dict[str, str]) -> run_v2.Container:
         variables.append(run_v2.EnvVar(name=name, value_source=source))
     limits = {"cpu": flags.pop("cpu"), "memory": flags.pop("memory")}
     container = run_v2.Container(
-        image=flags.pop("image"), env=variables, resources=run_v2.ResourceRequirements(limits=limits)
+        image=flags.pop("flags-file"), env=variables, resources=run_v2.ResourceRequirements(limits=limits)
     )
     if "command" in flags:
         container.command, container.args = [flags.pop("command")], flags.pop("args").split(",")
@@ -94,10 +96,23 @@ def job_of(flags: dict[str, str]) -> run_v2.Job:
     template = run_v2.ExecutionTemplate(template=task, task_count=int(flags.pop("tasks")))
     if "parallelism" in flags:
         template.parallelism = int(flags.pop("parallelism"))
+    flags.pop("set-cloudsql-instances", None)
     for location in ("project", "region", "quiet"):
         flags.pop(location)
     assert flags == {}, "unknown flag"
     return run_v2.Job(template=template)
+
+
+def probe_of(text: str) -> run_v2.Probe:
+    values = dict(pairs(text))
+    probe = run_v2.Probe(
+        http_get=run_v2.HTTPGetAction(path=values.pop("httpGet.path"), port=int(values.pop("httpGet.port"))),
+        period_seconds=int(values.pop("periodSeconds")),
+        timeout_seconds=int(values.pop("timeoutSeconds")),
+        failure_threshold=int(values.pop("failureThreshold")),
+    )
+    assert values == {}
+    return probe
 
 
 def service_of(flags: dict[str, str]) -> run_v2.Service:
@@ -105,14 +120,8 @@ def service_of(flags: dict[str, str]) -> run_v2.Service:
     container.ports = [run_v2.ContainerPort(container_port=int(flags.pop("port")))]
     container.resources.cpu_idle = flags.pop("cpu-throttling") == ""
     container.resources.startup_cpu_boost = flags.pop("cpu-boost") == ""
-    probe = dict(pairs(flags.pop("startup-probe")))
-    container.startup_probe = run_v2.Probe(
-        http_get=run_v2.HTTPGetAction(path=probe.pop("httpGet.path"), port=int(probe.pop("httpGet.port"))),
-        period_seconds=int(probe.pop("periodSeconds")),
-        timeout_seconds=int(probe.pop("timeoutSeconds")),
-        failure_threshold=int(probe.pop("failureThreshold")),
-    )
-    assert probe == {}
+    container.startup_probe = probe_of(flags.pop("startup-probe"))
+    container.liveness_probe = probe_of(flags.pop("liveness-probe"))
     scaling = run_v2.RevisionScaling(
         min_instance_count=int(flags.pop("min-instances")), max_instance_count=int(flags.pop("max-instances"))
     )
@@ -124,7 +133,7 @@ def service_of(flags: dict[str, str]) -> run_v2.Service:
         max_instance_request_concurrency=int(flags.pop("concurrency")),
     )
     ingress = run_v2.IngressTraffic[f"INGRESS_TRAFFIC_{flags.pop('ingress').upper()}"]
-    for location in ("project", "region", "quiet"):
+    for location in ("project", "region", "quiet", "remove-env-vars", "set-cloudsql-instances"):
         flags.pop(location)
     assert flags == {}, "unknown flag"
     return run_v2.Service(template=template, ingress=ingress)
@@ -153,7 +162,8 @@ def test_build_substitutions_are_passed_and_used(build: str) -> None:
     script = (DEPLOY / "deploy.sh").read_text()
     passed = set(re.findall(r"(_[A-Z_]+)=", script.partition(f"build {build} ")[2].partition("\n  say ")[0]))
     assert passed
-    assert passed | {"_REGION", "_REPOSITORY", "_TAG"} <= set(definition["substitutions"])
+    assert passed | {"_REGION", "_REPOSITORY", "_TAG", "_BASE"} <= set(definition["substitutions"])
+    assert definition["images"], "Cloud Build records the digest and the provenance of these images"
     files = [step["args"][step["args"].index("--file") + 1] for step in definition["steps"] if "--file" in step["args"]]
     assert files
     assert [file for file in files if not (ROOT / file).is_file()] == []
@@ -200,6 +210,122 @@ def test_deployed_job_accepts_a_start_of_one_task() -> None:
             api.close()
 
 
+@pytest.mark.parametrize(("build", "steps"), [("processor", ["deploy"]), ("backend", ["deploy", "deploy-doctor"])])
+def test_deploy_steps_use_the_digest_that_a_build_step_saves(build: str, steps: list[str]) -> None:
+    definition = load(DEPLOY / f"cloudbuild.{build}.yaml")
+    saved = {step["args"][1]: step["args"][2] for step in definition["steps"] if step["entrypoint"] == "bash"}
+    assert sorted(saved.values()) == sorted(definition["images"])
+    for step in steps:
+        _, flags = flags_of(build, step)
+        assert "image" not in flags
+        assert flags["flags-file"] == f"/workspace/{build}.yaml"
+        assert build in saved
+
+
+FAKE_DOCKER = """#!/usr/bin/env bash
+printf '%q ' "$@" >> "$RECORD"; echo >> "$RECORD"
+case "$1 ${!#}" in
+  "inspect python:3.11-slim-bookworm") echo python@sha256:ba5e ;;
+  "inspect local:1") ;;
+  inspect*) printf '%s\\n' example.org/other@sha256:0dd example.org/our/backend@sha256:d16e57 ;;
+esac
+"""
+
+
+@pytest.mark.server
+def test_build_step_saves_the_digest_of_the_push_and_records_that_of_the_base(tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text(FAKE_DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    environ = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "RECORD": str(tmp_path / "record"),
+        "WORKSPACE": str(tmp_path),
+    }
+
+    def build(base: str) -> subprocess.CompletedProcess[str]:
+        command = [str(DEPLOY / "build_image.sh"), "backend", "example.org/our/backend:v1", base, "--target", "last"]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+    built = build("python:3.11-slim-bookworm")
+    assert built.returncode == 0, built.stderr
+    assert load(tmp_path / "backend.yaml") == {"--image": "example.org/our/backend@sha256:d16e57"}
+    (made,) = [line.split() for line in (tmp_path / "record").read_text().splitlines() if line.startswith("build ")]
+    assert "BASE=python:3.11-slim-bookworm@sha256:ba5e" in made
+    assert "org.opencontainers.image.base.digest=sha256:ba5e" in made
+    assert made[-3:] == ["--target", "last", "."]
+
+    without = build("local:1")
+    assert without.returncode == 1
+    assert "the base image local:1 has no digest" in without.stderr
+
+
+def test_dockerfiles_have_one_base_with_a_tag_as_default() -> None:
+    for build, program in (("processor", "processor"), ("backend", "backend")):
+        lines = (ROOT / f"Dockerfile.{program}").read_text().splitlines()
+        (argument,) = [line for line in lines if line.startswith("ARG ")]
+        assert argument == f"ARG BASE={load(DEPLOY / f'cloudbuild.{build}.yaml')['substitutions']['_BASE']}"
+        outside = [line for line in lines if line.startswith("FROM ") and "/" in line]
+        assert outside == []
+
+
+@pytest.mark.parametrize("name", ["processor", "backend"])
+def test_bill_of_materials_fits_the_schema_of_cyclonedx(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The schema is the published one, as the library of the standard's authors contains it."""
+    sbom = module_of("sbom")
+    lock = ROOT / f"requirements/{name}.lock"
+    assert sbom.main([name, str(lock), "--without-environment"]) == 0
+    text = capsys.readouterr().out
+    document = json.loads(text)
+    assert list(validator_of_cyclonedx().iter_errors(document)) == []
+    assert len(document["components"]) == len(re.findall(r"^[a-z0-9].*==", lock.read_text(), re.MULTILINE))
+    sbom.main([name, str(lock), "--without-environment"])
+    assert capsys.readouterr().out == text
+    del document["components"][0]["name"]
+    assert list(validator_of_cyclonedx().iter_errors(document))
+
+
+def test_bill_of_materials_rejects_an_environment_that_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sbom = module_of("sbom")
+    lock = tmp_path / "our.lock"
+    lock.write_text("msgspec==0.0.1 \\\n    --hash=sha256:" + "0" * 64 + "\nnot-installed==1.0\n")
+    assert sbom.main(["processor", str(lock)]) == 1
+    assert "installed in a version that no lock file has: msgspec" in capsys.readouterr().err
+    lock.write_text(f"msgspec=={msgspec.__version__}\nnot-installed==1.0\n")
+    assert sbom.main(["processor", str(lock)]) == 0
+    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)["components"]] == ["msgspec"]
+
+
+def validator_of_cyclonedx() -> Any:
+    from jsonschema import Draft7Validator
+    from referencing import Registry, Resource
+
+    spec = importlib.util.find_spec("cyclonedx.schema")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parent / "_res"
+
+    def schema(name: str) -> Any:
+        return json.loads((folder / f"{name}.SNAPSHOT.schema.json").read_text())
+
+    referenced = [
+        (f"http://cyclonedx.org/schema/{name}.SNAPSHOT.schema.json", Resource.from_contents(schema(name)))
+        for name in ("spdx", "jsf-0.82")
+    ]
+    return Draft7Validator(schema("bom-1.6"), registry=Registry().with_resources(referenced))
+
+
+def module_of(name: str) -> Any:
+    """Return a program of the folder deploy as a module."""
+    spec = importlib.util.spec_from_file_location(name, DEPLOY / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_deployed_service_has_one_instance_and_valid_settings() -> None:
     words, flags = flags_of("backend", "deploy")
     service = service_of(flags)
@@ -209,11 +335,13 @@ def test_deployed_service_has_one_instance_and_valid_settings() -> None:
     assert service.template.scaling.max_instance_count == 1
     assert container.resources.cpu_idle
     assert container.startup_probe.http_get.path == "/_ready"
+    assert container.liveness_probe.http_get.path == "/_live"
+    assert container.liveness_probe.timeout_seconds <= container.liveness_probe.period_seconds
     assert (
         container.startup_probe.period_seconds * container.startup_probe.failure_threshold <= 240
     )  # maximum of Cloud Run
     limits = dict(container.resources.limits)
-    assert (float(limits["cpu"]), limits["memory"]) == (bill.SERVICE.cpus, f"{bill.SERVICE.memory_gib * 1024:.0f}Mi")
+    assert (float(limits["cpu"]), limits["memory"]) == (bill.SERVICE.cpus, f"{bill.SERVICE.memory_gib:g}Gi")
     variables = environment(container)
     assert variables.keys() <= {field.name.upper() for field in msgspec.structs.fields(Settings)}
     read = read_settings({**variables, "K_SERVICE": "slideshow-backend"})
@@ -232,8 +360,7 @@ def test_doctor_job_has_the_environment_of_the_service() -> None:
     (container,) = job.template.template.containers
     service = service_of(flags_of("backend", "deploy")[1])
     same = environment(service.template.containers[0])
-    for name in ("TICK_SECONDS", "TICK_SERVICE_ACCOUNT", "TICK_AUDIENCE", "CLOUD_TASKS_QUEUE"):
-        same.pop(name)
+    same.pop("TICK_SECONDS")
     assert environment(container) == same
     assert job.template.template.service_account == service.template.service_account
     assert [*container.command, *container.args] == ["python", "-m", "slideshow", "doctor"]
@@ -284,25 +411,44 @@ def test_the_words_of_the_metrics_are_those_of_the_backend() -> None:
         assert words in monitor
 
 
-def test_alerts_watch_our_metrics_and_link_to_the_documentation() -> None:
-    operations = (ROOT / "docs/operations.md").read_text()
+BUILT_IN_METRICS = {
+    "run.googleapis.com/job/completed_execution_count": "cloud_run_job",
+    "run.googleapis.com/container/memory/utilizations": "cloud_run_revision",
+    "monitoring.googleapis.com/uptime_check/check_passed": "uptime_url",
+}
+"""Metrics of Google Cloud that alerts watch, with their monitored resource.
+
+Sources, read in November 2026: https://cloud.google.com/monitoring/api/metrics_gcp for the names, and
+https://cloud.google.com/monitoring/api/v3/filters for the syntax of filters. None of them needs a working backend.
+"""
+
+
+def test_alerts_watch_existing_metrics_and_link_to_the_documentation() -> None:
     watched = set()
     for path in (DEPLOY / "alerts").glob("*.yaml"):
         policy = load(path)
         text = path.read_text()
         (condition,) = policy["conditions"]
-        watched |= set(re.findall(r"logging\.googleapis\.com/user/(\w+)", condition["conditionThreshold"]["filter"]))
+        threshold = condition["conditionThreshold"]
+        (metric,) = re.findall(r'metric\.type="([^"]+)"', threshold["filter"])
+        (resource,) = re.findall(r'resource\.type="([^"]+)"', threshold["filter"])
+        own = metric.removeprefix("logging.googleapis.com/user/")
+        if own == metric:
+            assert BUILT_IN_METRICS[metric] == resource
+        else:
+            definition = load(DEPLOY / f"metrics/{own}.yaml")
+            assert f'resource.type="{resource}"' in definition["filter"]
+        watched.add(own)
+        # An alert on missing data needs a duration of at least a minute (reference of AlertPolicy.MetricThreshold).
+        missing = threshold.get("evaluationMissingData", "")
+        assert not missing or int(threshold["duration"].removesuffix("s")) >= 60
         assert re.match(r'displayName: ".+"\n', text), "deploy.sh identifies a policy by this line"
-        (heading,) = re.findall(r'docs/operations\.md,\s+"([^"]+)"', policy["documentation"]["content"])
-        assert re.search(rf"^#+ {re.escape(heading)}$", operations, re.MULTILINE)
-    assert watched == set(LINES)
+        (page, heading) = re.findall(r'(docs/\S+\.md),\s+"([^"]+)"', policy["documentation"]["content"])[0]
+        assert re.search(rf"^#+ {re.escape(heading)}$", (ROOT / page).read_text(), re.MULTILINE)
+    assert watched == {*LINES, "slideshow_ticks", *BUILT_IN_METRICS}
 
 
 def test_check_image_patterns_match_files_of_the_command_line() -> None:
-    spec = importlib.util.spec_from_file_location("check_image", DEPLOY / "check_image.py")
-    assert spec is not None
-    assert spec.loader is not None
-    check_image = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(check_image)
+    check_image = module_of("check_image")
     files = check_image.command_files(ROOT / "slideshow")
     assert {"doctor.py", "verify.py", "rebuild.py"} <= {path.name for path in files}

@@ -222,7 +222,12 @@ class Environment:
     def logged_in(self) -> httpx.Client:
         """Return a client with an admin session that bypasses the faulty network."""
         client = httpx.Client(base_url=self.url, timeout=CALL_SECONDS, trust_env=False)
-        client.post("/login", json={"password": self.password()}).raise_for_status()
+        deadline = time.monotonic() + START_SECONDS
+        while (answer := client.post("/login", json={"password": self.password()})).status_code == 503:
+            if time.monotonic() > deadline:  # a database that does not outlive its backend is still being loaded
+                break
+            time.sleep(0.2)
+        answer.raise_for_status()
         return client
 
 

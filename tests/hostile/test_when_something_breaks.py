@@ -1,4 +1,4 @@
-"""The behaviour that `docs/operations.md` describes under "When something breaks"."""
+"""The behaviour that `docs/operations/troubleshooting.md` describes under "When something breaks"."""
 
 from __future__ import annotations
 

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from google.cloud import run_v2
 from google.protobuf import duration_pb2
 
+from backend.database import Database
 from backend.settings import Settings
 from emulators.cloud_run.execution import JobDefinition
 from emulators.cloud_run.server import running_jobs_server
 from emulators.cloud_storage.server import GcsServer
+from emulators.cloud_tasks.queue import EmulatedQueue
+from emulators.cloud_tasks.server import running_queue
 from slideshow.__main__ import main
+from slideshow.doctor import database, tick_queue
 from slideshow.doctor.finding import Finding
 from slideshow.doctor.job import NEEDED, configuration, latest_execution, permissions
 from slideshow.doctor.service import clock_skew
 from tests.support import server
+from tests.support.postgres import PostgresServer, running_postgres
 
 PROJECT = {"GCP_PROJECT_ID": "my-photos-1", "GCP_REGION": "us-central1"}
 JOB = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"
@@ -113,6 +120,125 @@ def test_doctor_without_bucket_and_backend_reports_both() -> None:
     assert found.exit_code == 1
     assert "there is no bucket gs://our-photos" in found.output
     assert "http://127.0.0.1:9 does not answer" in found.output
+
+
+QUEUE = "projects/my-photos-1/locations/us-central1/queues/slideshow-ticks"
+SCHEDULER = "slideshow-scheduler@my-photos-1.iam.gserviceaccount.com"
+
+
+@pytest.fixture
+def queue() -> Iterator[tuple[EmulatedQueue, Settings]]:
+    emulated = EmulatedQueue(QUEUE)
+    with running_queue(emulated) as endpoint:
+        yield (
+            emulated,
+            msgspec.structs.replace(
+                CLOUD,
+                backend_api_url="http://127.0.0.1:9",
+                cloud_tasks_queue="slideshow-ticks",
+                cloud_tasks_endpoint=endpoint,
+                tick_service_account=SCHEDULER,
+                tick_audience="https://backend.example",
+            ),
+        )
+
+
+@pytest.mark.server
+def test_queue_check_adds_one_task(queue: tuple[EmulatedQueue, Settings]) -> None:
+    emulated, settings = queue
+    (finding,) = tick_queue.examine(settings)
+    assert finding.level == "ok"
+    assert len(emulated.created) == 1
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("missing", "fix"),
+    [
+        (
+            "cloudtasks.tasks.create",
+            f"{QUEUE.rpartition('/')[2]} --project my-photos-1 --location us-central1 --member",
+        ),
+        ("iam.serviceAccounts.actAs", f"add-iam-policy-binding {SCHEDULER} --project my-photos-1 --member"),
+    ],
+)
+def test_queue_check_names_the_missing_role(queue: tuple[EmulatedQueue, Settings], missing: str, fix: str) -> None:
+    emulated, settings = queue
+    emulated.missing.add(missing)
+    (finding,) = tick_queue.examine(settings)
+    assert finding.level == "wrong"
+    assert fix in finding.fix
+    assert finding.fix.endswith(("roles/cloudtasks.enqueuer", "roles/iam.serviceAccountUser"))
+
+
+@pytest.mark.server
+def test_queue_check_without_a_queue_or_a_server(queue: tuple[EmulatedQueue, Settings]) -> None:
+    _, settings = queue
+    (absent,) = tick_queue.examine(msgspec.structs.replace(settings, cloud_tasks_queue="other"))
+    assert (absent.level, absent.sentence) == ("wrong", "there is no queue other")
+    (silent,) = tick_queue.examine(msgspec.structs.replace(settings, cloud_tasks_endpoint="grpc://127.0.0.1:9"))
+    assert silent.level == "wrong"
+    assert "could not be added" in silent.sentence
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as running:
+        yield running
+
+
+def levels_and_sentences(url: str, **changes: Any) -> list[tuple[str, str]]:
+    settings = msgspec.structs.replace(Settings(database_url=url), **changes)
+    return [(found.level, found.sentence) for found in database.examine(settings)]
+
+
+@pytest.mark.server
+def test_database_check_of_a_usable_server(postgres: PostgresServer) -> None:
+    name = postgres.new_database()
+    found = levels_and_sentences(postgres.url(name))
+    assert [level for level, _ in found] == ["ok"] * 3
+    major = str(postgres.execute("SHOW server_version")[0][0]).partition(".")[0]
+    assert found[0][1].startswith(f"PostgreSQL {major}.")
+    assert "room for 7" in found[2][1]  # (60 - 3) / 8
+    assert postgres.execute("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'doctor%'", name) == [(0,)]
+    in_cloud = levels_and_sentences(postgres.url(name), gcp_project_id="my-photos-1")
+    assert in_cloud[2][0] == "odd"  # deploy.sh allows 10 instances
+
+
+@pytest.mark.server
+def test_database_check_without_privileges_names_the_grant(postgres: PostgresServer) -> None:
+    name = postgres.new_database()
+    postgres.execute("CREATE ROLE reader LOGIN")
+    url = postgres.url(name).replace("postgres@", "reader@")
+    found = levels_and_sentences(url)
+    assert found[1] == (
+        "wrong",
+        "the user reader cannot create and use tables: permission denied for schema public",
+    )
+    assert [level for level, _ in found] == ["ok", "wrong", "ok"]
+
+
+@pytest.mark.server
+def test_database_check_of_an_unusable_address(postgres: PostgresServer) -> None:
+    absent = postgres.url("no_such_database")
+    ((level, sentence),) = levels_and_sentences(absent)
+    assert level == "wrong"
+    assert 'database "no_such_database" does not exist' in sentence
+    for url in ("postgresql://127.0.0.1:9/slideshow", "no address", "mysql://127.0.0.1/slideshow"):
+        ((level, sentence),) = levels_and_sentences(url)
+        assert level == "wrong", url
+        assert "cannot be used" in sentence
+
+
+@pytest.mark.server
+def test_database_check_counts_the_connections_of_a_backend(postgres: PostgresServer) -> None:
+    """Every query function gets a connection of one of two pools, and no pool grows beyond its size."""
+    opened = Database(postgres.url(postgres.new_database()))
+    try:
+        pools = (opened._reader.pool, opened._writer.pool)
+        assert sum(pool.size() for pool in pools) == database.CONNECTIONS_PER_BACKEND  # type: ignore[attr-defined]
+    finally:
+        opened.close()
 
 
 @pytest.mark.server

@@ -19,7 +19,7 @@ from contract.recipes import recipe
 from tests.support.core_library import LEASE_SECONDS, PALETTE, image_id, rows_of, stored_path
 from tests.support.image_life_model import NAMES, OWNERS, PHOTOS, SIZES, LifeModel
 
-PATHS = SimpleNamespace(variant_uri=stored_path, thumbnail_uri=str)
+PATHS = SimpleNamespace(variant_uri=stored_path, thumbnail_uri=lambda path, _: path)
 
 
 class TaskSteps(LifeModel):

@@ -10,10 +10,12 @@ import contextlib
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 SAMPLE_SECONDS = 0.05
+REMOVE_SECONDS = 10.0
 _V1 = Path("/sys/fs/cgroup/memory")
 _V2 = Path("/sys/fs/cgroup")
 
@@ -58,8 +60,16 @@ class MemoryLimit:
         self._cgroup, self._peak_file = cgroup, "memory.max_usage_in_bytes" if v1 else "memory.peak"
 
     def remove_cgroup(self) -> None:
-        if self._cgroup is not None:
-            self._cgroup.rmdir()
+        """Remove the cgroup, which is in use until the kernel has cleaned up after its processes."""
+        deadline = time.monotonic() + REMOVE_SECONDS
+        while self._cgroup is not None:
+            try:
+                self._cgroup.rmdir()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(SAMPLE_SECONDS)
 
     def watch(self, pid: int) -> None:
         """Sample the memory of a process until it ends, and kill it above the limit."""

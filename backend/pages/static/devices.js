@@ -1,4 +1,4 @@
-// The page of the frames: add, change and remove them, and update what each shows.
+// The page of the frames: add, change and remove them, renew their tokens, and update what each shows.
 import { callApi, fetchFragment } from "./api.js";
 import { confirmAction, showToast } from "./dialog.js";
 import { byId, elementsOf } from "./dom.js";
@@ -15,6 +15,7 @@ byId("devices").addEventListener("click", (event) => {
   const device = event.target.closest(".device")?.dataset;
   if (!device) return;
   if (event.target.closest(".change")) edit(device.id, JSON.parse(device.settings));
+  if (event.target.closest(".renew")) renewToken(device);
   if (event.target.closest(".remove")) remove(device);
 });
 
@@ -104,6 +105,16 @@ byId("token-copy").addEventListener("click", async () => {
     byId("token-copy").textContent = "Selected: press Ctrl+C to copy";
   }
 });
+
+async function renewToken(device) {
+  const sure = await confirmAction(`New token for ${device.name}?`, "Its present token and the addresses of its pictures become invalid at once. The frame shows nothing new until it has the new token.", "New token");
+  if (!sure) return;
+  try {
+    showToken((await callApi("POST", `/api/devices/${encodeURIComponent(device.id)}/token`)).token);
+  } catch (error) {
+    showToast(error.message);
+  }
+}
 
 async function remove(device) {
   const sure = await confirmAction(`Remove ${device.name}?`, "Its pictures are deleted and its token becomes invalid. The photos are not deleted.", "Remove");

@@ -206,6 +206,7 @@ def test_processing_calls_have_the_specified_shapes(backend: server.BackendServe
         "filePath": f"processed/frame/{UNKNOWN}.jpg",
         "colorPalette": small_photos.PALETTE,
     }
+    backend.store(f"processed/frame/{image}.jpg", small_photos.jpeg(80, 48))
     known = {**unknown, "imageId": image, "filePath": f"processed/frame/{image}.jpg"}
     stored = backend.processor.post("/api/processed-images", json={"images": [known, unknown]}).json()
     assert stored == {

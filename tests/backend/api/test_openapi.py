@@ -46,6 +46,7 @@ ROUTES = {
     "/api/devices",
     "/api/devices/{device_id}",
     "/api/devices/{device_id}/slideshow",
+    "/api/devices/{device_id}/token",
     "/api/devices/{device_id}/next",
     "/api/devices/{device_id}/images/{image_id}",
     "/pictures/{folder}/{file}",

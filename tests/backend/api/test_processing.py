@@ -44,6 +44,7 @@ def test_claim_start_results_complete_an_image(backend: server.BackendServer) ->
 
     message = backend.render(claimed)
     thumbnail = f"images/thumbnails/{image_id}-0123456789.jpg"
+    backend.store(thumbnail, small_photos.jpeg(20, 20))
     message["outcomes"][0] |= {
         "thumbnail": {"filePath": thumbnail, "width": 200, "height": 200},
         "histogram": {"#102030": 5},

@@ -74,7 +74,7 @@ class Durable:
         return record
 
     def doctor(self, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
-        """Return level and sentence of the doctor's finding about the database."""
+        """Return level and sentence of the doctor's finding about the records."""
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", self.gcs.url)
         environ = {
             "GCS_BUCKET_NAME": BUCKET,
@@ -83,7 +83,7 @@ class Durable:
             "ADMIN_PASSWORD": PASSWORD,
             "BACKEND_API_URL": self.instance.url,
         }
-        (finding,) = [finding for finding in examine(environ) if finding.subject == "database"]
+        (finding,) = [finding for finding in examine(environ) if finding.subject == "records"]
         return finding.level, finding.sentence
 
 
@@ -133,7 +133,7 @@ def test_older_backup_never_lowers_a_revision_and_the_doctor_reports_it(
     shutil.copy2(backup, data / "slideshow.db")
     level, sentence = backend.doctor(monkeypatch)  # before the start
     assert level == "wrong"
-    assert f"the record in the bucket has revision {revision}" in sentence
+    assert f"bucket has revision {revision}" in sentence
     with Durable(data, gcs) as backend:
         assert backend.photos() == photos
         assert all(backend.accepts(name, token) for name, token in tokens.items())

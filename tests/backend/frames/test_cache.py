@@ -27,7 +27,15 @@ from contract.messages.processing import Palette
 PHOTOS = tuple(f"{number:032x}" for number in range(40))
 GREY = "#808080"
 DEVICE: Any = SimpleNamespace(
-    id="wall", key="wall", interval_seconds=0, filters=None, half_recipe=None, width=160, height=96, gap=0
+    id="wall",
+    key="wall",
+    interval_seconds=0,
+    filters=None,
+    half_recipe=None,
+    width=160,
+    height=96,
+    gap=0,
+    picture_salt="",
 )
 
 

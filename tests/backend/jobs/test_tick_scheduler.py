@@ -11,19 +11,27 @@ from collections.abc import Iterator
 import pytest
 
 from backend.jobs.tick_scheduler import CREATE_SECONDS, CloudTasksScheduler, WaitingPhoto, task_name
+from backend.settings import Settings
 from emulators.cloud_tasks.queue import EmulatedQueue
 from emulators.cloud_tasks.server import running_queue
 
 pytestmark = pytest.mark.server
 
 QUEUE = "projects/my-photos-1/locations/us-central1/queues/slideshow-ticks"
-URL = "https://backend.example/internal/tick"
+URL = "https://backend.example"
 ACCOUNT = "slideshow-scheduler@my-photos-1.iam.gserviceaccount.com"
 OLDEST = WaitingPhoto("0" * 32, 1_800_000_000.25)
 
 
 def scheduler(endpoint: str, queue: str = QUEUE) -> CloudTasksScheduler:
-    return CloudTasksScheduler(queue, URL, ACCOUNT, "https://backend.example", endpoint)
+    settings = Settings(
+        gcp_project_id="my-photos-1",
+        cloud_tasks_queue=queue.rpartition("/")[2],
+        tick_service_account=ACCOUNT,
+        tick_audience=URL,
+        cloud_tasks_endpoint=endpoint,
+    )
+    return CloudTasksScheduler(settings, URL)
 
 
 @pytest.fixture

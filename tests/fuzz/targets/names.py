@@ -58,7 +58,7 @@ def check(data: bytes) -> None:
         else:
             assert stored.startswith(uri_of(BUCKET, object_names.PROCESSED))
     try:
-        assert PATHS.thumbnail_uri(text).startswith(uri_of(BUCKET, object_names.THUMBNAILS))
+        assert PATHS.thumbnail_uri(text, image).startswith(uri_of(BUCKET, object_names.THUMBNAILS))
     except ValueError as error:
         check_message(error, start="", end="")
     tidy = tidy_name(text)

@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from backend.database import Database, key_value, missing_variants, record_import
+from backend.durability.record_reader import pictures_of
 from contract import object_names
 from contract.machine import free_port
 from contract.messages.processing import Palette
@@ -83,8 +84,10 @@ def records() -> Iterator[ImageRecord]:
             height=3000,
             orientation="landscape",
             ingested_at=1_700_000_000.0 + number,
+            rendered_at=1_700_000_060.0 + number,
             processed_at=1_700_000_060.0 + number,
             palette=palette,
+            thumbnail_path=object_names.thumbnail(image_id, recipe(300, 200)),
             histogram={colour: chance.randrange(1, 900) for colour in colours},
             results=tuple(
                 RecordedResult(
@@ -108,7 +111,7 @@ def fill_bucket(gcs: GcsServer, folder: Path) -> bytes:
     database.migrate()
 
     async def add(batch: list[ImageRecord]) -> None:
-        present = {result.file_path for record in batch for result in record.results}
+        present = pictures_of(batch)
         await database.write(record_import.import_images, batch, URL, present, 0.0)
 
     async def act() -> None:
@@ -184,6 +187,7 @@ def test_20000_photos_start_and_take_four_uploads_within_a_gibibyte(
                 f"\n{PHOTOS} photos, database of {size / 2**20:.0f} MiB, limit {limit.how}: peak {started / 2**20:.0f} "
                 f"MiB at start, {limit.peak() / 2**20:.0f} MiB with four uploads of 30 MiB"
             )
+        assert status["images"]["complete"] == PHOTOS
         assert sum(status["images"].values()) == PHOTOS + 4
         assert limit.peak() <= LIMIT_BYTES
         assert "raise the memory limit" not in backend.log_text()

@@ -43,6 +43,7 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         # people
         "/login": login.LoginPage(site),
         "/logout": login.LogoutPage(site),
+        "/logout/everywhere": login.LogoutEverywherePage(site),
         "/api/admin/upload": uploads.Uploads(services),
         "/api/admin/status": admin.StatusResource(services),
         "/api/admin/flush": admin.Flush(services),
@@ -107,12 +108,24 @@ def _answer_head(resource: object) -> None:
 
 async def _handle_bucket_error(req: Request, resp: Response, error: BucketError, params: dict[str, Any]) -> None:
     log.error("%s %s: the bucket failed: %s", req.method, req.path, error)
-    write_problem(resp, 503 if error.temporary else 500, f"the bucket failed: {error}")
+    # A picture is fetched without credentials of our own, so its answer does not contain the bucket's name or folder.
+    reason = "the server's log contains the reason" if req.path.startswith("/pictures/") else str(error)
+    write_problem(resp, 503 if error.temporary else 500, f"the bucket failed: {reason}")
 
 
 async def _handle_database_error(req: Request, resp: Response, error: OperationalError, params: dict[str, Any]) -> None:
     log.error("%s %s: the database failed: %s", req.method, req.path, error.orig)
-    write_problem(resp, 503, "the database is busy or cannot be written; try again")
+    write_problem(resp, 503, _reason_of(error))
+
+
+def _reason_of(error: OperationalError) -> str:
+    """Return a sentence for clients. A full disk is named, because trying again does not help."""
+    name = getattr(error.orig, "sqlite_errorname", "") or ""
+    if name == "SQLITE_FULL":
+        return "the disk of the database is full; the operator has to free space"
+    if name.startswith(("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")):
+        return "the database cannot be written; the server's log contains the reason"
+    return "the database is busy or cannot be written; try again"
 
 
 async def _handle_unexpected_error(req: Request, resp: Response, error: Exception, params: dict[str, Any]) -> None:

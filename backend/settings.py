@@ -55,17 +55,28 @@ class Settings(Struct, frozen=True, kw_only=True):
         str, Meta(description="Base URL that tasks call. Empty: the address of this server.")
     ] = ""
     processor_auth_token: Annotated[
-        str, Meta(description="Bearer token that tasks send. Empty: generated if embedded, else an error.")
+        str,
+        Meta(
+            description="Bearer token that tasks send, at least 32 characters unless embedded. "
+            "Empty: generated if embedded, else an error."
+        ),
     ] = ""
     processor_auth_token_previous: Annotated[
-        str, Meta(description="Second token that is accepted during a rotation. Empty: none.")
+        str, Meta(description="Second token of any length that is accepted during a rotation. Empty: none.")
     ] = ""
     admin_password: Annotated[
         str,
-        Meta(description="Login password or its hash (`$argon2id$...`). Empty: generated if embedded, else an error."),
+        Meta(
+            description="Login password, at least 12 characters unless embedded, or its hash (`$argon2id$...`). "
+            "Empty: generated if embedded, else an error."
+        ),
     ] = ""
     metrics_token: Annotated[
-        str, Meta(description="Bearer token that may read /metrics. Empty: only a logged-in session may.")
+        str,
+        Meta(
+            description="Bearer token that may read /metrics, at least 32 characters unless embedded. "
+            "Empty: only a logged-in session may."
+        ),
     ] = ""
     device_auth: Annotated[
         Literal["required", "open"],
@@ -205,6 +216,16 @@ ARGON2_HASH = re.compile(r"\$argon2(?:id|i|d)(?:\$v=\d+)?\$m=\d+,t=\d+,p=\d+\$[A
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 SWITCHES = ("database_durable",)
 """Settings that are yes or no. True, false, 1 and 0 are accepted, too."""
+MIN_PASSWORD_LENGTH = 12
+"""Shorter passwords can be guessed, although wrong ones are throttled: a guesser may have many addresses."""
+MIN_TOKEN_LENGTH = 32
+"""Tokens are checked without a throttle. 32 hex digits are 128 random bits."""
+_MIN_LENGTHS = {
+    "processor_auth_token": MIN_TOKEN_LENGTH,
+    "metrics_token": MIN_TOKEN_LENGTH,
+    "admin_password": MIN_PASSWORD_LENGTH,
+}
+"""PROCESSOR_AUTH_TOKEN_PREVIOUS is not in it, so that a short token can be rotated without an interruption."""
 SECRETS = ("processor_auth_token", "processor_auth_token_previous", "admin_password", "metrics_token")
 
 
@@ -275,9 +296,20 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             for name in ("processor_auth_token", "admin_password")
             if not getattr(settings, name)
         ]
+        problems += short_secrets(settings)
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def short_secrets(settings: Settings) -> list[str]:
+    """Return a sentence for each secret that is too short. Outside of embedded mode they end the start."""
+    return [
+        f"{name.upper()}: too short, it has {len(secret)} characters. "
+        f"Set at least {minimum}, for example the output of `openssl rand -hex {minimum // 2}`."
+        for name, minimum in _MIN_LENGTHS.items()
+        if 0 < len(secret := getattr(settings, name)) < minimum
+    ]
 
 
 def _is_origin(text: str) -> bool:

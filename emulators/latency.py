@@ -26,7 +26,7 @@ from msgspec import Struct
 from contract.machine import free_port, usable_cpus
 from emulators.cloud_storage.server import GcsProcess, gcs_process
 
-TOKEN, PASSWORD, BUCKET = "a-token-of-the-bench", "a-password-of-the-bench", "photos"
+TOKEN, PASSWORD, BUCKET = "a-token-of-the-bench-of-32-letters", "a-password-of-the-bench", "photos"
 SCREENS = {"kitchen": (800, 480), "hall": (1024, 600), "desk": (1280, 800), "wall": (1920, 1080), "tall": (600, 1024)}
 START_SECONDS = 60.0
 TASK_SECONDS = 600.0

@@ -18,12 +18,13 @@ COMMANDS = {
     "verify": "Compare the database with the bucket, and repair the differences.",
     "rebuild": "Recreate the database from the bucket.",
     "cost": "Estimate what rendering costs on Google Cloud.",
+    "logout-everywhere": "End the logins of all browsers and programs.",
     "doctor": "Check what a backend needs, and print a fix for each error.",
     "import-model": "Import the database of the legacy slideshow system.",
     "retry": "Put failed or stuck photos back into the queue.",
 }
 """The name and the one-line help of each command."""
-MODULES = {"import-model": "import_legacy"}
+MODULES = {"import-model": "import_legacy", "logout-everywhere": "logout_everywhere"}
 """Modules of `slideshow.commands` that are not named like their command."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from urllib.parse import parse_qs
 
 import msgspec
@@ -10,9 +11,12 @@ from falcon.asgi import Request, Response
 
 from backend.api.operations import Resource, decode, operation, read_limited, send_json
 from backend.auth.access import COOKIE, Access, reject_cross_site
+from backend.database import sessions
 from backend.http.errors import Forbidden, UnprocessableEntity
-from contract.messages.admin import Login, Problem
+from contract.messages.admin import Login, Problem, SessionsEnded
 from contract.messages.processing import Success
+
+log = logging.getLogger(__name__)
 
 _LOGIN = msgspec.json.Decoder(Login)
 MAX_LOGIN_BYTES = 16_384
@@ -68,6 +72,24 @@ class LoginResource(Resource):
     async def send_rejected(self, req: Request, resp: Response, next_path: str | None, reason: str) -> None:
         """Answer a failed login. Raises Forbidden."""
         raise Forbidden(reason)
+
+
+class LogoutEverywhere(Resource):
+    """`POST /logout/everywhere`."""
+
+    @operation("End the logins of all browsers and programs", access=Access.ADMIN, responses={200: SessionsEnded})
+    async def on_post(self, req: Request, resp: Response) -> None:
+        services = self.services
+        ended = await services.database.write(sessions.delete_all_sessions)
+        if services.snapshots is not None:  # without it, a restart would restore the sessions from the last snapshot
+            await services.snapshots.take()
+        log.warning("logged out everywhere: ended %d sessions", ended)
+        resp.unset_cookie(COOKIE, path="/")
+        await self.send_ended(req, resp, ended)
+
+    async def send_ended(self, req: Request, resp: Response, ended: int) -> None:
+        """Answer the request."""
+        send_json(resp, SessionsEnded(ended=ended))
 
 
 class LogoutResource(Resource):

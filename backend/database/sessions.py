@@ -45,7 +45,12 @@ def close_session(connection: Connection, token_hash: str) -> None:
     connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
 
 
+def delete_all_sessions(connection: Connection) -> int:
+    """Delete all sessions. Return the number of deleted sessions."""
+    return connection.execute(delete(sessions)).rowcount
+
+
 def end_all_sessions(connection: Connection, password_hash: str) -> int:
     """Delete all sessions and store the hash of the new password. Return the number of deleted sessions."""
     key_value.put(connection, PASSWORD_HASH, password_hash)
-    return connection.execute(delete(sessions)).rowcount
+    return delete_all_sessions(connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from falcon.asgi import Request, Response
 
-from backend.api.session import LoginResource, LogoutResource
+from backend.api.session import LoginResource, LogoutEverywhere, LogoutResource
 from backend.auth.access import Access
 from backend.database import key_value, sessions
 from backend.embedded import load_secrets
@@ -53,6 +53,20 @@ class LoginPage(LoginResource):
             first_start=first_login is None,
             generated=self._generated,
         )
+
+
+class LogoutEverywherePage(LogoutEverywhere):
+    """`POST /logout/everywhere`: redirects a browser to the login page."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site.services)
+
+    async def send_ended(self, req: Request, resp: Response, ended: int) -> None:
+        """Redirect a browser; see LogoutEverywhere for programs."""
+        if accepts_html(req):
+            redirect(resp, "/login")
+        else:
+            await super().send_ended(req, resp, ended)
 
 
 class LogoutPage(LogoutResource):

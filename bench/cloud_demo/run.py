@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT, REGION, JOB, BUCKET = "a-project", "us-central1", "slideshow-processor", "photos-of-the-demo"
-TOKEN, PASSWORD = "a-token-of-the-demo", "a-password-of-the-demo"
+TOKEN, PASSWORD = "a-token-of-the-demo-of-32-characters", "a-password-of-the-demo"
 READERS = 4
 # Prefixes of the variables that a task inherits: the locations of programs, homes and compiled kernels.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_", "LD_LIBRARY_PATH", "NUMBA", "VIRTUAL_ENV", "COVERAGE")

@@ -91,6 +91,12 @@ class FocusBody(Struct, frozen=True, kw_only=True):
     y: Annotated[float, Meta(ge=0, le=1)]
 
 
+class SessionsEnded(Struct, frozen=True, kw_only=True):
+    """Response to *log out everywhere*: the number of logins that ended, including the one that sent the request."""
+
+    ended: int
+
+
 class ImageList(Struct, frozen=True, kw_only=True):
     """A page of photos, oldest first; pass `next` as `after` of the following request."""
 

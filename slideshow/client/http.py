@@ -21,6 +21,7 @@ from contract.messages.admin import (
     Problem,
     RetryAnswer,
     RetryRequest,
+    SessionsEnded,
     Status,
     SyncReport,
     UploadedImage,
@@ -84,6 +85,10 @@ class Client:
     def log_in(self, password: str) -> None:
         """Open a session. A wrong password raises RequestRejected with status 403."""
         self._call("POST", "/login", json=Login(password=password))
+
+    def log_out_everywhere(self) -> SessionsEnded:
+        """End all sessions. Not retried: the first request ends the session that permits the second one."""
+        return self._call("POST", "/logout/everywhere", SessionsEnded, repeat=False)
 
     def reach(self) -> None:
         """Check without a login that a backend answers."""

@@ -85,14 +85,23 @@ def invalid_setting(sentence: str, environ: Mapping[str, str]) -> Finding:
         return wrong("settings", sentence, f"export {name}=...")
     update = on_service("update", environ.get("GCP_PROJECT_ID", ""), environ.get("GCP_REGION", "us-central1"))
     secrets = {"PROCESSOR_AUTH_TOKEN": "slideshow-processor-token", "ADMIN_PASSWORD": "slideshow-admin-password"}
+    if name in secrets and ": too short" in sentence:  # the secret exists: it needs a new version first
+        size = 32 if name == "PROCESSOR_AUTH_TOKEN" else 12
+        fix = f"openssl rand -hex {size} | tr -d '\\n' | gcloud secrets versions add {secrets[name]} --data-file=-"
+        return wrong("settings", sentence, fix)
     if name in secrets:
         return wrong("settings", sentence, f"{update} --update-secrets {name}={secrets[name]}:latest")
     return wrong("settings", sentence, f"{update} --update-env-vars {name}=...")
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
+    from backend.settings import short_secrets
+
     where = "embedded" if settings.embedded else "in the cloud" if settings.gcp_project_id else "without a project"
     yield ok("settings", f"complete; {where}, bucket {settings.bucket}")
+    for sentence in short_secrets(settings):  # in embedded mode only: otherwise the settings are invalid
+        name = sentence.partition(":")[0]
+        yield odd("settings", f"{sentence} Outside of embedded mode the start is rejected.", f"export {name}=...")
     update = on_service("update", settings.gcp_project_id, settings.gcp_region)
     if settings.device_auth == "open":
         yield odd(

@@ -18,7 +18,11 @@ from backend.embedded import bind_socket, load_secrets, save_port
 from backend.settings import SECRETS, Settings, SettingsError, describe, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-CLOUD = {"GCS_BUCKET_NAME": "photos", "PROCESSOR_AUTH_TOKEN": "token-of-tests", "ADMIN_PASSWORD": "password-of-tests"}
+CLOUD = {
+    "GCS_BUCKET_NAME": "photos",
+    "PROCESSOR_AUTH_TOKEN": "token-of-tests-of-32-characters-",
+    "ADMIN_PASSWORD": "password-of-tests",
+}
 FIELDS = [field.name for field in msgspec.structs.fields(Settings)]
 
 
@@ -50,7 +54,7 @@ def test_read_settings_reads_each_variable() -> None:
         "DATABASE_DURABLE": "true",
         "BACKEND_API_URL": "http://b",
         "PROCESSOR_AUTH_TOKEN_PREVIOUS": "older-token",
-        "METRICS_TOKEN": "metrics",
+        "METRICS_TOKEN": "metrics-token-of-32-characters--",
         "DEVICE_AUTH": "open",
         "PORT": "9000",
         "BATCH_SIZE": "7",
@@ -143,7 +147,8 @@ def test_read_settings_empty_secret_is_missing(name: str, text: str | None) -> N
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_read_settings_strips_secrets(name: str) -> None:
-    assert getattr(read_settings({**CLOUD, name.upper(): "  s3cret word\n"}), name) == "s3cret word"
+    secret = "s3cret word " * 3 + "."
+    assert getattr(read_settings({**CLOUD, name.upper(): f"  {secret}\n"}), name) == secret
 
 
 def test_secrets_lists_every_secret() -> None:

@@ -32,7 +32,7 @@ BASE = os.environ.get("SLIDESHOW_BASE", "docker.io/library/python:3.11-slim-book
 LIMIT_MB = {"slideshow-processor": 420, "slideshow-backend": 220}
 FIRST_CLAIM_SECONDS = 1.5
 STARTS = 4
-TOKEN, PASSWORD = "token-of-the-image-tests", "password-of-the-image-tests"
+TOKEN, PASSWORD = "token-of-the-image-tests-of-32-letters", "password-of-the-image-tests"
 
 pytestmark = [
     pytest.mark.long,

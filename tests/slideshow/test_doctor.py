@@ -31,7 +31,7 @@ from tests.support.postgres import PostgresServer, running_postgres
 
 PROJECT = {"GCP_PROJECT_ID": "my-photos-1", "GCP_REGION": "us-central1"}
 JOB = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"
-SECRETS = {"PROCESSOR_AUTH_TOKEN": "token-of-the-doctor", "ADMIN_PASSWORD": "password-of-the-doctor"}
+SECRETS = {"PROCESSOR_AUTH_TOKEN": "token-of-the-doctor-of-32-letters", "ADMIN_PASSWORD": "password-of-the-doctor"}
 NOW = 1_800_000_000.0
 CLOUD = Settings(
     gcp_project_id="my-photos-1",
@@ -82,7 +82,10 @@ def test_doctor_of_a_deployment_finds_each_error(tmp_path: Path) -> None:
 
                 jobs.model.missing_permissions = {"run.jobs.runWithOverrides"}
                 bucket.denied.add("get bucket")
-                ill = doctor({**environ, "PROCESSOR_AUTH_TOKEN": "another-token", "DEVICE_AUTH": "open"}, "--json")
+                ill = doctor(
+                    {**environ, "PROCESSOR_AUTH_TOKEN": "another-token-of-32-characters--", "DEVICE_AUTH": "open"},
+                    "--json",
+                )
                 assert ill.exit_code == 1
                 entries = json.loads(ill.output)["findings"]
                 assert all(entry["mend"] == entry["fix"] for entry in entries)

@@ -32,7 +32,7 @@ class CloudWorld(RunnerWorld):
         definition = JobDefinition(
             command=self.command(script),
             environment={"PATH": "/usr/bin:/bin"},
-            secrets={"BACKEND_AUTH_TOKEN": "the-token-of-tasks"},
+            secrets={"BACKEND_AUTH_TOKEN": "the-token-of-tasks-of-32-characters"},
             timeout_seconds=self.timeout_seconds,
             retries=self.retries,
             term_grace_seconds=self.grace_seconds,

@@ -16,7 +16,7 @@ from contract.machine import free_port
 from contract.messages.processing import Device
 from emulators.cloud_storage.server import GcsServer
 
-TOKEN, PASSWORD = "a-token-for-the-tests", "a-password-for-the-tests"
+TOKEN, PASSWORD = "a-token-for-the-tests-of-32-letters", "a-password-for-the-tests"
 BUCKET = "photos"
 START_SECONDS = 60.0
 

@@ -34,6 +34,7 @@ ROUTES = {
     "/api/processing/claims/release",
     "/login",
     "/logout",
+    "/logout/everywhere",
     "/api/admin/upload",
     "/api/admin/status",
     "/api/admin/flush",

@@ -169,3 +169,16 @@ def test_wrong_passwords_are_logged_with_address_and_count(data_folder: Path) ->
         time.sleep(1.1)  # the first wait ends
         backend.anonymous.post("/login", json={"password": "guess-7"})
         assert "127.0.0.1: 6 in a row, and 2 attempts rejected" in backend.log_text()
+
+
+def test_picture_does_not_reveal_the_bucket(data_folder: Path) -> None:
+    with server.running(data_folder) as backend:
+        backend.add_device("frame")
+        backend.upload_photos(1)
+        backend.finish(backend.claim("run/0"))
+        (entry,) = backend.admin.get("/api/devices/frame/slideshow").json()["queue"]
+        backend.bucket.rename(data_folder / "away")
+        answer = backend.anonymous.get(entry["url"])
+        (data_folder / "away").rename(backend.bucket)
+        assert answer.status_code in (404, 503)
+        assert str(data_folder) not in answer.text

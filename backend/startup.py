@@ -52,7 +52,7 @@ MAX_PAUSE_SECONDS = 30.0
 
 
 class Restored(Struct, frozen=True, kw_only=True):
-    """What a start imported into a durable database that was lost or older than the bucket. The doctor reports it."""
+    """Describes what a start imported into a database that was lost or older than the bucket, for the doctor."""
 
     at: float
     photos: int

@@ -83,11 +83,11 @@ lock: .venv/.ready-dev ## update the lock files from pyproject.toml
 	  --custom-compile-command "make lock" --extra processor --extra backend --extra cli --extra build \
 	  pyproject.toml --output-file requirements/app.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-	  --custom-compile-command "make lock" --extra processor --extra backend --extra cli --extra build --extra dev \
+	  --custom-compile-command "make lock" --extra processor --extra backend --extra cli --extra build --extra trace --extra dev \
 	  --constraint requirements/app.lock pyproject.toml --output-file requirements/dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --extra fuzz --constraint requirements/dev.lock pyproject.toml --output-file requirements/fuzz.lock
-	for part in processor backend wheels; do \
+	for part in processor backend trace wheels; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" --extra $$part \
 	    --constraint requirements/app.lock pyproject.toml --output-file requirements/$$part.lock || exit 1; \

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 from falcon.asgi import Request, Response
+from msgspec import Meta
 
 from backend.api.devices import find_device
 from backend.api.operations import Query, Resource, operation, query_int
@@ -34,7 +35,11 @@ MAX_BODIES = 64
 REVALIDATE = "private, no-cache"
 """Cache header for responses that a client stores and revalidates with their ETag."""
 
-_AFTER = Query("after", str, "an `entry`: return what follows it; the position does not move")
+_AFTER = Query(
+    "after",
+    Annotated[str, Meta(max_length=MAX_AFTER)],
+    "an `entry`: return what follows it; the position does not move",
+)
 _COMPACT = Query("compact", bool, "1: the compact form for devices with little memory, below 4 KB")
 _CAPTIONS = Query("captions", bool, "1: include the captions of the photos")
 
@@ -73,7 +78,12 @@ class DeviceSlideshow(_FrameResource):
         "Get the device's queue from the next entry on, each photo once, at most 64 KB",
         access=Access.DEVICE,
         responses={200: (Slideshow, CompactQueue), 304: None, 404: Problem},
-        query=(Query("count", int, "number of entries, 1 to 100 (default 50)"), _AFTER, _COMPACT, _CAPTIONS),
+        query=(
+            Query("count", Annotated[int, Meta(ge=1, le=100)], "number of entries (default 50)"),
+            _AFTER,
+            _COMPACT,
+            _CAPTIONS,
+        ),
     )
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
         query, count = _query_of(req), query_int(req, "count", 50, 1, 100)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast, get_args
+from typing import Annotated, cast, get_args
 
 import msgspec
 from falcon.asgi import Request, Response
+from msgspec import Meta
 
 from backend.api.operations import Query, Resource, operation, query_int, send_json
 from backend.auth.access import Access
@@ -37,7 +38,7 @@ class Images(Resource):
         responses={200: ImageList},
         query=(
             Query("state", ImageState, "only photos in this state"),
-            Query("limit", int, "photos per page, 1 to 500 (default 100)"),
+            Query("limit", Annotated[int, Meta(ge=1, le=500)], "photos per page (default 100)"),
             Query("after", str, "`next` of the previous page"),
         ),
     )

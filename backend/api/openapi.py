@@ -27,12 +27,14 @@ _SCHEMES: dict[Access, list[dict[str, list[str]]]] = {
     Access.PICTURE: [{"signature": []}, {"session": []}],
 }
 _PARAMETER = re.compile(r"{(\w+)}")
+# `format` is the form of OpenAPI 3.0, which generators of clients still need to send bytes.
+_FILE = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _FORM = {
     "type": "object",
-    "properties": {
-        "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-        "files": {"type": "array", "items": {"type": "string", "contentMediaType": "application/octet-stream"}},
-    },
+    "properties": {"file": _FILE, "files": {"type": "array", "items": _FILE, "minItems": 1}},
+    # One of the two is required. `anyOf` would say the same, but generators of clients then drop the fields.
+    "additionalProperties": False,
+    "minProperties": 1,
 }
 
 
@@ -65,7 +67,7 @@ def document(routes: Mapping[str, object]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for path, method, operation in operations:
         paths.setdefault(path, {})[method] = _describe(path, method, operation, schema_of)
-    return {
+    described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "Photo slideshow", "version": "1"},
         "paths": paths,
@@ -81,6 +83,25 @@ def document(routes: Mapping[str, object]) -> dict[str, Any]:
             },
         },
     }
+    plain: dict[str, Any] = _without_tuples(described)
+    return plain
+
+
+def _without_tuples(schema: Any) -> Any:
+    """Describe tuples of equal items as arrays of a fixed length.
+
+    msgspec writes `prefixItems` and `items: false`, which generators of clients do not accept.
+    """
+    if isinstance(schema, list):
+        return [_without_tuples(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: _without_tuples(value) for key, value in schema.items()}
+    first, *others = plain.get("prefixItems") or [None]
+    if plain.get("items") is False and all(item == first for item in others):
+        del plain["prefixItems"]
+        plain["items"] = first
+    return plain
 
 
 def _describe(path: str, method: str, operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def operation(
 ) -> Callable[[Responder], Responder]:
     """Make an async method of a Resource a responder with access control.
 
-    With a `body` type, the responder receives the decoded message as its argument `body`.
+    With a `body` type, the responder receives the decoded message as its argument `body`. It decodes the body itself
+    if `media` contains more than JSON.
     """
     described = Operation(summary=summary, access=access, responses=responses, body=body, query=query, media=media)
     decoder = msgspec.json.Decoder(body) if body is not None and media == "application/json" else None

@@ -7,9 +7,11 @@ import logging
 import re
 import secrets
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
 from falcon.asgi import Request, Response
+from msgspec import Meta
 
 from backend.api.operations import Query, Resource, operation, query_int, send_json
 from backend.auth.access import Access
@@ -60,7 +62,11 @@ class Pending(Resource):
         "List pending images: never-rendered ones first, then oldest first",
         access=Access.PROCESSOR,
         responses={200: tuple[PendingImage, ...]},
-        query=(Query("limit", int, "maximum number of images, up to 50"),),
+        query=(
+            Query(
+                "limit", Annotated[int, Meta(ge=1, le=999_999_999)], "maximum number of images; at most 50 are returned"
+            ),
+        ),
     )
     async def on_get(self, req: Request, resp: Response) -> None:
         limit = min(query_int(req, "limit", MAX_PENDING, 1, 999_999_999), MAX_PENDING)

@@ -29,8 +29,9 @@ class LoginResource(Resource):
     """`POST /login`, with JSON or a form."""
 
     @operation(
-        "Log in, and set the cookie session_id",
+        "Log in, and set the cookie session_id; a form with the field password is accepted as well",
         access=Access.PUBLIC,
+        body=Login,
         media="application/json or application/x-www-form-urlencoded",
         responses={200: Success, 403: Problem, 413: Problem, 422: Problem, 429: Problem},
     )

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select, update
 
 from backend.database.images import focus_of
 from backend.database.missing_pairs import missing_split_screen_work, split_screen_devices
-from backend.database.missing_variants import missing_work
+from backend.database.missing_variants import missing_work, requeue_sideways
 from backend.database.tables import devices, images
 from contract.messages.processing import ClaimAnswer, ClaimedImage, ClaimRequest, Device, WorkItem
 
@@ -66,7 +66,7 @@ def _still_claimable(owner: str, attempt: int, now: float) -> sa.ColumnElement[b
 def claim(
     connection: Connection, request: ClaimRequest, claim_id: str, now: float, lease_seconds: float
 ) -> ClaimAnswer:
-    """Lease up to `limit` images to the owner in one statement, and return the variants that each needs.
+    """Lease up to `limit` images to the owner, and return the variants that each needs.
 
     Never-rendered images are claimed first. Among the next of them, images of the task's shard come first, then
     the oldest.
@@ -80,42 +80,15 @@ def claim(
     )
     repeated = request.claim_id is not None and connection.scalar(select(sa.exists().where(held)))
     if not repeated:
-        chosen = (
-            select(images.c.id)
-            .where(
-                images.c.id.in_(_candidates(request.owner, request.attempt, now, request.limit)),
-                _still_claimable(request.owner, request.attempt, now),
-            )
-            .order_by(
-                images.c.rendered_at.is_not(None),
-                (images.c.shard % request.shards) != request.shard,
-                images.c.ingested_at,
-                images.c.id,
-            )
-            .limit(request.limit)
-            .with_for_update(skip_locked=True)
-        )
-        connection.execute(
-            update(images)
-            .where(images.c.id.in_(chosen))
-            .values(
-                processing_status="processing",
-                processing_error=None,
-                lease_owner=request.owner,
-                lease_attempt=request.attempt,
-                lease_token=_token(claim_id),
-                lease_until=now + lease_seconds,
-                claimed_at=now,
-                suspect=sa.or_(images.c.suspect, images.c.attempt_open),
-                attempt_open=False,
-            )
-        )
+        taken = _take(connection, request, claim_id, now, lease_seconds, request.limit)
+        if taken < request.limit and requeue_sideways(connection, request.limit - taken, now):
+            _take(connection, request, claim_id, now, lease_seconds, request.limit - taken)
     rows = connection.execute(select(images).where(held).order_by(images.c.ingested_at, images.c.id)).all()
     ids = [row.id for row in rows]
     split_screen = missing_split_screen_work(connection, ids)
     work = {
         image_id: (*(WorkItem(device=item.key, recipe=item.recipe) for item in items), *split_screen.get(image_id, ()))
-        for image_id, items in missing_work(connection, ids).items()
+        for image_id, items in missing_work(connection, ids, upright=True).items()
     }
     done = [row.id for row in rows if not work[row.id] and row.rendered_at is not None]
     if done:  # nothing is missing any more, for instance because a device was removed
@@ -128,6 +101,42 @@ def claim(
         lease_seconds=lease_seconds,
         renew_seconds=lease_seconds / 3,
     )
+
+
+def _take(
+    connection: Connection, request: ClaimRequest, claim_id: str, now: float, lease_seconds: float, limit: int
+) -> int:
+    """Lease up to `limit` images in one statement, and return their number."""
+    chosen = (
+        select(images.c.id)
+        .where(
+            images.c.id.in_(_candidates(request.owner, request.attempt, now, limit)),
+            _still_claimable(request.owner, request.attempt, now),
+        )
+        .order_by(
+            images.c.rendered_at.is_not(None),
+            (images.c.shard % request.shards) != request.shard,
+            images.c.ingested_at,
+            images.c.id,
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return connection.execute(
+        update(images)
+        .where(images.c.id.in_(chosen))
+        .values(
+            processing_status="processing",
+            processing_error=None,
+            lease_owner=request.owner,
+            lease_attempt=request.attempt,
+            lease_token=_token(claim_id),
+            lease_until=now + lease_seconds,
+            claimed_at=now,
+            suspect=sa.or_(images.c.suspect, images.c.attempt_open),
+            attempt_open=False,
+        )
+    ).rowcount
 
 
 def _claimed(row: sa.Row[Any], work: tuple[WorkItem, ...]) -> ClaimedImage:

@@ -1,8 +1,9 @@
 """The work to be rendered: the set of (image, device, recipe) without a current row.
 
 An image is complete when every current device has a variant with the device's current recipe, or a variant
-of the legacy system with the device's size. So an image is complete when the set contains no entry of the image;
-rows are never counted.
+of the legacy system with the device's size. The legacy system ignored the EXIF orientation: its variant of a turned
+photo lies on its side. It completes the photo for a legacy client, but our tasks render it again.
+So an image is complete when the set contains no entry of the image; rows are never counted.
 """
 
 from __future__ import annotations
@@ -37,26 +38,53 @@ def is_current() -> ColumnElement[bool]:
     )
 
 
-def _missing() -> ColumnElement[bool]:
-    """Return the condition that the row of `images` has no current variant for the row of `devices`."""
+def _missing(*, upright: bool = False) -> ColumnElement[bool]:
+    """Return the condition that the row of `images` has no current variant for the row of `devices`.
+
+    With `upright`, a variant that lies on its side does not count.
+    """
     current = select(processed_images.c.id).where(processed_images.c.image_id == images.c.id, is_current())
+    if upright:
+        current = current.where(sa.or_(processed_images.c.recipe != LEGACY, ~images.c.turned))
     return ~exists(current.correlate(images, devices))
 
 
-def lacks_variants() -> ColumnElement[bool]:
+def lacks_variants(*, upright: bool = False) -> ColumnElement[bool]:
     """Return the condition that at least one device has no current variant of the row of `images`.
 
-    The condition refers to the table `images` of the statement that uses it.
+    With `upright`, a variant that lies on its side does not count. The condition refers to the table `images` of the
+    statement that uses it.
     """
-    return exists(select(devices.c.id).where(_missing()).correlate(images))
+    return exists(select(devices.c.id).where(_missing(upright=upright)).correlate(images))
 
 
-def missing_work(connection: Connection, image_ids: Sequence[str]) -> dict[str, list[sa.Row[*tuple[Any, ...]]]]:
-    """Return the missing (device key, recipe, changed_at) of each image, sorted by key."""
+def requeue_sideways(connection: Connection, limit: int, now: float) -> int:
+    """Queue up to `limit` complete photos that the legacy system rendered lying on their side; return their number.
+
+    Called for our own tasks only: a legacy client would render them in the same way again.
+    """
+    chosen = (
+        select(images.c.id)
+        .where(images.c.turned, images.c.processing_status == "complete", lacks_variants(upright=True))
+        .order_by(images.c.ingested_at, images.c.id)
+        .limit(limit)
+    )
+    return connection.execute(
+        update(images).where(images.c.id.in_(chosen)).values(processing_status="pending", queued_at=now)
+    ).rowcount
+
+
+def missing_work(
+    connection: Connection, image_ids: Sequence[str], *, upright: bool = False
+) -> dict[str, list[sa.Row[*tuple[Any, ...]]]]:
+    """Return the missing (device key, recipe, changed_at) of each image, sorted by key.
+
+    With `upright`, a variant that lies on its side does not count.
+    """
     query = (
         select(images.c.id, devices.c.key, devices.c.recipe, devices.c.changed_at)
         .select_from(images.join(devices, sa.true()))
-        .where(images.c.id.in_(image_ids), _missing())
+        .where(images.c.id.in_(image_ids), _missing(upright=upright))
         .order_by(devices.c.key)
     )
     missing: dict[str, list[sa.Row[*tuple[Any, ...]]]] = {image_id: [] for image_id in image_ids}

@@ -109,6 +109,7 @@ def _image_row(record: ImageRecord, bucket_url: str, present: Container[str]) ->
         "processing_error": record.error,
         "ingested_at": record.ingested_at,
         "captured_at": record.captured_at,
+        "turned": record.turned,
         "queued_at": record.ingested_at,
         "shard": shard_of(record.image_id),
         "rendered_at": record.rendered_at,

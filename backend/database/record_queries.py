@@ -99,6 +99,7 @@ def _image(row: sa.Row[Any], results: Sequence[sa.Row[Any]], bucket_url: str) ->
         orientation=row.orientation,
         ingested_at=row.ingested_at,
         captured_at=row.captured_at,
+        turned=row.turned,
         rendered_at=row.rendered_at,
         processed_at=row.processed_at,
         render_seconds=row.render_seconds,

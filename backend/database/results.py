@@ -81,7 +81,8 @@ def record(
 
     touched = {item.row.image_id for item in accepted} | reported
     # A sidecar never returns an image to the queue, so it does not count as the report of a task.
-    _finish(connection, touched, set() if trusted else {outcome.image_id for outcome in outcomes}, now)
+    ours = {item.row.image_id for item in accepted if item.row.lease is not None}
+    _finish(connection, touched, set() if trusted else {outcome.image_id for outcome in outcomes}, ours, now)
     # The state is part of the record, and `_finish` may have changed the state of an unfinished image.
     unfinished = {image_id for image_id in touched if known[image_id].processing_status != "complete"}
     if changed := changed | changed_by_outcome | unfinished:
@@ -290,9 +291,13 @@ def _store_outcome(connection: Connection, outcome: ImageOutcome, image: sa.Row[
     return True
 
 
-def _finish(connection: Connection, touched: set[str], reported: set[str], now: float) -> None:
-    """Complete the touched images that have all variants, and return the other `reported` ones to the queue."""
-    missing = missing_work(connection, sorted(touched))
+def _finish(connection: Connection, touched: set[str], reported: set[str], ours: set[str], now: float) -> None:
+    """Complete the touched images that have all variants, and return the other `reported` ones to the queue.
+
+    Our tasks report `reported` and `ours`. Of them a variant that lies on its side is missing.
+    """
+    own = touched & (reported | ours)
+    missing = missing_work(connection, sorted(touched - own)) | missing_work(connection, sorted(own), upright=True)
     complete = [image_id for image_id in sorted(touched) if not missing[image_id]]
     if complete:
         connection.execute(

@@ -44,6 +44,8 @@ images = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("orientation", String(9), nullable=False),
+    # EXIF turns or mirrors the original, which the legacy system ignored: its variants of the photo lie on their side.
+    Column("turned", Boolean, nullable=False, server_default=false()),
     Column("processing_status", String(10), nullable=False, server_default="pending"),
     Column("processing_error", Text),
     Column("ingested_at", Float, nullable=False),

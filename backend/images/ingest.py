@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+from PIL import Image
 
 from backend.database import Database, images
 from backend.durability.record_writer import RecordWriter
@@ -25,6 +28,10 @@ from contract import object_names
 from contract.bucket.port import Bucket, ObjectInfo, uri_of
 from contract.messages.admin import RetryRequest, UploadedImage
 from contract.messages.records import ImageRecord
+
+TURNED_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+ORIENTATION, UPRIGHT = 0x0112, 1
+"""EXIF tag of the orientation, and its value for a picture that is stored upright (CIPA DC-008)."""
 
 
 class Ingest:
@@ -74,7 +81,7 @@ class Ingest:
         """
         if not data:
             raise UnsupportedMediaType(f"{filename}: the file is empty")
-        header, file_hash = await asyncio.to_thread(_inspect, data, filename, self._settings)
+        header, file_hash, turned = await asyncio.to_thread(_inspect, data, filename, self._settings)
         image_id = file_hash[:32]
         name = object_names.original(image_id, header.extension)
         uri = uri_of(self._bucket, name)
@@ -92,7 +99,7 @@ class Ingest:
             state = await self._database.read(images.state_of, image_id)
         revision = 0
         if state is None:
-            row = _new_row(header, uri, file_hash, filename, len(data), self._clock())
+            row = _new_row(header, uri, file_hash, filename, len(data), self._clock(), turned=turned)
             revision = await self._database.write(images.add, row)
             if revision:
                 await self._record_writer.save_new(_record_of(row, name, revision))
@@ -124,14 +131,27 @@ def original_reader(settings: Settings, bucket: Bucket) -> Callable[[bytes, str,
     def row_of(data: bytes, file_hash: str, entry: ObjectInfo) -> dict[str, Any]:
         filename = entry.name.rpartition("/")[2]
         header = _read_header(data, filename, settings)
-        return _new_row(header, uri_of(bucket, entry.name), file_hash, filename, len(data), entry.updated)
+        uri = uri_of(bucket, entry.name)
+        return _new_row(header, uri, file_hash, filename, len(data), entry.updated, turned=is_turned(data))
 
     return row_of
 
 
-def _inspect(data: bytes, filename: str, settings: Settings) -> tuple[UploadHeader, str]:
-    """Return the header and the SHA-256 in hex."""
-    return _read_header(data, filename, settings), hashlib.sha256(data).hexdigest()
+def _inspect(data: bytes, filename: str, settings: Settings) -> tuple[UploadHeader, str, bool]:
+    """Return the header, the SHA-256 in hex, and True if EXIF turns the photo."""
+    return _read_header(data, filename, settings), hashlib.sha256(data).hexdigest(), is_turned(data)
+
+
+def is_turned(data: bytes) -> bool:
+    """Return True if EXIF rotates or mirrors the photo, which the legacy system ignored.
+
+    Containers such as HEIC have a rotation of their own, which every decoder applies.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=TURNED_FORMATS) as picture:
+            return bool(picture.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT)
+    except Exception:  # noqa: BLE001 - as in the header: Pillow raises many kinds of errors for broken EXIF data
+        return False
 
 
 def _read_header(data: bytes, filename: str, settings: Settings) -> UploadHeader:
@@ -144,7 +164,7 @@ def _read_header(data: bytes, filename: str, settings: Settings) -> UploadHeader
 
 
 def _new_row(
-    header: UploadHeader, uri: str, file_hash: str, filename: str, size: int, ingested_at: float
+    header: UploadHeader, uri: str, file_hash: str, filename: str, size: int, ingested_at: float, *, turned: bool
 ) -> dict[str, Any]:
     """Return the row of a new image, as `database.images.add` expects it."""
     return {
@@ -158,6 +178,7 @@ def _new_row(
         "orientation": header.orientation,
         "ingested_at": ingested_at,
         "captured_at": header.captured_at,
+        "turned": turned,
     }
 
 

@@ -48,6 +48,7 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     orientation: Orientation = "square"
     ingested_at: float = 0.0
     captured_at: float | None = None
+    turned: bool = False
     rendered_at: float | None = None
     processed_at: float | None = None
     render_seconds: float | None = None

@@ -137,7 +137,8 @@ def _record(
     file_hash = hashlib.sha256(data).hexdigest()
     image_id = file_hash[:32]
     own_name = object_names.original(image_id, header.extension)
-    results = [] if is_rotated(data) else _results(bucket, pictures, keys, now)
+    turned = is_rotated(data)
+    results = [] if turned else _results(bucket, pictures, keys, now)
     return ImageRecord(
         image_id=image_id,
         revision=1,
@@ -151,6 +152,7 @@ def _record(
         orientation=header.orientation,
         ingested_at=moment(row["ingested_at"]) or now,
         captured_at=header.captured_at,
+        turned=turned,
         rendered_at=max((result.processed_at for result in results), default=None),
         processed_at=max((result.processed_at for result in results), default=None),
         palette=results[0].palette if results else None,

@@ -6,6 +6,7 @@ index, starts, renders, posts its results, and sends `failed` after any answer t
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests.support import server, small_photos
 from tests.support.server import problem
@@ -266,3 +268,38 @@ def test_address_of_our_variant_stays_immutable(backend: server.BackendServer, i
     answer = backend.anonymous.get(address)
     assert "immutable" in answer.headers["Cache-Control"]
     assert "ETag" not in answer.headers
+
+
+def turned_photo() -> bytes:
+    """Return a photo that EXIF turns by a quarter."""
+    out, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (64, 40), "teal").save(out, "JPEG", exif=exif)
+    return out.getvalue()
+
+
+def test_legacy_variant_of_a_turned_photo_is_rendered_again_by_our_task(backend: server.BackendServer) -> None:
+    backend.add_device("frame", 80, 48)
+    turned = backend.upload(turned_photo())["id"]
+    upright = backend.upload(small_photos.photo(1))["id"]
+    for image_id in (turned, upright):
+        render_as_legacy(backend, image_id, 80, 48)
+        assert backend.state(image_id) == "complete", "a legacy client is not asked to render it again"
+    (claimed,) = backend.claim("run/0")
+    assert claimed["id"] == turned
+    assert [item["device"] for item in claimed["work"]] == ["frame"]
+    backend.finish([claimed])
+    assert backend.state(turned) == "complete"
+    assert backend.claim("run/1") == []
+    assert dict(backend.sql("SELECT image_id, recipe = 'legacy' FROM processed_images")) == {turned: 0, upright: 1}
+
+
+def test_our_report_without_the_turned_variant_does_not_complete(backend: server.BackendServer) -> None:
+    backend.add_device("frame", 80, 48)
+    turned = backend.upload(turned_photo())["id"]
+    render_as_legacy(backend, turned, 80, 48)
+    (claimed,) = backend.claim("run/0")
+    assert backend.state(turned) == "processing"
+    backend.processor.post("/api/processing/claims/release", json={"leases": [claimed["lease"]]}).raise_for_status()
+    assert backend.state(turned) == "pending"
+    assert [each["id"] for each in backend.claim("run/1")] == [turned]

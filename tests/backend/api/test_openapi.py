@@ -105,3 +105,27 @@ def test_openapi_references_resolve(backend: server.BackendServer) -> None:
         for described in methods.values():
             parameters = {entry["name"] for entry in described["parameters"] if entry["in"] == "path"}
             assert parameters == set(re.findall(r"{(\w+)}", path))
+
+
+def test_openapi_describes_bodies_and_bounds(backend: server.BackendServer) -> None:
+    paths = document(backend)["paths"]
+    login = paths["/login"]["post"]["requestBody"]["content"]
+    assert login == {"application/json": {"schema": {"$ref": "#/components/schemas/Login"}}}
+    form = paths["/api/admin/upload"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["minProperties"] == 1
+    assert form["properties"]["file"]["format"] == "binary"
+    bounds = {
+        (path, parameter["name"]): (parameter["schema"].get("minimum"), parameter["schema"].get("maximum"))
+        for path in ("/api/images", "/api/devices/{device_id}/slideshow")
+        for parameter in paths[path]["get"]["parameters"]
+        if parameter["schema"].get("type") == "integer"
+    }
+    assert bounds == {
+        ("/api/images", "limit"): (1, 500),
+        ("/api/devices/{device_id}/slideshow", "count"): (1, 100),
+    }
+    after = next(
+        each for each in paths["/api/devices/{device_id}/next"]["get"]["parameters"] if each["name"] == "after"
+    )
+    assert after["schema"]["maxLength"] == 64
+    assert "prefixItems" not in json.dumps(paths)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("backend")
 
-BACKLOG = 512
+BACKLOG = 4096
+"""Connections that the kernel holds until they are accepted, at about 10,000 a second. If the queue is full, clients
+wait for a second before they try again."""
 LINGER_SECONDS = 10.0
 """After it lost the fencing token, a backend still answers reads for this time, until requests reach the new one."""
 HANG_SECONDS = 1.0
@@ -32,8 +34,6 @@ HANG_SECONDS = 1.0
 LOST_CODE = 3
 """Exit code of a backend that ended because another one is active."""
 CANNOT_START = "cannot start: %s: %s; check BUCKET_URL and DATABASE_URL"
-MAX_CONNECTIONS = 1000
-"""Further connections get 503. Each connection costs memory."""
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
@@ -138,8 +138,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
 
     from backend.app import create_app
     from backend.durability.record_reader import UnreadableRecord
-    from backend.http.middleware import trust_proxy_headers
-    from backend.http.server import WriteCoalescingProtocol
+    from backend.http.server import server_config
     from backend.periodic import run_periodically
     from backend.services import STOP_SECONDS, open_services
     from backend.startup import finish_start, start_durable, start_serving
@@ -213,17 +212,7 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             if settings.tick_seconds:
                 timer = asyncio.create_task(run_periodically(services, settings.tick_seconds))
             app: Any = create_app(services)
-            config = uvicorn.Config(
-                trust_proxy_headers(app) if "K_SERVICE" in os.environ else app,
-                http=WriteCoalescingProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=MAX_CONNECTIONS,
-            )
+            config = server_config(app, services.connections)
             log.info("listening on %s (bucket %s)", url, services.bucket.url)
             if settings.device_auth == "open":
                 log.warning("DEVICE_AUTH=open: every client that reaches this server can read all pictures of frames")

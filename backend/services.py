@@ -38,8 +38,10 @@ from backend.durability.sidecar_import import PathValidator
 from backend.durability.sidecar_sync import SidecarSync
 from backend.durability.snapshots import Snapshots, open_own_bucket
 from backend.frames.service import FrameService, open_frames
+from backend.http.limits import Connections
 from backend.http.metrics import Metrics
 from backend.http.middleware import ServingState
+from backend.http.proxy_headers import TrustedProxies, parse_networks
 from backend.images.deletion import Deletion
 from backend.images.ingest import Ingest
 from backend.jobs.open_runner import open_runner
@@ -131,6 +133,8 @@ class Services:
         self._stop_at = math.inf
         self.last_error: str | None = None
         self.metrics = Metrics()
+        proxies = TrustedProxies(parse_networks(settings.trusted_proxies), every_peer=bool(settings.k_service))
+        self.connections = Connections(proxies, per_address=settings.connections_per_address)
         self.serving_state = ServingState(durable=settings.durable)
         if settings.durable and (file := sqlite_file(settings.database)) is not None:
             reject_empty(file)
@@ -209,8 +213,12 @@ class Services:
             device_auth=settings.device_auth,
             session_seconds=settings.session_hours * 3600,
             picture_key=picture_key,
+            public_url=settings.public_url,
             open_hosts=OpenHosts(
-                settings.allowed_hosts.split(), public_url=settings.public_url, service=settings.k_service
+                settings.allowed_hosts.split(),
+                public_url=settings.public_url,
+                service=settings.k_service,
+                origins=settings.cors_origins.split(),
             ),
             scheduler=self._scheduler(),
         )

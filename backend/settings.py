@@ -19,6 +19,9 @@ import msgspec
 from msgspec import Meta, Struct
 from sqlalchemy.engine import URL
 
+from backend.http.limits import CONNECTIONS_PER_ADDRESS
+from backend.http.proxy_headers import parse_networks
+
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -102,6 +105,20 @@ class Settings(Struct, frozen=True, kw_only=True):
             "`https://photos.example`. With https, the login cookie is only sent over TLS. Empty: the request's `Host`."
         ),
     ] = ""
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Space-separated addresses or networks of reverse proxies whose `X-Forwarded-For` and "
+            "`X-Forwarded-Proto` count, e.g. `127.0.0.1 10.0.0.0/8`. Empty: none, except on Cloud Run."
+        ),
+    ] = ""
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Maximum number of open connections of one address, unless it is a trusted proxy. 0: no limit.",
+        ),
+    ] = CONNECTIONS_PER_ADDRESS
     allowed_hosts: Annotated[
         str,
         Meta(
@@ -273,6 +290,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         problems.append(
             f"PUBLIC_URL: invalid value {settings.public_url!r}. Use https://host or http://host, without a path."
         )
+    try:
+        parse_networks(settings.trusted_proxies)
+    except ValueError as error:
+        problems.append(f"TRUSTED_PROXIES: {error}. Use addresses such as 127.0.0.1, or networks such as 10.0.0.0/8.")
     problems += [
         f"ALLOWED_HOSTS: invalid name {name!r}. Use a host name without scheme, port and path."
         for name in settings.allowed_hosts.split()

@@ -31,15 +31,17 @@ class Picture(Resource):
     @operation(
         "Get a picture by the address that the API returned",
         access=Access.PICTURE,
-        responses={200: None, 304: None, 404: Problem},
+        responses={200: None, 304: None, 404: Problem, 503: Problem},
         query=(Query("s", str, "signature of the address"),),
     )
     async def on_get(self, req: Request, resp: Response, folder: str, file: str) -> None:
+        self.services.connections.require_room(0, req.remote_addr)  # before it takes memory
         try:
             name = object_names.check(f"{object_names.PROCESSED}{folder}/{file}")
             data = await self.services.in_bucket(self.services.bucket.read, name, MAX_PICTURE_BYTES)
         except (ValueError, ObjectNotFound):
             raise NotFound("there is no picture at this address") from None
+        self.services.connections.require_room(len(data), req.remote_addr)
         resp.content_type = "image/jpeg"
         if not object_names.is_immutable_variant(name):
             resp.set_header("Cache-Control", "no-cache" if req.context.signed else "private, no-cache")

@@ -10,7 +10,7 @@ import msgspec
 from falcon.asgi import Request, Response
 
 from backend.api.operations import Resource, decode, operation, read_limited, send_json
-from backend.auth.access import COOKIE, Access, reject_cross_site
+from backend.auth.access import COOKIE, Access
 from backend.database import sessions
 from backend.http.errors import Forbidden, UnprocessableEntity
 from contract.messages.admin import Login, Problem, SessionsEnded
@@ -36,7 +36,7 @@ class LoginResource(Resource):
         responses={200: Success, 403: Problem, 413: Problem, 422: Problem, 429: Problem},
     )
     async def on_post(self, req: Request, resp: Response) -> None:
-        reject_cross_site(req)
+        self.services.authority.reject_cross_site(req)
         data = await read_limited(req, MAX_LOGIN_BYTES)
         next_path: str | None = None
         if (req.content_type or "").startswith("application/x-www-form-urlencoded"):
@@ -62,7 +62,7 @@ class LoginResource(Resource):
             http_only=True,
             same_site="Strict",
             path="/",
-            secure=req.scheme == "https",  # as the proxy's header says, where there is a proxy
+            secure=req.scheme == "https" or self.services.settings.public_url.startswith("https:"),
         )
         await self.send_accepted(req, resp, next_path)
 
@@ -98,7 +98,7 @@ class LogoutResource(Resource):
 
     @operation("Log out", access=Access.PUBLIC, responses={200: Success})
     async def on_post(self, req: Request, resp: Response) -> None:
-        reject_cross_site(req)
+        self.services.authority.reject_cross_site(req)
         await self.services.authority.log_out(req)
         resp.unset_cookie(COOKIE, path="/")
         await self.send_logged_out(req, resp)

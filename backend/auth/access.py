@@ -25,6 +25,7 @@ from backend.auth.login_throttle import LoginThrottle
 from backend.auth.open_hosts import OpenHosts
 from backend.auth.passwords import Password
 from backend.database import Database, sessions
+from backend.http.cookies import cookie_values
 from backend.http.errors import Forbidden, TooManyRequests, Unauthorized
 from contract import logs
 from contract.split_screen import HALF
@@ -88,6 +89,7 @@ class Authority:
         device_auth: str,
         session_seconds: float,
         picture_key: str,
+        public_url: str = "",
         open_hosts: OpenHosts | None = None,
         scheduler: SchedulerIdentity | None = None,
     ) -> None:
@@ -102,6 +104,7 @@ class Authority:
         self.device_auth = device_auth
         self.session_seconds = session_seconds
         self._picture_key = picture_key.encode()
+        self._public_host = _host_of(public_url)
         self._open_hosts = open_hosts or OpenHosts()
         self._scheduler = scheduler
         for secret in (*processor_tokens, admin_password, metrics_token, picture_key):
@@ -158,15 +161,29 @@ class Authority:
             await asyncio.to_thread(self._scheduler.check, token)
 
     async def _require_session(self, req: Request, now: float) -> None:
-        values = req.get_cookie_values(COOKIE) or [""]
+        values = cookie_values(req, COOKIE) or [""]
         if not values[0] or not await self._database.read(sessions.session_is_open, digest(values[0]), now):
             raise Unauthorized("log in first: POST /login with the admin password")
         if req.method not in ("GET", "HEAD"):
-            reject_cross_site(req)
+            self.reject_cross_site(req)
+
+    def reject_cross_site(self, req: Request) -> None:
+        """Raise Forbidden if another site's page sent the request. Tools send neither header and pass.
+
+        A page's own host is `Host`, or that of PUBLIC_URL: a reverse proxy may send another `Host`.
+        """
+        site = req.get_header("Sec-Fetch-Site")
+        origin = req.get_header("Origin")
+        if site is None or site in ("same-origin", "none"):
+            own_hosts = (req.netloc.lower(), self._public_host)
+            if origin is None or ((host := _host_of(origin)) is not None and host in own_hosts):
+                return
+        raise Forbidden("cross-site request rejected: changes must come from this site's own pages")
 
     async def _require_device(self, req: Request, device_id: str | None, now: float) -> None:
         if self.device_auth == "open":
-            self._open_hosts.require(req.get_header("Host"), req.get_header("Sec-Fetch-Site"))
+            headers = (req.get_header(name) for name in ("Host", "Sec-Fetch-Site", "Origin"))
+            self._open_hosts.require(*headers)
             return
         token = bearer(req)
         if token is None:
@@ -204,11 +221,11 @@ class Authority:
 
     def session_of(self, req: Request) -> str:
         """Return the hash of the session cookie. Does not check that the session is valid."""
-        return digest((req.get_cookie_values(COOKIE) or [""])[0])
+        return digest((cookie_values(req, COOKIE) or [""])[0])
 
     async def log_out(self, req: Request) -> None:
         """Close the request's session, if it has one."""
-        for session in req.get_cookie_values(COOKIE) or []:
+        for session in cookie_values(req, COOKIE):
             await self._database.write(sessions.close_session, digest(session))
 
     def signature(self, text: str) -> str:
@@ -234,15 +251,6 @@ def signed_text(path: str, picture_salt: str) -> str:
 def device_of_path(path: str) -> str:
     """Return the key of the device that a picture's path belongs to: /pictures/{percent-encoded key}/{file}."""
     return unquote(path.removeprefix("/pictures/").partition("/")[0]).removesuffix(HALF)
-
-
-def reject_cross_site(req: Request) -> None:
-    """Raise Forbidden if another site's page sent the request. Tools send neither header and pass."""
-    site = req.get_header("Sec-Fetch-Site")
-    origin = req.get_header("Origin")
-    if (site is None or site in ("same-origin", "none")) and (origin is None or _host_of(origin) == req.netloc.lower()):
-        return
-    raise Forbidden("cross-site request rejected: changes must come from this site's own pages")
 
 
 def _host_of(origin: str) -> str | None:

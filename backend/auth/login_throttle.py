@@ -5,10 +5,11 @@ Networks with a previous successful login are exempt from the global limit. The 
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 
 from msgspec import Struct
+
+from backend.http.proxy_headers import network_of
 
 FREE_ATTEMPTS = 5
 """Wrong passwords of one network before it has to wait: people mistype."""
@@ -85,16 +86,3 @@ class LoginThrottle:
         self._trusted[network] = None
         while len(self._trusted) > MAX_NETWORKS:
             self._trusted.popitem(last=False)
-
-
-def network_of(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 network that a household has of IPv6."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((parsed, 64), strict=False))

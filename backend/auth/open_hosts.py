@@ -8,7 +8,7 @@ request still has the attacker's name in `Host`. Names that an attacker cannot p
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from backend.http.errors import Forbidden, MisdirectedRequest
@@ -20,30 +20,40 @@ LOCAL_SUFFIXES = (".local", ".localhost")
 class OpenHosts:
     """Decides which `Host` headers are accepted."""
 
-    def __init__(self, allowed_hosts: Iterable[str] = (), *, public_url: str = "", service: str = "") -> None:
+    def __init__(
+        self,
+        allowed_hosts: Iterable[str] = (),
+        *,
+        public_url: str = "",
+        service: str = "",
+        origins: Collection[str] = (),
+    ) -> None:
         """Create the rule.
 
         Args:
             allowed_hosts: Further names (ALLOWED_HOSTS), without a port.
             public_url: The address that people use (PUBLIC_URL), or "".
             service: Name of the Cloud Run service (K_SERVICE), or "".
+            origins: Origins whose pages may send requests (CORS_ORIGINS).
         """
         names = {*allowed_hosts, urlsplit(public_url).hostname or ""}
         self._names = {name.lower().rstrip(".") for name in names if name}
         self._service = service.lower()
+        self._origins = frozenset(origins)
 
-    def require(self, host: str | None, fetch_site: str | None) -> None:
+    def require(self, host: str | None, fetch_site: str | None, origin: str | None = None) -> None:
         """Return if a request with these headers may be answered without a token.
 
         Args:
             host: The `Host` header.
             fetch_site: The `Sec-Fetch-Site` header, which browsers send and pages cannot change.
+            origin: The `Origin` header, for which the same holds.
 
         Raises:
             Forbidden: The page of another site sent the request.
             MisdirectedRequest: The name is not one of this server.
         """
-        if fetch_site not in (None, "same-origin", "none"):
+        if fetch_site not in (None, "same-origin", "none") and origin not in self._origins:
             raise Forbidden("cross-site request rejected: frames and this site's own pages may send it")
         if not self.accepts(host or ""):
             raise MisdirectedRequest(

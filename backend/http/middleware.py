@@ -1,8 +1,7 @@
-"""Steps around every request: proxy headers, the serving state, security and CORS headers, the duration.
+"""Steps around every request: the serving state, security and CORS headers, the duration.
 
 | Step | Where it runs |
 |---|---|
-| `trust_proxy_headers` | ASGI wrapper, only on Cloud Run |
 | `Middleware` | Falcon middleware: default headers and the start time before, CORS and the duration after |
 | `ServingState.admit` | before the responder, because it needs the access rule of the route |
 """
@@ -12,16 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from typing import Any, Literal
+from collections.abc import Collection
+from typing import Literal
 
 from falcon.asgi import Request, Response
 from prometheus_client import Histogram
 
 from backend.http.errors import ServiceUnavailable
 
-Scope = MutableMapping[str, Any]
-App = Callable[[Scope, Any, Any], Awaitable[None]]
 State = Literal["loading", "reading", "writing", "lost"]
 
 DEFAULT_HEADERS = {
@@ -33,7 +30,6 @@ DEFAULT_HEADERS = {
 }
 CORS_METHODS = "GET, HEAD, POST, PUT, DELETE, PATCH"
 CORS_HEADERS = "Authorization, Content-Type"
-MAX_ADDRESS_LENGTH = 64
 HOLD_SECONDS = 3.0
 """Time that a request is held during start-up before it gets 503."""
 _READ_METHODS = ("GET", "HEAD")
@@ -148,33 +144,3 @@ class ServingState:
         """Raise ServiceUnavailable once another instance is active: this process must be replaced."""
         if self._state == "lost":
             raise self.unavailable()
-
-
-def trust_proxy_headers(app: App) -> App:
-    """Return `app` with the client's address and scheme taken from the headers of Cloud Run's proxy.
-
-    On Cloud Run the proxy sets `X-Forwarded-Proto` and appends the last entry of `X-Forwarded-For`.
-    The client controls the entries before it, and uvicorn's own option would trust the first one.
-    """
-
-    async def wrapped(scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            scheme, address = read_proxy_headers(scope["headers"])
-            scope["scheme"] = scheme or scope["scheme"]
-            if address:
-                scope["client"] = (address, 0)
-        await app(scope, receive, send)
-
-    return wrapped
-
-
-def read_proxy_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str | None, str | None]:
-    """Return (scheme, client address) as the proxy set them, None where it did not."""
-    scheme = address = None
-    for name, value in headers:
-        text = value.decode("latin-1").strip()
-        if name == b"x-forwarded-proto" and text in ("http", "https"):
-            scheme = text
-        elif name == b"x-forwarded-for":
-            address = text.rpartition(",")[2].strip()[:MAX_ADDRESS_LENGTH] or None
-    return scheme, address

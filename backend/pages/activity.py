@@ -111,6 +111,7 @@ class ActivityEvents(PageResource):
         if self._monitor.stream_count >= MAX_STREAMS:
             raise ServiceUnavailable("too many open pages; this one is not updated automatically")
         session = self.services.authority.session_of(req)
+        resp.set_header("X-Accel-Buffering", "no")  # nginx would collect events
         resp.sse = self._events(session, whole=req.get_param_as_bool("whole") or False)
 
     async def _events(self, session: str, *, whole: bool) -> AsyncIterator[SSEvent | None]:

@@ -30,7 +30,17 @@ def picture_address(bucket: Bucket, file_path: str) -> str:
     return "/pictures/" + quote(name_in(bucket, file_path).removeprefix(object_names.PROCESSED))
 
 
-class ThumbnailFile(PageResource):
+class _BucketFile(PageResource):
+    """An object of the bucket that never changes."""
+
+    def _send(self, req: Request, resp: Response, media_type: str, data: bytes) -> None:
+        self.services.connections.require_room(len(data), req.remote_addr)
+        resp.content_type = media_type
+        resp.set_header("Cache-Control", PRIVATE_IMMUTABLE)
+        resp.data = data
+
+
+class ThumbnailFile(_BucketFile):
     """`GET /thumbnails/{file}`."""
 
     @page(access=Access.ADMIN)
@@ -40,10 +50,10 @@ class ThumbnailFile(PageResource):
             data = await self.services.in_bucket(self.services.bucket.read, name, MAX_THUMBNAIL_BYTES)
         except (ValueError, ObjectNotFound):
             raise NotFound("there is no thumbnail at this address") from None
-        _send(resp, "image/jpeg", data)
+        self._send(req, resp, "image/jpeg", data)
 
 
-class OriginalFile(PageResource):
+class OriginalFile(_BucketFile):
     """`GET /originals/{image_id}`: the upload, byte for byte, for this site's own pages only."""
 
     @page(access=Access.ADMIN)
@@ -55,7 +65,7 @@ class OriginalFile(PageResource):
             data = await self.services.in_bucket(self.services.bucket.read, name, limit)
         except ObjectNotFound:
             raise NotFound(f"the original of {image.filename} is missing from the bucket") from None
-        _send(resp, MEDIA_TYPES.get(name[name.rfind(".") :], "application/octet-stream"), data)
+        self._send(req, resp, MEDIA_TYPES.get(name[name.rfind(".") :], "application/octet-stream"), data)
         # Uploads are untrusted: they must not run as a page of this site, even if a browser takes one for HTML.
         resp.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
         resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
@@ -78,9 +88,3 @@ class StaticFile(PageResource):
             resp.data = content.gzipped
         else:
             resp.data = content.data
-
-
-def _send(resp: Response, media_type: str, data: bytes) -> None:
-    resp.content_type = media_type
-    resp.set_header("Cache-Control", PRIVATE_IMMUTABLE)
-    resp.data = data

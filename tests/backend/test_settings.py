@@ -98,6 +98,9 @@ def test_read_settings_reports_all_problems_at_once() -> None:
             "TASK_RETRIES": "11",
             "LEASE_SECONDS": "0",
             "DATABASE_DURABLE": "perhaps",
+            "PUBLIC_URL": "photos.example",
+            "TRUSTED_PROXIES": "127.0.0.1 nginx",
+            "CONNECTIONS_PER_ADDRESS": "-1",
         }
     )
     variables = [problem.split(":")[0] for problem in problems]
@@ -111,6 +114,9 @@ def test_read_settings_reports_all_problems_at_once() -> None:
             "TASK_RETRIES",
             "LEASE_SECONDS",
             "DATABASE_DURABLE",
+            "PUBLIC_URL",
+            "TRUSTED_PROXIES",
+            "CONNECTIONS_PER_ADDRESS",
             "PROCESSOR_AUTH_TOKEN",
             "ADMIN_PASSWORD",
         ]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from backend.http.server import MAX_BUFFERED, _CoalescedWrites
+from backend.http.transport import MAX_BUFFERED, CoalescedWrites
 from tests.support import server
 
 
@@ -42,13 +42,13 @@ def recording() -> RecordingTransport:
 
 def _in_a_loop(recording: RecordingTransport, act: Any) -> None:
     async def run() -> None:
-        await act(_CoalescedWrites(cast(asyncio.Transport, recording), asyncio.get_running_loop()))
+        await act(CoalescedWrites(cast(asyncio.Transport, recording), asyncio.get_running_loop()))
 
     asyncio.run(run())
 
 
 def test_write_same_iteration_is_one_call_in_order(recording: RecordingTransport) -> None:
-    async def act(transport: _CoalescedWrites) -> None:
+    async def act(transport: CoalescedWrites) -> None:
         transport.write(b"head")
         transport.write(b"body")
         assert recording.calls == []
@@ -61,7 +61,7 @@ def test_write_same_iteration_is_one_call_in_order(recording: RecordingTransport
 
 
 def test_write_above_the_limit_is_written_at_once(recording: RecordingTransport) -> None:
-    async def act(transport: _CoalescedWrites) -> None:
+    async def act(transport: CoalescedWrites) -> None:
         transport.write(b"head")
         transport.write(bytes(MAX_BUFFERED))
         assert len(recording.calls) == 1
@@ -73,7 +73,7 @@ def test_write_above_the_limit_is_written_at_once(recording: RecordingTransport)
 
 
 def test_close_writes_the_buffer_first(recording: RecordingTransport) -> None:
-    async def act(transport: _CoalescedWrites) -> None:
+    async def act(transport: CoalescedWrites) -> None:
         transport.write(b"last words")
         transport.close()
         await asyncio.sleep(0)
@@ -83,7 +83,7 @@ def test_close_writes_the_buffer_first(recording: RecordingTransport) -> None:
 
 
 def test_write_lost_connection_is_dropped(recording: RecordingTransport) -> None:
-    async def act(transport: _CoalescedWrites) -> None:
+    async def act(transport: CoalescedWrites) -> None:
         transport.write(b"dropped")
         recording.closing = True
         await asyncio.sleep(0)
@@ -93,12 +93,13 @@ def test_write_lost_connection_is_dropped(recording: RecordingTransport) -> None
 
 
 def test_other_calls_reach_the_transport(recording: RecordingTransport) -> None:
-    async def act(transport: _CoalescedWrites) -> None:
+    async def act(transport: CoalescedWrites) -> None:
         assert transport.get_extra_info("peername") == "the peername"
 
     _in_a_loop(recording, act)
 
 
+@pytest.mark.server
 def test_pipelined_requests_are_answered_in_order(backend: server.BackendServer) -> None:
     parts = urlsplit(backend.url)
     requests = b"".join(
@@ -115,6 +116,7 @@ def test_pipelined_requests_are_answered_in_order(backend: server.BackendServer)
     assert b'"openapi":' in response
 
 
+@pytest.mark.server
 def test_half_closed_connection_still_gets_its_response(backend: server.BackendServer) -> None:
     parts = urlsplit(backend.url)
     for _ in range(20):

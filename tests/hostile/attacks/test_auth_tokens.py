@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from backend.auth.open_hosts import OpenHosts
+from backend.http.errors import Forbidden, MisdirectedRequest
 from tests.support import server
 from tests.support.frame_library import finished
 from tests.support.server import problem
@@ -170,8 +171,18 @@ def test_open_hosts_accept_only_names_that_no_attacker_can_point_here() -> None:
     assert not OpenHosts().accepts("photos.example")
 
 
+def test_open_hosts_accept_pages_of_allowed_origins_only() -> None:
+    hosts = OpenHosts(origins=["https://home.example"])
+    hosts.require("127.0.0.1", "cross-site", "https://home.example")
+    for origin in (None, "null", "https://evil.example"):
+        with pytest.raises(Forbidden):
+            hosts.require("127.0.0.1", "cross-site", origin)
+    with pytest.raises(MisdirectedRequest):  # a page of an allowed origin has no other name for this server
+        hosts.require("evil.example", "cross-site", "https://home.example")
+
+
 def test_open_frames_reject_unknown_hosts_and_cross_site_requests(data_folder: Path) -> None:
-    settings = {"DEVICE_AUTH": "open", "ALLOWED_HOSTS": "alias.example", "PUBLIC_URL": "https://photos.example"}
+    settings = {"DEVICE_AUTH": "open", "ALLOWED_HOSTS": "alias.example", "PUBLIC_URL": "http://photos.example"}
     with server.running(data_folder, **settings) as backend:
         finished(backend, 2, "frame")
         path = "/api/devices/frame/next"
@@ -181,7 +192,7 @@ def test_open_frames_reject_unknown_hosts_and_cross_site_requests(data_folder: P
         for site in ("cross-site", "same-site"):
             problem(backend.client(**{"Sec-Fetch-Site": site}).get(path), 403)
         assert backend.admin.get("/api/devices/frame/slideshow").json()["queue"] == before  # the position did not move
-        for headers in ({"Host": "alias.example"}, {"Host": "photos.example:443"}, {"Host": "frame.local"}, {}):
+        for headers in ({"Host": "alias.example"}, {"Host": "photos.example:80"}, {"Host": "frame.local"}, {}):
             assert backend.client(**headers, **{"Sec-Fetch-Site": "same-origin"}).get(path).status_code == 200
         assert backend.client(Host="evil.example").get("/_health").status_code == 200
 

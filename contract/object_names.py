@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
+from contract.panels import CONTENT_TYPES
+
 ORIGINALS = "images/originals/"
 PROCESSED = "processed/"
 THUMBNAILS = "images/thumbnails/"
@@ -30,7 +32,11 @@ _ANY_OF_IMAGE = re.compile(
     r"(?:images/(?:originals|thumbnails|metadata|records|metadata/archive/[0-9]{4}/[0-9]{2})|processed/[^/]+)/"
     r"([0-9a-f]{32})(?:-[0-9a-f]{8,10}){0,2}\.[a-z0-9]{1,8}"
 )
-_VARIANT = re.compile(re.escape(PROCESSED) + r"([^/]+)/([0-9a-f]{32})(?:-([0-9a-f]{10}))?(?:-[0-9a-f]{8})?\.jpg")
+_VARIANT = re.compile(
+    re.escape(PROCESSED) + r"([^/]+)/([0-9a-f]{32})(?!(?:-[0-9a-f]{8})?\.(?:png|bmp|bin))"
+    r"(?:-([0-9a-f]{10}))?(?:-[0-9a-f]{8})?\.(?:jpg|png|bmp|bin)"
+)
+"""Only JPEG variants may lack a recipe: those of the legacy system."""
 
 
 def check(name: str) -> str:
@@ -95,10 +101,17 @@ def device_folder(device_key: str) -> str:
     return f"{PROCESSED}{encoded}/"
 
 
-def variant(device_key: str, image_id: str, recipe: str, suffix: str = "") -> str:
+def variant(device_key: str, image_id: str, recipe: str, suffix: str = "", extension: str = ".jpg") -> str:
     """Return the name of one device's variant; `suffix` is a crc32c in hex, used if the plain name is taken."""
+    if extension not in CONTENT_TYPES:
+        raise ValueError(f"{extension!r} is not the extension of a variant; use one of {', '.join(CONTENT_TYPES)}")
     tail = f"-{suffix}" if suffix else ""
-    return f"{device_folder(device_key)}{_image_id(image_id)}-{recipe}{tail}.jpg"
+    return f"{device_folder(device_key)}{_image_id(image_id)}-{recipe}{tail}{extension}"
+
+
+def content_type(name: str) -> str:
+    """Return the media type of a variant or thumbnail, by the extension of its name."""
+    return CONTENT_TYPES.get(name[name.rfind(".") :], "image/jpeg")
 
 
 def thumbnail(image_id: str, recipe: str, suffix: str = "") -> str:

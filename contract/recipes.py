@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 
+from contract.panels import PanelSetting
+
 RENDERER_VERSION = 3
 """Incremented whenever the same original and recipe would give other pixels."""
 
@@ -31,6 +33,7 @@ def recipe(
     focus: tuple[float, float] | None = None,
     profile: str = DEVICE_PROFILE,
     renderer_version: int = RENDERER_VERSION,
+    panel: PanelSetting | None = None,
 ) -> str:
     """Return the first 10 hex digits of the SHA-256 of everything that decides a variant's bytes.
 
@@ -42,9 +45,12 @@ def recipe(
             None leaves the choice to the renderer, which derives it from the photo.
         profile: Name of the encoder's settings.
         renderer_version: See `RENDERER_VERSION`.
+        panel: The e-paper panel; None for JPEG, whose recipes are those from before there were panels.
     """
     where = "" if focus is None else f"{focus[0]:.4f},{focus[1]:.4f}"
     text = f"{width}x{height}|{framing}|{where}|{profile}|{renderer_version}"
+    if panel is not None:
+        text += f"|{panel.key}"
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 

@@ -18,6 +18,7 @@ from contract import object_names
 from contract.messages.admin import Problem
 from contract.messages.devices import DeviceBody, DeviceInfo, DeviceList, DeviceSaved
 from contract.messages.processing import DeviceName, Success
+from contract.panels import PanelError
 
 TOKEN_BYTES = 24
 SALT_BYTES = 8
@@ -38,6 +39,10 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
         object_names.device_folder(body.name)
     except ValueError as error:
         raise UnprocessableEntity(f"name: {error}") from error
+    try:
+        devices.requested_panel(body)
+    except PanelError as error:
+        raise UnprocessableEntity(str(error)) from error
     token = secrets.token_urlsafe(TOKEN_BYTES)
     try:
         new = await services.database.write(
@@ -73,6 +78,9 @@ def device_info(device: Device, ready: dict[str, int]) -> DeviceInfo:
         pairs=device.half_recipe is not None,
         filters=filters_of(device.filters),
         seen_at=device.seen_at,
+        panel=device.panel.name if device.panel else "jpeg",
+        container=device.panel.container if device.panel else "jpeg",
+        inks=device.panel.inks if device.panel else (),
     )
 
 

@@ -100,6 +100,7 @@ class AttemptStarts(Resource):
                         orientation=device.orientation or "square",
                     )
                     for device in devices
+                    if device.panel is None or body.lease is not None  # the legacy client renders JPEG only
                 ),
             ),
         )

@@ -18,6 +18,7 @@ from backend.database.missing_pairs import missing_split_screen_work, split_scre
 from backend.database.missing_variants import missing_work, requeue_sideways
 from backend.database.tables import devices, images
 from contract.messages.processing import ClaimAnswer, ClaimedImage, ClaimRequest, Device, WorkItem
+from contract.panels import panel_from
 
 LEGACY_LEASE_SECONDS = 900.0
 """The legacy client never renews a lease, so its lease lasts as long as a task may run."""
@@ -160,7 +161,15 @@ def _claimed(row: sa.Row[Any], work: tuple[WorkItem, ...]) -> ClaimedImage:
 def all_devices(connection: Connection) -> tuple[Device, ...]:
     """Return the current devices, sorted by key."""
     return tuple(
-        Device(id=row.id, name=row.name, key=row.key, width=row.width, height=row.height, orientation=row.orientation)
+        Device(
+            id=row.id,
+            name=row.name,
+            key=row.key,
+            width=row.width,
+            height=row.height,
+            orientation=row.orientation,
+            panel=panel_from(row.panel),
+        )
         for row in connection.execute(select(devices).order_by(devices.c.key))
     )
 

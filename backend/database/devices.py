@@ -18,6 +18,7 @@ from backend.database.tables import devices
 from contract.messages.devices import DeviceBody
 from contract.messages.processing import Orientation, orientation_of
 from contract.object_names import device_folder
+from contract.panels import PanelError, PanelSetting, panel_from, panel_setting
 from contract.recipes import recipe
 from contract.split_screen import split_key, split_size
 
@@ -43,6 +44,7 @@ class Device(Struct, frozen=True, kw_only=True):
     half_recipe: str | None
     filters: dict[str, Any] | None
     seen_at: float | None
+    panel: PanelSetting | None
 
 
 def save(
@@ -56,20 +58,24 @@ def save(
     A rename changes only the label: the key stays the name at creation. A new size means a new recipe, and
     the device's full-screen and split-screen variants are rendered later than new photos. Fields that
     the body omits (interval, gap, pairing, filters) keep their values. A new device shows pairs by default
-    if its shape allows them.
+    if its shape allows them and it has no e-paper panel. Split-screen variants are always JPEG, because
+    two photos have to be joined before they are dithered.
 
     Raises:
+        PanelError: The panel cannot have the container or the inks.
         ValueError: Another device was created with this name.
     """
     before = connection.execute(select(devices).where(devices.c.id == device_id)).first()
     key = body.name if before is None else before.key
+    panel = requested_panel(body) if body.panel is not None else panel_from(before.panel if before else None)
     values = {
         "name": body.name,
         "width": body.width,
         "height": body.height,
         "orientation": body.orientation or orientation_of(body.width, body.height),
-        "recipe": recipe(body.width, body.height),
-        **_display_fields(before, body, key),
+        "recipe": recipe(body.width, body.height, panel=panel),
+        "panel": msgspec.to_builtins(panel) if panel else None,
+        **_display_fields(before, body, key, pairs_by_default=panel is None),
     }
     increment_devices_revision(connection)
     if before is None:
@@ -97,7 +103,7 @@ def save(
             values["token_hash"] = token_hash
         connection.execute(update(devices).where(devices.c.id == device_id).values(**values))
     if before is None or before.recipe != values["recipe"]:
-        cancel_deletion(connection, device_folder(key), recipe(body.width, body.height))
+        cancel_deletion(connection, device_folder(key), values["recipe"])
     if values["half_recipe"]:
         cancel_deletion(connection, device_folder(split_key(key)), values["half_recipe"])
     if before is None or (before.recipe, before.half_recipe) != (values["recipe"], values["half_recipe"]):
@@ -124,9 +130,18 @@ def renew_token(connection: Connection, device_id: str, token_hash: str, picture
     return True
 
 
-def _display_fields(before: sa.Row[Any] | None, body: DeviceBody, key: str) -> dict[str, Any]:
+def requested_panel(body: DeviceBody) -> PanelSetting | None:
+    """Return the panel that the body sets; None: JPEG, or no change. Raises PanelError."""
+    if body.panel is None and (body.container is not None or body.inks):
+        raise PanelError("panel", "is missing; it is needed with container and inks")
+    return None if body.panel is None else panel_setting(body.panel, body.container, body.inks)
+
+
+def _display_fields(
+    before: sa.Row[Any] | None, body: DeviceBody, key: str, *, pairs_by_default: bool
+) -> dict[str, Any]:
     """Return the columns that a body may omit, and the recipe of split-screen variants that follows from them."""
-    fields: dict[str, Any] = {"interval_seconds": 0, "gap": 0, "pairing": True, "filters": None}
+    fields: dict[str, Any] = {"interval_seconds": 0, "gap": 0, "pairing": pairs_by_default, "filters": None}
     if before is not None:
         fields = {name: getattr(before, name) for name in fields}
     changes = {"interval_seconds": body.interval, "gap": body.gap, "pairing": body.pairing}
@@ -157,7 +172,7 @@ def remove(connection: Connection, device_id: str, now: float) -> bool:
 def read_all(connection: Connection) -> list[Device]:
     """Return all devices in the order of their creation."""
     rows = connection.execute(select(devices).order_by(devices.c.created_at, devices.c.id)).mappings()
-    return [Device(**row) for row in rows]
+    return [Device(**{**row, "panel": panel_from(row["panel"])}) for row in rows]
 
 
 def mark_seen(connection: Connection, device_id: str, now: float) -> None:

@@ -65,7 +65,7 @@ def cancel_deletion(connection: Connection, folder: str, recipe: str) -> None:
     when a task finds it in the bucket and the task's report.
     """
     of_folder = garbage.c.object_name.contains(f"/{folder}", autoescape=True)
-    connection.execute(delete(garbage).where(of_folder, garbage.c.object_name.endswith(f"-{recipe}.jpg")))
+    connection.execute(delete(garbage).where(of_folder, garbage.c.object_name.like(f"%-{recipe}.%")))
 
 
 def remove(connection: Connection, uris: Sequence[str]) -> None:

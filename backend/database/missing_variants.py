@@ -33,6 +33,7 @@ def is_current() -> ColumnElement[bool]:
                 processed_images.c.recipe == LEGACY,
                 processed_images.c.width == devices.c.width,
                 processed_images.c.height == devices.c.height,
+                devices.c.panel.is_(None),  # the legacy system renders JPEG only
             ),
         ),
     )

@@ -39,7 +39,8 @@ def import_devices(connection: Connection, record: DevicesRecord) -> bool:
 
 def _device_row(device: RecordedDevice) -> dict[str, Any]:
     filters = msgspec.to_builtins(device.filters) if device.filters else None
-    return {**msgspec.structs.asdict(device), "filters": filters}
+    panel = msgspec.to_builtins(device.panel) if device.panel else None
+    return {**msgspec.structs.asdict(device), "filters": filters, "panel": panel}
 
 
 def import_images(

@@ -17,6 +17,7 @@ from backend.database.tables import devices, images, processed_images, tombstone
 from contract.messages.frames import FrameFilters
 from contract.messages.processing import Palette
 from contract.messages.records import DevicesRecord, ImageRecord, RecordedDevice, RecordedResult
+from contract.panels import panel_from
 
 DEVICES_REVISION = "devices_revision"
 DEVICES_RECORDED = "devices_recorded"
@@ -143,8 +144,13 @@ def read_devices(connection: Connection) -> DevicesRecord:
         picture_key=key_value.get(connection, PICTURE_KEY) or "",
         devices=tuple(
             RecordedDevice(
-                **{name: getattr(row, name) for name in RecordedDevice.__struct_fields__ if name != "filters"},
+                **{
+                    name: getattr(row, name)
+                    for name in RecordedDevice.__struct_fields__
+                    if name not in ("filters", "panel")
+                },
                 filters=msgspec.convert(row.filters, FrameFilters) if row.filters else None,
+                panel=panel_from(row.panel),
             )
             for row in connection.execute(select(devices).order_by(devices.c.created_at, devices.c.id))
         ),

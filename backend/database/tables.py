@@ -172,6 +172,8 @@ devices = Table(
     Column("filters", JSON(none_as_null=True)),
     # The time of the device's latest request, to the minute.
     Column("seen_at", Float),
+    # The e-paper panel (`contract.panels.PanelSetting`); NULL: JPEG.
+    Column("panel", JSON(none_as_null=True)),
 )
 
 # The current cycle of each device's shuffle queue, written when a cycle begins or photos change.

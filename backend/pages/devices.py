@@ -14,6 +14,7 @@ from backend.database.devices import Device
 from backend.pages.access import page
 from backend.pages.base import PageResource
 from contract.messages.devices import DeviceInfo
+from contract.panels import CUSTOM, JPEG, PANELS, PanelName
 
 PRESETS = ((800, 480), (1024, 600), (1280, 800), (1920, 1080), (480, 800), (600, 1024))
 """Screen sizes that picture frames often have."""
@@ -25,6 +26,12 @@ INTERVALS = (
     (3600, "every hour"),
     (21_600, "every 6 hours"),
     (86_400, "every day"),
+)
+
+SCREENS: tuple[tuple[PanelName, str], ...] = (
+    (JPEG, "display (JPEG)"),
+    *((name, f"e-paper: {model.title}") for name, model in PANELS.items()),
+    (CUSTOM, "e-paper: other inks"),
 )
 
 
@@ -39,7 +46,14 @@ class DevicesPage(PageResource):
             return
         is_open = self.services.settings.device_auth == "open"
         await self.site.send_page(
-            req, resp, "devices.html", devices=listed, presets=PRESETS, intervals=INTERVALS, open=is_open
+            req,
+            resp,
+            "devices.html",
+            devices=listed,
+            presets=PRESETS,
+            intervals=INTERVALS,
+            panels=SCREENS,
+            open=is_open,
         )
 
     async def _devices(self) -> list[dict[str, Any]]:
@@ -52,12 +66,25 @@ class DevicesPage(PageResource):
     async def _values(self, device: Device, info: DeviceInfo, total: int) -> dict[str, Any]:
         now, following = await self.services.frames.now_and_next(device)
         settings = {
-            name: getattr(info, name) for name in ("name", "width", "height", "interval", "gap", "pairing", "filters")
+            name: getattr(info, name)
+            for name in (
+                "name",
+                "width",
+                "height",
+                "interval",
+                "gap",
+                "pairing",
+                "filters",
+                "panel",
+                "container",
+                "inks",
+            )
         }
         return {
             "info": info,
             "settings": msgspec.json.encode(settings).decode(),
             "total": total,
+            "panel_title": dict(SCREENS)[info.panel].removeprefix("e-paper: "),
             "screens": (("Now", now), ("Next", following)),
         }
 

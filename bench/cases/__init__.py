@@ -14,7 +14,7 @@ from bench.core.runner import Case
 ALL: tuple[str, ...] = ("image", "throughput", "quality", "colours", "start", "target", "memory", "growth", "frames")
 """The cases that `python -m bench run` runs by default, in this order."""
 
-APART: tuple[str, ...] = ("download",)
+APART: tuple[str, ...] = ("download", "dithering")
 """Cases that run only when they are named, because they take long or matter to few readers."""
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from contract.messages.frames import FrameFilters, Gap, Interval
 from contract.messages.processing import DeviceName, Orientation, Side
+from contract.panels import Container, PanelName
+
+Ink = Annotated[str, Meta(pattern=r"^#[0-9A-Fa-f]{6}$(?!\n)", description="#RRGGBB")]
 
 
 class DeviceBody(Struct, frozen=True, kw_only=True):
@@ -14,7 +19,11 @@ class DeviceBody(Struct, frozen=True, kw_only=True):
     If `id` is missing, the id is the name. If `orientation` is missing, it is computed from the size.
     A missing `interval`, `gap`, `pairing` or `filters` leaves the stored value unchanged.
     A new device has no interval, no gap and no filters.
-    If the shape of a new device allows a split screen, the device shows pairs of photos.
+    If the shape of a new device allows a split screen, the device shows pairs of photos, unless it has a panel.
+
+    `panel` is the kind of e-paper, or "jpeg"; a missing one leaves the stored panel, container and inks unchanged.
+    `container` is the kind of file, by default PNG for e-paper.
+    `inks` are the panel's inks as the owner measured them, in the order of the panel's.
     """
 
     name: DeviceName
@@ -26,6 +35,9 @@ class DeviceBody(Struct, frozen=True, kw_only=True):
     gap: Gap | None = None
     pairing: bool | None = None
     filters: FrameFilters | None = None
+    panel: PanelName | None = None
+    container: Container | None = None
+    inks: Annotated[tuple[Ink, ...], Meta(max_length=16)] = ()
 
 
 class DeviceSaved(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -61,6 +73,9 @@ class DeviceInfo(Struct, frozen=True, kw_only=True):
     pairs: bool = False
     filters: FrameFilters = FrameFilters()
     seen_at: float | None = None
+    panel: PanelName = "jpeg"
+    container: Container = "jpeg"
+    inks: tuple[str, ...] = ()
 
 
 class DeviceList(Struct, frozen=True, kw_only=True):

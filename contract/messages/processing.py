@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from contract.panels import PanelSetting
+
 Orientation = Literal["portrait", "landscape", "square"]
 ImageState = Literal["pending", "processing", "complete", "failed"]
 
@@ -45,6 +47,7 @@ class Device(Struct, frozen=True, kw_only=True):
     `id` appears in routes, and `name` is displayed.
     `key` is the name at creation, used as `deviceSize` of results and in object names.
     `id` and `key` default to the name.
+    `panel` is set for e-paper; without it, variants are JPEG.
     """
 
     name: DeviceName
@@ -53,6 +56,7 @@ class Device(Struct, frozen=True, kw_only=True):
     id: DeviceName | None = None
     orientation: Orientation | None = None
     key: DeviceKey | None = None
+    panel: PanelSetting | None = None
 
     def __post_init__(self) -> None:
         if self.id is None:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 
 from contract.messages.frames import FrameFilters
 from contract.messages.processing import Count, Focus, Histogram, ImageId, Orientation, Palette, Side, StageSeconds
+from contract.panels import PanelSetting
 
 SCHEMA_VERSION = 1
 
@@ -79,6 +80,7 @@ class RecordedDevice(Struct, frozen=True, kw_only=True, rename="camel", omit_def
     created_at: float
     changed_at: float
     token_hash: str | None = None
+    panel: PanelSetting | None = None
     picture_salt: str = ""
     interval_seconds: Count = 0
     gap: Count = 0

@@ -127,11 +127,16 @@ def _luminance(ink: list[int]) -> int:
 
 
 def _grey_inks(light: list[list[int]], luminances: list[int]) -> list[int]:
-    """Return the numbers of the grey inks by luminance. Without two of them, the darkest and the lightest ink count."""
+    """Return the numbers of the grey inks by luminance.
+
+    If there is no dark and light grey ink, the darkest and the lightest ink are returned.
+    """
     order = sorted(range(len(light)), key=lambda number: (luminances[number], number))
     labs = [oklab_of(*(np.int64(component) for component in ink)) for ink in light]
     greys = [number for number in order if int(labs[number][1]) ** 2 + int(labs[number][2]) ** 2 < _GREY_CHROMA**2]
-    return greys if len(greys) >= 2 else [order[0], order[-1]]
+    if len(greys) < 2 or luminances[greys[-1]] - luminances[greys[0]] < _MIN_CONTRAST:
+        return [order[0], order[-1]]
+    return greys
 
 
 def _axis(darkest: list[int], lightest: list[int], black: int, white: int) -> NDArray[np.int64]:

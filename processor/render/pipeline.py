@@ -13,6 +13,7 @@ from contract.messages.processing import Device, Focus, Histogram, Orientation, 
 from contract.recipes import CENTRE, DEFAULT_FRAMING, FOCUS, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
 from processor.codecs.download_buffer import Original
 from processor.codecs.jpeg import DEVICE, THUMBNAIL
+from processor.codecs.panel_file import encode_for_panel
 from processor.render.decode import decode
 from processor.render.decode_plan import decode_steps
 from processor.render.decoded_image import cut
@@ -25,7 +26,7 @@ from processor.timings import Stopwatch
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """The rendered file of one device: a JPEG in `data`, `width` x `height` pixels, upright."""
+    """The rendered file of one device: a JPEG, or a file for its panel; `width` x `height` pixels, upright."""
 
     device: Device
     data: bytes
@@ -110,10 +111,14 @@ def render_image(
             del decoded  # two decoded images would be the peak of memory
             decoded = decode(original, header, step.shrink, name)
             stopwatch.passed("decoding")
-        for index in step.indices:
+        size = None
+        for index in sorted(step.indices, key=lambda index: (devices[index].width, devices[index].height)):
             device = devices[index]
-            pixels = cut(decoded, header, device.width, device.height, point, background)
-            variants[index] = Variant(device, DEVICE.encode(pixels), device.width, device.height)
+            if size != (device.width, device.height):  # an e-paper panel often has the size of another device
+                size = device.width, device.height
+                pixels = cut(decoded, header, *size, point, background)
+            data = encode_for_panel(pixels, device.panel) if device.panel else DEVICE.encode(pixels)
+            variants[index] = Variant(device, data, device.width, device.height)
         stopwatch.passed("pictures")
     return RenderedImage(
         variants=tuple(variants[index] for index in range(len(devices))),

@@ -52,7 +52,11 @@ def requested_devices(image: ClaimedImage, devices: Mapping[str, Device]) -> tup
     requested = []
     for item in image.work:
         device = devices.get(item.device)
-        ours = recipe(device.width, device.height) if device else "none, because the claim has no size for it"
+        ours = (
+            recipe(device.width, device.height, panel=device.panel)
+            if device
+            else "none, because the claim has no size for it"
+        )
         if device is None or item.recipe != ours:
             raise VersionMismatch(
                 f"the backend requests recipe {item.recipe} for device {item.device!r}, this processor has {ours}; "
@@ -70,11 +74,15 @@ async def store_variants(bucket: Bucket, pool: RenderPool, image_id: str, render
     keys, writes = [], []
     for variant in rendered.variants:
         device = variant.device
-        key, variant_recipe = str(device.key), recipe(device.width, device.height, focus=rendered.focus)
+        key = str(device.key)
+        variant_recipe = recipe(device.width, device.height, focus=rendered.focus, panel=device.panel)
+        extension = device.panel.extension if device.panel else ".jpg"
         keys.append(key)
 
-        def variant_name(suffix: str, key: str = key, variant_recipe: str = variant_recipe) -> str:
-            return object_names.variant(key, image_id, variant_recipe, suffix)
+        def variant_name(
+            suffix: str, key: str = key, variant_recipe: str = variant_recipe, extension: str = extension
+        ) -> str:
+            return object_names.variant(key, image_id, variant_recipe, suffix, extension)
 
         writes.append(_create(bucket, pool, variant_name, variant.data))
 
@@ -94,7 +102,7 @@ async def _create(bucket: Bucket, pool: RenderPool, name_with: Callable[[str], s
     """Write one object and return the object's name. If an object with other bytes has the name, append a checksum."""
     name = name_with("")
     try:
-        await pool.io(bucket.create, name, data, "image/jpeg")
+        await pool.io(bucket.create, name, data, object_names.content_type(name))
     except ObjectConflict:
         import google_crc32c
 
@@ -104,7 +112,7 @@ async def _create(bucket: Bucket, pool: RenderPool, name_with: Callable[[str], s
             name,
             free_name,
         )
-        await pool.io(bucket.create, free_name, data, "image/jpeg")
+        await pool.io(bucket.create, free_name, data, object_names.content_type(free_name))
         return free_name
     return name
 
@@ -126,7 +134,7 @@ def result_of(
             file_path=stored.variants[str(variant.device.key)],
             color_palette=rendered.palette,
             lease=image.lease,
-            recipe=recipe(variant.device.width, variant.device.height),
+            recipe=recipe(variant.device.width, variant.device.height, panel=variant.device.panel),
         )
         for variant in rendered.variants
     )
@@ -165,7 +173,7 @@ def sidecar_of(
                 primary=palette.primary,
                 secondary=palette.secondary,
                 tertiary=palette.tertiary,
-                recipe=recipe(variant.device.width, variant.device.height),
+                recipe=recipe(variant.device.width, variant.device.height, panel=variant.device.panel),
             )
             for variant in rendered.variants
         ),

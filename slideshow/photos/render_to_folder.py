@@ -13,11 +13,13 @@ from msgspec import Struct
 
 from contract.files import write_atomically
 from contract.messages.processing import Device, Palette
+from contract.panel_files import with_palette
+from contract.panels import PaletteKind
 from contract.recipes import DEFAULT_FRAMING
 from slideshow.photos.files import CannotRead, printable, read_photo
 
 if TYPE_CHECKING:
-    from processor.render.pipeline import RenderedImage
+    from processor.render.pipeline import RenderedImage, Variant
 
 THUMBNAILS = "thumbnails"
 PALETTES = "palettes"
@@ -83,8 +85,12 @@ def _cut(stem: str) -> str:
     return os.fsdecode(data[:end])
 
 
-def render_file(file: Path, name: str, out: Path, devices: Sequence[Device]) -> RenderedFile:
+def render_file(
+    file: Path, name: str, out: Path, devices: Sequence[Device], palette: PaletteKind = "nominal"
+) -> RenderedFile:
     """Render `file` for all devices, and write the results below `out` under `name`.
+
+    Indexed files get the `palette` of nominal or of measured colours.
 
     The result of a photo that cannot be read or rendered, or whose name the output folder does not accept, has an
     `error`.
@@ -101,18 +107,18 @@ def render_file(file: Path, name: str, out: Path, devices: Sequence[Device]) -> 
     except (CannotRead, RenderError) as error:
         return RenderedFile(file=shown, error=str(error))
     try:
-        return _write_results(image, shown, name, out)
+        return _write_results(image, shown, name, out, palette)
     except OSError as error:
         if error.errno not in _NAME_ERRORS:
             raise
         return RenderedFile(file=shown, error=f"{shown}: its results cannot be written to {out}: {error.strerror}")
 
 
-def _write_results(image: RenderedImage, shown: str, name: str, out: Path) -> RenderedFile:
-    variants = {
-        variant.device.name: str(_write(out / variant.device.name / f"{name}.jpg", variant.data))
-        for variant in image.variants
-    }
+def _write_results(image: RenderedImage, shown: str, name: str, out: Path, palette_kind: PaletteKind) -> RenderedFile:
+    variants = {}
+    for variant in image.variants:
+        path = out / variant.device.name / f"{name}{_extension(variant.device)}"
+        variants[variant.device.name] = str(_write(path, _recoloured(variant, palette_kind)))
     palette = PaletteFile(
         file=shown,
         width=image.width,
@@ -130,6 +136,15 @@ def _write_results(image: RenderedImage, shown: str, name: str, out: Path) -> Re
         palette=str(_write(out / PALETTES / f"{name}.json", msgspec.json.encode(palette) + b"\n")),
         colours=image.palette.all_colors,
     )
+
+
+def _recoloured(variant: Variant, palette: PaletteKind) -> bytes:
+    panel = variant.device.panel
+    return variant.data if panel is None else with_palette(variant.data, panel, palette)
+
+
+def _extension(device: Device) -> str:
+    return device.panel.extension if device.panel else ".jpg"
 
 
 def _write(path: Path, data: bytes) -> Path:

@@ -160,3 +160,29 @@ def test_render_names_a_photo_whose_name_cannot_be_written(photos: Path, tmp_pat
     assert result.exit_code == 0, result.output
     assert "rendered 1 of 3 photos" in result.stdout
     assert "red.jpg: its results cannot be written" in result.stderr
+
+
+def test_render_for_a_panel_writes_its_container_and_palette(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = (photos / "red.jpg", "--out", out, "--device", "hall=40x30", "--panel", "spectra6")
+    assert render(*arguments, "--palette", "measured").exit_code == 0
+    with Image.open(out / "hall" / "red.png") as image:
+        assert (image.format, image.size, image.mode) == ("PNG", (40, 30), "P")
+        assert image.getpalette()[3:6] == [179, 182, 171]
+    assert render(*arguments, "--container", "packed").exit_code == 0
+    assert (out / "hall" / "red.bin").stat().st_size == 20 * 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--panel", "colour9"), "'colour9' is unknown"),
+        (("--container", "png"), "need --panel"),
+        (("--panel", "custom", "--ink", "#000000"), "needs 2 to 16 inks"),
+        (("--panel", "custom", "--container", "packed", "--ink", "#000000", "--ink", "#FFFFFF"), "unknown"),
+    ],
+)
+def test_render_rejects_panels_that_do_not_exist(photos: Path, arguments: tuple[str, ...], message: str) -> None:
+    result = render(photos, "--out", photos.parent / "out", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr

@@ -116,13 +116,16 @@ def _originals(listing: BucketListing, known: Inventory, living: dict[str, Image
 def _pictures(
     listing: BucketListing, known: Inventory, living: dict[str, ImageRecord], bucket_url: str
 ) -> Iterator[Difference]:
+    panels = {device.key: device.panel for device in known.devices.devices}
     for row in known.variants:
         name = object_name(row.file_path, bucket_url)
         if name not in listing.pictures:
             yield Difference("picture missing", name, f"for {row.device_size!r}", row.image_id)
         parsed = object_names.device_of_variant(name)
         focus = living[row.image_id].focus if row.image_id in living else None
-        rendered_as = recipe(row.width, row.height, focus=focus) if focus else row.recipe
+        rendered_as = (
+            recipe(row.width, row.height, focus=focus, panel=panels.get(row.device_size)) if focus else row.recipe
+        )
         wrong = parsed != (row.device_size, row.image_id) or f"/{row.image_id}-{rendered_as}" not in name
         if row.recipe not in (LEGACY, RERENDER_RECIPE) and wrong:
             detail = f"the row is for {row.device_size!r}, recipe {row.recipe}"

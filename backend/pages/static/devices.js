@@ -6,7 +6,7 @@ import { followEvents, oneAtATime } from "./events.js";
 
 const dialog = byId("edit");
 const form = byId("edit-form");
-const NEW = { name: "", width: 800, height: 480, interval: 0, gap: 0, pairing: true, filters: {} };
+const NEW = { name: "", width: 800, height: 480, interval: 0, gap: 0, pairing: true, filters: {}, panel: "jpeg", container: "jpeg", inks: [] };
 let editedId = null; // id of the frame in the dialog, or null for a new one
 let filters = {}; // its filters, including those that this page does not show
 
@@ -35,6 +35,10 @@ function edit(id, settings) {
   }
   interval.value = settings.interval;
   form.elements.pairing.checked = settings.pairing;
+  form.elements.panel.value = settings.panel;
+  form.elements.container.value = settings.container === "jpeg" ? "png" : settings.container;
+  form.elements.inks.value = settings.inks.join(" ");
+  byId("edit-epaper").hidden = settings.panel === "jpeg";
   for (const box of form.elements.orientations) box.checked = (filters.orientations ?? []).includes(box.value);
   form.elements.text.value = filters.name ?? "";
   form.elements.days.value = filters.newestDays ?? 0;
@@ -46,12 +50,21 @@ function edit(id, settings) {
   form.elements.name.focus();
 }
 
+// A frame of e-paper usually cannot put two photos together, and pairs are delivered as two JPEG files.
+byId("edit-panel").addEventListener("change", ({ target }) => {
+  byId("edit-epaper").hidden = target.value === "jpeg";
+  form.elements.pairing.checked = target.value === "jpeg";
+});
+
 /** Return the settings that the form contains. */
 function formSettings() {
   const field = form.elements;
   return {
     name: field.name.value.trim(), width: Number(field.width.value), height: Number(field.height.value),
     interval: Number(field.interval.value), gap: Number(field.gap.value), pairing: field.pairing.checked,
+    panel: field.panel.value,
+    container: field.panel.value === "jpeg" ? null : field.container.value,
+    inks: field.panel.value === "jpeg" ? [] : field.inks.value.split(/[\s,]+/).filter(Boolean),
     filters: {
       ...filters,
       orientations: [...field.orientations].filter((box) => box.checked).map((box) => box.value),

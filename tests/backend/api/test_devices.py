@@ -36,6 +36,9 @@ def test_devices_create_list_change_delete(backend: server.BackendServer) -> Non
         "pairs": True,
         "filters": {},
         "seen_at": None,
+        "panel": "jpeg",
+        "container": "jpeg",
+        "inks": [],
     }
     assert (hall["id"], hall["name"], hall["key"], hall["orientation"]) == ("frame-7", "Hall", "Hall", "portrait")
     assert backend.admin.get("/api/devices/frame-7").json() == hall

@@ -7,7 +7,6 @@ thread's queue instead of failing in SQLite. Query functions take a connection a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -19,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from backend.database.change_counter import ChangeCounter
+from backend.database.change_counter import SqliteChangeCounter, postgres_snapshot
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,17 +84,17 @@ class Database:
         """The number of SQLite transactions that changed rows, without `ephemeral` queries."""
         self.ephemeral: frozenset[Callable[..., Any]] = frozenset()
         """Queries that do not trigger a snapshot, because their data may be lost."""
-        self.private: frozenset[Callable[..., Any]] = frozenset()
-        """Queries that, like ephemeral ones, need not change the stamp: their callers update their own caches."""
-        self._announced = 0
         writers = 1 if self.is_sqlite else readers
-        self._reader = sa.create_engine(url, pool_size=readers, max_overflow=0, pool_timeout=BUSY_SECONDS)
+        # A server's own isolation level for writes, which wait for the locks of rows; reads have one consistent view.
+        isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reader = sa.create_engine(url, pool_size=readers, max_overflow=0, pool_timeout=BUSY_SECONDS, **isolation)
         self._writer = sa.create_engine(url, pool_size=writers, max_overflow=0, pool_timeout=BUSY_SECONDS)
         if self.is_sqlite:
             _tune_sqlite(self._reader, "BEGIN")
             _tune_sqlite(self._writer, "BEGIN IMMEDIATE")
-        self._watch = ChangeCounter(self.file)
-        self._stamp: tuple[int, int] | None = None
+        self._counter = SqliteChangeCounter(self.file) if self.file is not None else None
+        self._next_version: asyncio.Task[object] | None = None
+        self._version_lock = asyncio.Lock()
         self._read_threads = ThreadPoolExecutor(readers, "database-read")
         self._write_threads = ThreadPoolExecutor(writers, "database-write")
         self._pools = ((self._read_threads, readers), (self._write_threads, writers))
@@ -120,7 +119,8 @@ class Database:
     def recreate(self) -> None:
         """Rename the SQLite file to `*.before` and create an empty database. No other code may use the database."""
         assert self.file is not None
-        self._watch.close()
+        if self._counter is not None:
+            self._counter.close()
         self._reader.dispose()
         self._writer.dispose()
         for suffix in ("", "-wal", "-shm"):
@@ -149,7 +149,7 @@ class Database:
         parked = [pool.submit(park) for pool in threads]
         try:
             await asyncio.to_thread(arrived.wait)
-            self._swap_file(new)  # on the event loop's thread, which is the one that uses the change counter
+            self._swap_file(new)
         except threading.BrokenBarrierError:
             raise OSError(f"{self.file} is in use: queries did not end within {BUSY_SECONDS:.0f} s") from None
         finally:
@@ -158,7 +158,6 @@ class Database:
 
     def _swap_file(self, new: Path) -> None:
         assert self.file is not None
-        self._watch.close()
         self._reader.dispose()
         self._writer.dispose()
         for suffix in ("-wal", "-shm"):
@@ -177,14 +176,13 @@ class Database:
         with engine.begin() as connection:
             return query(connection)
 
-    def _run_counted(self, query: Callable[[Connection], T], *, ephemeral: bool, announced: bool) -> T:
+    def _run_counted(self, query: Callable[[Connection], T], *, ephemeral: bool) -> T:
         with self._writer.begin() as connection:
             raw = connection.connection.driver_connection
             before = raw.total_changes if self.is_sqlite and raw is not None else 0
             result = query(connection)
             changed = self.is_sqlite and raw is not None and raw.total_changes != before
         self.changes += changed and not ephemeral
-        self._announced += changed and announced
         return result
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -195,31 +193,28 @@ class Database:
     async def write(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the result of a query function after its changes are committed."""
         bound = functools.partial(_late_connection, query, args, kwargs)
-        ephemeral = query in self.ephemeral
-        announced = not (ephemeral or query in self.private)
-        run = functools.partial(self._run_counted, bound, ephemeral=ephemeral, announced=announced)
-        with contextlib.nullcontext() if announced else self._watch.ephemeral(lambda: self._announced):
-            return await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
+        run = functools.partial(self._run_counted, bound, ephemeral=query in self.ephemeral)
+        return await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
 
-    def stamp(self) -> int:
-        """Return a number that is larger after a commit of any process; for the event loop's thread.
+    async def version(self) -> object:
+        """Return a value that is different after a commit of any process; equal values mean equal contents.
 
-        Our own ephemeral and private commits may not count for a second. Without a SQLite file, every second
-        counts as a change.
+        The value is read after this call begins. Concurrent calls share one query of a database server.
         """
-        announced = self._announced
-        if self._stamp is None or self._stamp[0] != announced:
-            if self._stamp is None:
-                # No request that is handled in this turn of the event loop can depend on a newer commit.
-                asyncio.get_running_loop().call_soon(self._reset_stamp)
-            self._stamp = announced, self._watch.stamp(announced)
-        return self._stamp[1]
+        if self._counter is not None:
+            return self._counter.value()
+        if self._next_version is None:  # a query that is being sent already may have missed the latest commit
+            self._next_version = asyncio.create_task(self._read_version())
+        return await asyncio.shield(self._next_version)
 
-    def _reset_stamp(self) -> None:
-        self._stamp = None
+    async def _read_version(self) -> object:
+        async with self._version_lock:
+            self._next_version = None
+            return await self.read(postgres_snapshot)
 
     def close(self) -> None:
-        self._watch.close()
+        if self._counter is not None:
+            self._counter.close()
         self._read_threads.shutdown(wait=True)
         self._write_threads.shutdown(wait=True)
         self._reader.dispose()

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from backend.database import Database, claims, executions, images, key_value
 from backend.database.tables import metadata
 from backend.settings import read_settings
+from bench.system.postgres import PostgresServer, running_postgres
 from contract.messages.processing import ClaimRequest
 from tests.support.core_library import image_id
-from tests.support.postgres import PostgresServer, running_postgres
 
 pytestmark = pytest.mark.server
 

@@ -21,6 +21,9 @@ from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
 from tests.support.core_library import PALETTE, Library, image_id
 
+# Snapshots are copies of a SQLite file; a database server has its own backups.
+pytestmark = pytest.mark.parametrize("library", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def bucket(tmp_path: Path) -> Bucket:

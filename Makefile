@@ -67,7 +67,7 @@ chaos: .venv/.ready-dev ## run the fault-injection suite (300 photos, SEEDS=50) 
 	@$(BIN)/python -m tests.faults --seeds $(or $(SEEDS),50) $(CHAOS)
 
 fuzz: .venv/.ready-fuzz ## run coverage-guided fuzzing of all parsers for SECONDS=60; findings are stored in build/fuzz/
-	@PYTHONPATH=tests/hostile $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
 
 load: .venv/.ready-dev ## run the load test: 32 connections for SECONDS=60 that upload, report results and poll
 	@$(BIN)/python -m tests.load --seconds $(or $(SECONDS),60)

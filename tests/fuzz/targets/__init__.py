@@ -10,6 +10,7 @@ NAMES = (
     "photo_header",
     "photo_stream",
     "heif",
+    "camera_raw",
     "icc_profile",
     "upload_header",
     "exif",

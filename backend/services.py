@@ -12,10 +12,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from sqlalchemy.engine import URL
 
 from backend.auth.access import Authority
 from backend.auth.device_cache import DeviceCache
@@ -30,12 +27,13 @@ from backend.database import (
     record_queries,
     reject_empty,
     sessions,
+    sqlite_file,
 )
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.record_writer import RecordWriter
 from backend.durability.sidecar_import import PathValidator
 from backend.durability.sidecar_sync import SidecarSync
-from backend.durability.snapshots import Snapshots
+from backend.durability.snapshots import Snapshots, open_own_bucket
 from backend.frames import service as frames_service
 from backend.frames.service import FrameService, open_frames
 from backend.http.limits import Connections
@@ -52,6 +50,7 @@ from backend.jobs.tick_scheduler import open_tick_scheduler
 from backend.settings import Settings
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketError
+from contract.machine import container_memory_limit
 
 if TYPE_CHECKING:
     from backend.auth.google_oidc import SchedulerIdentity
@@ -79,6 +78,8 @@ UPLOADS_SECONDS = 2.0
 """The part of it in which open uploads can complete."""
 LAST_SNAPSHOT_SECONDS = 3.5
 """The part of it that is left for the last snapshot when open requests are cancelled."""
+UPLOAD_MEMORY_FACTOR = 2.5
+"""Memory of an upload as a multiple of its size limit: four uploads of 30 MiB took 298 MB."""
 
 Clock = Callable[[], float]
 """Returns the time in seconds since the Unix epoch."""
@@ -132,8 +133,8 @@ class Services:
         proxies = TrustedProxies(parse_networks(settings.trusted_proxies), every_peer=bool(settings.k_service))
         self.connections = Connections(proxies, per_address=settings.connections_per_address)
         self.serving_state = ServingState(durable=settings.durable)
-        if settings.durable and isinstance(settings.database, URL):
-            reject_empty(Path(str(settings.database.database)))
+        if settings.durable and (file := sqlite_file(settings.database)) is not None:
+            reject_empty(file)
         self.database = Database(settings.database)
         if not settings.durable:
             self.database.recreate()  # the bucket is the truth, and the file may be older or newer
@@ -155,7 +156,16 @@ class Services:
         if not settings.durable:
             self.fencing_token = FencingToken(self.bucket, self.in_bucket, holder, on_lost=self.serving_state.lose)
             delay = settings.snapshot_delay_seconds
-            self.snapshots = Snapshots(self.database, self.bucket, self.in_bucket, self.fencing_token, delay)
+            self.snapshots = Snapshots(
+                self.database,
+                self.bucket,
+                self.in_bucket,
+                self.fencing_token,
+                delay,
+                own_bucket=open_own_bucket(settings.snapshot_bucket_url, self.bucket, threads + 2),
+                memory_limit=container_memory_limit(),
+                uploads_bytes=int(settings.uploads_at_once * settings.upload_limit_mib * 2**20 * UPLOAD_MEMORY_FACTOR),
+            )
         self.record_writer = RecordWriter(self.database, self.bucket, self.in_bucket, self.fencing_token)
         self.sidecar_sync = SidecarSync(self.database, self.bucket, holder, self.snapshots)
         self.backend_url = settings.backend_api_url or own_url

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,8 @@ from backend.database.change_counter import SqliteChangeCounter, postgres_snapsh
 P = ParamSpec("P")
 T = TypeVar("T")
 
+WAL_BYTES = 16 * 1024 * 1024
+"""A larger WAL is truncated after a checkpoint. On Cloud Run it takes up memory."""
 BUSY_SECONDS = 10.0
 """A statement fails if it waits for the lock of another process for longer than this time."""
 
@@ -31,6 +34,12 @@ class DatabaseFileError(OSError):
 
 
 _ADVICE = "Restore a backup, or move the file away: a start without it fills a new database from the bucket"
+
+
+def sqlite_file(url: URL | str) -> Path | None:
+    """Return the file of a SQLite database, or None for a database server. Raises ArgumentError for no valid URL."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def reject_empty(file: Path) -> None:
@@ -52,6 +61,7 @@ def _tune_sqlite(engine: Engine, begin: str) -> None:
         # FULL: an acknowledged upload survives a power failure.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
         cursor.close()
 
@@ -87,6 +97,7 @@ class Database:
         self._version_lock = asyncio.Lock()
         self._read_threads = ThreadPoolExecutor(readers, "database-read")
         self._write_threads = ThreadPoolExecutor(writers, "database-write")
+        self._pools = ((self._read_threads, readers), (self._write_threads, writers))
 
     def migrate(self) -> None:
         """Apply all migrations. They commit together with the revision that alembic stores."""
@@ -117,6 +128,49 @@ class Database:
             if file.exists():
                 file.replace(file.with_name(f"{self.file.name}.before{suffix}"))
         self.migrate()
+
+    async def replace_file(self, new: Path) -> None:
+        """Replace the SQLite file by `new`. Queries that were under way end first, and later ones read the new file.
+
+        No connection is open meanwhile: closing one to a renamed file would delete the WAL of the new file.
+
+        Raises:
+            OSError: The file cannot be renamed, or queries did not end in time.
+        """
+        assert self.file is not None
+        threads = [pool for pool, count in self._pools for _ in range(count)]
+        arrived = threading.Barrier(len(threads) + 1, timeout=BUSY_SECONDS)
+        released = threading.Event()
+
+        def park() -> None:
+            arrived.wait()
+            released.wait(BUSY_SECONDS)
+
+        parked = [pool.submit(park) for pool in threads]
+        try:
+            await asyncio.to_thread(arrived.wait)
+            self._swap_file(new)
+        except threading.BrokenBarrierError:
+            raise OSError(f"{self.file} is in use: queries did not end within {BUSY_SECONDS:.0f} s") from None
+        finally:
+            released.set()
+            await asyncio.gather(*map(asyncio.wrap_future, parked), return_exceptions=True)
+
+    def _swap_file(self, new: Path) -> None:
+        assert self.file is not None
+        self._reader.dispose()
+        self._writer.dispose()
+        for suffix in ("-wal", "-shm"):
+            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
+        new.replace(self.file)
+
+    def truncate_wal(self) -> None:
+        """Write the WAL into the SQLite file, and truncate it. Does nothing while another connection reads."""
+        raw = self._writer.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            raw.close()
 
     def _run(self, engine: Engine, query: Callable[[Connection], T]) -> T:
         with engine.begin() as connection:

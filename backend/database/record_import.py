@@ -126,6 +126,7 @@ def _image_row(record: ImageRecord, bucket_url: str, present: Container[str]) ->
         "thumbnail_path": _uri(thumbnail, bucket_url) if thumbnail else None,
         "focus": list(record.focus) if record.focus else None,
         "found_focus": list(record.found_focus) if record.found_focus else None,
+        "turn": record.turn,
         "processed_at": record.processed_at,
         "render_seconds": record.render_seconds,
         "stage_seconds": msgspec.to_builtins(record.stages) if record.stages else None,

@@ -75,6 +75,9 @@ images = Table(
     # [x, y] as fractions of the upright width and height: the owner's choice, and the point that the renderer detected.
     Column("focus", JSON(none_as_null=True)),
     Column("found_focus", JSON(none_as_null=True)),
+    # Quarter turns clockwise that the owner added to the EXIF orientation. Width, height, orientation and the focal
+    # points are those of the turned photo.
+    Column("turn", Integer, nullable=False, server_default="0"),
     # The names of the palette's hue groups, for the gallery's colour filter: `,blue,green,`.
     Column("colours", Text, nullable=False, server_default=""),
     Column("processed_at", Float),

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cloud test test-fast check bench bench-competitors bench-rivals screenshots chaos fuzz load lint lock images \
+.PHONY: help demo demo-cloud test test-fast check bench bench-competitors bench-rivals fidelity screenshots chaos fuzz load lint lock images \
   clean .venv
 
 help: ## list targets
@@ -52,6 +52,9 @@ bench-competitors: ## install competitors that need Node.js (npm ci); otherwise 
 
 bench-rivals: bench-competitors
 
+fidelity: .venv/.ready-dev ## render every file of FOLDER and compare it with an independent decoder; the page is build/fidelity.html
+	@$(BIN)/python -m bench.fidelity "$(FOLDER)"
+
 # Without Docker: make images IMAGE_BUILD="buildah bud --isolation chroot --network host" SLIDESHOW_IMAGES=buildah
 IMAGE_BUILD ?= docker build
 images: .venv/.ready-dev ## build and check the images; with SLIDESHOW_IMAGES=buildah also run them
@@ -67,7 +70,7 @@ chaos: .venv/.ready-dev ## run the fault-injection suite (300 photos, SEEDS=50) 
 	@$(BIN)/python -m tests.faults --seeds $(or $(SEEDS),50) $(CHAOS)
 
 fuzz: .venv/.ready-fuzz ## run coverage-guided fuzzing of all parsers for SECONDS=60; findings are stored in build/fuzz/
-	@PYTHONPATH=tests/hostile $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
 
 load: .venv/.ready-dev ## run the load test: 32 connections for SECONDS=60 that upload, report results and poll
 	@$(BIN)/python -m tests.load --seconds $(or $(SECONDS),60)

@@ -201,6 +201,8 @@ async def _serve(settings: Settings, listener: socket.socket, url: str) -> int:
             # Without a traceback: the address of a database may contain a password.
             reason = error.orig if isinstance(error, DBAPIError) else error
             log.error(CANNOT_START, type(error).__name__, reason)
+            if isinstance(error, BucketError) and settings.durable:
+                log.error("an empty database is first filled from the bucket; start again, or run `slideshow rebuild`")
             return 1 if isinstance(error, BucketError | DBAPIError) else 2
         try:
             if not settings.durable:

@@ -52,6 +52,8 @@ def create_app(services: Services) -> falcon.asgi.App[Request, Response]:
         "/api/images": images.Images(services),
         "/api/images/{image_id}": images.OneImage(services),
         "/api/images/{image_id}/focus": images.ImageFocus(services),
+        "/api/images/{image_id}/turn": images.ImageTurn(services),
+        "/api/admin/turn": images.Turns(services),
         "/api/images/{image_id}/scheme": images.ImageScheme(services),
         # pages
         "/": gallery.GalleryPage(site),

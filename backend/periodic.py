@@ -86,6 +86,7 @@ async def run_periodic_work(services: Services) -> TickReport:
     )
     await part("deletions", lambda: services.deletion.finish_interrupted(now), 0)
     recorded = await part("records", services.record_writer.catch_up, 0)
+    await part("filters of frames", services.frames.refilter, None)
     removed = await part("removing objects", lambda: services.deletion.remove_garbage(now), 0)
     await part("the sidecar archive", lambda: services.sidecar_sync.expire_archive_if_due(now), False)
     await part("the age of the queue", lambda: services.queue_monitor.log_age(now), False)

@@ -12,11 +12,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
 
 from backend.auth.access import Authority
 from backend.auth.device_cache import DeviceCache
@@ -31,13 +27,14 @@ from backend.database import (
     record_queries,
     reject_empty,
     sessions,
-    shuffle_queues,
+    sqlite_file,
 )
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.record_writer import RecordWriter
 from backend.durability.sidecar_import import PathValidator
 from backend.durability.sidecar_sync import SidecarSync
-from backend.durability.snapshots import Snapshots
+from backend.durability.snapshots import Snapshots, open_own_bucket
+from backend.frames import service as frames_service
 from backend.frames.service import FrameService, open_frames
 from backend.http.limits import Connections
 from backend.http.metrics import Metrics
@@ -53,6 +50,7 @@ from backend.jobs.tick_scheduler import open_tick_scheduler
 from backend.settings import Settings
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket, BucketError
+from contract.machine import container_memory_limit
 
 if TYPE_CHECKING:
     from backend.auth.google_oidc import SchedulerIdentity
@@ -67,7 +65,7 @@ TRANSIENT_CHANGES: frozenset[Callable[..., object]] = frozenset(
         key_value.put,
         claims.renew,
         devices.mark_seen,
-        shuffle_queues.save_position,
+        frames_service.advance,
         record_queries.mark_recorded,
     }
 )
@@ -80,7 +78,8 @@ UPLOADS_SECONDS = 2.0
 """The part of it in which open uploads can complete."""
 LAST_SNAPSHOT_SECONDS = 3.5
 """The part of it that is left for the last snapshot when open requests are cancelled."""
-LAST_POSITIONS_SECONDS = 1.0
+UPLOAD_MEMORY_FACTOR = 2.5
+"""Memory of an upload as a multiple of its size limit: four uploads of 30 MiB took 298 MB."""
 
 Clock = Callable[[], float]
 """Returns the time in seconds since the Unix epoch."""
@@ -103,7 +102,7 @@ async def open_services(settings: Settings, *, own_url: str, clock: Clock = time
         finally:
             services.begin_stop()
             await services.end_tasks()
-            await services.save_last_changes()
+            await services.save_last_snapshot()
             if services.tick_scheduler is not None:
                 services.tick_scheduler.close()
     finally:
@@ -134,14 +133,13 @@ class Services:
         proxies = TrustedProxies(parse_networks(settings.trusted_proxies), every_peer=bool(settings.k_service))
         self.connections = Connections(proxies, per_address=settings.connections_per_address)
         self.serving_state = ServingState(durable=settings.durable)
-        if settings.durable and isinstance(settings.database, URL):
-            reject_empty(Path(str(settings.database.database)))
+        if settings.durable and (file := sqlite_file(settings.database)) is not None:
+            reject_empty(file)
         self.database = Database(settings.database)
         if not settings.durable:
             self.database.recreate()  # the bucket is the truth, and the file may be older or newer
         self.database.migrate()
         self.database.ephemeral = TRANSIENT_CHANGES
-        self.database.private = frozenset({shuffle_queues.save})  # the caches of frames contain what they saved
         threads = settings.uploads_at_once + 2
         self.bucket: Bucket = open_bucket(settings.bucket, connections=threads + 2)  # two for the metadata sync
         self.bucket_threads = ThreadPoolExecutor(threads, "bucket")
@@ -158,7 +156,16 @@ class Services:
         if not settings.durable:
             self.fencing_token = FencingToken(self.bucket, self.in_bucket, holder, on_lost=self.serving_state.lose)
             delay = settings.snapshot_delay_seconds
-            self.snapshots = Snapshots(self.database, self.bucket, self.in_bucket, self.fencing_token, delay)
+            self.snapshots = Snapshots(
+                self.database,
+                self.bucket,
+                self.in_bucket,
+                self.fencing_token,
+                delay,
+                own_bucket=open_own_bucket(settings.snapshot_bucket_url, self.bucket, threads + 2),
+                memory_limit=container_memory_limit(),
+                uploads_bytes=int(settings.uploads_at_once * settings.upload_limit_mib * 2**20 * UPLOAD_MEMORY_FACTOR),
+            )
         self.record_writer = RecordWriter(self.database, self.bucket, self.in_bucket, self.fencing_token)
         self.sidecar_sync = SidecarSync(self.database, self.bucket, holder, self.snapshots)
         self.backend_url = settings.backend_api_url or own_url
@@ -184,7 +191,7 @@ class Services:
         If the address of the bucket has changed, the stored addresses are updated.
         """
         settings = self.settings
-        if settings.embedded or not settings.durable:  # no other backend uses this database
+        if self.database.is_sqlite and (settings.embedded or not settings.durable):  # no other backend uses it
             await self.database.write(key_value.release_all_locks)
         picture_key = await self.database.write(key_value.get_or_insert, "picture_key", secrets.token_hex(32))
         stored_url = await self.database.write(key_value.get_or_insert, "bucket_url", self.bucket.url)
@@ -261,8 +268,7 @@ class Services:
 
     def drain_seconds(self) -> float:
         """Return the time that open requests may take. The last snapshot must still be possible afterwards."""
-        reserved = LAST_POSITIONS_SECONDS + (LAST_SNAPSHOT_SECONDS if self.snapshots else 0.0)
-        return max(0.0, self.seconds_left() - reserved)
+        return max(0.0, self.seconds_left() - (LAST_SNAPSHOT_SECONDS if self.snapshots else 0.0))
 
     async def end_tasks(self) -> None:
         """End the tasks that cannot outlive this process, within a time limit."""
@@ -271,15 +277,6 @@ class Services:
                 await self.runner.close()
         except TimeoutError:
             log.warning("local tasks did not end within %.0f s of SIGTERM: their leases expire", TASKS_SECONDS)
-
-    async def save_last_changes(self) -> None:
-        """Save playback positions, and take a last snapshot, within the time that is left."""
-        try:
-            async with asyncio.timeout(min(LAST_POSITIONS_SECONDS, self.seconds_left())):
-                await self.frames.close()
-        except (SQLAlchemyError, TimeoutError) as error:  # frames skip some photos then
-            log.error("playback positions could not be saved: %s", error or "time limit exceeded")
-        await self.save_last_snapshot()
 
     async def save_last_snapshot(self) -> None:
         """Take a snapshot of changes that are in none, within the time that is left.

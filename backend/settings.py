@@ -153,6 +153,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         Seconds,
         Meta(description="Delay between a change and the next snapshot. Only used if the database is not durable."),
     ] = 30.0
+    snapshot_bucket_url: Annotated[
+        str,
+        Meta(
+            description="`gs://name` or `file:///folder` of a bucket for snapshots alone, without soft delete. "
+            "Empty: the bucket. Only used if the database is not durable."
+        ),
+    ] = ""
     sync_interval_seconds: Annotated[Seconds, Meta(description="Time between two metadata syncs.")] = 60.0
     tick_seconds: Annotated[
         float, Meta(ge=0, description="Interval of the local timer for periodic work. 0 disables it.")
@@ -264,8 +271,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         settings = msgspec.structs.replace(settings, database_durable=False)  # the disk of Cloud Run is memory
     elif not settings.durable and not is_sqlite:
         problems.append("DATABASE_DURABLE: 'no' is only valid for SQLite. Unset it, or unset DATABASE_URL.")
-    if settings.bucket_url and not settings.bucket_url.startswith(("gs://", "file:///")):
-        problems.append(f"BUCKET_URL: invalid value {settings.bucket_url!r}. Use gs://name or file:///folder.")
+    for name in ("bucket_url", "snapshot_bucket_url"):
+        url = getattr(settings, name)
+        if url and not url.startswith(("gs://", "file:///")):
+            problems.append(f"{name.upper()}: invalid value {url!r}. Use gs://name or file:///folder.")
     if settings.cloud_tasks_queue and not (settings.gcp_project_id and settings.tick_service_account):
         problems.append(
             "CLOUD_TASKS_QUEUE: needs GCP_PROJECT_ID and TICK_SERVICE_ACCOUNT as well. Set both, or unset it."

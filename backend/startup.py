@@ -15,8 +15,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 
+import msgspec
 from alembic.util import CommandError
+from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import Database, images, key_value, record_import, record_queries
@@ -24,11 +27,11 @@ from backend.durability.fencing import FencingTokenLost
 from backend.durability.rebuild import rebuild, restore
 from backend.durability.record_reader import UnreadableRecord
 from backend.durability.sidecar_sync import LAST_SYNC
-from backend.durability.snapshots import DamagedSnapshot, load_into
+from backend.durability.snapshots import DamagedSnapshot, SnapshotLoader
 from backend.images.ingest import original_reader
 from backend.services import Services
 from backend.settings import Settings
-from contract.bucket.port import Bucket, BucketError, BucketUnavailable, ObjectInfo
+from contract.bucket.port import Bucket, BucketError, BucketUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +45,18 @@ LATE_SECONDS = 60.0
 
 This finds records that the previous instance wrote but could not acknowledge any more.
 """
+LAST_RESTORE = "last_restore"
+"""Key of the latest `Restored`."""
+FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 30.0
+
+
+class Restored(Struct, frozen=True, kw_only=True):
+    """Describes what a start imported into a database that was lost or older than the bucket, for the doctor."""
+
+    at: float
+    photos: int
+    devices: bool
 
 
 async def import_newer_records(services: Services) -> int:
@@ -75,6 +89,8 @@ async def import_newer_records(services: Services) -> int:
             imported,
             " and the devices" if newer_devices else "",
         )
+        restored = Restored(at=now, photos=imported, devices=newer_devices)
+        await services.database.write(key_value.put, LAST_RESTORE, msgspec.json.encode(restored).decode())
         await services.read_database()  # the key of picture addresses may have changed
     return imported
 
@@ -102,36 +118,44 @@ async def start_durable(services: Services) -> bool:
 
 async def finish_start(services: Services) -> None:
     """Repeat the import until the bucket answers, then accept changes."""
-    pause = 1.0
-    while True:
-        await asyncio.sleep(pause)
-        try:
-            await import_newer_records(services)
-            break
-        except (BucketError, SQLAlchemyError, UnreadableRecord, OSError) as error:
-            pause = min(2 * pause, MAX_PAUSE_SECONDS)
-            services.last_error = f"the records of the bucket could not be read: {error}"
-            log.error("%s; next try in %.0f s", services.last_error, pause)
+    await asyncio.sleep(FIRST_PAUSE_SECONDS)
+    await _until_it_succeeds(
+        services,
+        import_newer_records,
+        "the records of the bucket could not be read",
+        pause=2 * FIRST_PAUSE_SECONDS,
+    )
     services.serving_state.become("writing")
     services.last_error = None
     services.wake_up.set()
     log.info("the records of the bucket are read: accepting changes")
 
 
-async def start_serving(services: Services) -> None:
-    """Load the database and start accepting changes. Retry while bucket or database fail."""
-    pause = 1.0
+async def _until_it_succeeds(
+    services: Services,
+    step: Callable[[Services], Awaitable[object]],
+    failure: str,
+    *,
+    pause: float = FIRST_PAUSE_SECONDS,
+) -> None:
+    """Repeat a step of the start while bucket or database fail, with growing pauses."""
     while True:
         try:
-            await _load_and_acquire(services)
-            break
-        except FencingTokenLost:  # a third backend was faster. Retrying could make two of them alternate forever.
+            await step(services)
             return
         except (BucketError, SQLAlchemyError, UnreadableRecord, OSError) as error:
-            services.last_error = f"the database could not be loaded: {error}"
+            services.last_error = f"{failure}: {error}"
             log.error("%s; next try in %.0f s", services.last_error, pause)
         await asyncio.sleep(pause)
         pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+
+async def start_serving(services: Services) -> None:
+    """Load the database and start accepting changes. Retry while bucket or database fail."""
+    try:
+        await _until_it_succeeds(services, _load_and_acquire, "the database could not be loaded")
+    except FencingTokenLost:  # a third backend was faster, and this one ends
+        return
     await asyncio.sleep(LATE_SECONDS)
     try:
         since = time.time() - MARGIN_SECONDS
@@ -148,8 +172,7 @@ async def _load_and_acquire(services: Services) -> None:
     assert snapshots is not None
     assert fencing_token is not None
     began = time.monotonic()
-    snapshot = await snapshots.read()
-    since = await load_database(services.database, services.bucket, services.settings, snapshot, services.clock())
+    since = await load_database(services.database, services.bucket, services.settings, snapshots, services.clock())
     await services.read_database()
     services.serving_state.become("reading")
     number = await fencing_token.acquire(services.clock())
@@ -157,6 +180,7 @@ async def _load_and_acquire(services: Services) -> None:
     await restore(services.database, services.bucket, services.clock(), since=since)
     await services.read_database()
     await services.database.write(key_value.put, LAST_SYNC, "0")  # the next periodic run reads sidecars
+    await asyncio.to_thread(services.database.truncate_wal)  # it contains all rows that were restored
     await snapshots.take()  # a late snapshot of the previous instance now fails, because the generation has changed
     services.serving_state.become("writing")
     services.last_error = None
@@ -167,9 +191,9 @@ async def _load_and_acquire(services: Services) -> None:
 
 
 async def load_database(
-    database: Database, bucket: Bucket, settings: Settings, snapshot: tuple[bytes, ObjectInfo] | None, now: float
+    database: Database, bucket: Bucket, settings: Settings, snapshots: SnapshotLoader, now: float
 ) -> float:
-    """Fill a database from a snapshot and newer records, or without a snapshot from the bucket alone.
+    """Fill a database from the newest usable snapshot and newer records, or without one from the bucket alone.
 
     Returns:
         The time of the bucket's clock from which on records may be newer than the database.
@@ -178,20 +202,20 @@ async def load_database(
         BucketError: The bucket failed.
         UnreadableRecord: The record of the devices is damaged.
     """
-    assert database.file is not None
-    if snapshot is not None:
-        data, info = snapshot
+    found = await snapshots.find()
+    for snapshot in found:
         try:
-            await asyncio.to_thread(load_into, database.file, data)
+            await snapshots.load(snapshot)
             await asyncio.to_thread(database.migrate)
-            since = info.updated - MARGIN_SECONDS
-            await restore(database, bucket, now, since=since)
-            return since
         except (DamagedSnapshot, CommandError) as error:  # CommandError: a later version with unknown tables wrote it
-            log.error("the snapshot cannot be used (%s): everything is read from the bucket", error)
-            await asyncio.to_thread(database.recreate)
-    else:
-        log.info("there is no snapshot: everything is read from the bucket")
+            log.error("the snapshot in %s cannot be used: %s", snapshot.bucket.url, error)
+            if isinstance(error, CommandError):
+                await asyncio.to_thread(database.recreate)
+            continue
+        since = snapshot.info.updated - MARGIN_SECONDS
+        await restore(database, bucket, now, since=since)
+        return since
+    log.info("there is no %s: everything is read from the bucket", "usable snapshot" if found else "snapshot")
     await database.write(record_import.clear)
     await rebuild(database, bucket, None, original_reader(settings, bucket), now, log.debug)
     return 0.0

@@ -1,9 +1,27 @@
-"""CPUs and TCP ports of the machine that a process runs on."""
+"""CPUs, memory and TCP ports of the machine that a process runs on."""
 
 from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
+
+CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Files in which Linux reports the memory limit of the container, in bytes: cgroup v2, then v1."""
+MAX_LIMIT_BYTES = 64 * 2**30
+"""A larger limit means "no limit" in cgroup v1."""
+
+
+def container_memory_limit(files: tuple[Path, ...] = CGROUP_LIMITS) -> int | None:
+    """Return the memory limit of the container in bytes, or None if there is none."""
+    for file in files:
+        try:
+            text = file.read_text().strip()
+        except OSError:
+            continue
+        if text.isdigit() and 0 < int(text) <= MAX_LIMIT_BYTES:
+            return int(text)
+    return None
 
 
 def usable_cpus() -> int:

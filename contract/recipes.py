@@ -31,6 +31,7 @@ def recipe(
     *,
     framing: str = DEFAULT_FRAMING,
     focus: tuple[float, float] | None = None,
+    turn: int = 0,
     profile: str = DEVICE_PROFILE,
     renderer_version: int = RENDERER_VERSION,
     panel: PanelSetting | None = None,
@@ -43,17 +44,20 @@ def recipe(
         framing: `FOCUS` or `CENTRE`.
         focus: The point that the owner chose, as fractions of the upright photo's width and height.
             None leaves the choice to the renderer, which derives it from the photo.
+        turn: Quarter turns clockwise, 0 to 3, that the owner added to the EXIF orientation.
         profile: Name of the encoder's settings.
         renderer_version: See `RENDERER_VERSION`.
         panel: The e-paper panel; None for JPEG, whose recipes are those from before there were panels.
     """
     where = "" if focus is None else f"{focus[0]:.4f},{focus[1]:.4f}"
     text = f"{width}x{height}|{framing}|{where}|{profile}|{renderer_version}"
+    if turn:  # a photo that is not turned has the names of before there were turns
+        text += f"|turn {turn}"
     if panel is not None:
         text += f"|{panel.key}"
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def thumbnail_recipe(focus: tuple[float, float] | None = None) -> str:
-    """Return the recipe of a photo's thumbnail. `recipe` describes `focus`."""
-    return recipe(THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT, focus=focus, profile=THUMBNAIL_PROFILE)
+def thumbnail_recipe(focus: tuple[float, float] | None = None, turn: int = 0) -> str:
+    """Return the recipe of a photo's thumbnail. `recipe` describes `focus` and `turn`."""
+    return recipe(THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT, focus=focus, turn=turn, profile=THUMBNAIL_PROFILE)

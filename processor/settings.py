@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from contract.machine import usable_cpus
+from contract.machine import CGROUP_LIMITS, container_memory_limit, usable_cpus
 from processor.render.limits import DEFAULT_LIMITS, MEGAPIXEL, Limits
 
 MEBIBYTE = 1024 * 1024
@@ -26,8 +26,6 @@ MAX_MEGAPIXELS = 1_000_000
 MAX_TASK_COUNT = 10_000
 """Limit of Cloud Run for the tasks of one execution (https://cloud.google.com/run/quotas)."""
 
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-"""Files in which Linux reports the memory limit of the container, in bytes: cgroup v2, then v1."""
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _OWNER_PART = re.compile(r"[A-Za-z0-9._-]{1,150}")
@@ -75,19 +73,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"Settings(owner={self.owner!r}, bucket_url={self.bucket_url!r}, backend_url={self.backend_url!r})"
 
 
-def container_memory(files: tuple[Path, ...] = _CGROUP_LIMITS) -> int:
-    """Return the memory limit of the container in bytes, or 1 GiB if there is none.
-
-    A limit above 64 GiB means "no limit" in cgroup v1, and exceeds the size of any task.
-    """
-    for file in files:
-        try:
-            text = file.read_text().strip()
-        except OSError:
-            continue
-        if text.isdigit() and 0 < int(text) <= 64 * 1024 * MEBIBYTE:
-            return int(text)
-    return DEFAULT_MEMORY_LIMIT_MIB * MEBIBYTE
+def container_memory(files: tuple[Path, ...] = CGROUP_LIMITS) -> int:
+    """Return the memory limit of the container in bytes, or 1 GiB if there is none."""
+    return container_memory_limit(files) or DEFAULT_MEMORY_LIMIT_MIB * MEBIBYTE
 
 
 class _Reader:

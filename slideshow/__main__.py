@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": "Check what a backend needs, and print a fix for each error.",
     "import-model": "Import the database of the legacy slideshow system.",
     "retry": "Put failed or stuck photos back into the queue.",
+    "turn": "Turn photos that a camera stored with a wrong orientation.",
 }
 """The name and the one-line help of each command."""
 MODULES = {"import-model": "import_legacy", "logout-everywhere": "logout_everywhere"}

@@ -51,6 +51,7 @@ async def save(services: Services, device_id: str, body: DeviceBody) -> DeviceSa
     except ValueError as error:
         raise Conflict(str(error)) from error
     await services.record_writer.save_devices()
+    await services.frames.refilter()
     if new:  # only now: if the record could not be written, the client sends the request again and gets a token then
         new = await services.database.write(devices.confirm_token, device_id, digest(token))
     services.wake_up.set()

@@ -12,26 +12,26 @@ from msgspec import Meta
 from backend.api.devices import find_device
 from backend.api.operations import Query, Resource, operation, query_int
 from backend.auth.access import Access
-from backend.database import shuffle_queues
 from backend.database.devices import Device
 from backend.frames.entries import (
     REPLY_BYTES,
     Body,
     compact_queue,
-    entry_name,
     etag_of,
     fit_entries,
-    nameless_answer,
+    next_entry,
     without_captions,
 )
-from backend.frames.service import MAX_AFTER, CycleEntry
-from backend.frames.state import FrameState, split_screen_size
+from backend.frames.selection import split_screen_size
+from backend.frames.service import MAX_AFTER
 from backend.http.errors import NotFound, UnprocessableEntity
+from backend.playlist.shuffle_queue import slot_at
+from backend.services import Services
 from contract.messages.admin import Problem
-from contract.messages.frames import CompactQueue, FrameFilters, NextEntry, QueueEntry, Slideshow
+from contract.messages.frames import CompactQueue, NextEntry, QueueEntry, Slideshow
 
-MAX_BODIES = 64
-"""Responses cached for each device, until its interval slot ends or its photos change."""
+MAX_CACHED_ANSWERS = 1024
+"""Responses of `next` cached in memory, about 2 KB each. One is used only while the database has not changed."""
 REVALIDATE = "private, no-cache"
 """Cache header for responses that a client stores and revalidates with their ETag."""
 
@@ -64,9 +64,8 @@ class _FrameResource(Resource):
             services.device_cache.record_seen(device, services.clock())
         return device
 
-    def compact(self, show: FrameState, entries: list[QueueEntry]) -> Body:
-        device = show.device
-        until = self.services.frames.until(show)
+    def compact(self, device: Device, entries: list[QueueEntry]) -> Body:
+        until = self.services.frames.until(device)
         data = compact_queue(entries, (device.width, device.height), split_screen_size(device), device.gap, until)
         return Body(data, etag_of(data))
 
@@ -89,10 +88,9 @@ class DeviceSlideshow(_FrameResource):
         query, count = _query_of(req), query_int(req, "count", 50, 1, 100)
         device = await self.device(req, device_id)
         frames = self.services.frames
-        show = await frames.state(device)
-        entries = await frames.entries(show, await frames.upcoming(show, query.after, count))
+        entries, showing = await frames.listing(device, query.after, count)
         if query.compact:
-            send(req, resp, self.compact(show, entries))
+            send(req, resp, self.compact(device, entries))
             return
         queue = fit_entries(entries if query.captions else [without_captions(entry) for entry in entries], REPLY_BYTES)
         moment = datetime.fromtimestamp(self.services.clock(), UTC)
@@ -101,9 +99,9 @@ class DeviceSlideshow(_FrameResource):
             queue=tuple(queue),
             current_index=0,
             generated_at="",
-            until=frames.until(show),
+            until=frames.until(device),
             gap=device.gap,
-            showing=frames.showing(show),
+            showing=showing,
         )
         etag = etag_of(msgspec.json.encode(slideshow))  # of everything except `generated_at`
         slideshow = msgspec.structs.replace(slideshow, generated_at=moment.isoformat().replace("+00:00", "Z"))
@@ -112,6 +110,10 @@ class DeviceSlideshow(_FrameResource):
 
 class DeviceNext(_FrameResource):
     """`GET /api/devices/{device_id}/next`: advances the position of a device without an interval."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self._answers: dict[tuple[str, FrameQuery], tuple[object, Body | None]] = {}
 
     @operation(
         "Get the entry to show now; a device without an interval gets the next entry, and its position moves",
@@ -122,48 +124,40 @@ class DeviceNext(_FrameResource):
     async def on_get(self, req: Request, resp: Response, device_id: str) -> None:
         query = _query_of(req)
         device = await self.device(req, device_id)
-        if not device.interval_seconds and query.after is None and req.method != "HEAD":  # HEAD changes nothing
-            taken = await self.services.frames.take(device)
-            body = None if taken is None else self._next(*taken, query)
+        if req.method == "HEAD" and query.after is None:  # changes nothing
+            body = await self._body(device, query, peek=True)
+        elif device.interval_seconds and query.after is None:
+            body = await self._current(device, query)
         else:
-            body = await self._due(device, query)
+            body = await self._body(device, query)
         if body is None:
             raise NotFound(f"no picture is ready for {device_id[:64]!r} yet, or its filters exclude all photos")
         send(req, resp, body)
 
-    async def _due(self, device: Device, query: FrameQuery) -> Body | None:
-        frames = self.services.frames
-        show = await frames.state(device)
-        slot = show.slot(self.services.clock())
-        if show.bodies_slot != slot or len(show.bodies) >= MAX_BODIES:
-            show.bodies_slot = slot
-            show.bodies.clear()
-        body: Body | None = show.bodies.get(query)
-        if body is None:
-            due = await frames.due(device, query.after)
-            if due is None:
-                return None
-            body = self._body(*due, query)
-            if due[0].slot(self.services.clock()) == due[0].bodies_slot:
-                due[0].bodies[query] = body
+    async def _current(self, device: Device, query: FrameQuery) -> Body | None:
+        """Return the response for the current slot of the device's interval."""
+        services, asked = self.services, (device.id, query)
+        # Read before the entry: if something changes in between, the next request builds the response again.
+        state = await services.database.version(), slot_at(device.interval_seconds, services.clock())
+        known, body = self._answers.get(asked, (None, None))
+        if known != state:
+            body = await self._body(device, query)
+            if len(self._answers) >= MAX_CACHED_ANSWERS:
+                self._answers.clear()
+            self._answers[asked] = state, body
         return body
 
-    def _next(self, show: FrameState, place: CycleEntry, query: FrameQuery) -> Body:
-        """Return the response with an entry that is rendered already, and cache it for later cycles."""
-        epoch, entry = place
+    async def _body(self, device: Device, query: FrameQuery, *, peek: bool = False) -> Body | None:
+        frames = self.services.frames
+        if query.after is None:
+            entry = await frames.next(device, peek=peek)
+        else:
+            entry = await frames.following(device, query.after)
+        if entry is None:
+            return None
         if query.compact:
-            return self._body(show, msgspec.structs.replace(show.made[entry], entry=entry_name(epoch, entry)), query)
-        template = show.answers.get((entry, query.captions))
-        if template is None:
-            template = nameless_answer(show.made[entry], until=0.0, gap=show.device.gap, captions=query.captions)
-            show.answers[entry, query.captions] = template
-        return template.named(entry_name(epoch, entry))
-
-    def _body(self, show: FrameState, entry: QueueEntry, query: FrameQuery) -> Body:
-        if query.compact:
-            return self.compact(show, [entry])
-        until, gap = self.services.frames.until(show), show.device.gap
-        return nameless_answer(entry, until=until, gap=gap, captions=query.captions).named(entry.entry)
+            return self.compact(device, [entry])
+        return next_entry(entry, until=frames.until(device), gap=device.gap, captions=query.captions)
 
 
 class DeviceImage(_FrameResource):
@@ -178,25 +172,16 @@ class DeviceImage(_FrameResource):
     async def on_get(self, req: Request, resp: Response, device_id: str, image_id: str) -> None:
         query = _query_of(req)
         device = await self.device(req, device_id)
-        frames = self.services.frames
-        show = await frames.state(device)
-        entries = await frames.entries(show, [(show.queue.cycle, (image_id,))])
-        if not entries or not await self._may_read(req, device, image_id):
+        # An administrator may look at photos that the device's filters exclude.
+        is_frame = hasattr(req.context, "device") or self.services.authority.device_auth == "open"
+        entry = await self.services.frames.photo(device, image_id, selected_only=is_frame)
+        if entry is None:
             raise NotFound(f"there is no picture of {image_id[:64]!r} for this device")
         if query.compact:
-            send(req, resp, self.compact(show, entries))
+            send(req, resp, self.compact(device, [entry]))
             return
-        data = msgspec.json.encode(entries[0] if query.captions else without_captions(entries[0]))
+        data = msgspec.json.encode(entry if query.captions else without_captions(entry))
         send(req, resp, Body(data, etag_of(data)))
-
-    async def _may_read(self, req: Request, device: Device, image_id: str) -> bool:
-        """Return True for an admin's session, and for a frame whose filters show the photo."""
-        services = self.services
-        is_frame = hasattr(req.context, "device") or services.authority.device_auth == "open"
-        if not is_frame or not device.filters:
-            return True
-        filters = msgspec.convert(device.filters, FrameFilters)
-        return await services.database.read(shuffle_queues.shows, image_id, filters, services.clock())
 
 
 def _query_of(req: Request) -> FrameQuery:

@@ -1,4 +1,4 @@
-"""Photos: list, get, delete, set the focus, get the colour schemes."""
+"""Photos: list, get, delete, set the focus, turn, get the colour schemes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backend.colours.schemes import default_variant, schemes_of
 from backend.database import images
 from backend.http.errors import NotFound, UnprocessableEntity
 from backend.services import Services
-from contract.messages.admin import FocusBody, ImageInfo, ImageList, Problem
+from contract.messages.admin import FocusBody, ImageInfo, ImageList, Problem, TurnAnswer, TurnBody, TurnRequest
 from contract.messages.frames import ColourSchemes, SchemeContrast, SchemeVariant
 from contract.messages.processing import Focus, ImageId, ImageState, Palette, Success
 
@@ -99,6 +99,41 @@ class ImageFocus(Resource):
         await self.services.record_writer.save([image_id])
         self.services.wake_up.set()
         send_json(resp, Success())
+
+
+class ImageTurn(Resource):
+    """`PUT /api/images/{image_id}/turn`."""
+
+    @operation(
+        "Set the quarter turns of a photo after its EXIF orientation, and render its variants again",
+        access=Access.ADMIN,
+        body=TurnBody,
+        responses={200: Success, 404: Problem},
+    )
+    async def on_put(self, req: Request, resp: Response, image_id: str, body: TurnBody) -> None:
+        changed = await self.services.database.write(images.set_turn, image_id, body.turn, self.services.clock())
+        if changed is None:
+            raise NotFound(f"there is no image {image_id[:64]!r}")
+        await self.services.record_writer.save([image_id])
+        self.services.wake_up.set()
+        send_json(resp, Success())
+
+
+class Turns(Resource):
+    """`POST /api/admin/turn`."""
+
+    @operation(
+        "Turn photos by 90, 180 or 270 degrees clockwise, and render their variants again",
+        access=Access.ADMIN,
+        body=TurnRequest,
+        responses={200: TurnAnswer},
+    )
+    async def on_post(self, req: Request, resp: Response, body: TurnRequest) -> None:
+        now = self.services.clock()
+        turned = await self.services.database.write(images.turn_by, body.ids, body.quarters, now)
+        await self.services.record_writer.save(turned)
+        self.services.wake_up.set()
+        send_json(resp, TurnAnswer(turned=len(turned)))
 
 
 class ImageScheme(Resource):

@@ -21,6 +21,7 @@ from backend.http.errors import (
     UnprocessableEntity,
     UnsupportedMediaType,
 )
+from contract.image_header.raw import CameraRaw, read_camera_raw
 from contract.messages.admin import Problem, UploadedImage, UploadResult, UploadResults
 
 log = logging.getLogger(__name__)
@@ -125,8 +126,11 @@ class Uploads(Resource):
         limit = self.services.settings.upload_limit_mib * 1024 * 1024
         data = bytearray()
         drained = 0
+        raw: CameraRaw | None = None
         async for chunk in part.stream:
             if drained or len(data) + len(chunk) > limit:
+                if not drained:
+                    raw = await asyncio.to_thread(read_camera_raw, bytes(data))
                 drained += len(chunk)
                 data.clear()
                 if drained > MAX_DRAINED_BYTES:
@@ -134,7 +138,13 @@ class Uploads(Resource):
             else:
                 data += chunk
         if drained:
-            return filename, PayloadTooLarge(f"{filename}: larger than the upload limit of {limit // 2**20} MiB")
+            reason = f"larger than the upload limit of {limit // 2**20} MiB"
+            if raw is None:
+                return filename, PayloadTooLarge(f"{filename}: {reason}")
+            return filename, PayloadTooLarge(
+                f"{filename}: this camera raw file ({raw.kind.name}) is {reason}; export it as JPEG, "
+                "or use `slideshow upload`, which sends the JPEG that the camera embedded"
+            )
         return filename, bytes(data)
 
     async def _finish_file(self, filename: str, content: bytes | HttpProblem) -> FileResult:

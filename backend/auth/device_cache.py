@@ -24,32 +24,30 @@ class DeviceCache:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._stamp = -1
+        self._version: object = None
         self._by_id: dict[str, Device] = {}
         self._by_name: dict[str, Device] = {}
         self._by_token: dict[str, Device] = {}
         self._by_key: dict[str, Device] = {}
         self._seen: dict[tuple[str, float], float] = {}
-        self._refreshing: asyncio.Task[None] | None = None
+        self._next_refresh: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
         self._writes: set[asyncio.Task[None]] = set()
 
     async def find(self, id_or_name: str) -> Device | None:
         """Return the device of this id, or else the first of this name, which older frames send to `next`."""
-        if self._stamp < self._database.stamp():
-            await self._refresh()
+        await self._refresh()
         return self._find(id_or_name)
 
     async def find_by_token(self, token_hash: str, id_or_name: str) -> Device | None:
         """Return the device of this id or name if it owns the token with this hash, else None."""
-        if self._stamp < self._database.stamp():
-            await self._refresh()
+        await self._refresh()
         owner = self._by_token.get(token_hash)
         return owner if owner is not None and owner is self._find(id_or_name) else None
 
     async def picture_salt(self, device_key: str) -> str:
         """Return the salt of the addresses of a device's pictures by its key; "" for an unknown device."""
-        if self._stamp < self._database.stamp():
-            await self._refresh()
+        await self._refresh()
         device = self._by_key.get(device_key)
         return device.picture_salt if device is not None else ""
 
@@ -57,26 +55,27 @@ class DeviceCache:
         return self._by_id.get(id_or_name) or self._by_name.get(id_or_name)
 
     async def _refresh(self) -> None:
-        # Concurrent callers share one query.
-        wanted = self._database.stamp()
-        while self._stamp < wanted:
-            if self._refreshing is None:
-                self._refreshing = asyncio.create_task(self._read())
-            await asyncio.shield(self._refreshing)
+        if await self._database.version() == self._version:
+            return
+        if self._next_refresh is None:  # concurrent callers share a query that begins after their calls
+            self._next_refresh = asyncio.create_task(self._read())
+        await asyncio.shield(self._next_refresh)
 
     async def _read(self) -> None:
-        stamp = self._database.stamp()  # before the query: a change during it causes another query
-        try:
-            rows = await self._database.read(devices.read_all)
-        finally:
-            self._refreshing = None
+        async with self._lock:
+            self._next_refresh = None
+            version = await self._database.version()  # before the query: a change during it causes another query
+            if version != self._version:
+                self._replace(await self._database.read(devices.read_all))
+                self._version = version
+
+    def _replace(self, rows: list[Device]) -> None:
         self._by_id = {device.id: device for device in rows}
         self._by_name = {device.name: device for device in reversed(rows)}
         self._by_key = {device.key: device for device in rows}
         self._by_token = {device.token_hash: device for device in rows if device.token_hash}
         identities = {_identity(device) for device in rows}
         self._seen = {identity: at for identity, at in self._seen.items() if identity in identities}
-        self._stamp = stamp
 
     def record_seen(self, device: Device, now: float) -> None:
         """Update the device's last-seen time in the background; a failure is logged."""

@@ -7,8 +7,8 @@ thread's queue instead of failing in SQLite. Query functions take a connection a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,11 +18,13 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from backend.database.change_counter import ChangeCounter
+from backend.database.change_counter import SqliteChangeCounter, postgres_snapshot
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+WAL_BYTES = 16 * 1024 * 1024
+"""A larger WAL is truncated after a checkpoint. On Cloud Run it takes up memory."""
 BUSY_SECONDS = 10.0
 """A statement fails if it waits for the lock of another process for longer than this time."""
 
@@ -32,6 +34,12 @@ class DatabaseFileError(OSError):
 
 
 _ADVICE = "Restore a backup, or move the file away: a start without it fills a new database from the bucket"
+
+
+def sqlite_file(url: URL | str) -> Path | None:
+    """Return the file of a SQLite database, or None for a database server. Raises ArgumentError for no valid URL."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def reject_empty(file: Path) -> None:
@@ -53,6 +61,7 @@ def _tune_sqlite(engine: Engine, begin: str) -> None:
         # FULL: an acknowledged upload survives a power failure.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
         cursor.close()
 
@@ -75,19 +84,20 @@ class Database:
         """The number of SQLite transactions that changed rows, without `ephemeral` queries."""
         self.ephemeral: frozenset[Callable[..., Any]] = frozenset()
         """Queries that do not trigger a snapshot, because their data may be lost."""
-        self.private: frozenset[Callable[..., Any]] = frozenset()
-        """Queries that, like ephemeral ones, need not change the stamp: their callers update their own caches."""
-        self._announced = 0
         writers = 1 if self.is_sqlite else readers
-        self._reader = sa.create_engine(url, pool_size=readers, max_overflow=0, pool_timeout=BUSY_SECONDS)
+        # A server's own isolation level for writes, which wait for the locks of rows; reads have one consistent view.
+        isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reader = sa.create_engine(url, pool_size=readers, max_overflow=0, pool_timeout=BUSY_SECONDS, **isolation)
         self._writer = sa.create_engine(url, pool_size=writers, max_overflow=0, pool_timeout=BUSY_SECONDS)
         if self.is_sqlite:
             _tune_sqlite(self._reader, "BEGIN")
             _tune_sqlite(self._writer, "BEGIN IMMEDIATE")
-        self._watch = ChangeCounter(self.file)
-        self._stamp: tuple[int, int] | None = None
+        self._counter = SqliteChangeCounter(self.file) if self.file is not None else None
+        self._next_version: asyncio.Task[object] | None = None
+        self._version_lock = asyncio.Lock()
         self._read_threads = ThreadPoolExecutor(readers, "database-read")
         self._write_threads = ThreadPoolExecutor(writers, "database-write")
+        self._pools = ((self._read_threads, readers), (self._write_threads, writers))
 
     def migrate(self) -> None:
         """Apply all migrations. They commit together with the revision that alembic stores."""
@@ -109,7 +119,8 @@ class Database:
     def recreate(self) -> None:
         """Rename the SQLite file to `*.before` and create an empty database. No other code may use the database."""
         assert self.file is not None
-        self._watch.close()
+        if self._counter is not None:
+            self._counter.close()
         self._reader.dispose()
         self._writer.dispose()
         for suffix in ("", "-wal", "-shm"):
@@ -118,18 +129,60 @@ class Database:
                 file.replace(file.with_name(f"{self.file.name}.before{suffix}"))
         self.migrate()
 
+    async def replace_file(self, new: Path) -> None:
+        """Replace the SQLite file by `new`. Queries that were under way end first, and later ones read the new file.
+
+        No connection is open meanwhile: closing one to a renamed file would delete the WAL of the new file.
+
+        Raises:
+            OSError: The file cannot be renamed, or queries did not end in time.
+        """
+        assert self.file is not None
+        threads = [pool for pool, count in self._pools for _ in range(count)]
+        arrived = threading.Barrier(len(threads) + 1, timeout=BUSY_SECONDS)
+        released = threading.Event()
+
+        def park() -> None:
+            arrived.wait()
+            released.wait(BUSY_SECONDS)
+
+        parked = [pool.submit(park) for pool in threads]
+        try:
+            await asyncio.to_thread(arrived.wait)
+            self._swap_file(new)
+        except threading.BrokenBarrierError:
+            raise OSError(f"{self.file} is in use: queries did not end within {BUSY_SECONDS:.0f} s") from None
+        finally:
+            released.set()
+            await asyncio.gather(*map(asyncio.wrap_future, parked), return_exceptions=True)
+
+    def _swap_file(self, new: Path) -> None:
+        assert self.file is not None
+        self._reader.dispose()
+        self._writer.dispose()
+        for suffix in ("-wal", "-shm"):
+            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
+        new.replace(self.file)
+
+    def truncate_wal(self) -> None:
+        """Write the WAL into the SQLite file, and truncate it. Does nothing while another connection reads."""
+        raw = self._writer.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            raw.close()
+
     def _run(self, engine: Engine, query: Callable[[Connection], T]) -> T:
         with engine.begin() as connection:
             return query(connection)
 
-    def _run_counted(self, query: Callable[[Connection], T], *, ephemeral: bool, announced: bool) -> T:
+    def _run_counted(self, query: Callable[[Connection], T], *, ephemeral: bool) -> T:
         with self._writer.begin() as connection:
             raw = connection.connection.driver_connection
             before = raw.total_changes if self.is_sqlite and raw is not None else 0
             result = query(connection)
             changed = self.is_sqlite and raw is not None and raw.total_changes != before
         self.changes += changed and not ephemeral
-        self._announced += changed and announced
         return result
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -140,31 +193,28 @@ class Database:
     async def write(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the result of a query function after its changes are committed."""
         bound = functools.partial(_late_connection, query, args, kwargs)
-        ephemeral = query in self.ephemeral
-        announced = not (ephemeral or query in self.private)
-        run = functools.partial(self._run_counted, bound, ephemeral=ephemeral, announced=announced)
-        with contextlib.nullcontext() if announced else self._watch.ephemeral(lambda: self._announced):
-            return await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
+        run = functools.partial(self._run_counted, bound, ephemeral=query in self.ephemeral)
+        return await asyncio.get_running_loop().run_in_executor(self._write_threads, run)
 
-    def stamp(self) -> int:
-        """Return a number that is larger after a commit of any process; for the event loop's thread.
+    async def version(self) -> object:
+        """Return a value that is different after a commit of any process; equal values mean equal contents.
 
-        Our own ephemeral and private commits may not count for a second. Without a SQLite file, every second
-        counts as a change.
+        The value is read after this call begins. Concurrent calls share one query of a database server.
         """
-        announced = self._announced
-        if self._stamp is None or self._stamp[0] != announced:
-            if self._stamp is None:
-                # No request that is handled in this turn of the event loop can depend on a newer commit.
-                asyncio.get_running_loop().call_soon(self._reset_stamp)
-            self._stamp = announced, self._watch.stamp(announced)
-        return self._stamp[1]
+        if self._counter is not None:
+            return self._counter.value()
+        if self._next_version is None:  # a query that is being sent already may have missed the latest commit
+            self._next_version = asyncio.create_task(self._read_version())
+        return await asyncio.shield(self._next_version)
 
-    def _reset_stamp(self) -> None:
-        self._stamp = None
+    async def _read_version(self) -> object:
+        async with self._version_lock:
+            self._next_version = None
+            return await self.read(postgres_snapshot)
 
     def close(self) -> None:
-        self._watch.close()
+        if self._counter is not None:
+            self._counter.close()
         self._read_threads.shutdown(wait=True)
         self._write_threads.shutdown(wait=True)
         self._reader.dispose()

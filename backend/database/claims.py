@@ -155,6 +155,7 @@ def _claimed(row: sa.Row[Any], work: tuple[WorkItem, ...]) -> ClaimedImage:
         work=work,
         focus=focus_of(row.focus),
         byte_size=row.byte_size,
+        turn=row.turn,
     )
 
 

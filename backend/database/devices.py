@@ -102,6 +102,8 @@ def save(
         if before.token_pending:
             values["token_hash"] = token_hash
         connection.execute(update(devices).where(devices.c.id == device_id).values(**values))
+        if before.filters != values["filters"]:
+            shuffle_queues.begin_refilter(connection, device_id)
     if before is None or before.recipe != values["recipe"]:
         cancel_deletion(connection, device_folder(key), values["recipe"])
     if values["half_recipe"]:

@@ -33,6 +33,12 @@ def delete_replaced_now(connection: Connection, image_id: str, now: float) -> No
     connection.execute(update(garbage).where(of_image, garbage.c.delete_after > now).values(delete_after=now))
 
 
+def postpone_deletions(connection: Connection, image_id: str, until: float) -> None:
+    """Keep the replaced objects of an image at least `until` then, because a task may need their names again."""
+    of_image = garbage.c.object_name.contains(f"/{image_id}-", autoescape=True)
+    connection.execute(update(garbage).where(of_image, garbage.c.delete_after < until).values(delete_after=until))
+
+
 def due(connection: Connection, now: float, limit: int) -> list[str]:
     """Return the URIs of objects that are due for deletion, longest overdue first."""
     query = select(garbage.c.object_name).where(garbage.c.delete_after <= now).order_by(garbage.c.delete_after)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, delete, func, select, update
 
+from backend.database.garbage import postpone_deletions, schedule_deletion
 from backend.database.missing_variants import RERENDER_RECIPE
 from backend.database.rows import converted
 from backend.database.tables import devices, garbage, images, insert_if_absent, processed_images, tombstones
+from backend.database.variants import REPLACED_GRACE_SECONDS
 from contract.messages.admin import ImageInfo, RetryRequest, VariantInfo
-from contract.messages.processing import Focus, ImageState, PendingImage
+from contract.messages.processing import Focus, ImageState, PendingImage, orientation_of
 from contract.split_screen import HALF
 
 _JSON_COLUMNS = ("color_palette", "focus", "found_focus")
@@ -222,25 +225,87 @@ def set_focus(connection: Connection, image_id: str, focus: Focus | None, now: f
     if focus_of(row.focus) == focus:
         return False
     connection.execute(
-        update(images)
-        .where(images.c.id == image_id)
-        .values(
-            focus=list(focus) if focus else None,
-            processing_status=sa.case((images.c.processing_status == "failed", "failed"), else_="pending"),
-            queued_at=now,
-            lease_token=None,
-            attempt_open=False,
-            revision=images.c.revision + 1,
-        )
+        update(images).where(images.c.id == image_id).values(focus=list(focus) if focus else None, **_render_again(now))
     )
     _invalidate_variants(connection, processed_images.c.image_id == image_id)
     return True
 
 
+def _render_again(now: float) -> dict[str, Any]:
+    """Return the values that queue an image again after its owner's choice; a failed one stays failed."""
+    return {
+        "processing_status": sa.case((images.c.processing_status == "failed", "failed"), else_="pending"),
+        "queued_at": now,
+        "lease_token": None,
+        "attempt_open": False,
+        "revision": images.c.revision + 1,
+    }
+
+
+def set_turn(connection: Connection, image_id: str, turn: int, now: float) -> bool | None:
+    """Store the quarter turns clockwise that a photo gets after its EXIF orientation, from 0 to 3.
+
+    Size, orientation and focal points are turned with it. The photo's variants are rendered again, as `set_focus`
+    describes; the old ones are shown until then. Split-screen variants are removed if the photo's orientation changes,
+    because they belong to the other pairs.
+
+    Returns:
+        True if the turn changed, None for an unknown image.
+    """
+    columns = (images.c.turn, images.c.width, images.c.height, images.c.focus, images.c.found_focus)
+    row = connection.execute(select(*columns).where(images.c.id == image_id).with_for_update()).first()
+    if row is None:
+        return None
+    quarters = (turn - row.turn) % 4
+    if not quarters:
+        return False
+    width, height = (row.height, row.width) if quarters % 2 else (row.width, row.height)
+    points = {name: _turned_point(focus_of(getattr(row, name)), quarters) for name in ("focus", "found_focus")}
+    connection.execute(
+        update(images)
+        .where(images.c.id == image_id)
+        .values(
+            turn=turn,
+            width=width,
+            height=height,
+            orientation=orientation_of(width, height),
+            **points,
+            **_render_again(now),
+        )
+    )
+    of_image = processed_images.c.image_id == image_id
+    if orientation_of(width, height) != orientation_of(row.width, row.height):
+        halves = of_image & processed_images.c.device_size.endswith(HALF)
+        objects = connection.scalars(delete(processed_images).where(halves).returning(processed_images.c.file_path))
+        schedule_deletion(connection, list(objects), now + REPLACED_GRACE_SECONDS)
+    postpone_deletions(connection, image_id, now + REPLACED_GRACE_SECONDS)  # of the turn that is chosen again
+    _invalidate_variants(connection, of_image)
+    return True
+
+
+def turn_by(connection: Connection, image_ids: Sequence[str], quarters: int, now: float) -> list[str]:
+    """Turn each photo by this number of quarter turns clockwise, and return the ids of the photos that exist."""
+    unique = sorted(set(image_ids))
+    rows = connection.execute(select(images.c.id, images.c.turn).where(images.c.id.in_(unique)).with_for_update()).all()
+    for row in rows:
+        set_turn(connection, row.id, (row.turn + quarters) % 4, now)
+    return [row.id for row in rows]
+
+
+def _turned_point(point: Focus | None, quarters: int) -> list[float] | None:
+    """Return the same point of the photo after quarter turns clockwise. Four decimal places stay exact."""
+    if point is None:
+        return None
+    x, y = point
+    for _ in range(quarters):
+        x, y = round(1 - y, 4), x
+    return [x, y]
+
+
 def work_state(connection: Connection, image_id: str) -> sa.Row[Any] | None:
-    """Return (processing_status, lease_owner, lease_until, focus) of an image, or None for an unknown one."""
-    columns = images.c
-    query: sa.Select[Any] = select(columns.processing_status, columns.lease_owner, columns.lease_until, columns.focus)
+    """Return state, lease_owner, lease_until, focus and turn of an image, or None for an unknown one."""
+    c = images.c
+    query: sa.Select[Any] = select(c.processing_status, c.lease_owner, c.lease_until, c.focus, c.turn)
     return connection.execute(query.where(images.c.id == image_id)).first()
 
 

@@ -19,6 +19,17 @@ def put(connection: Connection, key: str, value: str) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
 
+def remove(connection: Connection, key: str) -> None:
+    """Delete a key, if it exists."""
+    connection.execute(delete(facts).where(facts.c.key == key))
+
+
+def keys(connection: Connection, prefix: str) -> list[str]:
+    """Return the keys that begin with `prefix`, without the prefix."""
+    found = connection.scalars(select(facts.c.key).where(facts.c.key.startswith(prefix, autoescape=True)))
+    return sorted(key.removeprefix(prefix) for key in found)
+
+
 def get_or_insert(connection: Connection, key: str, value: str) -> str:
     """Return the value of a key, after storing `value` if the key had none."""
     connection.execute(insert_into(connection, facts).values(key=key, value=value).on_conflict_do_nothing())

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
 from backend.colours.families import families_text
-from backend.database import key_value, record_queries
+from backend.database import key_value, record_queries, shuffle_queues
 from backend.database.images import shard_of
 from backend.database.tables import devices, images, insert_into, metadata, processed_images, tombstones
 from backend.database.tombstones import remove_rows
@@ -30,6 +30,8 @@ def import_devices(connection: Connection, record: DevicesRecord) -> bool:
     connection.execute(delete(devices))
     if record.devices:
         connection.execute(insert(devices), [_device_row(device) for device in record.devices])
+        for device in record.devices:
+            shuffle_queues.begin_refilter(connection, device.id)
     for key in (record_queries.DEVICES_REVISION, record_queries.DEVICES_RECORDED):
         key_value.put(connection, key, str(record.revision))
     if record.picture_key:
@@ -75,6 +77,7 @@ def import_images(
     variants = [row for record in living for row in _variant_rows(record, bucket_url, present, keys)]
     if variants:
         connection.execute(insert(processed_images), variants)
+        shuffle_queues.enqueue(connection, ids, now)
     return len(newer)
 
 
@@ -123,6 +126,7 @@ def _image_row(record: ImageRecord, bucket_url: str, present: Container[str]) ->
         "thumbnail_path": _uri(thumbnail, bucket_url) if thumbnail else None,
         "focus": list(record.focus) if record.focus else None,
         "found_focus": list(record.found_focus) if record.found_focus else None,
+        "turn": record.turn,
         "processed_at": record.processed_at,
         "render_seconds": record.render_seconds,
         "stage_seconds": msgspec.to_builtins(record.stages) if record.stages else None,

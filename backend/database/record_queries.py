@@ -113,6 +113,7 @@ def _image(row: sa.Row[Any], results: Sequence[sa.Row[Any]], bucket_url: str) ->
         thumbnail_path=object_name(row.thumbnail_path, bucket_url) if row.thumbnail_path else None,
         focus=focus_of(row.focus),
         found_focus=focus_of(row.found_focus),
+        turn=row.turn,
         results=tuple(_result(result, palette, bucket_url) for result in results),
     )
 

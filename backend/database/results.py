@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select, update
 
 from backend.colours.families import families_text
+from backend.database import shuffle_queues
 from backend.database.garbage import schedule_deletion
 from backend.database.missing_pairs import split_screen_device
 from backend.database.missing_variants import LEGACY, missing_work
@@ -83,6 +84,7 @@ def record(
     # A sidecar never returns an image to the queue, so it does not count as the report of a task.
     ours = {item.row.image_id for item in accepted if item.row.lease is not None}
     _finish(connection, touched, set() if trusted else {outcome.image_id for outcome in outcomes}, ours, now)
+    shuffle_queues.enqueue(connection, touched, now)
     # The state is part of the record, and `_finish` may have changed the state of an unfinished image.
     unfinished = {image_id for image_id in touched if known[image_id].processing_status != "complete"}
     if changed := changed | changed_by_outcome | unfinished:

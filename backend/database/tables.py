@@ -1,8 +1,8 @@
 """The tables. Operators query some of them by hand, so their names are fixed.
 
 Times are in seconds since the epoch, UTC.
-Three table names are older than the terms of the code: `facts` holds key-value pairs, `garbage` the deletion
-schedule, and `bags` the shuffle queues.
+Two table names are older than the terms of the code: `facts` holds key-value pairs, and `garbage` the deletion
+schedule.
 """
 
 from __future__ import annotations
@@ -75,6 +75,9 @@ images = Table(
     # [x, y] as fractions of the upright width and height: the owner's choice, and the point that the renderer detected.
     Column("focus", JSON(none_as_null=True)),
     Column("found_focus", JSON(none_as_null=True)),
+    # Quarter turns clockwise that the owner added to the EXIF orientation. Width, height, orientation and the focal
+    # points are those of the turned photo.
+    Column("turn", Integer, nullable=False, server_default="0"),
     # The names of the palette's hue groups, for the gallery's colour filter: `,blue,green,`.
     Column("colours", Text, nullable=False, server_default=""),
     Column("processed_at", Float),
@@ -176,25 +179,43 @@ devices = Table(
     Column("panel", JSON(none_as_null=True)),
 )
 
-# The current cycle of each device's shuffle queue, written when a cycle begins or photos change.
-shuffle_queues = Table(
-    "bags",
+# The place of each photo in the order of each device: a row for each full-screen variant. The photo with the lowest
+# (cycle, rank) is shown next. `excluded`: the device's filters do not select the photo.
+queue_entries = Table(
+    "queue_entries",
+    metadata,
+    Column("variant_id", Integer, ForeignKey("processed_images.id", ondelete="CASCADE"), primary_key=True),
+    Column("device_key", Text, nullable=False),
+    Column("image_id", String(32), nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("rank", BigInteger, nullable=False),
+    Column("excluded", Boolean, nullable=False),
+)
+Index(
+    "ix_queue_entries_order",
+    queue_entries.c.device_key,
+    queue_entries.c.excluded,
+    queue_entries.c.cycle,
+    queue_entries.c.rank,
+    queue_entries.c.variant_id,
+)
+
+# The position of each device in its queue. A device that has shown nothing yet has no row.
+queue_positions = Table(
+    "queue_positions",
     metadata,
     Column("device_id", Text, primary_key=True),
+    # A random text from which the ranks of later cycles follow.
     Column("seed", Text, nullable=False),
-    # The number of the cycle.
-    Column("epoch", Integer, nullable=False),
-    # With an interval, `first_slot` is the time slot in which the first entry is shown.
+    # The number of the current cycle.
+    Column("cycle", Integer, nullable=False),
+    # The entry that was shown last, as the ids of one or two photos, its cycle, and whether it was a new photo.
+    Column("entry", JSON, nullable=False),
+    Column("entry_cycle", Integer, nullable=False),
+    Column("was_new", Boolean, nullable=False),
+    # The interval and the time slot for which it was chosen; 0 without an interval.
     Column("interval_seconds", Integer, nullable=False),
-    Column("first_slot", BigInteger, nullable=False),
-    # Without an interval, the number of entries that were returned or reserved.
-    Column("shown", Integer, nullable=False),
-    Column("entries", JSON, nullable=False),
-    # The last entry of the previous cycle.
-    Column("before", JSON, nullable=False),
-    # The number of photos with a split-screen variant when the entries were chosen.
-    Column("halves", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("slot", BigInteger, nullable=False),
 )
 
 executions = Table(

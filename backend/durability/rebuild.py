@@ -33,7 +33,7 @@ from backend.durability.record_reader import (
     read_devices_record,
     read_records,
 )
-from backend.durability.sidecar_sync import SidecarSync
+from backend.durability.sidecar_sync import LAST_SYNC, SidecarSync
 from backend.http.errors import HttpProblem
 from contract import object_names
 from contract.bucket.port import Bucket, ObjectInfo, uri_of
@@ -90,6 +90,8 @@ async def rebuild(
     report.imported_originals = await _import_originals(database, bucket, row_of, report.unreadable, now, progress)
     synced = await sync.run(now) if sync else None
     report.imported_sidecars = synced.imported if synced else 0
+    if synced is not None:  # so that the next start reads only newer records
+        await database.write(key_value.put, LAST_SYNC, str(now))
     if synced is not None and not report.unreadable:
         await _discard_unreferenced(database, bucket, present, now)
     report.images = sum((await database.read(images.counts)).values())
@@ -120,8 +122,7 @@ async def restore(
         progress: Receives progress messages.
     """
     devices = await asyncio.to_thread(read_devices_record, bucket)
-    if devices is not None:
-        await database.write(record_import.import_devices, devices)
+    changed = devices is not None and await database.write(record_import.import_devices, devices)
     batches = read_records(bucket, since=since, unreadable=unreadable)
     read = imported = 0
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
@@ -132,7 +133,8 @@ async def restore(
         imported += await database.write(record_import.import_images, batch, bucket.url, existing, now)
         read += len(batch)
         progress(f"{read} records read")
-    await database.write(missing_variants.reconcile_states, now)
+    if imported or changed:
+        await database.write(missing_variants.reconcile_states, now)
     return imported
 
 

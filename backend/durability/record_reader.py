@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from typing import TypeVar
 
 import msgspec
 
 from contract import object_names
-from contract.bucket.port import Bucket, ObjectInfo, ObjectNotFound
+from contract.bucket.port import Bucket, BucketUnavailable, ObjectInfo, ObjectNotFound
 from contract.messages import DECODE_ERRORS
 from contract.messages.records import SCHEMA_VERSION, DevicesRecord, ImageRecord
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 THREADS = 12
 """Concurrent reads. The latency of the bucket dominates the time of a read."""
 BATCH_SIZE = 200
 RECORD_LIMIT_BYTES = 4 * 1024 * 1024
+ATTEMPTS = 4
+"""Attempts of a read. A start reads thousands of objects, and must not be repeated because one call failed."""
+PAUSE_SECONDS = 0.05
+"""Pause before the second attempt. It doubles before each further one."""
 MAX_SINGLE_LOOKUPS = 200
 """Up to this many pictures are looked up one by one. For more, all objects are listed."""
 
 
 class UnreadableRecord(Exception):
     """A record cannot be used. The message contains the object name and the reason."""
+
+
+def _repeatedly(call: Callable[[], T]) -> T:
+    """Return the result of a call to the bucket, which is repeated after a temporary error. Raises BucketError."""
+    for attempt in range(ATTEMPTS - 1):
+        try:
+            return call()
+        except BucketUnavailable:
+            time.sleep(PAUSE_SECONDS * 2**attempt)
+    return call()
 
 
 def parse_record(name: str, data: bytes) -> ImageRecord:
@@ -69,7 +87,7 @@ def read_records(
 
     def read_or_error(entry: ObjectInfo) -> ImageRecord | UnreadableRecord | None:
         try:
-            return read_record(bucket, entry.name)
+            return _repeatedly(lambda: read_record(bucket, entry.name))
         except UnreadableRecord as error:
             return error
 
@@ -125,7 +143,7 @@ def present_pictures(bucket: Bucket, names: Iterable[str]) -> set[str]:
 
     def exists(name: str) -> bool:
         try:
-            bucket.stat(name)
+            _repeatedly(lambda: bucket.stat(name))
         except ObjectNotFound:
             return False
         return True

@@ -115,6 +115,8 @@ def import_sidecar(connection: Connection, sidecar: Sidecar, paths: PathValidato
         return REJECTED, "the image has failed; retry it, or remove the sidecar", False
     if sidecar.focus != images.focus_of(image.focus):
         return WAITS, "its pictures were cropped around another focal point; the image will be rendered again", False
+    if sidecar.turn != image.turn:
+        return WAITS, "its pictures were turned in another way; the image will be rendered again", False
     palette = palette_of(sidecar)
     if palette is None:
         return WAITS, "it contains no pictures; the image will be rendered again", False

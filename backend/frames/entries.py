@@ -48,19 +48,20 @@ class EntryBuilder:
         self._bucket = bucket
         self._sign = sign
 
-    def entry(self, key: str, photos: Entry, rows: Rows) -> QueueEntry | None:
-        """Build the entry of these photos for a device key, without a name; None if no variant of them exists."""
+    def entry(self, key: str, photos: Entry, rows: Rows, name: str) -> QueueEntry | None:
+        """Build the entry of these photos for a device key (`entry_name`); None if no variant of them exists."""
         pair = [rows.get((photo, split_key(key))) for photo in photos] if len(photos) > 1 else [None]
         first, second = (pair[0], pair[1]) if all(pair) else (None, None)
         if first is not None and second is not None and (both := _palette_of_both(first, second)) is not None:
-            return self._entry(first, both, second)
+            return self._entry(name, first, both, second)
         # A single photo, or a pair of which one variant was deleted.
         singles = [row for photo in photos if (row := rows.get((photo, key))) is not None]
-        return next((self._entry(row, palette, None) for row in singles if (palette := _palette(row))), None)
+        return next((self._entry(name, row, palette, None) for row in singles if (palette := _palette(row))), None)
 
-    def _entry(self, row: sa.Row[Any], palette: Palette, partner: sa.Row[Any] | None) -> QueueEntry:
+    def _entry(self, name: str, row: sa.Row[Any], palette: Palette, partner: sa.Row[Any] | None) -> QueueEntry:
         light, dark = frame_roles(palette.source_color, default_variant(palette))
         return QueueEntry(
+            entry=name,
             image_id=row.image_id,
             file_path=row.file_path,
             color_palette=palette,
@@ -161,11 +162,6 @@ def _compact(entry: QueueEntry, base: str) -> CompactEntry:
     )
 
 
-_NO_NAME = "?"  # no entry has this name
-# No text in the JSON can contain this sequence, because quotes inside JSON strings are escaped.
-_BEFORE, _BEHIND = b'"entry":"', b'"'
-
-
 class Body(NamedTuple):
     """A response body and its ETag."""
 
@@ -173,26 +169,11 @@ class Body(NamedTuple):
     etag: str
 
 
-class NamelessAnswer(NamedTuple):
-    """A response in two parts, between which the entry's name is inserted, and the hash of both."""
-
-    head: bytes
-    tail: bytes
-    hashed: str
-
-    def named(self, name: str) -> Body:
-        """Return the response for the entry with this name (`entry_name`)."""
-        return Body(self.head + name.encode() + self.tail, f'"{self.hashed}.{name}"')
-
-
-def nameless_answer(entry: QueueEntry, *, until: float, gap: int, captions: bool) -> NamelessAnswer:
+def next_entry(entry: QueueEntry, *, until: float, gap: int, captions: bool) -> Body:
     """Return the response of `next` with this entry; `until` in seconds since the epoch, `gap` in pixels."""
     shown = entry if captions else without_captions(entry)
-    response = NextEntry(**{**msgspec.structs.asdict(shown), "entry": _NO_NAME}, until=until, gap=gap)
-    data = msgspec.json.encode(response)
-    head, placeholder, tail = data.partition(_BEFORE + _NO_NAME.encode() + _BEHIND)
-    assert placeholder
-    return NamelessAnswer(head + _BEFORE, _BEHIND + tail, hashlib.blake2b(data, digest_size=12).hexdigest())
+    data = msgspec.json.encode(NextEntry(**msgspec.structs.asdict(shown), until=until, gap=gap))
+    return Body(data, etag_of(data))
 
 
 def etag_of(data: bytes) -> str:

@@ -285,7 +285,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._reject(self._status)
             return
         if was_head and not self._in_head:  # a body follows
-            lengths = [int(value) for name, value in self.headers if name == b"content-length"]
+            lengths = [int(value) for name, value in self.scope["headers"] if name == b"content-length"]
             self._body_left = lengths[0] if lengths else None
             self._framing_bytes = 0
         last = (self._tail + piece[-len(END) :])[-len(END) :]
@@ -296,10 +296,6 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._reject(431)
 
     # Parser callbacks
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # trailers are dropped: the application has read the headers by then
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self.parser.get_http_version() not in ("1.1", "1.0"):
@@ -319,6 +315,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._deadline = NEVER
         if self.pipeline:
             self._queued_bytes += self._head_bytes
+        self.headers = []  # trailers are dropped: the application has read the headers by then
         self._in_head = False
         self._head_bytes = 0
 

@@ -6,7 +6,9 @@ from msgspec import Struct
 
 from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
 from contract.image_header.dates import date_taken
+from contract.image_header.embedded_jpeg import embedded_photo
 from contract.image_header.model import Format, HeaderError
+from contract.image_header.raw import read_camera_raw
 from contract.image_header.read import SUPPORTED, NotAPhoto, read_image_header
 from contract.messages.processing import Orientation, orientation_of
 
@@ -54,6 +56,11 @@ def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progr
             damaged.
         UnprocessableEntity: The photo has too many pixels.
     """
+    raw = read_camera_raw(data)
+    if raw is not None and not raw.is_usable:
+        raise UnsupportedMediaType(f"{filename}: {raw.rejection}; export it as JPEG")
+    if raw is not None:
+        data = embedded_photo(data, raw)
     try:
         header = read_image_header(data)
     except NotAPhoto as error:
@@ -70,4 +77,5 @@ def read_upload_header(data: bytes, filename: str, *, max_pixels: int, max_progr
         )
     width, height = header.upright_size
     captured = date_taken(data if header.format == "tiff" else header.exif)
-    return UploadHeader(EXTENSIONS[header.format], width, height, orientation_of(width, height), captured)
+    extension = EXTENSIONS[header.format] if raw is None else raw.kind.extension
+    return UploadHeader(extension, width, height, orientation_of(width, height), captured)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import hashlib
 import logging
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.05
 TERM_GRACE_SECONDS = 10.0
 STDERR_DESCRIPTOR = 2
+PARENT = -1
+"""The task index under which the process of the backend itself is stored."""
 START_SECONDS = 4.0
 """Less work than this does not justify a further process, whose start takes about as long."""
 
@@ -63,6 +68,7 @@ class LocalRunner:
         ended: Callable[[], None],
         command: Sequence[str] = (sys.executable, "-m", "processor"),
         term_grace_seconds: float = TERM_GRACE_SECONDS,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Create a runner.
 
@@ -75,6 +81,7 @@ class LocalRunner:
             ended: Called when an execution has ended, so that no one polls for it.
             command: The command line of a task.
             term_grace_seconds: Time between SIGTERM and SIGKILL. The default is that of Cloud Run.
+            clock: Returns seconds since the epoch.
         """
         self.profile = RunnerProfile(
             worthwhile_seconds=START_SECONDS, max_tasks=max_tasks, start_limit_seconds=5.0, prefers_latency=True
@@ -86,15 +93,27 @@ class LocalRunner:
         self._ended = ended
         self._command = list(command)
         self._term_grace = term_grace_seconds
+        self._clock = clock
         self._running: dict[str, asyncio.Task[Outcome]] = {}
         self._closing = False
 
     async def start(self, execution: str, tasks: int) -> None:
         if self._closing:
             raise RunnerError("the backend is stopping and starts no more tasks")
+        await self._record_parent(execution)
         running = asyncio.create_task(self._execute(execution, tasks), name=execution)
         running.add_done_callback(lambda _: self._ended())
         self._running[execution] = running
+
+    async def _record_parent(self, execution: str) -> None:
+        """Store this process, so that other backends know that the execution is not lost."""
+        mark = start_mark(os.getpid())
+        try:
+            await self._database.write(
+                executions.task_started, execution, PARENT, os.getpid(), f"{machine_id()} {mark}"
+            )
+        except SQLAlchemyError as error:  # the tasks cannot be stored either, and end with a message of their own
+            log.error("[JobQueue] %s could not be recorded as started by this backend: %s", execution, error)
 
     async def outcome(self, execution: str) -> Outcome | None:
         running = self._running.get(execution)
@@ -106,11 +125,20 @@ class LocalRunner:
         return running.result()
 
     async def _orphaned(self, execution: str) -> Outcome | None:
-        """Return the outcome of an execution of an earlier backend process: lost, once its tasks have ended."""
+        """Return the outcome of an execution of another backend process: lost, once this process and its tasks ended.
+
+        Nothing is known about a process on another machine, so its execution is lost when its time is over.
+        """
         tasks = await self._database.read(executions.tasks_of, execution)
-        if any(is_alive(task.pid, task.pid_started) for task in tasks):
-            return None
-        return Outcome(state="lost", error="the backend was restarted while it ran")
+        for task in tasks:
+            machine, _, mark = task.pid_started.rpartition(" ")
+            if machine not in ("", machine_id()):
+                row = await self._database.read(executions.row_of, execution)
+                if row is not None and self._clock() < row.deadline:
+                    return None
+            elif is_alive(task.pid, mark):
+                return None
+        return Outcome(state="lost", error="the backend that ran it has ended")
 
     async def close(self) -> None:
         self._closing = True
@@ -181,7 +209,9 @@ class LocalRunner:
         try:
             mark = start_mark(process.pid)
             if mark is not None:
-                await self._database.write(executions.task_started, execution, index, process.pid, mark)
+                await self._database.write(
+                    executions.task_started, execution, index, process.pid, f"{machine_id()} {mark}"
+                )
             return await self._follow(process, time.monotonic() + self._timeout)
         except (asyncio.CancelledError, SQLAlchemyError, OSError) as error:
             # The process must end in any case: without this coroutine it would have no time limit.
@@ -249,6 +279,15 @@ def start_mark(pid: int) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return listed.stdout.strip() or None
+
+
+@functools.cache
+def machine_id() -> str:
+    """Return a text that differs between machines, their boots, and containers: within it a pid has one meaning."""
+    parts = [platform.node()]
+    with contextlib.suppress(OSError):  # not Linux
+        parts += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 
 def is_alive(pid: int, mark: str) -> bool:

@@ -12,7 +12,6 @@ from contract.messages.frames import FrameFilters
 from contract.messages.processing import Orientation
 
 DAY_SECONDS = 86_400.0
-HOUR_SECONDS = 3600.0
 
 
 class PhotoFacts(Struct, frozen=True):
@@ -46,10 +45,6 @@ def matches(photo: PhotoFacts, filters: FrameFilters, now: float) -> bool:
     return any(math.dist(wanted, lab_of(colour)) <= filters.colour_distance for colour in photo.colours)
 
 
-def filter_hour(filters: FrameFilters | None, now: float) -> int:
-    """Return a number that changes each hour with a filter by age, and is always 0 without one.
-
-    With such a filter, photos drop out although nothing in the database changes. So they are read again each hour.
-    """
-    by_age = filters is not None and (filters.newest_days or filters.taken_days)
-    return int(now // HOUR_SECONDS) if by_age else 0
+def changes_with_time(filters: FrameFilters) -> bool:
+    """Return True if photos can drop out although nothing in the database changes."""
+    return bool(filters.newest_days or filters.taken_days)

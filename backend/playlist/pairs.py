@@ -29,62 +29,35 @@ class PairingFacts(Struct, frozen=True):
     captured_at: float | None = None
 
 
-def paired(entries: Sequence[Entry], pairable: Mapping[str, PairingFacts]) -> list[Entry]:
-    """Return the entries with a partner for every pairable photo, if one of the next `LOOKAHEAD` photos is free.
-
-    Existing pairs stay as they are. The earlier photo of a new pair keeps its position. No photo is used twice.
-    """
-    result: list[Entry] = []
-    used: set[str] = set()
-    profiles: dict[str, Profile | None] = {}
-    singles = [entry[0] for entry in entries if len(entry) == 1 and entry[0] in pairable]
-    index = 0
-    for entry in entries:
-        photo = entry[0]
-        if photo in used:
-            continue
-        if len(entry) > 1 or photo not in pairable:
-            result.append(entry)
-            continue
-        while index < len(singles) and (singles[index] in used or singles[index] == photo):
-            index += 1
-        candidates: list[str] = []
-        for candidate in singles[index:]:
-            if candidate not in used:
-                candidates.append(candidate)
-                if len(candidates) == LOOKAHEAD:
-                    break
-        used.add(photo)
-        if not candidates:
-            result.append(entry)
-            continue
-        # On ties, max() returns the first, which is the next photo in the order.
-        partner = max(candidates, key=lambda candidate: _similarity(photo, candidate, pairable, profiles))
-        used.add(partner)
-        result.append((photo, partner))
-        for done in (photo, partner):
-            profiles.pop(done, None)
-    return result
+_UNKNOWN = PairingFacts()
 
 
-def _similarity(
-    first: str, second: str, pairable: Mapping[str, PairingFacts], profiles: dict[str, Profile | None]
-) -> float:
-    first_profile, second_profile = _profile(first, pairable, profiles), _profile(second, pairable, profiles)
-    colours = nearness_of_profiles(first_profile, second_profile) if first_profile and second_profile else 0.0
-    first_time, second_time = pairable[first].captured_at, pairable[second].captured_at
-    if first_time is None or second_time is None:
-        return colours
-    return colours + TIME_WEIGHT / (1 + abs(first_time - second_time) / HALVING_SECONDS)
+class Partners:
+    """Chooses partners among photos whose pairing facts are given; keeps the colour profiles that it has computed."""
 
+    def __init__(self, facts: Mapping[str, PairingFacts]) -> None:
+        """Photos without facts count as unknown."""
+        self._facts = facts
+        self._profiles: dict[str, Profile | None] = {}
 
-def _profile(photo: str, pairable: Mapping[str, PairingFacts], profiles: dict[str, Profile | None]) -> Profile | None:
-    """Return the colour profile of a photo, cached in `profiles`.
+    def best(self, photo: str, candidates: Sequence[str]) -> str | None:
+        """Return the candidate that is most similar to the photo, on ties the first; None without candidates."""
+        if len(candidates) < 2:
+            return candidates[0] if candidates else None
+        return max(candidates, key=lambda candidate: self._similarity(photo, candidate))
 
-    The caller drops profiles that are not needed any more: the profiles of a whole library need 100 MB or more.
-    """
-    if photo not in profiles:
-        text = pairable[photo].histogram
-        histogram = _decode(text) if text else {}
-        profiles[photo] = profile(histogram) if histogram else None
-    return profiles[photo]
+    def _similarity(self, first: str, second: str) -> float:
+        first_profile, second_profile = self._profile(first), self._profile(second)
+        colours = nearness_of_profiles(first_profile, second_profile) if first_profile and second_profile else 0.0
+        first_time = self._facts.get(first, _UNKNOWN).captured_at
+        second_time = self._facts.get(second, _UNKNOWN).captured_at
+        if first_time is None or second_time is None:
+            return colours
+        return colours + TIME_WEIGHT / (1 + abs(first_time - second_time) / HALVING_SECONDS)
+
+    def _profile(self, photo: str) -> Profile | None:
+        if photo not in self._profiles:
+            text = self._facts.get(photo, _UNKNOWN).histogram
+            histogram = _decode(text) if text else {}
+            self._profiles[photo] = profile(histogram) if histogram else None
+        return self._profiles[photo]

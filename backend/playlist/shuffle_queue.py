@@ -1,233 +1,170 @@
-"""The shuffle queue of a device: it shows every photo once before it repeats one. Pure functions.
+"""The shuffle queue: it shows every photo once in each cycle, new ones soon, and none twice in a row. Pure functions.
 
-A `ShuffleQueue` is one cycle: its entries in order, and the time or the call at which the first one is shown.
-The queue and the time determine what is shown, so the queue is stored only when a cycle begins or photos change.
-The seed and the cycle number determine the order of later cycles, so they can be computed in advance.
+A device has one stored row for each photo. Its place is the number of the cycle in which the photo is shown next, then
+a rank. The photo with the lowest place is shown next; then it gets another rank in the next cycle. So showing a photo
+changes one row, however large the library is. A photo that was added while the device was in use has cycle 0: new
+photos take every second turn until all of them have been shown.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-import msgspec
 from msgspec import Struct
 
-from backend.playlist.pairs import Entry, PairingFacts, paired
+from backend.playlist.pairs import LOOKAHEAD, Entry, PairingFacts, Partners
+
+NEW = 0
+"""The cycle of photos that were added while the device was in use and that it has not shown yet."""
+RANK_BITS = 62
+"""Bits of a rank: it fits into a signed 64-bit column."""
+MAX_SLOTS_PASSED = 100
+"""The maximum number of entries that a client can hold. If more slots have passed, no frame has shown the entries."""
 
 
-class Library(Struct, frozen=True):
-    """The photos that a device may show, and pairing facts of those that have a split-screen variant."""
+class Place(NamedTuple):
+    """The place of a photo in the order of a device. `variant` makes it unique."""
 
-    photos: Sequence[str]
-    pairable: Mapping[str, PairingFacts] = {}
+    cycle: int
+    rank: int
+    variant: int
 
 
-class ShuffleQueue(Struct, frozen=True, kw_only=True):
-    """One cycle of a device's shuffle queue.
+class QueuedPhoto(NamedTuple):
+    """A photo of a device's queue. It is pairable if it has a split-screen variant of the right size."""
+
+    id: str
+    place: Place
+    is_pairable: bool = False
+
+
+class Position(Struct, frozen=True, kw_only=True):
+    """The position of a device in its queue.
 
     Attributes:
-        cycle: The number of the cycle, from 1.
-        interval: Seconds for which each entry is shown; 0 if each call of `next` advances the queue.
-        first_slot: With an interval, the time slot in which entry 0 is shown. A slot lasts one interval.
-        shown: Without an interval, the number of entries that were returned.
-        before: The last entry of the previous cycle.
-        pairable: The number of photos with a split-screen variant when the entries were chosen.
-        version: The version of the stored row, incremented by every change of the entries.
+        seed: A random text that makes the order of each device different.
+        cycle: The number of the current cycle, from 1.
+        entry: The entry that was shown last; empty before the first one.
+        entry_cycle: The cycle of this entry.
+        was_new: True if this entry was a new photo.
+        interval: The device's interval in seconds when the entry was chosen.
+        slot: With an interval, the number of the time slot for which the entry was chosen.
     """
 
-    seed: str
+    seed: str = ""
     cycle: int = 1
+    entry: Entry = ()
+    entry_cycle: int = 0
+    was_new: bool = False
     interval: int = 0
-    first_slot: int = 0
-    shown: int = 0
-    entries: tuple[Entry, ...] = ()
-    before: Entry = ()
-    pairable: int = 0
-    version: int = 1
+    slot: int = 0
+
+
+def next_rank(seed: str, cycle: int, photo: str) -> int:
+    """Return the rank of a photo in a later cycle, which is computed so that clients can fetch entries in advance."""
+    digest = hashlib.blake2b(f"{seed}/{cycle}/{photo}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> (64 - RANK_BITS)
 
 
 def slot_at(interval: int, now: float) -> int:
-    """Return the number of the time slot that contains `now` (seconds since the epoch)."""
-    return int(now // interval)
+    """Return the number of the time slot that contains `now` (seconds since the epoch); 0 without an interval."""
+    return int(now // interval) if interval else 0
 
 
-def position(queue: ShuffleQueue, now: float) -> int:
-    """Return the index of the current entry: on the screen with an interval, for the next call without one.
+def entries_due(position: Position, interval: int, now: float) -> int:
+    """Return by how many entries a device with an interval must advance to show what is due now."""
+    if not position.entry or not position.interval:
+        return 1
+    if position.interval != interval:  # the photo on the screen stays there until the new slot ends
+        return 0
+    passed = slot_at(interval, now) - position.slot
+    if passed <= 0:  # the clock may have been set back
+        return 0
+    return passed if passed <= MAX_SLOTS_PASSED else 1
 
-    At the end of the cycle the index is the number of entries, or more.
+
+def in_turn(new: Sequence[QueuedPhoto], waiting: Sequence[QueuedPhoto], *, new_first: bool) -> Iterator[QueuedPhoto]:
+    """Yield new and waiting photos alternately, then the rest of the longer sequence."""
+    first, second = (new, waiting) if new_first else (waiting, new)
+    shared = min(len(first), len(second))
+    for index in range(shared):
+        yield first[index]
+        yield second[index]
+    yield from first[shared:]
+    yield from second[shared:]
+
+
+class Planned(NamedTuple):
+    """An entry to be shown, with its photos' places."""
+
+    photos: tuple[QueuedPhoto, ...]
+    is_new: bool
+
+    @property
+    def entry(self) -> Entry:
+        return tuple(photo.id for photo in self.photos)
+
+
+def plan(
+    new: Sequence[QueuedPhoto],
+    waiting: Sequence[QueuedPhoto],
+    facts: Mapping[str, PairingFacts],
+    *,
+    before: Entry,
+    was_new: bool,
+) -> Iterator[Planned]:
+    """Yield the entries of the current cycle in the order in which they are shown.
+
+    An entry contains no photo of the entry before it if another photo is left. A pairable photo gets the best partner
+    among the following `LOOKAHEAD` pairable photos.
+
+    Args:
+        new: The photos of cycle `NEW`, in order.
+        waiting: The other photos of the cycle, in order. Both may be cut off; then the last entries may be alone.
+        facts: The pairing facts of photos; photos without any count as unknown.
+        before: The entry that was shown last.
+        was_new: True if that was a new photo.
     """
-    if queue.interval:
-        return max(0, slot_at(queue.interval, now) - queue.first_slot)
-    return queue.shown
+    partners = Partners(facts)
+    new, waiting = list(new), list(waiting)
+    new_ids = {photo.id for photo in new}
+    while new or waiting:
+        new_first = bool(new) and not (was_new and waiting)
+        head = _first_not_in(before, new, waiting, new_first=new_first)
+        is_new = head.id in new_ids
+        (new if is_new else waiting).remove(head)
+        photos: tuple[QueuedPhoto, ...] = (head,)
+        if head.is_pairable:
+            following = in_turn(new, waiting, new_first=not is_new)
+            candidates = _candidates(following, () if head.id in before else before)
+            if (best := partners.best(head.id, [photo.id for photo in candidates])) is not None:
+                partner = next(photo for photo in candidates if photo.id == best)
+                (new if best in new_ids else waiting).remove(partner)
+                photos = (head, partner)
+        planned = Planned(photos, is_new)
+        yield planned
+        before, was_new = planned.entry, is_new
 
 
-def is_current(
-    queue: ShuffleQueue, interval: int, photos: frozenset[str], pairable: frozenset[str], now: float
-) -> bool:
-    """Return True if the queue can be used without `refresh`."""
-    if queue.interval != interval or queue.pairable != len(pairable):
-        return False
-    if {photo for entry in queue.entries for photo in entry} != photos:
-        return False
-    index = position(queue, now)
-    if index >= len(queue.entries):
-        return not photos
-    return all(len(entry) == 1 or pairable.issuperset(entry) for entry in queue.entries[index:])
+def _first_not_in(
+    before: Entry, new: Sequence[QueuedPhoto], waiting: Sequence[QueuedPhoto], *, new_first: bool
+) -> QueuedPhoto:
+    """Return the first photo that is not in `before`, of the kind whose turn it is if possible."""
+    ordered = (new, waiting) if new_first else (waiting, new)
+    for photos in ordered:
+        for photo in photos:
+            if photo.id not in before:
+                return photo
+    return next(photo for photos in ordered for photo in photos)
 
 
-def pairing_candidates(
-    queue: ShuffleQueue | None, photos: frozenset[str], pairable: frozenset[str], now: float
-) -> frozenset[str]:
-    """Return the pairable photos for which `refresh` may look for a partner: at the end of a cycle all of them."""
-    if queue is None or (index := position(queue, now)) >= len(queue.entries):
-        return pairable
-    fixed = {photo for entry in queue.entries[:index] for photo in entry}
-    for entry in queue.entries[index:]:
-        if len(entry) > 1 and pairable.issuperset(entry):
-            fixed.update(entry)
-    for entry in queue.entries[index : _first_changeable(queue, index)]:
-        fixed.update(_present(entry, photos)[:1])  # the photo on the screen stays there, alone if necessary
-    return pairable - fixed
-
-
-def first_cycle(seed: str, interval: int, library: Library, now: float) -> ShuffleQueue:
-    """Return the first cycle of a device that has no queue."""
-    slot = slot_at(interval, now) if interval else 0
-    return _new_cycle(ShuffleQueue(seed=seed, cycle=0, interval=interval, first_slot=slot, version=0), library, slot)
-
-
-def refresh(queue: ShuffleQueue, interval: int, library: Library, now: float) -> ShuffleQueue:
-    """Return the queue for this interval, library and time: the same cycle with changes, or the next cycle."""
-    index = position(queue, now)
-    if index >= len(queue.entries):
-        queue = msgspec.structs.replace(queue, interval=interval, first_slot=_first_slot_at_end(queue, interval, now))
-        return next_cycle(queue, library, now)
-    changed = _with_photos(queue, index, library)
-    if not changed.entries:
-        return _moved_to(changed, interval, 0, now)
-    moved = _moved_to(changed, interval, changed.shown, now)
-    return next_cycle(moved, library, now) if changed.shown >= len(changed.entries) else moved
-
-
-def next_cycle(queue: ShuffleQueue, library: Library, now: float | None = None) -> ShuffleQueue:
-    """Return the next cycle, which begins where this one ends.
-
-    If `now` is given and the next cycle would not contain this time, because no client has sent a request
-    for a long time, it begins at `now`.
-    """
-    begins = queue.first_slot + len(queue.entries) if queue.interval else 0
-    following = _new_cycle(queue, library, begins)
-    if now is not None and queue.interval:
-        slot = slot_at(queue.interval, now)
-        if not begins <= slot < begins + len(following.entries):
-            following = msgspec.structs.replace(following, first_slot=slot)
-    return following
-
-
-def cycles(queue: ShuffleQueue, library: Library) -> Iterator[ShuffleQueue]:
-    """Yield this cycle and all following ones, without end."""
-    while True:
-        yield queue
-        queue = next_cycle(queue, library)
-
-
-def _first_slot_at_end(queue: ShuffleQueue, interval: int, now: float) -> int:
-    """Return the first slot of a queue at its end, in slots of the given interval."""
-    if interval == queue.interval:
-        return queue.first_slot
-    return slot_at(interval, now) - len(queue.entries) if interval else 0
-
-
-def _moved_to(queue: ShuffleQueue, interval: int, index: int, now: float) -> ShuffleQueue:
-    first = slot_at(interval, now) - index if interval else 0
-    return msgspec.structs.replace(queue, interval=interval, first_slot=first, shown=0 if interval else index)
-
-
-def _new_cycle(queue: ShuffleQueue, library: Library, first_slot: int) -> ShuffleQueue:
-    """Return the cycle after `queue` with all photos of the library."""
-    cycle = queue.cycle + 1
-    order: list[Entry] = [(photo,) for photo in shuffled(library.photos, queue.seed, cycle)]
-    before = queue.entries[-1] if queue.entries else queue.before
-    return msgspec.structs.replace(
-        queue,
-        cycle=cycle,
-        first_slot=first_slot,
-        shown=0,
-        before=before,
-        entries=tuple(avoid_repeat(before, paired(order, library.pairable))),
-        pairable=len(library.pairable),
-        version=queue.version + 1,
-    )
-
-
-def _first_changeable(queue: ShuffleQueue, index: int) -> int:
-    """Return the index of the first entry that may change, after the entries that were or are shown."""
-    return index + 1 if queue.interval else index
-
-
-def _with_photos(queue: ShuffleQueue, index: int, library: Library) -> ShuffleQueue:
-    """Return the cycle without removed photos and with new ones, which come soon. `shown` is the new index."""
-    present = set(library.photos)
-    fixed = _first_changeable(queue, index)
-    done = [left for entry in queue.entries[:index] if (left := _present(entry, present))]
-    on_screen = [left for entry in queue.entries[index:fixed] if (left := _present(entry, present))]
-    rest = [left for entry in queue.entries[fixed:] if (left := _present(entry, present))]
-    known = {photo for entry in queue.entries for photo in entry}
-    added = (photo for photo in library.photos if photo not in known)
-    new: list[Entry] = [(photo,) for photo in shuffled(added, queue.seed, queue.cycle)]
-    split = [part for entry in [*on_screen, *rest] for part in _separated(entry, library.pairable)]
-    on_screen, rest = split[: len(on_screen)], split[len(on_screen) :]
-    entries = on_screen + paired(interleave(new, rest), library.pairable)
-    if not done and not on_screen:
-        entries = avoid_repeat(queue.before, entries)
-    return msgspec.structs.replace(
-        queue,
-        entries=(*done, *entries),
-        shown=len(done),
-        pairable=len(library.pairable),
-        version=queue.version + 1,
-    )
-
-
-def _present(entry: Entry, present: Set[str]) -> Entry:
-    return tuple(photo for photo in entry if photo in present)
-
-
-def _separated(entry: Entry, pairable: Mapping[str, PairingFacts]) -> list[Entry]:
-    """Return the entry. If a photo of a pair has lost its split-screen variant, return an entry for each photo."""
-    if len(entry) == 1 or all(photo in pairable for photo in entry):
-        return [entry]
-    return [(photo,) for photo in entry]
-
-
-def avoid_repeat(before: Entry, entries: list[Entry]) -> list[Entry]:
-    """Reorder the entries so that the first one contains no photo of `before`, if another photo exists."""
-    recent = set(before)
-    if not entries or recent.isdisjoint(entries[0]):
-        return entries
-    for index, entry in enumerate(entries):
-        if recent.isdisjoint(entry):
-            return [entry, *entries[1:index], entries[0], *entries[index + 1 :]]
-    for index, entry in enumerate(entries):
-        for photo in entry:
-            if photo not in recent:  # only its partner was shown last: show this photo first, the partner at the end
-                rest: list[Entry] = [*entries[:index], *entries[index + 1 :]]
-                return [(photo,), *rest, tuple(partner for partner in entry if partner != photo)]
-    return entries
-
-
-def shuffled(image_ids: Iterable[str], seed: str, cycle: int) -> list[str]:
-    """Return the ids in the order of this seed and cycle, independent of their order in `image_ids`.
-
-    The ids are sorted by their hash with seed and cycle. So a photo that is added or removed moves no other photo.
-    """
-    salt = f"{seed}/{cycle}/".encode()
-    return sorted(image_ids, key=lambda image_id: hashlib.blake2b(salt + image_id.encode(), digest_size=16).digest())
-
-
-def interleave(new: list[tuple[str, ...]], others: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Alternate new and other entries, beginning with a new one, so that new photos are shown soon."""
-    shared = min(len(new), len(others))
-    mixed = [entry for both in zip(new, others, strict=False) for entry in both]
-    return mixed + new[shared:] + others[shared:]
+def _candidates(following: Iterator[QueuedPhoto], excluded: Entry) -> list[QueuedPhoto]:
+    found: list[QueuedPhoto] = []
+    for photo in following:
+        if photo.is_pairable and photo.id not in excluded:
+            found.append(photo)
+            if len(found) == LOOKAHEAD:
+                break
+    return found

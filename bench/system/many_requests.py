@@ -1,4 +1,4 @@
-"""A load generator: repeated requests to one address over keep-alive connections, with little CPU time of its own.
+"""A load generator: repeated requests to some addresses over keep-alive connections, with little CPU time of its own.
 
 A client library would take longer for a request than the server. Only status and length of a response are read.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
 from slideshow.errors import CommandFailed
+
+Target = tuple[str, dict[str, str]]
+"""An address and the headers to send to it."""
 
 
 class Load(Struct, frozen=True, kw_only=True):
@@ -90,13 +94,15 @@ async def _open(url: SplitResult, request: bytes, until: float) -> tuple[_Connec
     return connection, ended
 
 
-async def _ask(url: str, headers: dict[str, str], connections: int, seconds: float) -> Load:
-    parts = urlsplit(url)
-    lines = "".join(f"{name}: {value}\r\n" for name, value in {"Host": parts.netloc, **headers}.items())
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
-    request = f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode()
+async def _ask(targets: Sequence[Target], connections: int, seconds: float) -> Load:
+    requests = []
+    for url, headers in targets:
+        parts = urlsplit(url)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in {"Host": parts.netloc, **headers}.items())
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        requests.append((parts, f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode()))
     began = time.perf_counter()
-    opened = [await _open(parts, request, began + seconds) for _ in range(connections)]
+    opened = [await _open(*requests[number % len(requests)], began + seconds) for number in range(connections)]
     async with asyncio.timeout(seconds + 30):
         await asyncio.gather(*(ended for _, ended in opened))
     took = time.perf_counter() - began
@@ -106,12 +112,16 @@ async def _ask(url: str, headers: dict[str, str], connections: int, seconds: flo
     return Load(statuses=dict(statuses), seconds=took, times=tuple(times), bytes_each=size / max(1, len(times)))
 
 
-def ask(url: str, headers: dict[str, str], *, connections: int, seconds: float) -> Load:
-    """Send requests over `connections` for `seconds`. Raises CommandFailed unless all responses are 200 or 304."""
+def ask(targets: Sequence[Target], *, connections: int, seconds: float) -> Load:
+    """Send requests for `seconds`, over `connections` that share the targets.
+
+    Raises:
+        CommandFailed: A response was neither 200 nor 304.
+    """
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        load = runner.run(_ask(url, headers, connections, seconds))
+        load = runner.run(_ask(targets, connections, seconds))
     if not load.times or set(load.statuses) - {200, 304}:
-        raise CommandFailed(f"{url} answered {load.statuses or 'nothing'}")
+        raise CommandFailed(f"{targets[0][0]} answered {load.statuses or 'nothing'}")
     return load

@@ -23,6 +23,7 @@ from contract.bucket.port import (
     BucketDenied,
     BucketError,
     BucketUnavailable,
+    ByteReader,
     ByteWriter,
     ObjectChanged,
     ObjectConflict,
@@ -31,6 +32,8 @@ from contract.bucket.port import (
     ObjectTooLarge,
 )
 from contract.object_names import check
+
+STREAM_PIECE_BYTES = 1024 * 1024
 
 _INCOMING = ".incoming"
 _STALE_SECONDS = 3600
@@ -137,7 +140,10 @@ class DiskBucket:
     def write_if(self, name: str, data: bytes, content_type: str, generation: str) -> str:
         return self._put(name, data, generation)
 
-    def _put(self, name: str, data: bytes, expected: str | None) -> str:
+    def write_stream_if(self, name: str, source: ByteReader, content_type: str, generation: str) -> str:
+        return self._put(name, source, generation)
+
+    def _put(self, name: str, data: bytes | ByteReader, expected: str | None) -> str:
         """Write unconditionally, or only over the `expected` generation. Return the new generation."""
         path = self._path(name)
         try:
@@ -264,13 +270,17 @@ def _make_folder(folder: Path) -> None:
         _fsync_folder(new.parent)
 
 
-def _write_temporary(folder: Path, data: bytes) -> Path:
+def _write_temporary(folder: Path, data: bytes | ByteReader) -> Path:
     """Write a new file in `folder`, flush it to the disk and return its path; the caller renames it."""
     temporary = folder / secrets.token_hex(16)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            if isinstance(data, bytes):
+                file.write(data)
+            else:
+                while piece := data.read(STREAM_PIECE_BYTES):
+                    file.write(piece)
             file.flush()
             # The kernel's time stamps have a resolution of milliseconds, and two writes may share one. This clock is
             # finer, so the generation differs.

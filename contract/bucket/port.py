@@ -104,6 +104,14 @@ class ByteWriter(Protocol):
         ...
 
 
+class ByteReader(Protocol):
+    """Source of an upload. An exception that `read` raises ends the upload, and nothing is written."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next `size` bytes; fewer only at the end."""
+        ...
+
+
 class Bucket(Protocol):
     """Objects by name. Every name is validated, so no call reaches anything outside the bucket."""
 
@@ -167,6 +175,13 @@ class Bucket(Protocol):
         Raises:
             ObjectChanged: Another writer was first. Also possible for a write that succeeded,
                 if its answer was lost and the client repeated it.
+        """
+        ...
+
+    def write_stream_if(self, name: str, source: ByteReader, content_type: str, generation: str) -> str:
+        """Write an object like `write_if`, from a source of unknown length that is read in pieces.
+
+        If this method raises an error, `source` was read in part, and another attempt needs a new one.
         """
         ...
 

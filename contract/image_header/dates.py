@@ -54,6 +54,11 @@ def parse_moment(text: str) -> datetime | None:
         return None
 
 
+def moment_text(taken: float) -> bytes:
+    """Return the 20 bytes of a time as EXIF demands them."""
+    return datetime.fromtimestamp(taken, UTC).strftime("%Y:%m:%d %H:%M:%S").encode() + b"\0"
+
+
 def parse_offset(text: str) -> timedelta | None:
     """Return the offset in a text such as `+02:00`, `-0530` or `Z`; None for any other text."""
     if text.strip() == "Z":

@@ -101,7 +101,7 @@ class ImageHeader(Struct, frozen=True, kw_only=True):
         bits: Bits per sample.
         bands: Colour bands, with alpha.
         has_alpha: Whether there is transparency.
-        pages: Number of frames or images of WebP, AVIF and HEIC. Those of GIF and TIFF are not counted.
+        pages: Number of frames, pages or images, as far as a bounded search finds them.
         progressive: Whether all coefficients of a JPEG, or all rows of a PNG, are needed before the first row.
         chroma_samples: Samples per pixel after chroma subsampling: 1.5 for 4:2:0.
         exif: EXIF data from their TIFF header on, or empty. For a TIFF file they are the file itself, and left out.

@@ -257,6 +257,7 @@ def read_gif(reader: Reader) -> ImageHeader:
                     position += 1 + size
             position += 1  # also skips an unknown byte: some programs write one too many between blocks
         left, top, frame_width, frame_height, _ = struct.unpack_from("<HHHHB", start, position + 1)
+        pages = _gif_frames(start, position)
     except (struct.error, IndexError):
         raise reader.damaged("no frame was found before the end of the file or the search limit of 1 MiB") from None
     return ImageHeader(
@@ -265,4 +266,24 @@ def read_gif(reader: Reader) -> ImageHeader:
         height=max(height, top + frame_height),
         bands=4,
         has_alpha=True,
+        pages=pages,
     )
+
+
+def _gif_frames(start: bytes, position: int) -> int:
+    """Return the number of frames from the one at `position` on, within the bytes that are searched."""
+    count = 0
+    while position < len(start):
+        block = start[position]
+        if block == _GIF_IMAGE:
+            count += 1
+            flags = start[position + 9] if position + 9 < len(start) else 0
+            position += 11 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+        elif block == _GIF_EXTENSION:
+            position += 2
+        else:
+            break
+        while position < len(start) and (size := start[position]):
+            position += 1 + size
+        position += 1
+    return count

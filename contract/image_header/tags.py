@@ -11,6 +11,8 @@ from contract.image_header.source import BytesSource, Reader
 
 MAX_ENTRIES = 1024
 """Entries of a directory. Cameras write fewer than 100."""
+MAX_PAGES = 100
+"""Pages of a TIFF file that are counted. Only the first one is shown."""
 MAX_VALUES = 64
 """Values of a tag that are read. The tags here have one, or one per sample."""
 
@@ -74,6 +76,20 @@ class TagReader:
             result.setdefault(tag, data if code == "c" else struct.unpack(f"{order}{values}{code}", data))
         return result
 
+    def pages(self) -> int:
+        """Return the number of directories in the chain, at most `MAX_PAGES`."""
+        offset, seen = self.first, set[int]()
+        head, entry, after = ("Q", 20, "Q") if self._big else ("H", 12, "I")
+        while offset and offset not in seen and len(seen) < MAX_PAGES:
+            seen.add(offset)
+            try:
+                (count,) = self._reader.unpack(self._order + head, offset)
+                offset += struct.calcsize(head) + count * entry
+                (offset,) = self._reader.unpack(self._order + after, offset)
+            except HeaderError:
+                break
+        return max(1, len(seen))
+
 
 def number(tags: Tags, tag: int, default: int) -> int:
     """Return the first integer of a tag, or `default` if it is missing or text."""
@@ -106,19 +122,24 @@ def exif_facts(exif: bytes) -> tuple[int, bool]:
         reader = TagReader(Reader(BytesSource(exif), "EXIF data"))
         main = reader.tags(reader.first)
         orientation = orientation_of(main)
-        details = reader.tags(number(main, EXIF_IFD, 0)) if EXIF_IFD in main else {}
-        if number(details, COLOUR_SPACE, 1) == _UNCALIBRATED and INTEROP_IFD in details:
-            index = reader.tags(number(details, INTEROP_IFD, 0)).get(INTEROP_INDEX, b"")
-            adobe_rgb = isinstance(index, bytes) and index[:3] == b"R03"
+        adobe_rgb = _declares_adobe_rgb(reader, main)
     except (HeaderError, struct.error):
         pass  # the facts that were found so far count
     return orientation, adobe_rgb
 
 
+def _declares_adobe_rgb(reader: TagReader, main: Tags) -> bool:
+    details = reader.tags(number(main, EXIF_IFD, 0)) if EXIF_IFD in main else {}
+    if number(details, COLOUR_SPACE, 1) != _UNCALIBRATED or INTEROP_IFD not in details:
+        return False
+    index = reader.tags(number(details, INTEROP_IFD, 0)).get(INTEROP_INDEX, b"")
+    return isinstance(index, bytes) and index[:3] == b"R03"
+
+
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _PLANAR, _TILE_WIDTH, _EXTRA, _FORMAT = 277, 284, 322, 338, 339
 _NEEDED = {
-    _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, ORIENTATION, _SAMPLES, _PLANAR, _TILE_WIDTH, _EXTRA, _FORMAT,
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, ORIENTATION, _SAMPLES, _PLANAR, _TILE_WIDTH, _EXTRA, _FORMAT,
     EXIF_IFD,
 }  # fmt: skip
 _PHOTOMETRICS = {
@@ -154,17 +175,22 @@ def read_tiff(reader: Reader) -> ImageHeader:
         tiled=_TILE_WIDTH in tags,
     )
     _check_kind(facts)
-    colours = {0: 1, 1: 1, 2: 3, 3: 1, 4: 1, 5: 4, 6: 3, 8: 3, 9: 3}.get(facts.photometric, 1)
+    colours = {2: 3, 5: 4, 6: 3}.get(facts.photometric, 1)
+    try:
+        adobe_rgb = facts.photometric == 2 and _declares_adobe_rgb(structure, tags)
+    except (HeaderError, struct.error):
+        adobe_rgb = False  # damage in EXIF data is no reason to reject a photo
     return ImageHeader(
         format="tiff",
         width=number(tags, _WIDTH, 0),
         height=number(tags, _HEIGHT, 0),
         orientation=orientation_of(tags),
+        pages=structure.pages(),
         bits=facts.bits[0],
         bands=samples,
         has_alpha=samples > colours and bool(facts.extra_samples) and facts.extra_samples[0] in (1, 2),
         chroma_samples=float(samples),
-        adobe_rgb=False,
+        adobe_rgb=adobe_rgb,
         tiff=facts,
     )
 
@@ -176,14 +202,16 @@ def _check_kind(facts: TiffFacts) -> None:
     if facts.compression not in _COMPRESSIONS:
         name = _COMPRESSION_NAMES.get(facts.compression, f"unknown ({facts.compression})")
         raise KindNotSupported(f"is a TIFF with {name} compression, {_EXPORT}")
-    if facts.photometric not in (0, 1, 2, 3, 5, 6, 8):
+    if facts.photometric not in (0, 1, 2, 3, 5, 6):
         raise KindNotSupported(f"is a TIFF with {colours} samples, {_EXPORT}")
-    if facts.sample_format != 1 and facts.sample_format != 4:
+    if facts.sample_format == 3 and set(facts.bits) == {32} and facts.photometric == 2 and facts.samples >= 3:
+        return  # linear light, as photo programs write it
+    if facts.sample_format not in (1, 4):
         kind = _FORMATS.get(facts.sample_format, "unknown")
         raise KindNotSupported(f"is a TIFF with {bits}-bit {kind} samples, {_EXPORT}")
     if len(set(facts.bits)) > 1 or bits not in (1, 2, 4, 8, 16):
         widths = bits if len(set(facts.bits)) == 1 else "/".join(map(str, facts.bits))
         raise KindNotSupported(f"is a TIFF with {widths}-bit samples, {_EXPORT}")
-    needed = {2: 3, 5: 4, 6: 3, 8: 1}.get(facts.photometric, 1)
+    needed = {2: 3, 5: 4, 6: 3}.get(facts.photometric, 1)
     if facts.samples < needed or (bits < 8 and facts.samples > 1):
         raise KindNotSupported(f"is a TIFF with {facts.samples} {bits}-bit samples for {colours}, {_EXPORT}")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from contract.messages.processing import Focus, Histogram, ImageId, ImageState, Orientation, Palette
+from contract.messages.processing import Focus, Histogram, ImageId, ImageState, Orientation, Palette, Turn
 
 
 class Login(Struct, frozen=True, kw_only=True):
@@ -82,6 +82,7 @@ class ImageInfo(Struct, frozen=True, kw_only=True, rename="camel"):
     histogram: Histogram = field(default_factory=dict)
     focus: Focus | None = None
     found_focus: Focus | None = None
+    turn: Turn = 0
 
 
 class FocusBody(Struct, frozen=True, kw_only=True):
@@ -89,6 +90,25 @@ class FocusBody(Struct, frozen=True, kw_only=True):
 
     x: Annotated[float, Meta(ge=0, le=1)]
     y: Annotated[float, Meta(ge=0, le=1)]
+
+
+class TurnBody(Struct, frozen=True, kw_only=True):
+    """The quarter turns clockwise that a photo gets after its EXIF orientation; 0 shows it as its file says."""
+
+    turn: Turn
+
+
+class TurnRequest(Struct, frozen=True, kw_only=True):
+    """Photos to turn, each by this number of quarter turns clockwise from where it is."""
+
+    ids: Annotated[tuple[ImageId, ...], Meta(min_length=1, max_length=1000)]
+    quarters: Annotated[int, Meta(ge=1, le=3)] = 1
+
+
+class TurnAnswer(Struct, frozen=True, kw_only=True):
+    """Number of photos that were turned; unknown ids are left out."""
+
+    turned: int
 
 
 class SessionsEnded(Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.{1
 DeviceKey = Annotated[str, Meta(max_length=69, pattern=r"^(?!\.{1,2}$)[^\x00-\x1f\x7f-\x9f/\\]+(/half)?$(?!\n)")]
 Side = Annotated[int, Meta(ge=1, le=8192)]  # width or height of a screen: up to 8K
 Focus = tuple[Annotated[float, Meta(ge=0, le=1)], Annotated[float, Meta(ge=0, le=1)]]  # fractions of upright (w, h)
+Turn = Annotated[int, Meta(ge=0, le=3, description="quarter turns clockwise, in addition to the EXIF orientation")]
 LeaseToken = Annotated[str, Meta(max_length=96, pattern=r"^[0-9a-zA-Z._-]+$(?!\n)")]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]  # fits a 32-bit integer column
 
@@ -108,7 +109,8 @@ class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
     """An image under lease, and the variants that are missing (`work`).
 
     `suspect` marks an image whose earlier attempt never reported: it is rendered in a sandbox process.
-    `focus` is the owner's choice; without it the renderer detects the focal point.
+    `focus` is the owner's choice; without it the renderer detects the focal point. `turn` is the owner's choice too;
+    width, height and focus are those of the turned photo.
     `byte_size` is that of the original, or 0 if unknown.
     """
 
@@ -125,6 +127,7 @@ class ClaimedImage(Struct, frozen=True, kw_only=True, rename="camel"):
     work: tuple[WorkItem, ...] = ()
     focus: Focus | None = None
     byte_size: Count = 0
+    turn: Turn = 0
 
 
 class ClaimAnswer(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -13,7 +13,17 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from contract.messages.frames import FrameFilters
-from contract.messages.processing import Count, Focus, Histogram, ImageId, Orientation, Palette, Side, StageSeconds
+from contract.messages.processing import (
+    Count,
+    Focus,
+    Histogram,
+    ImageId,
+    Orientation,
+    Palette,
+    Side,
+    StageSeconds,
+    Turn,
+)
 from contract.panels import PanelSetting
 
 SCHEMA_VERSION = 1
@@ -35,6 +45,7 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     """One photo. With `deleted_at` it is a tombstone: no other field counts, and the photo is never restored.
 
     `error` is set if the photo failed.
+    Width, height, orientation and the focal points are those of the photo after `turn`.
     Whether a photo is complete follows from its results and the current devices.
     """
 
@@ -62,6 +73,7 @@ class ImageRecord(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     thumbnail_path: str | None = None
     focus: Focus | None = None
     found_focus: Focus | None = None
+    turn: Turn = 0
     results: tuple[RecordedResult, ...] = ()
     deleted_at: float | None = None
     schema_version: Count = SCHEMA_VERSION

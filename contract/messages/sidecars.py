@@ -16,6 +16,7 @@ from contract.messages.processing import (
     Side,
     StageSeconds,
     Thumbnail,
+    Turn,
 )
 
 
@@ -37,7 +38,8 @@ class Sidecar(Struct, frozen=True, kw_only=True, rename="camel"):
     """The sidecar of one image; `processedAt` in ISO 8601, UTC.
 
     Sidecars of the legacy system end with `results`.
-    `focus` is the owner's choice that the variants were rendered with, `found_focus` the renderer's own result.
+    `focus` and `turn` are the owner's choices that the variants were rendered with, `found_focus` the renderer's own
+    result.
     """
 
     image_id: ImageId
@@ -52,4 +54,5 @@ class Sidecar(Struct, frozen=True, kw_only=True, rename="camel"):
     focus: Focus | None = None
     found_focus: Focus | None = None
     stages: StageSeconds | None = None
+    turn: Turn = 0
     schema_version: int = 1

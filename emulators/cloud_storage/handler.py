@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from emulators.cloud_storage.bodies import Request, Response, media_response, parse_upload
 from emulators.cloud_storage.faults import Fault, Faults, Link
 from emulators.cloud_storage.objects import ObjectStore
+from emulators.cloud_storage.resumable import ResumableUploads
 from emulators.cloud_storage.retry_tests import RetryTests
 from emulators.cloud_storage.rules import ApiError
 
@@ -36,6 +37,7 @@ _ROUTES: list[tuple[str, re.Pattern[str], str, set[str]]] = [
         ("DELETE", r"/storage/v1/b/([^/]+)/o/([^/]+)", "delete", _CONDITIONS | {"generation"}),
         ("GET", r"/download/storage/v1/b/([^/]+)/o/([^/]+)", "read", _CONDITIONS | {"generation"}),
         ("POST", r"/upload/storage/v1/b/([^/]+)/o", "write", _CONDITIONS | {"uploadType", "name"}),
+        ("PUT", r"/upload/storage/v1/b/([^/]+)/o", "write part", {"uploadType", "upload_id"}),
         (
             "POST",
             r"/storage/v1/b/([^/]+)/o/([^/]+)/rewriteTo/b/([^/]+)/o/([^/]+)",
@@ -95,6 +97,7 @@ def route(method: str, target: str) -> tuple[str, list[str], dict[str, str]]:
 def make_handler(server: Emulator) -> type[BaseHTTPRequestHandler]:
     """Create the handler class of one server."""
     store = server.store
+    uploads = ResumableUploads(store)
 
     def perform(request: Request) -> Response:
         if request.operation in server.denied:
@@ -116,6 +119,11 @@ def make_handler(server: Emulator) -> type[BaseHTTPRequestHandler]:
                 return Response(204)
             case "read":
                 return media_response(store.get(first, request.parts[1], request.query), request.headers.get("Range"))
+            case "write" if request.query.get("uploadType") == "resumable":
+                return uploads.begin(request)
+            case "write part":
+                received = uploads.receive(request, may_delete=may_delete)
+                return received if isinstance(received, Response) else _json(received.resource())
             case "write":
                 metadata, data = parse_upload(request)
                 name = str(metadata.get("name", ""))

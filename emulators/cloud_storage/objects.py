@@ -163,6 +163,18 @@ class ObjectStore:
                     return gone.resource
         raise not_found(f"No such object: {bucket_name}/{name}: it")
 
+    def check_write(self, bucket_name: str, name: str, query: Mapping[str, str]) -> StoredObject | None:
+        """Return the object that a write would replace. Raises ApiError 404 or 412."""
+        with self._lock:
+            existing = self.bucket(bucket_name).objects.get(name)
+            check_preconditions(
+                query,
+                existing.generation if existing else 0,
+                existing.metageneration if existing else 0,
+                exists=existing is not None,
+            )
+            return existing
+
     def put(
         self,
         bucket_name: str,
@@ -180,14 +192,8 @@ class ObjectStore:
         """
         check_upload({**metadata, "name": name}, data)
         with self._lock:
+            existing = self.check_write(bucket_name, name, query)
             bucket = self.bucket(bucket_name)
-            existing = bucket.objects.get(name)
-            check_preconditions(
-                query,
-                existing.generation if existing else 0,
-                existing.metageneration if existing else 0,
-                exists=existing is not None,
-            )
             if existing and not may_delete:
                 raise ApiError(403, "forbidden", "the caller does not have storage.objects.delete to overwrite")
             written = StoredObject(

@@ -4,7 +4,7 @@
 Each request with the header `x-retry-test-id: ID` then takes the next instruction of its API method.
 `GET /retry_test/ID` reports whether all instructions were used; `DELETE` removes the test.
 The forms are those of the README of https://github.com/googleapis/storage-testbench (section "Retry Test API").
-Instructions for resumable uploads and gRPC are rejected, because this emulator implements neither.
+Instructions that name a byte of a resumable upload, and those for gRPC, are rejected.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ METHODS = {
     "read": "storage.objects.get",
     "delete": "storage.objects.delete",
     "write": "storage.objects.insert",
+    "write part": "storage.objects.insert",
     "rewrite": "storage.objects.rewrite",
 }
 """API method of each operation of the emulator."""

@@ -6,7 +6,7 @@ As a program:         python -m emulators.cloud_storage.server photos --latency 
 In a second process:  with gcs_process("photos", latency=0.03, rate=50e6) as emulator: ...
 
 Requests that the API does not define or this emulator does not implement are rejected with a message.
-Examples are uploads in several requests, batches, and parameters that the programs do not use.
+Examples are batches, and parameters that the programs do not use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 
 from msgspec import Struct
@@ -44,6 +44,7 @@ class GcsServer:
         rate: float = 0.0,
         max_page: int = MAX_PAGE,
         port: int = 0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Create the server.
 
@@ -53,8 +54,9 @@ class GcsServer:
             rate: Bytes per second in each direction; 0 means no limit.
             max_page: Maximum number of entries in a page of a listing.
             port: TCP port; 0 selects a free one.
+            clock: Returns the time of new objects.
         """
-        self.store = ObjectStore(*buckets, max_page=max_page)
+        self.store = ObjectStore(*buckets, max_page=max_page, clock=clock)
         self.faults = Faults()
         self.retry_tests = RetryTests()
         self.link = Link(latency, rate)

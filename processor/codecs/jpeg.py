@@ -29,7 +29,7 @@ MAX_SCANS = 100
 """Maximum number of scans of a progressive file, as in libvips. libjpeg-turbo has no limit. Encoders write ten."""
 _SCAN = b"\xff\xda"
 """The marker before each scan (ITU-T T.81, table B.1); it cannot occur in entropy-coded data."""
-_START = b"\xff\xd8"
+_START, _END = b"\xff\xd8", b"\xff\xd9"
 _JFIF = b"\xff\xe0"
 
 
@@ -51,6 +51,35 @@ def decode_plain(
     except ValueError:
         return None
     return pixels if pixels.shape == (height, width, 3) else None
+
+
+def with_end_marker(data: bytes) -> bytes | None:
+    """Return the file with an end marker if only this marker may be missing; None for any other file.
+
+    Every coefficient of every component must have been sent to its last bit, because a file that is cut off between
+    two scans of a progressive photo decodes without a warning, and blurred. Whether the last scan is complete is for
+    the decoder to find out.
+    """
+    last = data.rfind(_SCAN)
+    if last < 0 or data.find(_END, last) >= 0:
+        return None
+    position, components, sent = 0, 0, dict[int, int]()
+    for _ in range(MAX_SCANS):
+        position = data.find(_SCAN, position)
+        if position < 0:
+            break
+        count = data[position + 4] if position + 4 < len(data) else 0
+        scan = data[position + 5 : position + 8 + 2 * count]
+        position += 2
+        if not 1 <= count <= 4 or len(scan) < 2 * count + 3:
+            continue
+        components = max(components, count)
+        first, end, precision = scan[-3], min(scan[-2], 63), scan[-1] & 15
+        if precision == 0:
+            for component in scan[0 : 2 * count : 2]:
+                sent[component] = sent.get(component, 0) | ((1 << (end + 1)) - (1 << first))
+    complete = sent and all(bits == (1 << 64) - 1 for bits in sent.values()) and len(sent) >= components
+    return data + _END if complete else None
 
 
 def encode_plain(pixels: NDArray[np.uint8], quality: int) -> bytes:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from contract.colour.srgb import to_light
+from contract.image_header.model import CodePoints
+from processor.colour.code_points import known
 
 _COLOUR_TOLERANCE = 0.002
 _CURVE_TOLERANCE = 0.004
@@ -62,6 +64,19 @@ def matrix_profile(profile: bytes) -> MatrixProfile | None:
         return _read(profile)
     except (struct.error, ValueError, ArithmeticError):
         return None
+
+
+def code_points_of(profile: bytes) -> CodePoints | None:
+    """Return the known code points of the `cicp` tag of an RGB profile (ICC.1:2022, 9.2.17), or None."""
+    if profile[16:20] != b"RGB " or profile[36:40] != b"acsp":
+        return None
+    try:
+        data = _tags(profile).get(b"cicp", b"")
+    except (struct.error, ValueError):
+        return None
+    if data[:4] != b"cicp" or len(data) < 12:
+        return None
+    return known(CodePoints(data[8], data[9], data[10], bool(data[11])))
 
 
 def is_srgb(profile: bytes) -> bool:

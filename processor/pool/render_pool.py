@@ -34,18 +34,24 @@ Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
 
-def estimated_bytes(original: Original, devices: tuple[Device, ...], name: str, limits: Limits = DEFAULT_LIMITS) -> int:
+def estimated_bytes(
+    original: Original, devices: tuple[Device, ...], name: str, limits: Limits = DEFAULT_LIMITS, turn: int = 0
+) -> int:
     """Return the memory that rendering needs in addition to the bytes of the original.
 
     Raises RenderError for a header that is damaged or declares more pixels than `limits`.
     """
     from processor.codecs.download_buffer import DownloadBuffer, size_of
+    from processor.render.camera_raw import photo_in
     from processor.render.decode_plan import PIPELINE_BYTES, estimate_bytes
     from processor.render.header import read_header
+    from processor.render.pipeline import turned_header
 
-    header, size = read_header(original, name, limits), size_of(original)
-    streamed = PIPELINE_BYTES if isinstance(original, DownloadBuffer) else 0
-    return max(0, estimate_bytes(header, devices, size) + streamed - size)
+    photo = photo_in(original, name)
+    header, size = turned_header(read_header(photo, name, limits), turn), size_of(photo)
+    streamed = PIPELINE_BYTES if isinstance(photo, DownloadBuffer) else 0
+    needed = max(0, estimate_bytes(header, devices, size) + streamed - size)
+    return needed if photo is original else needed + size  # the JPEG of a camera raw file is a second file in memory
 
 
 @dataclass(slots=True)
@@ -58,6 +64,7 @@ class RenderSlot:
     quarantined: bool
     stopwatch: Stopwatch
     memory: MemoryReservation
+    turn: int = 0
     thread_owns_memory: bool = False
 
 
@@ -113,6 +120,7 @@ class RenderPool:
         name: str,
         *,
         quarantined: bool = False,
+        turn: int = 0,
         stopwatch: Stopwatch | None = None,
     ) -> AsyncIterator[RenderSlot]:
         """Wait for the memory that rendering the photo needs, and reserve it for the duration of the block.
@@ -128,7 +136,7 @@ class RenderPool:
         if quarantined:
             size = self.rendering.total
         else:
-            size = await self.io(estimated_bytes, original, devices, name, self._limits)
+            size = await self.io(estimated_bytes, original, devices, name, self._limits, turn)
         stopwatch.passed("fetching")
         async with self._slots:
             try:
@@ -136,7 +144,7 @@ class RenderPool:
             except BeyondBudget as error:
                 raise too_much_memory(name, error.requested, error.total) from None
             stopwatch.passed("waiting")
-            slot = RenderSlot(original, devices, name, quarantined, stopwatch, memory)
+            slot = RenderSlot(original, devices, name, quarantined, stopwatch, memory, turn)
             try:
                 yield slot
             finally:
@@ -156,7 +164,7 @@ class RenderPool:
         if slot.quarantined:
             if not isinstance(slot.original, bytes):
                 raise TypeError("a quarantined image must be downloaded before it is rendered")
-            return await render_in_sandbox(slot.original, slot.devices, slot.name, self._sandbox, focus)
+            return await render_in_sandbox(slot.original, slot.devices, slot.name, self._sandbox, focus, slot.turn)
         # A stuck thread needs the memory until it ends, though the caller has left the block by then.
         slot.thread_owns_memory = True
         loop = asyncio.get_running_loop()
@@ -226,7 +234,13 @@ def _render(slot: RenderSlot, focus: Focus | None, limits: Limits) -> RenderedIm
     before = seconds_waited(slot.original)
     try:
         rendered = pipeline.render_image(
-            slot.original, slot.devices, focus=focus, name=slot.name, limits=limits, stopwatch=slot.stopwatch
+            slot.original,
+            slot.devices,
+            focus=focus,
+            turn=slot.turn,
+            name=slot.name,
+            limits=limits,
+            stopwatch=slot.stopwatch,
         )
     finally:
         trim_after_image()

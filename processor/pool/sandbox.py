@@ -63,6 +63,7 @@ class SandboxRequest(Struct, frozen=True, kw_only=True):
     parent_pid: int
     limits: Limits = DEFAULT_LIMITS
     focus: Focus | None = None
+    turn: int = 0
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
@@ -86,6 +87,7 @@ async def render_in_sandbox(
     name: str,
     settings: SandboxSettings,
     focus: Focus | None = None,
+    turn: int = 0,
     environ: Mapping[str, str] = os.environ,
 ) -> RenderedImage:
     """Render one image in a separate process.
@@ -106,6 +108,7 @@ async def render_in_sandbox(
         parent_pid=os.getpid(),
         limits=settings.limits,
         focus=focus,
+        turn=turn,
     )
     process = await asyncio.create_subprocess_exec(
         *settings.command,
@@ -210,17 +213,25 @@ def _limit(cpu_seconds: int, memory_bytes: int) -> None:
 
 def respond(request: SandboxRequest) -> SandboxResponse:
     """Render the photo of `request`, in the sandbox process; return the result or the reason for its rejection."""
+    from processor.codecs.download_buffer import content_of
     from processor.render import pipeline
+    from processor.render.camera_raw import photo_in
     from processor.render.decode_plan import estimate_bytes
     from processor.render.header import read_header
 
     try:
-        header = read_header(request.data, request.name, request.limits)
-        needed = estimate_bytes(header, request.devices, len(request.data))
+        photo = content_of(photo_in(request.data, request.name))
+        header = pipeline.turned_header(read_header(photo, request.name, request.limits), request.turn)
+        needed = estimate_bytes(header, request.devices, len(photo))
         if needed > request.memory_bytes:
             raise too_much_memory(request.name, needed, request.memory_bytes)
         rendered = pipeline.render_image(
-            request.data, request.devices, focus=request.focus, name=request.name, limits=request.limits
+            photo,
+            request.devices,
+            focus=request.focus,
+            turn=request.turn,
+            name=request.name,
+            limits=request.limits,
         )
     except RenderError as error:
         return SandboxResponse(rejection=Rejection(kind=type(error).__name__, reason=error.reason, advice=error.advice))

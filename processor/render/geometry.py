@@ -53,6 +53,17 @@ def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
     return (height, width) if swaps_sides(orientation) else (width, height)
 
 
+_QUARTER_TURN = {1: 6, 6: 3, 3: 8, 8: 1, 2: 7, 7: 4, 4: 5, 5: 2}
+"""The orientation of a photo that is turned clockwise by 90 degrees after the orientation in the key was applied."""
+
+
+def turned(orientation: int, turn: int) -> int:
+    """Return the orientation that shows the photo like `orientation`, followed by `turn` quarter turns clockwise."""
+    for _ in range(turn % 4):
+        orientation = _QUARTER_TURN[orientation]
+    return orientation
+
+
 def cover_scale(width: float, height: float, target_width: int, target_height: int) -> float:
     """Return the factor by which to resize the photo so that it just covers the target."""
     return max(target_width / width, target_height / height)

@@ -29,7 +29,7 @@ class Header:
         orientation: That of EXIF, 1 to 8; 1 for HEIC and AVIF, whose decoders turn the image themselves.
         bands: Colour bands, with alpha.
         bits: Bits per sample, at least 8.
-        pages: Number of frames or images of WebP, AVIF and HEIC. Only one is shown.
+        pages: Number of frames, pages or images, as far as a bounded search finds them. Only one is shown.
         progressive: Whether the file is progressive or interlaced.
         has_alpha: Whether there is transparency.
         samples_per_pixel: Number of samples stored after chroma subsampling: 1.5 for 4:2:0.

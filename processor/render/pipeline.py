@@ -6,7 +6,7 @@ It has no I/O of its own, but may block on a `DownloadBuffer`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contract.colour.palettes import background_of
 from contract.messages.processing import Device, Focus, Histogram, Orientation, Palette, orientation_of
@@ -14,11 +14,13 @@ from contract.recipes import CENTRE, DEFAULT_FRAMING, FOCUS, THUMBNAIL_HEIGHT, T
 from processor.codecs.download_buffer import Original
 from processor.codecs.jpeg import DEVICE, THUMBNAIL
 from processor.codecs.panel_file import encode_for_panel
+from processor.render.camera_raw import photo_in
 from processor.render.decode import decode
 from processor.render.decode_plan import decode_steps
 from processor.render.decoded_image import cut
 from processor.render.focus import find_focus
-from processor.render.header import read_header
+from processor.render.geometry import turned, upright_size
+from processor.render.header import Header, read_header
 from processor.render.limits import DEFAULT_LIMITS, Limits
 from processor.render.palette import colour_pixels, downsampled, find_colours
 from processor.timings import Stopwatch
@@ -46,6 +48,7 @@ class RenderedImage:
         width, height, orientation: Those of the upright photo.
         focus: The requested focal point, as fractions of the upright width and height.
         found_focus: The focal point that was found; None with the framing "centre".
+        turn: The quarter turns clockwise that were requested.
     """
 
     variants: tuple[Variant, ...]
@@ -57,6 +60,7 @@ class RenderedImage:
     orientation: Orientation
     focus: Focus | None = None
     found_focus: Focus | None = None
+    turn: int = 0
 
 
 def render_image(
@@ -65,6 +69,7 @@ def render_image(
     *,
     framing: str = DEFAULT_FRAMING,
     focus: Focus | None = None,
+    turn: int = 0,
     name: str = "the image",
     limits: Limits = DEFAULT_LIMITS,
     stopwatch: Stopwatch | None = None,
@@ -79,6 +84,7 @@ def render_image(
         framing: "focus" crops around `focus`, and shows a photo that would lose too much on a background of its own
             colours. "centre" crops the middle.
         focus: Point to crop around, as fractions of the upright width and height. Without it, the point is found.
+        turn: Quarter turns clockwise after the EXIF orientation, 0 to 3. The turned photo is the upright one.
         name: Name of the file in error messages.
         limits: Largest numbers of pixels that are decoded.
         stopwatch: Measures the stages, some of which occur more than once.
@@ -95,7 +101,8 @@ def render_image(
         )
     focus = None if focus is None else (round(focus[0], 4) + 0.0, round(focus[1], 4) + 0.0)  # as in object names
     stopwatch = stopwatch or Stopwatch()
-    header = read_header(original, name, limits)
+    original = photo_in(original, name)
+    header = turned_header(read_header(original, name, limits), turn)
     *finer, standard = decode_steps(header, devices)
     decoded = decode(original, header, standard.shrink, name)
     stopwatch.passed("decoding")
@@ -130,4 +137,14 @@ def render_image(
         orientation=orientation_of(header.upright_width, header.upright_height),
         focus=focus,
         found_focus=found,
+        turn=turn,
     )
+
+
+def turned_header(header: Header, turn: int) -> Header:
+    """Return the header of the photo after `turn` quarter turns clockwise, which are added to its orientation."""
+    if not turn:
+        return header
+    orientation = turned(header.orientation, turn)
+    width, height = upright_size(header.width, header.height, orientation)
+    return replace(header, orientation=orientation, upright_width=width, upright_height=height)

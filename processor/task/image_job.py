@@ -250,7 +250,7 @@ class ImageJob:
         image = self._image
         self._stopwatch.passed("fetching")
         async with self._pool.slot(
-            original, devices, self._name, quarantined=image.suspect, stopwatch=self._stopwatch
+            original, devices, self._name, quarantined=image.suspect, turn=image.turn, stopwatch=self._stopwatch
         ) as slot:
             self._require_lease()
             if not self._announced:  # a repeated download is not another attempt

@@ -74,8 +74,7 @@ async def store_variants(bucket: Bucket, pool: RenderPool, image_id: str, render
     keys, writes = [], []
     for variant in rendered.variants:
         device = variant.device
-        key = str(device.key)
-        variant_recipe = recipe(device.width, device.height, focus=rendered.focus, panel=device.panel)
+        key, variant_recipe = str(device.key), _recipe(device, rendered)
         extension = device.panel.extension if device.panel else ".jpg"
         keys.append(key)
 
@@ -87,7 +86,7 @@ async def store_variants(bucket: Bucket, pool: RenderPool, image_id: str, render
         writes.append(_create(bucket, pool, variant_name, variant.data))
 
     def thumbnail_name(suffix: str) -> str:
-        return object_names.thumbnail(image_id, thumbnail_recipe(rendered.focus), suffix)
+        return object_names.thumbnail(image_id, thumbnail_recipe(rendered.focus, rendered.turn), suffix)
 
     writes.append(_create(bucket, pool, thumbnail_name, rendered.thumbnail))
     uris = []
@@ -115,6 +114,11 @@ async def _create(bucket: Bucket, pool: RenderPool, name_with: Callable[[str], s
         await pool.io(bucket.create, free_name, data, object_names.content_type(free_name))
         return free_name
     return name
+
+
+def _recipe(device: Device, rendered: RenderedImage) -> str:
+    """Return the recipe in the object's name: that of the device, with the owner's choices for this photo."""
+    return recipe(device.width, device.height, focus=rendered.focus, turn=rendered.turn, panel=device.panel)
 
 
 def _thumbnail(stored: Stored) -> Thumbnail:
@@ -183,6 +187,7 @@ def sidecar_of(
         owner=owner,
         seconds=timings.seconds,
         focus=rendered.focus,
+        turn=rendered.turn,
         found_focus=rendered.found_focus,
         stages=timings.stages,
     )

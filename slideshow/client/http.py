@@ -24,6 +24,8 @@ from contract.messages.admin import (
     SessionsEnded,
     Status,
     SyncReport,
+    TurnAnswer,
+    TurnRequest,
     UploadedImage,
 )
 from contract.messages.devices import DeviceBody, DeviceList, DeviceSaved
@@ -43,7 +45,7 @@ OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
 class Client:
     """Call a backend over HTTP. Safe to use from several threads.
 
-    Requests that are safe to repeat (all but `retry` and `save_device`) are retried a few times when the
+    Requests that are safe to repeat (all but `retry`, `turn` and `save_device`) are retried a few times when the
     connection breaks or the backend answers 503.
 
     Every method raises:
@@ -101,14 +103,17 @@ class Client:
         except httpx.HTTPError:
             return False
 
-    def upload(self, path: Path) -> UploadedImage:
-        """Upload one file, streamed from the disk.
+    def upload(self, path: Path, content: bytes | None = None) -> UploadedImage:
+        """Upload one file, streamed from the disk, or `content` under the name of the file as a JPEG.
 
         Raises:
             OSError: The file cannot be read.
         """
 
         def send() -> httpx.Response:
+            if content is not None:
+                name = sendable_name(path.with_suffix(".jpg"))
+                return self._http.post("/api/admin/upload", files={"file": (name, content)})
             with path.open("rb") as file:
                 return self._http.post("/api/admin/upload", files={"file": (sendable_name(path), file)})
 
@@ -143,6 +148,10 @@ class Client:
 
     def retry(self, request: RetryRequest) -> RetryAnswer:
         return self._call("POST", "/api/admin/retry", RetryAnswer, json=request, repeat=False)
+
+    def turn(self, request: TurnRequest) -> TurnAnswer:
+        """Turn photos. Not retried, because a repeated request would turn them again."""
+        return self._call("POST", "/api/admin/turn", TurnAnswer, json=request, repeat=False)
 
     def devices(self) -> DeviceList:
         return self._call("GET", "/api/devices", DeviceList)

@@ -59,10 +59,11 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield from (invalid_setting(sentence, environ) for sentence in error.problems)
         return
     yield from _settings(settings)
-    from slideshow.doctor import bucket, database, job, service, tick_queue
+    from slideshow.doctor import bucket, database, job, records, service, tick_queue
 
     yield from bucket.examine(settings)
     yield from database.examine(settings)
+    yield from records.examine(settings, time.time())
     access = _backend_access(settings)
     if isinstance(access, Finding):
         yield access

@@ -21,7 +21,8 @@ from slideshow.photos.files import chosen_photos, printable
 def upload(paths: tuple[Path, ...], recurse: bool, as_json: bool, access: Access) -> None:
     """Upload photos to a backend, which starts to render them within half a minute.
 
-    PATH is a photo or a folder. A photo that the backend already has is not stored again.
+    PATH is a photo or a folder. A photo that the backend already has is not stored again. Of a camera raw file that
+    is larger than the backend's upload limit, the JPEG that the camera embedded is sent.
     """
     files = chosen_photos(paths, recurse=recurse)
     with access.client() as client:
@@ -37,6 +38,9 @@ def upload(paths: tuple[Path, ...], recurse: bool, as_json: bool, access: Access
     else:
         for photo in rejected:
             click.echo(f"rejected {photo.rejected}", err=True)
+        for photo in sent:
+            if photo.embedded_jpeg:
+                click.echo(f"{printable(photo.path)}: too large; its embedded JPEG was sent", err=True)
         duplicates = sum(photo.duplicate for photo in sent)
         new = len(sent) - len(rejected) - duplicates
         click.echo(f"{new} new, {counted(duplicates, 'duplicate')}, {len(rejected)} rejected")
@@ -50,4 +54,5 @@ def _result(photo: SentPhoto) -> dict[str, object]:
     file = printable(photo.path)
     if photo.rejected is not None:
         return {"file": file, "error": photo.rejected}
-    return {"file": file, "id": photo.image_id, "duplicate": photo.duplicate}
+    result: dict[str, object] = {"file": file, "id": photo.image_id, "duplicate": photo.duplicate}
+    return result | {"embeddedJpeg": True} if photo.embedded_jpeg else result

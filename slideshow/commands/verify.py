@@ -26,7 +26,6 @@ from slideshow.output import counted, print_json, show_progress
 if TYPE_CHECKING:
     from backend.durability.verify.compare import Difference
     from backend.settings import Settings
-    from contract.bucket.port import Bucket, ObjectInfo
 
 SETTLE_SECONDS = 2.0
 """While a backend runs, a difference counts only if it is still there after this time."""
@@ -81,6 +80,7 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
     from backend.database import Database
     from backend.durability.rebuild import restore
     from backend.durability.record_reader import THREADS
+    from backend.durability.snapshots import SnapshotLoader, open_own_bucket
     from backend.durability.verify.compare import compare
     from backend.durability.verify.content import check_content
     from backend.durability.verify.repair import Repair
@@ -99,9 +99,9 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
         database.migrate()
         since = 0.0
         if not settings.durable:
-            since = await load_database(
-                database, bucket, settings, await asyncio.to_thread(_snapshot, bucket), time.time()
-            )
+            own_bucket = open_own_bucket(settings.snapshot_bucket_url, bucket, 1)
+            loader = SnapshotLoader(database, bucket, asyncio.to_thread, own_bucket)
+            since = await load_database(database, bucket, settings, loader, time.time())
         differences = await compare(database, bucket)
         if differences and not repair and backend_may_run(settings):  # a change may have been in progress
             await asyncio.sleep(SETTLE_SECONDS)
@@ -115,14 +115,3 @@ async def _verify(settings: Settings, *, repair: bool, deep: bool) -> tuple[list
             return differences, differences
         left = await Repair(database, bucket, original_reader(settings, bucket), time.time()).repair(differences)
         return differences, left
-
-
-def _snapshot(bucket: Bucket) -> tuple[bytes, ObjectInfo] | None:
-    """Return the latest snapshot of the database, or None if there is none."""
-    from contract import object_names
-    from contract.bucket.port import ObjectNotFound
-
-    try:
-        return bucket.read(object_names.SNAPSHOT), bucket.stat(object_names.SNAPSHOT)
-    except ObjectNotFound:
-        return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contract.files import write_atomically
 from slideshow.output import counted
 
 if TYPE_CHECKING:
@@ -86,10 +87,7 @@ def make_samples(folder: Path, tell: Callable[[str], None], *, megapixels: float
 
 
 def _write(path: Path, sample: Sample, megapixels: float) -> None:
-    """Write to a temporary file and rename it, so that an interrupted run leaves no incomplete photo."""
-    unfinished = path.with_suffix(".part")
-    unfinished.write_bytes(sample_jpeg(sample, megapixels))
-    unfinished.replace(path)
+    write_atomically(path, sample_jpeg(sample, megapixels))
 
 
 def sample_jpeg(sample: Sample, megapixels: float = MEGAPIXELS) -> bytes:

@@ -45,13 +45,14 @@ def colours_of_file(
     from backend.colours.schemes import default_variant, schemes_of
     from contract.recipes import CENTRE
     from processor.errors import RenderError
+    from processor.render.camera_raw import photo_in
     from processor.render.header import read_header
     from processor.render.limits import DEFAULT_LIMITS
     from processor.render.pipeline import render_image
 
     shown = printable(file)
     try:
-        data = read_photo(file)
+        data = photo_in(read_photo(file), file.name)
         header = read_header(data, file.name, DEFAULT_LIMITS)
         width, height = fitted(header.upright_width, header.upright_height, PREVIEW_SIDE)
         devices = [Device(name="preview", width=width, height=height)] if preview else []

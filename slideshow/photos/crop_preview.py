@@ -56,19 +56,21 @@ class CropPreview(Struct, frozen=True, kw_only=True):
 def preview_crops(data: bytes, name: str) -> CropPreview:
     """Render both crops of a photo for the five default screens. Raises RenderError."""
     from contract.recipes import CENTRE, FOCUS
+    from processor.render.camera_raw import photo_in
     from processor.render.header import read_header
     from processor.render.pipeline import render_image
     from slideshow.photos.screens import DEFAULT_SCREENS
 
-    header = read_header(data, name)
+    photo = photo_in(data, name)
+    header = read_header(photo, name)
     width, height = fitted(header.upright_width, header.upright_height, WHOLE_SIDE)
     whole = Device(name="whole", width=width, height=height)
     screens = [
         Device(name=screen.name, width=round(screen.width * SCREEN_HEIGHT / screen.height), height=SCREEN_HEIGHT)
         for screen in DEFAULT_SCREENS
     ]
-    centred = render_image(data, [whole, *screens], framing=CENTRE, name=name)
-    focused = render_image(data, screens, framing=FOCUS, name=name)
+    centred = render_image(photo, [whole, *screens], framing=CENTRE, name=name)
+    focused = render_image(photo, screens, framing=FOCUS, name=name)
     assert focused.found_focus is not None
     return CropPreview(
         name=name,

@@ -12,11 +12,13 @@ from typing import TypeVar
 
 import click
 
+from contract.image_header.raw import EXTENSIONS as RAW_EXTENSIONS
 from contract.machine import usable_cpus
 from slideshow.output import counted
 
 IMAGE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+    | RAW_EXTENSIONS
     | {".svg", ".pdf", ".bmp", ".psd", ".jxl", ".jp2"}
 )
 """A file with one of these extensions counts as a photo. Unsupported formats are included, so that the renderer or the
@@ -26,6 +28,7 @@ MAX_FILE_MIB = 256
 MAX_CONCURRENCY = 4
 """Photos in memory at a time, for any number of CPUs: a large one takes some hundred MB."""
 _FIRST_BYTES = 1024
+_JPEG_EXTENSIONS = (".jpg", ".jpeg", ".jpe")
 SYSTEM_FOLDERS = frozenset(
     {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", ".@__thumb"}
     | {"$recycle.bin", "system volume information", "lost+found"}
@@ -54,6 +57,7 @@ class FoundPhotos:
         unreadable: A sentence for each folder or file that could not be read.
         hidden: The number of hidden files and folders that were left out.
         system_folders: The number of folders that were left out because a NAS or an operating system fills them.
+        raw_twins: The number of camera raw files that were left out because their JPEG is beside them.
     """
 
     files: tuple[Path, ...]
@@ -61,6 +65,7 @@ class FoundPhotos:
     unreadable: tuple[str, ...] = ()
     hidden: int = 0
     system_folders: int = 0
+    raw_twins: int = 0
 
     def messages(self) -> Iterator[str]:
         """Yield a sentence for each problem, and one about skipped files."""
@@ -69,6 +74,8 @@ class FoundPhotos:
             yield f"skipped {counted(self.skipped, 'file')}: not an image"
         if self.system_folders:
             yield f"skipped {counted(self.system_folders, 'folder')} of thumbnails, snapshots or deleted files"
+        if self.raw_twins:
+            yield f"skipped {counted(self.raw_twins, 'camera raw file')}: a JPEG has the same name and folder"
 
 
 def chosen_photos(paths: Sequence[Path], *, recurse: bool, output: Path | None = None) -> tuple[Path, ...]:
@@ -107,7 +114,8 @@ def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
     """Return the files named in `paths`, and the files in its folders that are images by extension or first bytes.
 
     Hidden files and folders inside folders are left out, and so are `SYSTEM_FOLDERS`. Symbolic links are followed; a
-    folder that is reached twice is searched once. A file that is named twice counts once.
+    folder that is reached twice is searched once. A file that is named twice counts once. A camera raw file with a
+    JPEG of the same name in the same folder is the same photo, and is left out.
 
     Raises:
         FileNotFoundError: A path does not exist.
@@ -118,10 +126,11 @@ def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
     unreadable: list[str] = []
     hidden: list[Path] = []
     system: list[Path] = []
+    twins: list[Path] = []
     seen: set[tuple[int, int]] = set()
     for path in paths:
         if path.is_dir():
-            for file in _files_below(path, recurse, seen, unreadable, hidden, system):
+            for file in _files_below(path, recurse, seen, unreadable, hidden, system, twins):
                 is_image = _is_image(file, unreadable)
                 if is_image:
                     files.setdefault(os.path.abspath(file), file)
@@ -133,7 +142,9 @@ def find_photos(paths: Iterable[Path], *, recurse: bool = True) -> FoundPhotos:
             raise ValueError(f"{path} is neither a file nor a folder")
         else:
             raise FileNotFoundError(f"{path} does not exist")
-    return FoundPhotos(tuple(files.values()), len(skipped - files.keys()), tuple(unreadable), len(hidden), len(system))
+    return FoundPhotos(
+        tuple(files.values()), len(skipped - files.keys()), tuple(unreadable), len(hidden), len(system), len(twins)
+    )
 
 
 def _is_image(file: Path, unreadable: list[str]) -> bool | None:
@@ -157,6 +168,7 @@ def _files_below(
     unreadable: list[str],
     hidden: list[Path],
     system: list[Path],
+    twins: list[Path],
 ) -> Iterator[Path]:
     """Yield the regular files of a folder by name, then those of its subfolders."""
     waiting = [top]
@@ -172,6 +184,7 @@ def _files_below(
             continue
         seen.add((status.st_dev, status.st_ino))
         below: list[Path] = []
+        regular: list[Path] = []
         for name in names:
             path = folder / name
             if is_system_folder(name) and path.is_dir():
@@ -188,6 +201,12 @@ def _files_below(
             if stat.S_ISDIR(mode):
                 below.append(path)
             elif stat.S_ISREG(mode):
+                regular.append(path)
+        jpegs = {path.stem.casefold() for path in regular if path.suffix.lower() in _JPEG_EXTENSIONS}
+        for path in regular:
+            if path.suffix.lower() in RAW_EXTENSIONS and path.stem.casefold() in jpegs:
+                twins.append(path)
+            else:
                 yield path
         if recurse:
             waiting.extend(reversed(below))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from contract.files import write_atomically
 from contract.messages.processing import Device, Palette
 from contract.panel_files import with_palette
 from contract.panels import PaletteKind
@@ -148,12 +148,6 @@ def _extension(device: Device) -> str:
 
 
 def _write(path: Path, data: bytes) -> Path:
-    """Write to a temporary file and rename it, so that readers never see half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_atomically(path, data)
     return path

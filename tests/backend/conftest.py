@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from backend.database import Database
+from bench.system.postgres import PostgresServer, running_postgres
 from tests.support import server
 from tests.support.core_library import Library
 
@@ -58,9 +60,28 @@ def unchanged(backend: server.BackendServer) -> Iterator[None]:
     assert backend.sql("SELECT count(*) FROM images") == [(0,)]
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    """A database without a server around it."""
-    made = Library(tmp_path / "slideshow.db")
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A database server, with the migrated database `migrated` as a template."""
+    with running_postgres() as database_server:
+        database_server.execute("CREATE DATABASE migrated")
+        database = Database(database_server.url("migrated"))
+        database.migrate()
+        database.close()
+        yield database_server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def library(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Library]:
+    """A database without a server around it: SQLite, and PostgreSQL."""
+    if request.param == "sqlite":
+        made = Library(tmp_path / "slideshow.db")
+        yield made
+        made.close()
+        return
+    database_server: PostgresServer = request.getfixturevalue("postgres")
+    name = database_server.new_database("migrated")
+    made = Library(url=database_server.url(name))
     yield made
     made.close()
+    database_server.drop(name)

@@ -6,9 +6,11 @@ The test module of an implementation subclasses `BucketPromises`, names the clas
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from itertools import islice
 
 import pytest
@@ -184,6 +186,37 @@ class BucketPromises:
         with pytest.raises(ObjectChanged):
             bucket.write_if("a/x", b"three", TYPE, second)
         bucket.write_if("a/x", b"three", TYPE, NO_OBJECT)
+
+    @pytest.mark.parametrize("size", [0, 1, 256 * 1024, 4 * 1024 * 1024, 9_000_001])
+    def test_write_stream_if_stores_what_the_source_returns(self, bucket: Bucket, size: int) -> None:
+        data = random.Random(size).randbytes(size)
+        written = bucket.write_stream_if("a/x", BytesIO(data), TYPE, NO_OBJECT)
+        assert written != NO_OBJECT
+        assert self.reopen(bucket).read("a/x") == data
+
+    def test_write_stream_if_overwrites_a_generation_once(self, bucket: Bucket) -> None:
+        first = bucket.write_stream_if("a/x", BytesIO(b"one"), TYPE, NO_OBJECT)
+        second = self.reopen(bucket).write_stream_if("a/x", BytesIO(b"two"), TYPE, first)
+        for stale in (first, NO_OBJECT):
+            with pytest.raises(ObjectChanged):
+                bucket.write_stream_if("a/x", BytesIO(b"three"), TYPE, stale)
+        assert bucket.read_with_generation("a/x") == (b"two", second)
+
+    def test_write_stream_if_writes_nothing_if_the_source_fails(self, bucket: Bucket) -> None:
+        class Failing:
+            def __init__(self) -> None:
+                self._reads = 0
+
+            def read(self, size: int) -> bytes:
+                self._reads += 1
+                if self._reads > 2:
+                    raise ZeroDivisionError
+                return bytes(size)
+
+        with pytest.raises(ZeroDivisionError):
+            bucket.write_stream_if("a/x", Failing(), TYPE, NO_OBJECT)
+        with pytest.raises(ObjectNotFound):
+            bucket.stat("a/x")
 
     def test_write_if_with_concurrent_writers_loses_no_update(self, bucket: Bucket) -> None:
         bucket.replace("count", b"0", TYPE)

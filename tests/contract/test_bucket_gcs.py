@@ -64,6 +64,7 @@ UNSUPPORTED = {
     "test_create_with_other_bytes_raises_object_conflict": IGNORES_PRECONDITIONS,
     "test_concurrent_creates_write_exactly_once": IGNORES_PRECONDITIONS,
     "test_write_if_overwrites_a_generation_once": IGNORES_PRECONDITIONS,
+    "test_write_stream_if_overwrites_a_generation_once": IGNORES_PRECONDITIONS,
     "test_write_if_with_concurrent_writers_loses_no_update": IGNORES_PRECONDITIONS,
     "test_list_read_in_pages_while_objects_move_misses_none": "gcp-storage-emulator has no pages",
 }

@@ -84,7 +84,7 @@ CALLS = {
 }
 
 NOT_OURS = {
-    "storage.resumable.upload": "an object is sent in one request",
+    "storage.resumable.upload": "only the snapshot is sent in several requests, and a failed one is taken again",
     "storage.bucket_acl": "access is granted by IAM, outside of the programs",
     "storage.object_acl": "access is granted by IAM, outside of the programs",
     "storage.default_object_acl": "access is granted by IAM, outside of the programs",

@@ -20,6 +20,10 @@ GOLDEN = {
 }
 
 
+# SHA-256 of "800x480|focus||device-safe-90|3|turn 1" and so on.
+GOLDEN_TURNS = ["91118bab8c", "b6f512dd4e", "186bdb1dc0"]
+
+
 @pytest.mark.parametrize(("size", "expected"), GOLDEN.items())
 def test_recipe_has_its_published_value(size: tuple[int, int], expected: str) -> None:
     assert recipe(*size) == expected
@@ -31,6 +35,12 @@ def test_thumbnail_recipe_has_its_published_value() -> None:
 
 def test_recipe_with_focus_has_its_published_value() -> None:
     assert recipe(800, 480, focus=(0.25, 0.5)) == "cf5ffd8f3d"
+
+
+def test_recipe_with_a_turn_has_its_published_value() -> None:
+    assert recipe(800, 480, turn=0) == recipe(800, 480), "a photo that is not turned has its earlier names"
+    assert [recipe(800, 480, turn=turn) for turn in (1, 2, 3)] == GOLDEN_TURNS
+    assert len({thumbnail_recipe(turn=turn) for turn in range(4)}) == 4
 
 
 def test_every_argument_changes_the_recipe() -> None:

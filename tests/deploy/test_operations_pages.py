@@ -96,7 +96,7 @@ def url(folder: Path) -> Iterator[str]:
             "GCP_PROJECT_ID": "my-photos-1",
             "CLOUD_RUN_ENDPOINT": jobs.grpc_url,
             "BACKEND_API_URL": address,
-            "PROCESSOR_AUTH_TOKEN": "token-of-the-pages",
+            "PROCESSOR_AUTH_TOKEN": "token-of-the-pages-" + "0" * 32,
             "ADMIN_PASSWORD": PASSWORD,
             "TICK_SECONDS": "0",
         }

@@ -89,7 +89,7 @@ def is_half_done(backend: server.BackendServer) -> bool:
 
 
 def task_pids(backend: server.BackendServer) -> list[int]:
-    return [int(row[0]) for row in backend.sql("SELECT pid FROM local_tasks")]
+    return [int(row[0]) for row in backend.sql("SELECT pid FROM local_tasks WHERE task_index >= 0")]
 
 
 def alive(pid: int) -> bool:

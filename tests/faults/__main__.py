@@ -29,15 +29,27 @@ IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     show_default="half of the cores",
     help="Number of concurrent runs.",
 )
+@click.option(
+    "--database",
+    type=click.Choice(["both", "durable", "fleeting"]),
+    default="both",
+    show_default=True,
+    help="Whether the database outlives its backend. A fleeting one is also replaced by second backends, which are "
+    "killed. With both, each even seed is fleeting.",
+)
 @click.option("--keep", is_flag=True, help="Keep the folder of every run, not only of those that fail.")
-def main(seeds: int, first: int, images: int, concurrency: int, keep: bool) -> None:
+def main(seeds: int, first: int, images: int, concurrency: int, database: str, keep: bool) -> None:
     """Inject faults into the complete system, and check that no work is lost, stuck or duplicated.
 
     Tasks and the backend are killed, requests are lost and duplicated, bucket calls fail, and the clock jumps.
+    With a fleeting database, second backends acquire the fencing token and are killed as well.
     A seed always gives the same events, faults and photos; their timing depends on the machine.
     """
     exit_on_sigterm()
-    cases = [Case(seed=seed, images=images) for seed in range(first, first + seeds)]
+    cases = [
+        Case(seed=seed, images=images, fleeting=database == "fleeting" or (database == "both" and seed % 2 == 0))
+        for seed in range(first, first + seeds)
+    ]
     results: list[Result] = []
     with closing(run_concurrently(cases, min(concurrency, seeds), Path(IN_MEMORY) if IN_MEMORY else None)) as runs:
         for result, folder in runs:

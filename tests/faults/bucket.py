@@ -11,7 +11,18 @@ from typing import Any
 from contract.bucket.port import Bucket, BucketUnavailable, ByteWriter, ObjectInfo
 from tests.faults.fault_plan import FaultPlan
 
-CALLS = ("read", "create", "replace", "read_with_generation", "write_if", "stat", "move", "delete", "probe")
+CALLS = (
+    "read",
+    "create",
+    "replace",
+    "read_with_generation",
+    "write_if",
+    "write_stream_if",
+    "stat",
+    "move",
+    "delete",
+    "probe",
+)
 """Calls that get a fault here. Listings and downloads have their own faults; all other calls have none."""
 SLOW_SECONDS = 0.2
 

@@ -76,7 +76,7 @@ def watch_completions(database: Path) -> None:
             connection.execute(statement)
 
 
-def run_checks(data: Path, good: set[str], bad: set[str], devices: int) -> CheckResult:
+def run_checks(data: Path, good: set[str], bad: set[str], devices: int, *, fleeting: bool = False) -> CheckResult:
     """Check the data of a backend that has ended.
 
     Args:
@@ -84,6 +84,7 @@ def run_checks(data: Path, good: set[str], bad: set[str], devices: int) -> Check
         good: Acknowledged ids of good photos.
         bad: Acknowledged ids of damaged photos.
         devices: Number of variants of a complete photo.
+        fleeting: The database was loaded again at each start, so completions cannot be counted.
     """
     database = data / "slideshow.db"
     photos = {
@@ -91,7 +92,9 @@ def run_checks(data: Path, good: set[str], bad: set[str], devices: int) -> Check
         for image, state, error in rows(database, "SELECT id, processing_status, processing_error FROM images")
     }
     pictures: dict[str, int] = dict(rows(database, "SELECT image_id, count(*) FROM processed_images GROUP BY 1"))
-    completed: dict[str, int] = dict(rows(database, "SELECT image_id, count(*) FROM chaos_completions GROUP BY 1"))
+    completed: dict[str, int] = {}
+    if not fleeting:
+        completed = dict(rows(database, "SELECT image_id, count(*) FROM chaos_completions GROUP BY 1"))
     lost = {image for image in good | bad if image not in photos}
     lost |= {
         image for image in good & photos.keys() if photos[image][0] == "complete" and pictures.get(image) != devices

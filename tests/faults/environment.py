@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -26,8 +28,10 @@ from tests.faults.proxy import FaultyProxy
 
 JOB = "projects/chaos/locations/here/jobs/slideshow-processor"
 LEASE_SECONDS = 3.0
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 CALL_SECONDS = 60.0
+REPLACED = 3
+"""Exit code of a backend that ended because another one became active."""
 RETRIES = 10
 """Maximum of Cloud Run, because far more tasks are killed here than on the real platform."""
 
@@ -38,8 +42,15 @@ class Environment:
     jobs: JobsServer
     proxy: FaultyProxy
 
-    def __init__(self, data: Path, plan: FaultPlan, *, network_faults: float, max_tasks: int) -> None:
+    def __init__(
+        self, data: Path, plan: FaultPlan, *, network_faults: float, max_tasks: int, fleeting: bool = False
+    ) -> None:
+        """Describe the processes. With `fleeting` the database does not outlive its backend, as on Cloud Run."""
         self.data = data
+        self._fleeting = fleeting
+        self._starting = threading.Lock()
+        self._ended = threading.Event()
+        self._second_backends = 0
         self.plan = plan
         self.log = data.with_name(f"{data.name}.log")
         self.port = free_port()
@@ -89,14 +100,54 @@ class Environment:
         self._exit_stack.callback(self.stop_backend)
         self.start_backend()
         secrets["BACKEND_AUTH_TOKEN"] = _processor_token(self.data)
-        watch_completions(self.data / "slideshow.db")
+        if self._fleeting:
+            keeper = threading.Thread(target=self._restart_replaced)
+            keeper.start()
+            self._exit_stack.callback(keeper.join)
+            self._exit_stack.callback(self._ended.set)
+        else:
+            watch_completions(self.data / "slideshow.db")
+
+    def _restart_replaced(self) -> None:
+        """Start the backend again whenever it has ended because another one became active, as a platform does."""
+        while not self._ended.wait(0.1):
+            with self._starting:
+                if not self._ended.is_set() and self._backend is not None and self._backend.poll() == REPLACED:
+                    self._start_backend()
 
     def start_backend(self) -> None:
         """Start the backend and wait until it answers. Raises CommandFailed."""
+        with self._starting:
+            self._start_backend()
+
+    def kill_second_backend(self) -> None:
+        """Start a second backend on the same bucket, kill it once it accepts changes, and remove its disk."""
+        self._second_backends += 1
+        data = self.data.with_name(f"second-{self._second_backends}")
+        data.mkdir()
+        shutil.copy(self.data / "secrets.json", data)
+        log = data / "backend.log"
+        with log.open("wb") as sink:
+            process = self._spawn(data, free_port(), sink)
+        deadline = time.monotonic() + START_SECONDS
+        accepting = False
+        while process.poll() is None and time.monotonic() < deadline and not accepting:
+            time.sleep(0.05)
+            accepting = b"accepting changes with fencing token" in log.read_bytes()
+        process.kill()
+        process.wait(10)
+        if not accepting:
+            raise CommandFailed(f"the second backend did not accept changes; see {log}")
+        shutil.rmtree(data)
+
+    def _settings(self, data: Path, port: int) -> dict[str, str]:
         _, project, _, region, _, job = JOB.split("/")
-        settings = {
-            "SLIDESHOW_DATA": str(self.data),
-            "PORT": str(self.port),
+        fleeting = {"DATABASE_DURABLE": "no", "SNAPSHOT_DELAY_SECONDS": "1"} if self._fleeting else {}
+        return {
+            "SLIDESHOW_DATA": str(data),
+            "BUCKET_URL": (self.data / "bucket").as_uri(),
+            "PORT": str(port),
+            **fleeting,
             "GCP_PROJECT_ID": project,
             "GCP_REGION": region,
             "PROCESSOR_JOB_NAME": job,
@@ -109,17 +160,22 @@ class Environment:
             "MAX_TASKS": str(self._max_tasks),
             "TASKS_PREFER": "latency",
         }
-        environment = {**MeasuredBackend.inherited(), **self.plan.environment(), **settings}
+
+    def _spawn(self, data: Path, port: int, sink: IO[bytes]) -> subprocess.Popen[bytes]:
+        environment = {**MeasuredBackend.inherited(), **self.plan.environment(), **self._settings(data, port)}
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.serve"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+        )
+
+    def _start_backend(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:  # a fault may end the start, which a platform would repeat
-            self._backend = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.serve"],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=self._sink,
-                stderr=self._sink,
-            )
+            self._backend = self._spawn(self.data, self.port, self._sink)
             while self._backend.poll() is None and time.monotonic() < deadline:
                 if self._answers():
                     return
@@ -142,6 +198,7 @@ class Environment:
 
     def stop_backend(self) -> None:
         """Stop the backend with SIGTERM, as a platform does. Raises CommandFailed if it does not end."""
+        self._ended.set()
         if self._backend is not None and self._backend.poll() is None:
             self._backend.send_signal(signal.SIGTERM)
             try:
@@ -158,10 +215,19 @@ class Environment:
         os.kill(running[number % len(running)].pid, signal.SIGKILL)
         return True
 
+    def password(self) -> str:
+        """Return the admin password."""
+        return stored_password(self.data)
+
     def logged_in(self) -> httpx.Client:
         """Return a client with an admin session that bypasses the faulty network."""
         client = httpx.Client(base_url=self.url, timeout=CALL_SECONDS, trust_env=False)
-        client.post("/login", json={"password": stored_password(self.data)}).raise_for_status()
+        deadline = time.monotonic() + START_SECONDS
+        while (answer := client.post("/login", json={"password": self.password()})).status_code == 503:
+            if time.monotonic() > deadline:  # a database that does not outlive its backend is still being loaded
+                break
+            time.sleep(0.2)
+        answer.raise_for_status()
         return client
 
 

@@ -17,6 +17,7 @@ from tests.faults.checks import CheckResult, rows, run_checks
 from tests.faults.environment import Environment
 from tests.faults.events import Event, draw_events
 from tests.faults.fault_plan import FaultPlan
+from tests.faults.progress import FromDatabase, FromStatus, Progress
 
 DEVICES = {"wide": (160, 96), "tall": (96, 160)}
 UPLOADERS = 2
@@ -32,15 +33,16 @@ class Case(Struct, frozen=True, kw_only=True):
     """Parameters of a run; `bucket_faults` and `network_faults` are probabilities per call.
 
     In the quiet phase, work is stuck if nothing changed for `still_seconds`, or if it is not finished after
-    `end_seconds`.
+    `end_seconds`. With `fleeting` the database does not outlive its backend, and second backends are killed.
     """
 
     seed: int
     images: int = 300
+    fleeting: bool = False
     max_tasks: int = 8
     bucket_faults: float = 0.03
     network_faults: float = 0.08
-    still_seconds: float = 90.0
+    still_seconds: float = 180.0
     end_seconds: float = 900.0
 
 
@@ -59,8 +61,9 @@ class Result(Struct, frozen=True, kw_only=True):
         """Return the result in one line."""
         kinds = [event.kind for event in self.events]
         counted = ", ".join(f"{kinds.count(kind)} x {kind}" for kind in sorted(set(kinds)))
+        database = "fleeting" if self.case.fleeting else "durable"
         return (
-            f"seed {self.case.seed}: {self.case.images} images, {self.executions} executions, {counted}, "
+            f"seed {self.case.seed}: {database}, {self.case.images} images, {self.executions} executions, {counted}, "
             f"{sum(self.network.values())} network faults; {self.checks.line()}; {self.seconds:.0f} s"
         )
 
@@ -113,7 +116,9 @@ class Uploads:
                         (self.bad if bad else self.good).add(response.json()["id"])
                     return
                 reason = f"{response.status_code} {response.text[:200]}"
-                if response.status_code != 503:
+                if response.status_code == 401:  # the login was in no snapshot
+                    client.post("/login", json={"password": self._environment.password()})
+                elif response.status_code != 503:
                     break
             except httpx.HTTPError as error:
                 reason = repr(error)
@@ -126,21 +131,28 @@ def run(case: Case, folder: Path) -> Result:
     began = time.monotonic()
     plan = FaultPlan(folder=str(folder), seed=case.seed, bucket_faults=case.bucket_faults)
     photos = small_photos(case.images, folder / "photos", case.seed)
-    events = draw_events(case.seed, case.images)
-    environment = Environment(folder / "data", plan, network_faults=case.network_faults, max_tasks=case.max_tasks)
+    events = draw_events(case.seed, case.images, fleeting=case.fleeting)
+    environment = Environment(
+        folder / "data",
+        plan,
+        network_faults=case.network_faults,
+        max_tasks=case.max_tasks,
+        fleeting=case.fleeting,
+    )
+    progress: Progress = FromStatus(environment) if case.fleeting else FromDatabase(environment)
     with environment:
         with closing(environment.logged_in()) as client:
             for name, (width, height) in DEVICES.items():
                 _save_device(client, name, width, height)
         uploads = Uploads(environment, photos)
-        _inject(environment, events)
+        _inject(environment, progress, events)
         plan.begin_quiet_phase()
-        _wait_for_the_end(environment, uploads, case)
+        _wait_for_the_end(environment, progress, uploads, case)
         environment.stop_backend()
         executions = len(environment.jobs.model.executions)
     database = environment.data / "slideshow.db"
     retried = int(rows(database, "SELECT count(*) FROM images WHERE attempts > 1")[0][0])
-    checks = run_checks(environment.data, uploads.good, uploads.bad, len(DEVICES))
+    checks = run_checks(environment.data, uploads.good, uploads.bad, len(DEVICES), fleeting=case.fleeting)
     if uploads.errors or len(uploads.good | uploads.bad) != case.images:
         raise CommandFailed("; ".join(uploads.errors) or "some uploads did not end")
     return Result(
@@ -162,17 +174,12 @@ def _save_device(client: httpx.Client, name: str, width: int, height: int) -> No
     raise CommandFailed(f"the device {name} could not be saved: {response.text}")
 
 
-def _finished(environment: Environment) -> int:
-    done = "SELECT count(*) FROM images WHERE processing_status IN ('complete', 'failed')"
-    return int(rows(environment.data / "slideshow.db", done)[0][0])
-
-
-def _inject(environment: Environment, events: tuple[Event, ...]) -> None:
+def _inject(environment: Environment, progress: Progress, events: tuple[Event, ...]) -> None:
     """Trigger each event when it is due, or when no photo finishes for `STALL_SECONDS`."""
     before, changed = -1, time.monotonic()
     waiting = list(events)
     while waiting:
-        done = _finished(environment)
+        done = progress.finished()
         if done != before:
             before, changed = done, time.monotonic()
         if done >= waiting[0].after or time.monotonic() - changed > STALL_SECONDS:
@@ -188,6 +195,8 @@ def _trigger(environment: Environment, event: Event) -> None:
         case "kill backend":
             environment.kill_backend()
             environment.start_backend()
+        case "kill second backend":
+            environment.kill_second_backend()
         case "clock":
             environment.plan.set_clock(event.offset)
         case "start lost":
@@ -196,24 +205,19 @@ def _trigger(environment: Environment, event: Event) -> None:
             environment.jobs.model.faults.append(Fault("RunJob", "UNAVAILABLE"))
 
 
-def _wait_for_the_end(environment: Environment, uploads: Uploads, case: Case) -> None:
+def _wait_for_the_end(environment: Environment, progress: Progress, uploads: Uploads, case: Case) -> None:
     """Wait until all work is finished, or until nothing changes any more.
 
     Finished means: every photo is complete or failed, every execution has ended, every record is written, and every
     sidecar is archived.
     """
     began = changed = time.monotonic()
-    database, before = environment.data / "slideshow.db", (-1, -1)
-    left = (
-        "SELECT (SELECT count(*) FROM images WHERE processing_status IN ('pending', 'processing')) "
-        "+ (SELECT count(*) FROM executions WHERE finished_at IS NULL) "
-        "+ (SELECT count(*) FROM images WHERE revision > recorded)"
-    )
+    before = (-1, -1)
     while time.monotonic() < min(changed + case.still_seconds, began + case.end_seconds):
         sidecars = len(list((environment.data / "bucket/images/metadata").glob("*.json")))
-        now = (int(rows(database, left)[0][0]), sidecars)
-        if now == (0, 0) and not uploads.running:
-            return
+        now = (progress.left(), sidecars)
         if now != before:
             before, changed = now, time.monotonic()
+        if now == (0, 0) and not uploads.running and time.monotonic() - changed >= progress.settle_seconds:
+            return
         time.sleep(0.2)

@@ -176,3 +176,31 @@ def test_find_photos_skips_only_folders_by_these_names(tmp_path: Path) -> None:
     found = find_photos([tmp_path])
     assert sorted(names(found.files, tmp_path)) == ["@eaDir of mine/a.jpg", "lost+found"]
     assert found.system_folders == 0
+
+
+def test_find_photos_counts_a_raw_beside_its_jpeg_once(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "a/IMG_1.CR3": b"raw",
+            "a/img_1.JPG": JPEG,
+            "a/IMG_2.NEF": b"raw",
+            "b/IMG_2.jpg": JPEG,
+            "b/IMG_3.dng": b"raw",
+            "b/IMG_3.jpeg": JPEG,
+            "b/IMG_4.raf": b"raw",
+            "b/IMG_4.png": b"not its JPEG",
+            "b/IMG_5.tif": b"no raw",
+            "b/IMG_5.jpg": JPEG,
+        },
+    )
+    (tmp_path / "b/IMG_6.arw").write_bytes(b"raw")
+    (tmp_path / "b/IMG_6.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    found = find_photos([tmp_path])
+    assert names(found.files, tmp_path) == [
+        *("a/IMG_2.NEF", "a/img_1.JPG", "b/IMG_2.jpg", "b/IMG_3.jpeg", "b/IMG_4.png", "b/IMG_4.raf", "b/IMG_5.jpg"),
+        *("b/IMG_5.tif", "b/IMG_6.arw"),
+    ]
+    assert found.raw_twins == 2
+    assert "skipped 2 camera raw files: a JPEG has the same name and folder" in list(found.messages())
+    assert names(find_photos([tmp_path / "a/IMG_1.CR3"]).files, tmp_path) == ["a/IMG_1.CR3"]

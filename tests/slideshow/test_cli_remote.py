@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -19,7 +20,8 @@ from slideshow.client.http import Client
 from slideshow.client.local_backend import BackendProcess, announcement, only_demo, stored_password
 from slideshow.demo import run
 from slideshow.errors import BackendEnded, CommandFailed
-from tests.support import cli_pictures
+from tests.support import cli_pictures, raw_files, server
+from tests.support.pictures import encoded
 
 pytestmark = pytest.mark.server
 
@@ -107,6 +109,37 @@ def test_upload_counts_new_duplicate_and_rejected_files(call: object, tmp_path: 
     assert len({row["id"] for row in rows[:3]}) == 2
     only_bad = call("upload", photos / "broken.jpg", code=1)
     assert "no photo was accepted" in only_bad.stderr
+
+
+def test_upload_of_a_large_raw_sends_its_embedded_jpeg(tmp_path: Path) -> None:
+    jpeg = encoded(np.full((1280, 1920, 3), 120, np.uint8))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, make, padding in (
+        ("a.NEF", raw_files.nef, 2**20),
+        ("b.CR3", lambda _: raw_files.cr3(jpeg, 6), 2**20),
+        ("c.RAF", raw_files.raf, 0),
+        ("d.DNG", lambda _: raw_files.dng(jpeg[:-2]), 2**21),
+        ("e.arw", lambda _: raw_files.arw(encoded(np.zeros((9, 9, 3), np.uint8))), 2**20),
+    ):
+        (folder / name).write_bytes(make(jpeg) + bytes(padding))
+    (folder / "f.jpg").write_bytes(jpeg + bytes(2**20))
+    with server.running(tmp_path / "data", UPLOAD_LIMIT_MIB="1") as backend:
+        password = tmp_path / "password"
+        password.write_text(backend.secrets["admin_password"])
+        arguments = ["upload", str(folder), "--url", backend.url, "--password-file", str(password)]
+        result = CliRunner().invoke(main, arguments)
+        rows = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)["results"]
+        stored = backend.sql("SELECT filename, width, height, captured_at FROM images ORDER BY filename")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "4 new, 0 duplicates, 2 rejected\n"
+    for name in ("a.NEF", "b.CR3", "d.DNG"):
+        assert f"{name}: too large; its embedded JPEG was sent" in result.stderr
+    assert "e.arw: this camera raw file (Sony ARW) is larger than the upload limit of 1 MiB" in result.stderr
+    assert "f.jpg: larger than the upload limit of 1 MiB" in result.stderr
+    assert [row.get("embeddedJpeg") for row in rows] == [True, True, None, True, None, None]
+    sizes = {"a.jpg": (1920, 1280), "b.jpg": (1280, 1920), "c.RAF": (1920, 1280), "d.jpg": (1920, 1280)}
+    assert stored == [(name, *size, 1646370367.0) for name, size in sizes.items()]
 
 
 def test_status_and_retry_print_text_and_json(call: object, backend: BackendProcess) -> None:

@@ -69,12 +69,17 @@ def migrated_file() -> bytes:
 class Library:
     """Photos and devices in a database, with synchronous calls that change them."""
 
-    def __init__(self, file: Path, *, migrate: bool = True) -> None:
-        if migrate:
+    def __init__(self, file: Path | None = None, *, migrate: bool = True, url: str = "") -> None:
+        """Use the SQLite database `file`, or the migrated database at `url`."""
+        if file is not None and migrate:
             file.write_bytes(migrated_file())
-        self.url = f"sqlite:///{file}"
+        self.url = url or f"sqlite:///{file}"
         self.database = Database(self.url)
         self._loop = asyncio.new_event_loop()
+
+    def another(self) -> Library:
+        """Open the same database once more, as another backend does."""
+        return Library(url=self.url)
 
     def close(self) -> None:
         """Close the database and end its threads."""

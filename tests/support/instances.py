@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -19,11 +20,13 @@ BUCKET = "photos"
 
 
 class Instance:
-    """A backend process whose database does not outlive it."""
+    """A backend process. Unless the settings say otherwise, its database does not outlive it."""
 
-    def __init__(self, folder: Path, port: int, gcs_url: str, **settings: str) -> None:
-        """Start the process on an empty disk at `folder`. It is not ready yet."""
-        folder.mkdir(parents=True)
+    def __init__(
+        self, folder: Path, port: int, gcs_url: str, *, command_prefix: Sequence[str] = (), **settings: str
+    ) -> None:
+        """Start the process with its disk at `folder`. It is not ready yet."""
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.log = folder.with_name(f"{folder.name}.log")
         self.url = f"http://127.0.0.1:{port}"
@@ -42,7 +45,7 @@ class Instance:
         }
         with self.log.open("wb") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "backend"],
+                [*command_prefix, sys.executable, "-m", "backend"],
                 cwd=ROOT,
                 env=environment(folder, variables),
                 stdin=subprocess.DEVNULL,
@@ -57,13 +60,25 @@ class Instance:
     def log_text(self) -> str:
         return self.log.read_text()
 
-    def wait_until_writing(self) -> None:
+    def wait_until_writing(self, seconds: float = START_SECONDS) -> None:
         """Wait until the backend accepts changes. Raises AssertionError with its log."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + seconds
         while "accepting changes with fencing token" not in self.log_text():
             assert self.process.poll() is None, self.log_text()
             assert time.monotonic() < deadline, self.log_text()
             time.sleep(0.05)
+
+    def wait_until_ready(self) -> None:
+        """Wait until the backend answers reads. Raises AssertionError with its log."""
+        deadline = time.monotonic() + START_SECONDS
+        with self.client() as client:
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if client.get("/_ready").status_code == 200:
+                        return
+                assert self.process.poll() is None, self.log_text()
+                assert time.monotonic() < deadline, self.log_text()
+                time.sleep(0.05)
 
     def client(self) -> httpx.Client:
         """Return a client without credentials."""

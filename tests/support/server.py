@@ -118,7 +118,8 @@ class BackendServer:
                 "executions",
                 "garbage",
                 "tombstones",
-                "bags",
+                "queue_entries",
+                "queue_positions",
             ):
                 connection.execute(f"DELETE FROM {table}")
 
@@ -237,7 +238,9 @@ def start(data: Path, **settings: str) -> BackendServer:
         process.kill()
         process.wait(STOP_SECONDS)
         raise
-    secrets = json.loads((data / "secrets.json").read_bytes())
+    secrets = json.loads((data / "secrets.json").read_bytes()) if (data / "secrets.json").exists() else {}
+    for name in ("admin_password", "processor_auth_token"):
+        secrets[name] = settings.get(name.upper(), secrets.get(name))
     shared = Path(unquote(urlsplit(settings["BUCKET_URL"]).path)) if "BUCKET_URL" in settings else None
     return BackendServer(process, data, log, url, secrets, shared)
 

@@ -47,9 +47,10 @@ def photo(number: int, width: int = 64, height: int = 48) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """Return a PNG with only a header and an end chunk."""
+    """Return a PNG with a header, a chunk of pixels that has none, and an end chunk."""
     chunks = b""
-    for kind, body in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IEND", b"")):
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    for kind, body in ((b"IHDR", header), (b"IDAT", b""), (b"IEND", b"")):
         chunks += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     return b"\x89PNG\r\n\x1a\n" + chunks
 

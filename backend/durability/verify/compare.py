@@ -122,10 +122,12 @@ def _pictures(
         if name not in listing.pictures:
             yield Difference("picture missing", name, f"for {row.device_size!r}", row.image_id)
         parsed = object_names.device_of_variant(name)
-        focus = living[row.image_id].focus if row.image_id in living else None
-        rendered_as = (
-            recipe(row.width, row.height, focus=focus, panel=panels.get(row.device_size)) if focus else row.recipe
-        )
+        record = living.get(row.image_id)
+        own = record is not None and bool(record.focus or record.turn)  # a name of its own, by the owner's choices
+        rendered_as = row.recipe
+        if record is not None and own:
+            panel = panels.get(row.device_size)
+            rendered_as = recipe(row.width, row.height, focus=record.focus, turn=record.turn, panel=panel)
         wrong = parsed != (row.device_size, row.image_id) or f"/{row.image_id}-{rendered_as}" not in name
         if row.recipe not in (LEGACY, RERENDER_RECIPE) and wrong:
             detail = f"the row is for {row.device_size!r}, recipe {row.recipe}"

@@ -5,7 +5,7 @@ import { byId, counted, elementsOf } from "./dom.js";
 import { followEvents, forEachConcurrently, oneAtATime } from "./events.js";
 
 const MAX_REFRESHED = 100; // tiles per request, as in pages/gallery.py
-const RETRY_BATCH = 1000;
+const BATCH = 1000; // photos per request
 const DELETE_CONCURRENCY = 4;
 const tiles = byId("tiles");
 const filters = document.querySelector(".filters");
@@ -47,7 +47,7 @@ function loadMoreOnScroll() {
   new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) load(); }, { rootMargin: "600px" }).observe(more);
 }
 
-/** Select photos, and retry or delete all selected ones. */
+/** Select photos, and turn, retry or delete all selected ones. */
 function handleSelection() {
   const bar = byId("selection");
   const selected = () => [...tiles.querySelectorAll("input[name=pick]:checked")];
@@ -80,12 +80,27 @@ function handleSelection() {
   byId("select-all").addEventListener("click", () => selectAll(true));
   byId("unselect").addEventListener("click", () => { selectAll(false); byId("main").focus(); });
 
+  for (const [button, quarters] of [["turn-left", 3], ["turn-right", 1]]) {
+    byId(button).addEventListener("click", async () => {
+      const ids = selected().map((box) => box.value);
+      try {
+        let turned = 0;
+        for (let start = 0; start < ids.length; start += BATCH) {
+          turned += (await callApi("POST", "/api/admin/turn", { ids: ids.slice(start, start + BATCH), quarters })).turned;
+        }
+        showToast(`${counted(turned, "photo")} turned. The pictures are being rendered.`);
+      } catch (error) {
+        showToast(error.message);
+      }
+      refresh(ids);
+    });
+  }
   byId("retry").addEventListener("click", async () => {
     const ids = selected().map((box) => box.value);
     try {
       let retried = 0;
-      for (let start = 0; start < ids.length; start += RETRY_BATCH) {
-        retried += (await callApi("POST", "/api/admin/retry", { which: "named", ids: ids.slice(start, start + RETRY_BATCH) })).retried;
+      for (let start = 0; start < ids.length; start += BATCH) {
+        retried += (await callApi("POST", "/api/admin/retry", { which: "named", ids: ids.slice(start, start + BATCH) })).retried;
       }
       showToast(`${counted(retried, "photo")} will be processed again.`);
       selectAll(false);

@@ -20,7 +20,7 @@ function showOriginal() {
   const share = (focus, length) => (length > side ? Math.min(Math.max(focus * length - side / 2, 0), length - side) / (length - side) : 0);
   const onError = () => {
     if (image.dataset.thumbnail && !image.classList.contains("thumbnail")) {
-      image.classList.add("thumbnail");
+      image.className = "thumbnail"; // which is turned already
       const { x, y } = byId("focus").dataset;
       image.style.objectPosition = `${100 * share(Number(x), width)}% ${100 * share(Number(y), height)}%`;
       image.src = image.dataset.thumbnail;
@@ -123,6 +123,18 @@ async function refresh() {
   }
 }
 
+for (const [button, quarters] of [["turn-left", 3], ["turn-right", 1]]) {
+  byId(button).addEventListener("click", async () => {
+    byId("turn-left").disabled = byId("turn-right").disabled = true;
+    try {
+      await callApi("PUT", `${address}/turn`, { turn: (Number(photo.dataset.turn) + quarters) % 4 });
+      location.reload();
+    } catch (error) {
+      byId("turn-left").disabled = byId("turn-right").disabled = false;
+      showToast(error.message);
+    }
+  });
+}
 byId("again").addEventListener("click", async () => {
   try {
     await callApi("POST", "/api/admin/retry", { which: "named", ids: [id] });

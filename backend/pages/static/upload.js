@@ -1,7 +1,7 @@
 // The upload page: dropped or chosen files become a queue, which is stored in the browser until all files are sent.
 import { redirectToLogin } from "./api.js";
 import { byId, counted } from "./dom.js";
-import { filesOf, isHidden } from "./drag_and_drop.js";
+import { filesOf, isHidden, rawKind, withoutTwins } from "./drag_and_drop.js";
 import { followEvents, pause } from "./events.js";
 import { PersistentQueue } from "./persistent_queue.js";
 import { sendFile } from "./send_file.js";
@@ -16,6 +16,7 @@ const list = new UploadList(byId("list"));
 let workers = 0;
 let paused = false;
 let skipped = 0;
+let twins = 0;
 
 /** Entries {key, name, size, modified, file, state, reason, id}; `state` is waiting, sending, failed, or one of FINAL. */
 const entries = [];
@@ -29,20 +30,28 @@ summarize();
 list.append(entries);
 work();
 
-async function add(files) {
-  const visible = files.filter((file) => !isHidden(file));
-  skipped += files.length - visible.length;
+async function add(files, hidden = 0) {
+  const shown = files.filter((file) => !isHidden(file));
+  const visible = withoutTwins(shown);
+  skipped += hidden + files.length - shown.length;
+  twins += shown.length - visible.length;
   const known = new Set(entries.filter((entry) => entry.state !== "failed").map(identity));
   const added = visible.map((file) => ({ key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, name: file.name,
     size: file.size, modified: file.lastModified, file, state: "waiting", reason: "", id: null })).filter((entry) => !known.has(identity(entry)));
   for (const entry of added) {
-    if (entry.size > limit) Object.assign(entry, { state: "rejected", reason: `larger than ${Math.floor(limit / 2 ** 20)} MiB`, file: null });
+    if (entry.size > limit) Object.assign(entry, { state: "rejected", reason: tooLarge(entry.name), file: null });
     entries.push(entry);
   }
   list.append(added);
   summarize();
   for (const entry of added) await queue.put(entry);
   work();
+}
+
+function tooLarge(name) {
+  const size = `larger than ${Math.floor(limit / 2 ** 20)} MiB`;
+  const kind = rawKind(name);
+  return kind ? `camera raw (${kind}) ${size}; export it as JPEG, or use the command line, which sends its embedded JPEG` : size;
 }
 
 const identity = (entry) => `${entry.name}/${entry.size}/${entry.modified}`;
@@ -107,7 +116,8 @@ function summarize() {
   if (duplicates) parts.push(counted(duplicates, "duplicate"));
   if (rejected) parts.push(`${rejected.toLocaleString("en")} rejected`);
   if (failed) parts.push(`${failed.toLocaleString("en")} could not be sent`);
-  if (skipped) parts.push(`${counted(skipped, "hidden file")} skipped`);
+  if (skipped) parts.push(`${skipped.toLocaleString("en")} hidden or system files skipped`);
+  if (twins) parts.push(`${counted(twins, "camera raw file")} skipped: the JPEG is sent`);
   byId("summary").textContent = parts.join(" · ");
   byId("stop").hidden = !busy;
   byId("stop").textContent = paused ? "Resume" : "Pause";
@@ -123,6 +133,7 @@ byId("again").addEventListener("click", () => {
 byId("clear").addEventListener("click", async () => {
   entries.length = 0;
   skipped = 0;
+  twins = 0;
   list.clear();
   summarize();
   await queue.clear();
@@ -141,7 +152,8 @@ document.addEventListener("drop", async (event) => {
   event.preventDefault();
   dragDepth = 0;
   drop.classList.remove("dragging");
-  add(await filesOf(event.dataTransfer));
+  const { files, hidden } = await filesOf(event.dataTransfer);
+  add(files, hidden);
 });
 addEventListener("beforeunload", (event) => {
   if (!queue.complete && entries.some((entry) => entry.state === "waiting" || entry.state === "sending")) event.preventDefault();

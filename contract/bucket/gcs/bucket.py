@@ -21,6 +21,7 @@ from contract.bucket.port import (
     NO_OBJECT,
     BucketError,
     BucketUnavailable,
+    ByteReader,
     ByteWriter,
     ObjectChanged,
     ObjectConflict,
@@ -36,6 +37,8 @@ CACHE_FOR_A_YEAR = "private, max-age=31536000, immutable"
 NO_CACHE = "no-cache"
 
 PAGE_SIZE = 1000
+CHUNK_BYTES = 4 * 1024 * 1024
+"""Bytes in memory of an upload of unknown length. The service requires a multiple of 256 KiB."""
 ATTEMPTS = 3
 """Attempts of a change that collides with another writer's change."""
 
@@ -128,6 +131,23 @@ class GcsBucket:
                 return str(self._upload(name, data, content_type, NO_CACHE, expected).generation)
             except PreconditionFailed:
                 raise ObjectChanged(name) from None
+
+    def write_stream_if(self, name: str, source: ByteReader, content_type: str, generation: str) -> str:
+        blob = self._access.blob(name)
+        blob.cache_control = NO_CACHE
+        blob.chunk_size = CHUNK_BYTES  # with chunks and without a size, the client sends several requests
+        with self._access.errors(name):
+            try:
+                blob.upload_from_file(
+                    _CountedReader(source),
+                    content_type=content_type,
+                    checksum="crc32c",
+                    if_generation_match=0 if generation == NO_OBJECT else int(generation),
+                    **self._access.upload_options(CHUNK_BYTES),
+                )
+            except PreconditionFailed:
+                raise ObjectChanged(name) from None
+        return str(blob.generation)
 
     def stat(self, name: str) -> ObjectInfo:
         return _info(self._access.metadata_of(name))
@@ -235,6 +255,22 @@ class GcsBucket:
                 self._access.bucket, max_results=1, fields="items(name)", **self._access.probe_options
             )
             next(iter(listing), None)
+
+
+class _CountedReader:
+    """A source that reports its position, from which the client computes the range of a chunk."""
+
+    def __init__(self, source: ByteReader) -> None:
+        self._source = source
+        self._position = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._source.read(size)
+        self._position += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self._position
 
 
 def deletion_rule(prefix: str, days: int) -> Rule:

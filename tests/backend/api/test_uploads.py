@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.support import server, small_photos
+from tests.support import raw_files, server, small_photos
 from tests.support.server import problem
 from tests.support.small_photos import jpeg_of_size, png_header
 from tests.support.upload_forms import UPLOAD, send
@@ -18,6 +18,21 @@ from tests.support.upload_forms import UPLOAD, send
 pytestmark = pytest.mark.server
 
 LIMIT = 1024 * 1024
+
+
+def test_upload_of_camera_raw(backend: server.BackendServer) -> None:
+    data = raw_files.nef(jpeg_of_size(1920, 1280, progressive=False), 6)
+    answer = send(backend.admin, data, "holiday.tif")
+    assert answer.status_code == 201, answer.text
+    image_id = answer.json()["id"]
+    assert (answer.json()["width"], answer.json()["height"]) == (1280, 1920)
+    assert (backend.bucket / "images" / "originals" / f"{image_id}.nef").read_bytes() == data
+    assert backend.admin.get(f"/originals/{image_id}").content == data
+    small = raw_files.cr3(jpeg_of_size(1600, 1200, progressive=False))
+    assert problem(send(backend.admin, small, "a.CR3"), 415) == (
+        "a.CR3: is a camera raw file (Canon CR3) without an embedded JPEG of at least 1920 pixels (its largest has "
+        "1600 x 1200), which is not supported; export it as JPEG"
+    )
 
 
 def test_upload_new_photo_is_stored_byte_for_byte(backend: server.BackendServer) -> None:

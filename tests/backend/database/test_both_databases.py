@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from backend.database import Database, claims, executions, images, key_value
 from backend.database.tables import metadata
+from backend.database.variants import store_variants, variant_row
 from backend.settings import read_settings
+from bench.system.postgres import PostgresServer, running_postgres
 from contract.messages.processing import ClaimRequest
-from tests.support.core_library import image_id
-from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.core_library import PALETTE, image_id
 
 pytestmark = pytest.mark.server
 
@@ -131,3 +132,23 @@ def test_tables_of_migrations_are_those_of_the_code(database: Database) -> None:
 def test_settings_accept_the_usual_urls_of_postgresql(scheme: str) -> None:
     settings = read_settings({"DATABASE_URL": f"{scheme}://user:secret@127.0.0.1/photos"})
     assert str(settings.database).startswith("postgresql+psycopg://user:secret@")
+
+
+def test_turn_swaps_the_sides_and_drops_split_screen_variants(database: Database) -> None:
+    write(database, images.add, photo(1))
+    image_id = photo(1)["id"]
+    rows = [
+        variant_row(image_id, key, (10, 10), f"file:///b/processed/x/{image_id}-{key[:1]}.jpg", PALETTE, "0" * 10, 1.0)
+        for key in ("wide", "wide/half")
+    ]
+    write(database, store_variants, rows)
+    width, height = photo(1)["width"], photo(1)["height"]
+    assert write(database, images.set_turn, image_id, 1, 5.0) is True
+    assert write(database, images.set_turn, image_id, 1, 6.0) is False
+    assert write(database, images.set_turn, "0" * 32, 1, 6.0) is None
+    found = write(database, images.get, image_id)
+    assert (found.turn, found.width, found.height) == (1, height, width)
+    assert [variant.device_size for variant in found.variants] == ["wide"]
+    assert write(database, images.turn_by, [image_id, image_id, "0" * 32], 3, 7.0) == [image_id]
+    found = write(database, images.get, image_id)
+    assert (found.turn, found.width, found.height, found.processing_status) == (0, width, height, "pending")

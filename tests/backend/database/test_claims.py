@@ -268,6 +268,7 @@ def test_manual_repair_frees_images_and_voids_their_leases(library: Library) -> 
     assert library.everything() == before
 
 
+@pytest.mark.parametrize("library", ["sqlite"], indirect=True)  # PostgreSQL: see test_growth.py
 def test_claim_uses_the_queue_index_and_scans_no_table(library: Library) -> None:
     library.device("small")
     library.add(*range(20))

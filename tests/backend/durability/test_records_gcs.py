@@ -12,8 +12,7 @@ from backend.database import record_import, record_queries, tombstones
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.rebuild import restore
 from backend.durability.record_writer import RecordWriter
-from backend.durability.snapshots import Snapshots, load_into
-from contract import object_names
+from backend.durability.snapshots import Snapshots
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket
 from emulators.cloud_storage.server import GcsServer
@@ -47,7 +46,9 @@ def test_restore_from_cloud_storage_returns_snapshot_and_newer_records(bucket: B
         library.run(records.save([one, two]))
         library.run(records.save([one, two]))  # known, and not written again
         library.run(made.take())
-        load_into(tmp_path / "other.db", bucket.read(object_names.SNAPSHOT))
+        loaded = Snapshots(other.database, bucket, asyncio.to_thread, epoch, 30.0)
+        (found,) = other.run(loaded.find())
+        other.run(loaded.load(found))
         other.write(record_import.clear)
         other.run(restore(other.database, bucket, 9.0))
         assert set(other.states()) == {one, three}

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from backend.database import key_value
 from backend.durability import snapshots as snapshot
 from backend.durability.fencing import FencingToken, FencingTokenLost
 from backend.durability.sidecar_sync import SidecarSync
-from backend.durability.snapshots import DamagedSnapshot, Snapshots, load_into, snapshot_of
+from backend.durability.snapshots import PROCESS_BYTES, DamagedSnapshot, Snapshots
 from contract import object_names
 from contract.bucket.open import open_bucket
 from contract.bucket.port import Bucket
 from contract.messages.sidecars import Sidecar, SidecarResult
 from contract.recipes import recipe
 from tests.support.core_library import PALETTE, Library, image_id
+
+# Snapshots are copies of a SQLite file; a database server has its own backups.
+pytestmark = pytest.mark.parametrize("library", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -30,20 +35,97 @@ def snapshots(library: Library, bucket: Bucket, holder: str = "one") -> tuple[Fe
     return epoch, Snapshots(library.database, bucket, asyncio.to_thread, epoch, 30.0)
 
 
-def test_load_into_damaged_snapshot_changes_nothing(library: Library, tmp_path: Path) -> None:
+def load_newest(library: Library, made: Snapshots) -> None:
+    library.run(made.load(library.run(made.find())[0]))
+
+
+def test_load_damaged_snapshot_changes_nothing(library: Library, bucket: Bucket, tmp_path: Path) -> None:
+    epoch, made = snapshots(library, bucket)
+    library.run(epoch.acquire(0.0))
     library.add(1, 2)
-    file = tmp_path / "slideshow.db"
-    data = snapshot_of(file)
+    library.run(made.take())
+    data = bucket.read(object_names.SNAPSHOT)
     library.add(3)
     for damaged in (b"", b"nonsense", data[:-20], data[: len(data) // 2], data[:-8] + b"sums" + data[-4:]):
+        bucket.replace(object_names.SNAPSHOT, damaged, "application/gzip")
         with pytest.raises(DamagedSnapshot):
-            load_into(file, damaged)
+            load_newest(library, made)
     assert len(library.states()) == 3
-    load_into(file, data)  # under the open connections of the library
+    bucket.replace(object_names.SNAPSHOT, data, "application/gzip")
+    load_newest(library, made)  # under the open connections of the library
     assert set(library.states()) == {image_id(1), image_id(2)}
     library.add(4)
     assert len(library.states()) == 3
     assert not list(tmp_path.glob("snapshot-*"))
+
+
+def test_load_waits_for_queries_that_are_under_way(library: Library, bucket: Bucket) -> None:
+    epoch, made = snapshots(library, bucket)
+    library.run(epoch.acquire(0.0))
+    library.add(1)
+    library.run(made.take())
+    library.add(2)
+    ended: list[str] = []
+
+    def slow(connection: object) -> None:
+        time.sleep(0.3)
+        ended.append("query")
+
+    async def act() -> None:
+        queries = [asyncio.create_task(library.database.read(slow)) for _ in range(4)]
+        await asyncio.sleep(0.05)
+        (found,) = await made.find()
+        await made.load(found)
+        ended.append("load")
+        await asyncio.gather(*queries)
+
+    library.run(act())
+    assert ended == ["query"] * 4 + ["load"]
+    assert set(library.states()) == {image_id(1)}
+
+
+def test_snapshots_in_their_own_bucket_and_the_newest_of_both_is_loaded(
+    library: Library, bucket: Bucket, tmp_path: Path
+) -> None:
+    own = open_bucket((tmp_path / "snapshots").as_uri())
+    epoch, shared = snapshots(library, bucket)
+    separate = Snapshots(library.database, bucket, asyncio.to_thread, epoch, 30.0, own_bucket=own)
+    library.run(epoch.acquire(0.0))
+    library.write(key_value.put, "bucket_url", bucket.url)
+    library.add(1)
+    library.run(shared.take())  # as an earlier release does, or one without the setting
+    assert [found.bucket for found in library.run(separate.find())] == [bucket]
+    library.add(2)
+    library.run(separate.take())
+    assert len(bucket.read(object_names.SNAPSHOT)) != len(own.read(object_names.SNAPSHOT))
+    library.add(3)
+    load_newest(library, separate)
+    assert set(library.states()) == {image_id(1), image_id(2)}
+    library.add(4)
+    library.run(shared.take())  # after a return to the earlier release
+    assert [found.bucket for found in library.run(separate.find())] == [bucket, own]
+
+
+def test_snapshot_of_another_bucket_is_not_loaded(library: Library, bucket: Bucket, tmp_path: Path) -> None:
+    own = open_bucket((tmp_path / "snapshots").as_uri())
+    epoch, _ = snapshots(library, bucket)
+    separate = Snapshots(library.database, bucket, asyncio.to_thread, epoch, 30.0, own_bucket=own)
+    library.run(epoch.acquire(0.0))
+    library.write(key_value.put, "bucket_url", "gs://another")
+    library.run(separate.take())
+    with pytest.raises(DamagedSnapshot, match="gs://another"):
+        load_newest(library, separate)
+
+
+def test_take_logs_that_the_memory_limit_is_too_low(
+    library: Library, bucket: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    epoch, _ = snapshots(library, bucket)
+    library.run(epoch.acquire(0.0))
+    for limit, warned in ((2**30, False), (PROCESS_BYTES, True)):
+        made = Snapshots(library.database, bucket, asyncio.to_thread, epoch, 30.0, memory_limit=limit)
+        library.run(made.take())
+        assert ("raise the memory limit" in caplog.text) == warned
 
 
 def test_take_if_due_waits_for_the_delay(library: Library, bucket: Bucket) -> None:
@@ -79,7 +161,7 @@ def test_previous_instance_acknowledges_nothing_and_overwrites_nothing(library: 
     library.run(epoch.acquire(0.0))
     library.run(older.take())
     later, newer = snapshots(library, bucket, "two")
-    library.run(newer.read())
+    library.run(newer.find())
     assert library.run(later.acquire(1.0)) == 2
     before = bucket.stat(object_names.SNAPSHOT)
     with pytest.raises(FencingTokenLost):

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from backend.database import Database, executions
-from backend.jobs.local_runner import LocalRunner, is_alive, start_mark
+from backend.jobs.local_runner import PARENT, LocalRunner, is_alive, machine_id, start_mark
 from backend.jobs.runner import Outcome, RunnerError
 from contract.machine import usable_cpus
 
@@ -170,7 +170,7 @@ time.sleep(60)
         async with asyncio.timeout(20):
             while len(found := [p for p in tmp_path.glob("pid-*") if p.read_text()]) < 2:
                 await asyncio.sleep(0.02)
-        assert len(await database.read(executions.tasks_of, NAME)) == 2
+        assert len(await database.read(executions.tasks_of, NAME)) == 3, "the backend itself and two tasks"
         started = time.monotonic()
         await runner.close()
         assert time.monotonic() - started < 5
@@ -189,11 +189,13 @@ def test_close_after_a_task_has_ended_loses_nothing(tmp_path: Path, caplog: pyte
     async def act(runner: LocalRunner, database: Database, ended: asyncio.Event) -> None:
         await runner.start(NAME, 1)
         async with asyncio.timeout(20):
-            while not await database.read(executions.tasks_of, NAME):
+            while len(await database.read(executions.tasks_of, NAME)) < 2:
                 await asyncio.sleep(0.01)
-        (task,) = await database.read(executions.tasks_of, NAME)
+        task = next(row for row in await database.read(executions.tasks_of, NAME) if row.task_index == 0)
         deadline = time.monotonic() + 10
-        while is_alive(task.pid, task.pid_started):  # the loop is blocked, so nothing has reaped it yet
+        while is_alive(
+            task.pid, task.pid_started.rpartition(" ")[2]
+        ):  # the loop is blocked, so nothing has reaped it yet
             assert time.monotonic() < deadline
             time.sleep(0.01)
         await runner.close()
@@ -204,14 +206,29 @@ def test_close_after_a_task_has_ended_loses_nothing(tmp_path: Path, caplog: pyte
     assert not [record for record in caplog.records if record.exc_info]
 
 
+def test_outcome_of_another_machine_is_lost_only_after_its_deadline(tmp_path: Path) -> None:
+    async def act(runner: LocalRunner, database: Database, ended: asyncio.Event) -> None:
+        row = await database.read(executions.row_of, NAME)
+        assert row is not None
+        await database.write(executions.task_started, NAME, PARENT, 1, "another-machine 12345")
+        runner._clock = lambda: row.deadline - 1.0
+        assert await runner.outcome(NAME) is None
+        runner._clock = lambda: row.deadline + 1.0
+        found = await runner.outcome(NAME)
+        assert found is not None
+        assert found.state == "lost"
+
+    run(tmp_path, "", act)
+
+
 def test_outcome_of_an_orphaned_execution_is_lost_once_its_tasks_ended(tmp_path: Path) -> None:
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 
     async def act(runner: LocalRunner, database: Database, ended: asyncio.Event) -> None:
         mark = start_mark(sleeper.pid)
         assert mark is not None
-        await database.write(executions.task_started, NAME, 0, sleeper.pid, mark)
-        await database.write(executions.task_started, NAME, 1, sleeper.pid, "another start: the pid was used again")
+        await database.write(executions.task_started, NAME, PARENT, sleeper.pid, f"{machine_id()} {mark}")
+        await database.write(executions.task_started, NAME, 1, sleeper.pid, f"{machine_id()} another-start")
         assert await runner.outcome(NAME) is None
         sleeper.kill()
         sleeper.wait(timeout=10)
@@ -219,7 +236,7 @@ def test_outcome_of_an_orphaned_execution_is_lost_once_its_tasks_ended(tmp_path:
         assert found is not None
         assert found.state == "lost"
         assert found.error is not None
-        assert "restarted" in found.error
+        assert "the backend that ran it has ended" in found.error
 
     try:
         run(tmp_path, "", act)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 NAMES = (
+    "image_header",
     "photo_header",
     "photo_stream",
     "heif",
+    "camera_raw",
     "icc_profile",
     "upload_header",
     "exif",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from backend.http.errors import UnprocessableEntity, UnsupportedMediaType
 from backend.images.header import EXTENSIONS, read_upload_header
+from contract.image_header import raw
 from tests.fuzz.sentences import NAME, check_message
 from tests.fuzz.targets import heif, photo_header
 
@@ -22,6 +23,6 @@ def check(data: bytes) -> None:
     except (UnsupportedMediaType, UnprocessableEntity) as error:
         check_message(error, start=f"{NAME}: ", end="")
         return
-    assert header.extension in EXTENSIONS.values()
+    assert header.extension in {*EXTENSIONS.values(), *raw.EXTENSIONS, raw.OTHER.extension}
     assert 1 <= header.width * header.height <= MAX_PIXELS
     assert header.captured_at is None or -5e9 < header.captured_at < 1e10

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from contract.image_header.model import CodePoints
 from contract.messages.processing import Device
 from processor.codecs.vips import pyvips
-from processor.colour.code_points import BT2020, HLG, P3, PQ, SRGB_CURVE, CodePoints, code_points, to_sdr
+from processor.colour.code_points import BT2020, HLG, P3, PQ, SRGB_CURVE, known, to_sdr
 from processor.render.pipeline import render_image
 from tests.support.picture_measures import mean_delta_e
 from tests.support.pictures import encoded, pixels_of
@@ -41,14 +42,11 @@ def test_to_sdr_known_points_of_the_curves() -> None:
     )
 
 
-def test_code_points_need_conversion_only_for_hdr_or_wide_colours() -> None:
-    assert CodePoints(1, PQ).need_conversion
-    assert CodePoints(P3, SRGB_CURVE).need_conversion
-    assert not CodePoints(1, SRGB_CURVE).need_conversion
-    assert not CodePoints(2, 2).need_conversion
-    assert code_points(b"no such box") is None
-    assert code_points(b"colrnclx\0") is None
-    assert code_points(b"....colrnclx\0\x0c\0\x10\0\6\x80") == CodePoints(P3, PQ)
+def test_known_code_points_replace_absent_values_by_those_of_srgb() -> None:
+    assert known(CodePoints(1, PQ)) == CodePoints(1, PQ)
+    assert known(CodePoints(P3, 2)) == CodePoints(P3, SRGB_CURVE)
+    assert known(CodePoints(3, HLG)) == CodePoints(1, HLG)
+    assert known(CodePoints(2, 2)) is known(None) is None
 
 
 def test_render_image_avif_with_p3_code_points_is_converted() -> None:

@@ -131,7 +131,7 @@ def test_read_header_progressive_jpeg_has_a_limit_of_its_own() -> None:
 def test_read_header_animation_counts_one_frame() -> None:
     frames = [Image.fromarray(np.full((30, 40, 3), shade, np.uint8)) for shade in range(0, 200, 5)]
     data = encoded_image(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert read_header(data, "x", Limits(max_pixels=1200)).loader == "gif"
+    assert read_header(data, "x", Limits(max_pixels=1200)).pages == 40
 
 
 def test_render_error_pickle_round_trip() -> None:

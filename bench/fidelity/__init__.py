@@ -1,0 +1,1 @@
+"""Compare how photos are rendered with what an independent program shows."""

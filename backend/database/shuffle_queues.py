@@ -329,6 +329,12 @@ def exclude(connection: Connection, photos: Iterable[QueuedPhoto]) -> None:
     connection.execute(_EXCLUDE, [{"of_variant": photo.place.variant, "now_excluded": True} for photo in photos])
 
 
+def exclude_images(connection: Connection, key: str, image_ids: Collection[str]) -> None:
+    """Exclude photos from a device's queue until their variants or facts are stored again."""
+    of_images = (_entries.device_key == key) & _entries.image_id.in_(image_ids)
+    connection.execute(update(queue_entries).where(of_images).values(excluded=True))
+
+
 def photo_facts(connection: Connection, photos: Sequence[QueuedPhoto]) -> dict[str, PhotoFacts]:
     """Return what filters use of these photos."""
     query = select(*_FACTS).join(images, images.c.id == _variants.image_id)

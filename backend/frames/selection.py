@@ -64,7 +64,7 @@ class Selection:
         interval = self._device.interval_seconds
         if not interval:
             return 1
-        present = position.entry and shuffle_queues.variants(self._connection, self._device.key, position.entry)
+        present = any(shuffle_queues.is_selected(self._connection, self._device.key, photo) for photo in position.entry)
         return shuffle_queue.entries_due(position, interval, self._now) if present else 1
 
     def advance(self, position: Position, steps: int) -> tuple[Position, list[Place]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,8 +17,12 @@ from backend.playlist.shuffle_queue import Position, slot_at
 from contract.bucket.port import Bucket
 from contract.messages.frames import QueueEntry
 
+log = logging.getLogger(__name__)
+
 MAX_AFTER = 64
 """Maximum length of `after` in characters."""
+MAX_ODD_PHOTOS = 4
+"""Photos with damaged rows that a call of `next` skips."""
 REFILTER_SECONDS = 2.0
 """A request that changes a device's filters applies them for this time; the periodic work does the rest."""
 
@@ -59,12 +64,23 @@ class FrameService:
         Without an interval, each call advances. When this returns, the position is stored.
         While positions must not be stored, or with `peek`, a call returns the entry that would be next.
         """
-        now, may_write = self._clock(), self._may_write() and not peek
+        for _ in range(MAX_ODD_PHOTOS):
+            chosen = await self._choose(device, may_write=self._may_write() and not peek)
+            entry = await self._first(device, chosen)
+            if entry is not None or not chosen.entries or not self._may_write():
+                return entry
+            photos = [photo for _, shown in chosen.entries for photo in shown]
+            log.warning("%s cannot show %s: its stored colours are damaged; skipping it", device.id, photos[0])
+            await self._database.write(shuffle_queues.exclude_images, device.key, photos)
+        return None
+
+    async def _choose(self, device: Device, *, may_write: bool) -> _Chosen:
+        now = self._clock()
         if device.interval_seconds or not may_write:
             chosen, is_due = await self._database.read(_current, device, now)
             if is_due or not may_write:
-                return await self._first(device, chosen)
-        return await self._first(device, await self._database.write(advance, device, now))
+                return chosen
+        return await self._database.write(advance, device, now)
 
     async def following(self, device: Device, after: str) -> QueueEntry | None:
         """Return the entry that follows `after`, without advancing; the current one if `after` is unknown."""

@@ -124,7 +124,10 @@ class Library:
     ) -> bool:
         """Create or change a device; return True if it is new."""
         body = DeviceBody(name=name, width=width, height=height, pairing=pairing, gap=gap)
-        return self.write(devices.save, name, body, "hash", at)
+        if not self.write(devices.save, name, body, "hash", at):
+            return False
+        assert self.write(devices.confirm_token, name, "hash")
+        return True
 
     def claim(
         self,

@@ -129,7 +129,7 @@ def test_filters_exclude_photos(backend: server.BackendServer) -> None:
     backend.sql("UPDATE images SET ingested_at = ingested_at - 200000 WHERE id = ?", wide)
     put(backend, "frame", filters={"newestDays": 1})
     assert [entry["imageId"] for entry in queue(backend.admin, "frame")] == [tall]
-    put(backend, "frame", filters={"takenDays": 1})
+    put(backend, "frame", filters={})
     backend.sql("UPDATE images SET captured_at = ingested_at - 90000 WHERE id = ?", tall)
     backend.sql("UPDATE images SET captured_at = ingested_at + 199000 WHERE id = ?", wide)
     put(backend, "frame", filters={"takenDays": 1, "name": ""})

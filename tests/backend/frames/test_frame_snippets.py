@@ -132,8 +132,11 @@ def test_the_home_assistant_configuration_follows_the_photo(backend: server.Back
 
 def test_the_examples_of_calls_are_true(backend: server.BackendServer) -> None:
     Home(backend, pairing=False, wide=2, tall=0)
-    (change,) = [json.loads(body) for body in re.findall(r"-d '(\{.*?\})'\n", FRAMES, re.DOTALL)]
-    backend.admin.put("/api/devices/kitchen", json=change).raise_for_status()
+    calls = re.findall(r"(/api/devices/\S+) -H \S+ \S+ -d '(\{.*?\})'\n", FRAMES, re.DOTALL)
+    assert len(calls) == FRAMES.count(" -d '{")
+    for address, body in calls:
+        backend.admin.put(address, json=json.loads(body)).raise_for_status()
+    change = json.loads(calls[0][1])
     (shown,) = blocks("### Compact form", "json")
     example = json.loads(shown)
     backend.admin.put("/api/devices/kitchen", json={**change, "filters": {}, "pairing": False}).raise_for_status()

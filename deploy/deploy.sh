@@ -161,6 +161,8 @@ make_buckets() {
   make_photo_bucket
   say "Bucket of the sources of builds, without soft delete: they are kept for 30 days and are no backup"
   make_own_bucket STAGING slideshow-build --soft-delete-duration=0 --lifecycle-file=deploy/lifecycle_of_sources.json
+  say "Bucket of the database's snapshots, without soft delete: each replaces the one before, up to every 30 s"
+  make_own_bucket SNAPSHOTS slideshow-snapshots --soft-delete-duration=0
 }
 
 make_role() { # ID
@@ -199,6 +201,7 @@ grant_roles() {
   say "Permissions of the backend: its bucket, its secrets, and reading operations"
   may_on_bucket "$BUCKET" "$BACKEND_ACCOUNT" roles/storage.objectUser
   may_on_bucket "$BUCKET" "$BACKEND_ACCOUNT" "$own/slideshowBucketRules"
+  may_on_bucket "$SNAPSHOTS" "$BACKEND_ACCOUNT" roles/storage.objectUser
   may_read_secret "$TOKEN_SECRET" "$BACKEND_ACCOUNT"
   may_read_secret "$PASSWORD_SECRET" "$BACKEND_ACCOUNT"
   may_on_project "$BACKEND_ACCOUNT" "$own/slideshowFollower"
@@ -312,7 +315,7 @@ deploy_service() {
   build backend "_SERVICE_NAME=$SERVICE|_DOCTOR_NAME=$DOCTOR|_JOB_NAME=$JOB|_GCS_BUCKET_NAME=$BUCKET|\
 _BACKEND_API_URL=$BACKEND_URL|_BACKEND_AUTH_SECRET=$TOKEN_SECRET|_ADMIN_PASSWORD_SECRET=$PASSWORD_SECRET|\
 _DEVICE_AUTH=$DEVICE_AUTH|_SCHEDULER_ACCOUNT=$SCHEDULER_ACCOUNT|_QUEUE=$QUEUE|_SERVICE_ACCOUNT=$BACKEND_ACCOUNT|\
-_MAX_INSTANCES=$MAX_INSTANCES|_CLOUD_SQL=$CONNECTION|_MORE_SECRETS=$MORE_SECRETS"
+_SNAPSHOT_BUCKET_URL=gs://$SNAPSHOTS|_MAX_INSTANCES=$MAX_INSTANCES|_CLOUD_SQL=$CONNECTION|_MORE_SECRETS=$MORE_SECRETS"
   say "Allowing public access: frames and people have no Google token; the service checks its own tokens"
   # Organisations that restrict sharing by domain reject allUsers; without the invoker check the effect is the same.
   run gcloud run services add-iam-policy-binding "$SERVICE" "${in_region[@]}" \

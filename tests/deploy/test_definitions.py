@@ -140,7 +140,10 @@ def service_of(flags: dict[str, str]) -> run_v2.Service:
 
 
 def environment(container: run_v2.Container) -> dict[str, str]:
-    return {variable.name: variable.value or "a-secret-of-the-deployment" for variable in container.env}
+    """Return the variables of a container, with values for those that are secrets."""
+    secrets = {variable.name for variable in container.env if variable.value_source}
+    secret = "a-secret-of-the-deployment-that-is-long-enough"
+    return {variable.name: secret if variable.name in secrets else variable.value for variable in container.env}
 
 
 @pytest.mark.server

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.system.postgres import PostgresServer, running_postgres
 from tests.support import server
-from tests.support.postgres import PostgresServer, running_postgres
 
 pytestmark = [pytest.mark.server, pytest.mark.long, pytest.mark.timeout(300)]
 

@@ -168,7 +168,7 @@ def test_cloud_sql_password_is_only_in_pipes(stub: Path, tmp_path: Path) -> None
     address = f"postgresql://slideshow:{SECRET}@/slideshow?host=/cloudsql/my-photos-1:us-central1:library"
     assert (tmp_path / "real.secrets").read_text() == f"{SECRET}{SECRET}--password: {SECRET}\n{address}"
     named = (tmp_path / "real").read_text() + real.stdout + real.stderr
-    assert SECRET not in named.replace(f"slideshow-build-{SECRET}", "")
+    assert SECRET not in named.replace(f"slideshow-build-{SECRET}", "").replace(f"slideshow-snapshots-{SECRET}", "")
     (build,) = [line for line in recorded(tmp_path / "real") if "deploy/cloudbuild.backend.yaml" in line]
     assert build[build.index("--substitutions") + 1].endswith(
         "|_MAX_INSTANCES=10|_CLOUD_SQL=my-photos-1:us-central1:library"
@@ -213,6 +213,18 @@ def test_staging_bucket_has_a_random_name_and_no_soft_delete(stub: Path, tmp_pat
     assert "--soft-delete-duration=0" in created[0]
     builds = [line for line in recorded(tmp_path / "real") if line[1:3] == ["builds", "submit"]]
     assert {line[line.index("--gcs-source-staging-dir") + 1] for line in builds} == {f"{name}/source"}
+
+
+def test_snapshots_have_a_bucket_without_soft_delete_for_the_backend_alone(stub: Path, tmp_path: Path) -> None:
+    run(stub, tmp_path / "real", DEPLOY)
+    name = f"gs://slideshow-snapshots-{SECRET}"
+    done = [line for line in recorded(tmp_path / "real") if name in line]
+    created, granted = done
+    assert created[1:5] == ["storage", "buckets", "create", name]
+    assert "--soft-delete-duration=0" in created
+    assert granted[granted.index("--member") + 1].startswith("serviceAccount:slideshow-backend@")
+    (build,) = [line for line in recorded(tmp_path / "real") if "deploy/cloudbuild.backend.yaml" in line]
+    assert f"|_SNAPSHOT_BUCKET_URL={name}|" in build[build.index("--substitutions") + 1]
 
 
 def test_failing_listing_ends_the_run(stub: Path, tmp_path: Path) -> None:
@@ -279,7 +291,7 @@ def test_secrets_appear_in_no_command_and_no_output(stub: Path, tmp_path: Path) 
     assert real.returncode == 0, real.stderr
     assert (tmp_path / "real.secrets").read_text() == SECRET * 2  # through the pipe, without a newline
     named = (tmp_path / "real").read_text() + real.stdout + real.stderr
-    assert SECRET not in named.replace(f"slideshow-build-{SECRET}", "")
+    assert SECRET not in named.replace(f"slideshow-build-{SECRET}", "").replace(f"slideshow-snapshots-{SECRET}", "")
 
 
 def test_builds_receive_the_url_of_a_service_that_does_not_exist_yet(stub: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from google.protobuf import duration_pb2
 
 from backend.database import Database
 from backend.settings import Settings
+from bench.system.postgres import PostgresServer, running_postgres
 from emulators.cloud_run.execution import JobDefinition
 from emulators.cloud_run.server import running_jobs_server
 from emulators.cloud_storage.server import GcsServer
@@ -27,7 +28,6 @@ from slideshow.doctor.finding import Finding
 from slideshow.doctor.job import NEEDED, configuration, latest_execution, permissions
 from slideshow.doctor.service import clock_skew
 from tests.support import server
-from tests.support.postgres import PostgresServer, running_postgres
 
 PROJECT = {"GCP_PROJECT_ID": "my-photos-1", "GCP_REGION": "us-central1"}
 JOB = "projects/my-photos-1/locations/us-central1/jobs/slideshow-processor"

@@ -127,7 +127,7 @@ class RunnerPromises:
             assert environment["CLOUD_RUN_TASK_ATTEMPT"] == "0"
             assert environment["CLOUD_RUN_JOB"] == "slideshow-processor"
             assert environment["CLOUD_RUN_EXECUTION"] == owner, "the queue finds an execution's leases by this name"
-            assert environment["BACKEND_AUTH_TOKEN"] == "the-token-of-tasks"
+            assert environment["BACKEND_AUTH_TOKEN"] == "the-token-of-tasks-of-32-characters"
 
     def test_running_execution_has_no_outcome(self, world: RunnerWorld) -> None:
         async def act(runner: Runner) -> None:

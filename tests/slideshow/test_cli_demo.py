@@ -92,7 +92,7 @@ def test_demo_repeated_skips_known_files(photos: Path, tmp_path: Path) -> None:
     assert (first["images"], first["complete"], first["duplicates"], first["variants"]) == (4, 2, 1, 10)
     assert first["failed"] == []
     assert [refused["file"] for refused in first["refused"]] == [str(photos / "broken.jpg")]
-    assert "broken.jpg: this is not a JPEG" in first["refused"][0]["error"]
+    assert "broken.jpg: this is a JPEG file with a damaged header" in first["refused"][0]["error"]
     assert first["data"] == str(data)
     assert first["url"].startswith("http://127.0.0.1:")
     assert first["cpu_s"] > 0

@@ -101,7 +101,7 @@ def test_upload_counts_new_duplicate_and_rejected_files(call: object, tmp_path: 
     (photos / "notes.txt").write_text("no picture")
     first = call("upload", photos)
     assert first.stdout == "2 new, 1 duplicate, 1 rejected\n"
-    assert "broken.jpg: this is not a JPEG" in first.stderr
+    assert "broken.jpg: this is a JPEG file with a damaged header" in first.stderr
     assert "skipped 1 file: not an image" in first.stderr
     rows = json.loads(call("upload", photos, "--json").stdout)["results"]
     assert [row.get("duplicate") for row in rows] == [True, True, True, None]

@@ -43,6 +43,8 @@ ROUTES = {
     "/api/images",
     "/api/images/{image_id}",
     "/api/images/{image_id}/focus",
+    "/api/images/{image_id}/turn",
+    "/api/admin/turn",
     "/api/images/{image_id}/scheme",
     "/api/devices",
     "/api/devices/{device_id}",

@@ -61,7 +61,7 @@ def test_start_overrides_contain_the_execution_and_no_secret(grpc_world: CloudWo
     (container,) = request.overrides.container_overrides
     assert [(variable.name, variable.value) for variable in container.env] == [(EXECUTION_NAME, NAME)]
     resource = grpc_world.server.model.executions[0].resource()
-    assert "the-token-of-tasks" not in str(request) + str(resource)
+    assert "the-token-of-tasks-of-32-characters" not in str(request) + str(resource)
     assert "BACKEND_AUTH_TOKEN" in str(resource)
 
 

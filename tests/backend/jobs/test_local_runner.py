@@ -53,7 +53,7 @@ def run(
         ended = asyncio.Event()
         runner = LocalRunner(
             database,
-            lambda: {"BACKEND_AUTH_TOKEN": "the-token-of-tasks", "BUCKET_URL": "file:///b"},
+            lambda: {"BACKEND_AUTH_TOKEN": "the-token-of-tasks-of-32-characters", "BUCKET_URL": "file:///b"},
             max_tasks=4,
             timeout_seconds=timeout,
             retries=retries,
@@ -110,11 +110,11 @@ seen = dict(os.environ, argv=sys.argv, cwd=os.getcwd())
         assert seen["CLOUD_RUN_TASK_INDEX"] == str(index)
         assert seen["CLOUD_RUN_TASK_COUNT"] == "2"
         assert seen["CLOUD_RUN_TASK_ATTEMPT"] == "0"
-        assert seen["BACKEND_AUTH_TOKEN"] == "the-token-of-tasks"
+        assert seen["BACKEND_AUTH_TOKEN"] == "the-token-of-tasks-of-32-characters"
         assert seen["SLIDESHOW_PARENT_PID"] == str(os.getpid())
         assert seen["SEEN_BY_TASKS"] == "yes"
         assert int(seen["RENDER_THREADS"]) >= 1
-        assert "the-token-of-tasks" not in " ".join(seen["argv"])
+        assert "the-token-of-tasks-of-32-characters" not in " ".join(seen["argv"])
         assert Path(seen["cwd"], "contract").is_dir()
 
 

@@ -23,7 +23,7 @@ class LocalWorld(RunnerWorld):
     async def runner(self, script: str) -> AsyncIterator[Runner]:
         made = LocalRunner(
             self.database,
-            lambda: {"BACKEND_AUTH_TOKEN": "the-token-of-tasks"},
+            lambda: {"BACKEND_AUTH_TOKEN": "the-token-of-tasks-of-32-characters"},
             max_tasks=4,
             timeout_seconds=self.timeout_seconds,
             retries=self.retries,

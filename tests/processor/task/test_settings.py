@@ -26,7 +26,7 @@ def test_settings_by_hand_need_three_variables() -> None:
     assert settings.owner == "by-hand/0"
     assert (settings.task_count, settings.task_attempt, settings.timeout_seconds) == (1, 0, 900.0)
     assert settings.render_threads == usable_cpus()
-    assert settings.limits == DEFAULT_LIMITS == Limits(max_pixels=100_000_000, max_progressive_pixels=50_000_000)
+    assert settings.limits == DEFAULT_LIMITS == Limits(max_pixels=110_000_000, max_progressive_pixels=50_000_000)
     assert settings.parent_pid is None
 
 

@@ -55,6 +55,7 @@ def test_record_contains_every_acknowledged_change_of_a_photo(backend: server.Ba
     assert "error" not in record(backend, other)
 
 
+@pytest.mark.server
 def test_devices_record_contains_the_hash_of_tokens_only(backend: server.BackendServer) -> None:
     token = backend.add_device("frame")["token"]
     kept = (backend.bucket / object_names.DEVICES).read_text()

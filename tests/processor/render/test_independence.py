@@ -44,6 +44,7 @@ def test_render_image_variant_is_the_same_alone_and_with_others(kind: str, size:
         )
 
 
+@pytest.mark.slow
 def test_decode_steps_devices_up_to_the_standard_screen_share_one_decode() -> None:
     header = read_header(encoded(scene(4000, 3000)), "x")
     common = SCREENS[:3]

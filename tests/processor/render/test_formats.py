@@ -68,6 +68,7 @@ def test_render_image_all_orientations_look_the_same(kind: str, options: dict[st
     assert min(ssim(thumbnails[0], other) for other in thumbnails) > 0.97
 
 
+@pytest.mark.slow
 def test_render_image_large_turned_photo_is_upright_after_shrink() -> None:
     upright = scene(1600, 1072)
     reference = shown(with_orientation(upright, 1))
@@ -234,6 +235,7 @@ def test_render_image_progressive_jpeg_equals_baseline() -> None:
     assert ssim(shown(data), shown(encoded(picture))) > 0.99
 
 
+@pytest.mark.slow
 def test_render_image_variants_are_close_to_one_full_lanczos() -> None:
     found = []
     for seed, (width, height) in enumerate([(1200, 800), (755, 1009), (999, 751)]):

@@ -106,6 +106,7 @@ def test_render_image_without_devices_returns_thumbnail_and_palette() -> None:
     assert isinstance(rendered.palette, Palette)
 
 
+@pytest.mark.slow
 def test_render_image_palette_and_histogram_are_consistent() -> None:
     rendered = render_image(encoded(scene(1200, 800)), ONE)
     populations = list(rendered.histogram.values())
@@ -228,6 +229,7 @@ def test_estimate_bytes_is_near_the_measured_peak(kind: str, options: dict[str, 
     assert 0.75 * measured < estimate < 1.5 * measured + 15_000_000
 
 
+@pytest.mark.slow
 def test_estimate_bytes_grows_with_devices_and_file() -> None:
     data = encoded(scene(1600, 1200))
     header = read_header(data, "x")

@@ -56,6 +56,7 @@ def test_turn_works_in_every_format(kind: str) -> None:
     assert turned_.orientation == "portrait"
 
 
+@pytest.mark.slow
 def test_memory_estimate_follows_the_turn() -> None:
     pixels, screens = scene(2000, 1000), (Device(name="tall", width=500, height=1000),)
     plain = stored_with(pixels, 1)

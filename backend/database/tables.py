@@ -119,6 +119,15 @@ Index(
     images.c.colours,
     images.c.filename,
 )
+# The few photos whose orientation turns them: every claim with room left looks for those that lie on their side.
+Index(
+    "ix_images_turned",
+    images.c.turned,
+    images.c.ingested_at,
+    images.c.id,
+    sqlite_where=text("turned = 1"),
+    postgresql_where=text("turned"),
+)
 # The photos that were rendered last, from which throughput and stage times are measured.
 Index("ix_images_processed", images.c.processed_at)
 

@@ -280,6 +280,7 @@ def test_claim_uses_the_queue_index_and_scans_no_table(library: Library) -> None
 
     try:
         library.claim("e/0", at=100, limit=2)
+        library.claim("e/1", at=100, limit=50)  # with room left
     finally:
         sa.event.remove(sa.engine.Engine, "before_cursor_execute", listen)
     plans = [
@@ -293,4 +294,5 @@ def test_claim_uses_the_queue_index_and_scans_no_table(library: Library) -> None
     ]
     steps = [str(row[3]) for plan in plans for row in plan]
     assert any("ix_images_queue (processing_status=?)" in step for step in steps), steps
+    assert any("ix_images_turned (turned=?)" in step for step in steps), steps
     assert not [step for step in steps if step.startswith("SCAN images") or "MULTI-INDEX" in step], steps

@@ -324,15 +324,10 @@ _EXCLUDE = (
 )
 
 
-def exclude(connection: Connection, photos: Iterable[QueuedPhoto]) -> None:
-    """Exclude photos that the device's filters select no longer."""
-    connection.execute(_EXCLUDE, [{"of_variant": photo.place.variant, "now_excluded": True} for photo in photos])
-
-
-def exclude_images(connection: Connection, key: str, image_ids: Collection[str]) -> None:
-    """Exclude photos from a device's queue until their variants or facts are stored again."""
-    of_images = (_entries.device_key == key) & _entries.image_id.in_(image_ids)
-    connection.execute(update(queue_entries).where(of_images).values(excluded=True))
+def exclude(connection: Connection, key: str, image_ids: Collection[str]) -> None:
+    """Exclude photos from a device's queue until their variants or facts are stored again, or its filters change."""
+    of_photos = select(_variants.id).where(_variants.device_size == key, _variants.image_id.in_(image_ids))
+    connection.execute(update(queue_entries).where(_entries.variant_id.in_(of_photos)).values(excluded=True))
 
 
 def photo_facts(connection: Connection, photos: Sequence[QueuedPhoto]) -> dict[str, PhotoFacts]:

@@ -64,22 +64,23 @@ class FrameService:
         Without an interval, each call advances. When this returns, the position is stored.
         While positions must not be stored, or with `peek`, a call returns the entry that would be next.
         """
+        may_write = self._may_write() and not peek
         for _ in range(MAX_ODD_PHOTOS):
-            chosen = await self._choose(device, may_write=self._may_write() and not peek)
+            chosen = await self._choose(device, may_write=may_write)
             entry = await self._first(device, chosen)
-            if entry is not None or not chosen.entries or not self._may_write():
+            if entry is not None or not chosen.entries or not may_write:
                 return entry
             photos = [photo for _, shown in chosen.entries for photo in shown]
             log.warning("%s cannot show %s: its stored colours are damaged; skipping it", device.id, photos[0])
-            await self._database.write(shuffle_queues.exclude_images, device.key, photos)
+            await self._database.write(shuffle_queues.exclude, device.key, photos)
         return None
 
     async def _choose(self, device: Device, *, may_write: bool) -> _Chosen:
         now = self._clock()
-        if device.interval_seconds or not may_write:
-            chosen, is_due = await self._database.read(_current, device, now)
-            if is_due or not may_write:
-                return chosen
+        if not may_write:
+            return await self._database.read(_preview, device, now)
+        if device.interval_seconds and (stored := await self._database.read(_stored, device, now)) is not None:
+            return stored
         return await self._database.write(advance, device, now)
 
     async def following(self, device: Device, after: str) -> QueueEntry | None:
@@ -94,9 +95,7 @@ class FrameService:
 
     async def now_and_next(self, device: Device) -> tuple[QueueEntry | None, QueueEntry | None]:
         """Return the entry on the screen and the next one, without advancing; the first is None before any call."""
-        chosen = await self._database.read(_view, device, self._clock(), None, 2)
-        if not device.interval_seconds:
-            chosen = await self._database.read(_last_and_next, device, chosen)
+        chosen = await self._database.read(_now_and_next, device, self._clock())
         built = [*await self._build(device, chosen), None, None]
         return built[0], built[1]
 
@@ -148,18 +147,23 @@ def advance(connection: Connection, device: Device, now: float) -> _Chosen:
         position, moves = selection.advance(position, steps)
         shuffle_queues.save_position(connection, device.id, position, moves)
     if selection.expired:
-        shuffle_queues.exclude(connection, selection.expired)
-    return _chosen(connection, device, [(position.entry_cycle, position.entry)] if position.entry else [], position)
+        shuffle_queues.exclude(connection, device.key, [photo.id for photo in selection.expired])
+    return _shown(connection, device, position)
 
 
-def _current(connection: Connection, device: Device, now: float) -> tuple[_Chosen, bool]:
-    """Return the entry to show now, and True if it is the stored one, so that nothing must be stored."""
+def _stored(connection: Connection, device: Device, now: float) -> _Chosen | None:
+    """Return the stored entry if it is the one to show now, else None."""
+    position = shuffle_queues.read_position(connection, device.id) or Position()
+    if position.interval != device.interval_seconds or Selection(connection, device, now).steps_due(position):
+        return None
+    return _shown(connection, device, position)
+
+
+def _preview(connection: Connection, device: Device, now: float) -> _Chosen:
+    """Return what `advance` would show, without storing it."""
     position = shuffle_queues.read_position(connection, device.id) or Position()
     selection = Selection(connection, device, now)
-    steps = selection.steps_due(position)
-    shown, _ = selection.advance(position, steps)
-    entries = [(shown.entry_cycle, shown.entry)] if shown.entry else []
-    return _chosen(connection, device, entries, position), not steps and position.interval == device.interval_seconds
+    return _shown(connection, device, selection.advance(position, selection.steps_due(position))[0])
 
 
 def _view(connection: Connection, device: Device, now: float, after: str | None, count: int) -> _Chosen:
@@ -168,16 +172,24 @@ def _view(connection: Connection, device: Device, now: float, after: str | None,
     return _chosen(connection, device, entries, position)
 
 
-def _last_and_next(connection: Connection, device: Device, chosen: _Chosen) -> _Chosen:
-    """Return the entry that was shown last, which may be empty, and the next one."""
-    position = chosen.position
-    return _chosen(connection, device, [(position.entry_cycle, position.entry), *chosen.entries[:1]], position)
+def _now_and_next(connection: Connection, device: Device, now: float) -> _Chosen:
+    """Return the entry on the screen and the next one. Without an interval, the first was shown last or is empty."""
+    position = shuffle_queues.read_position(connection, device.id) or Position()
+    entries = Selection(connection, device, now).upcoming(position, None, 2)
+    if not device.interval_seconds:
+        entries = [(position.entry_cycle, position.entry), *entries[:1]]
+    return _chosen(connection, device, entries, position)
 
 
 def _photo(connection: Connection, device: Device, image_id: str, selected_only: bool) -> _Chosen:
     position = shuffle_queues.read_position(connection, device.id) or Position()
     is_shown = not selected_only or shuffle_queues.is_selected(connection, device.key, image_id)
     return _chosen(connection, device, [(position.cycle, (image_id,))] if is_shown else [], position)
+
+
+def _shown(connection: Connection, device: Device, position: Position) -> _Chosen:
+    """Return the entry of a position; no entry if it is empty."""
+    return _chosen(connection, device, [(position.entry_cycle, position.entry)] if position.entry else [], position)
 
 
 def _chosen(connection: Connection, device: Device, entries: list[CycleEntry], position: Position) -> _Chosen:

@@ -300,6 +300,15 @@ def test_next_stores_nothing_while_it_must_not_write(frames: Frames) -> None:
     assert frames.library.run(frames.library.database.version()) == before
 
 
+def test_peek_at_a_damaged_photo_stores_nothing(frames: Frames) -> None:
+    device = frames.device()
+    (damaged,) = frames.add([0])
+    frames.library.by_hand("UPDATE images SET color_palette = '{}' WHERE id = :id", id=damaged)
+    before = frames.library.run(frames.library.database.version())
+    assert frames.library.run(frames.service.next(device, peek=True)) is None
+    assert frames.library.run(frames.library.database.version()) == before
+
+
 def test_next_of_concurrent_calls_and_backends_repeats_nothing(frames: Frames) -> None:
     device = frames.device()
     frames.add(range(40))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, cast, get_args
 
 import msgspec
@@ -18,7 +19,7 @@ from backend.http.errors import NotFound, UnprocessableEntity
 from backend.services import Services
 from contract.messages.admin import FocusBody, ImageInfo, ImageList, Problem, TurnAnswer, TurnBody, TurnRequest
 from contract.messages.frames import ColourSchemes, SchemeContrast, SchemeVariant
-from contract.messages.processing import Focus, ImageId, ImageState, Palette, Success
+from contract.messages.processing import ImageId, ImageState, Palette, Success
 
 
 async def find_image(services: Services, image_id: str) -> ImageInfo:
@@ -71,7 +72,18 @@ class OneImage(Resource):
         send_json(resp, Success())
 
 
-class ImageFocus(Resource):
+class _OwnersChoice(Resource):
+    async def store(self, resp: Response, image_id: str, change: Callable[..., bool | None], value: object) -> None:
+        """Store what the owner chose for a photo, which is rendered again. Raises NotFound."""
+        services = self.services
+        if await services.database.write(change, image_id, value, services.clock()) is None:
+            raise NotFound(f"there is no image {image_id[:64]!r}")
+        await services.record_writer.save([image_id])
+        services.wake_up.set()
+        send_json(resp, Success())
+
+
+class ImageFocus(_OwnersChoice):
     """`/api/images/{image_id}/focus`: the point that the photo's variants are cropped around."""
 
     @operation(
@@ -82,7 +94,7 @@ class ImageFocus(Resource):
     )
     async def on_put(self, req: Request, resp: Response, image_id: str, body: FocusBody) -> None:
         # Object names depend on four decimal places.
-        await self._set_focus(resp, image_id, (round(body.x, 4), round(body.y, 4)))
+        await self.store(resp, image_id, images.set_focus, (round(body.x, 4), round(body.y, 4)))
 
     @operation(
         "Reset a photo's focus to the point that the renderer detects",
@@ -90,18 +102,10 @@ class ImageFocus(Resource):
         responses={200: Success, 404: Problem},
     )
     async def on_delete(self, req: Request, resp: Response, image_id: str) -> None:
-        await self._set_focus(resp, image_id, None)
-
-    async def _set_focus(self, resp: Response, image_id: str, point: Focus | None) -> None:
-        changed = await self.services.database.write(images.set_focus, image_id, point, self.services.clock())
-        if changed is None:
-            raise NotFound(f"there is no image {image_id[:64]!r}")
-        await self.services.record_writer.save([image_id])
-        self.services.wake_up.set()
-        send_json(resp, Success())
+        await self.store(resp, image_id, images.set_focus, None)
 
 
-class ImageTurn(Resource):
+class ImageTurn(_OwnersChoice):
     """`PUT /api/images/{image_id}/turn`."""
 
     @operation(
@@ -111,12 +115,7 @@ class ImageTurn(Resource):
         responses={200: Success, 404: Problem},
     )
     async def on_put(self, req: Request, resp: Response, image_id: str, body: TurnBody) -> None:
-        changed = await self.services.database.write(images.set_turn, image_id, body.turn, self.services.clock())
-        if changed is None:
-            raise NotFound(f"there is no image {image_id[:64]!r}")
-        await self.services.record_writer.save([image_id])
-        self.services.wake_up.set()
-        send_json(resp, Success())
+        await self.store(resp, image_id, images.set_turn, body.turn)
 
 
 class Turns(Resource):
